@@ -1,0 +1,178 @@
+"""The multi-resolution hash encoding."""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_inr.arguments import positive_int
+from keras_inr.coordinates import coords_dtype
+
+# One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.
+PRIMES = (1958374283, 2654435761, 805459861)
+INTERPOLATIONS = ("linear", "smoothstep")
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class HashEncoding(keras.layers.Layer):
+    """Learnt features on lattices of growing resolution, interpolated at each coordinate and concatenated.
+
+    Level l is a lattice of g_l cells per axis over [-1, 1]^dims, g_l = floor(base * b^l) with
+    b = (finest / base)^(1 / (num_levels - 1)). If its (g_l + 1)^dims vertices fit into the table, they are indexed
+    row-major, x fastest, one entry each; otherwise vertex c takes entry (xor over axes of c_d * prime_d) mod table_size.
+
+    Args:
+        num_levels: number of lattices.
+        table_size: most entries a level may have, a power of two.
+        num_features: features per entry.
+        base_resolution, finest_resolution: cells per axis of the first and the last level.
+        interpolation: "linear" weighs the 2^dims corners by t and 1 - t along each axis; "smoothstep" by
+            s(t) = t^3 (6 t^2 - 15 t + 10) and 1 - s(t), which makes first and second derivatives continuous.
+        initial_scale: the table starts as U(-initial_scale, initial_scale).
+        num_dims: 2 or 3.
+        num_fields: None, or K for K stacked tables and coordinates (K or 1, ..., dims).
+        seed: int for repeatable tables.
+
+    Shapes: (..., dims) -> (..., num_levels * num_features), level by level. Coordinates outside [-1, 1] are clamped
+    to the lattice: features are constant there and derivatives zero. Positions are formed in at least float32.
+
+    Source: Müller et al., Instant Neural Graphics Primitives, 2022, eq. 2 to 4. Different here: an odd prime for
+    every axis, and vertices including the border (g + 1 per axis). descent's image_fit indexes its small levels with
+    xor, which leaves up to 22 % of them unused.
+
+    Raises:
+        ValueError: for arguments out of range.
+
+    >>> encoding = HashEncoding(num_levels=4, table_size=1024, base_resolution=4, finest_resolution=64)
+    >>> encoding(ops.zeros((5, 2))).shape, encoding.resolutions
+    (TensorShape([5, 8]), (4, 10, 25, 64))
+    """
+
+    def __init__(
+        self,
+        num_levels=16,
+        table_size=2**14,
+        num_features=2,
+        base_resolution=16,
+        finest_resolution=512,
+        interpolation="linear",
+        initial_scale=1e-4,
+        num_dims=2,
+        num_fields=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**{"autocast": False, **kwargs})
+        self.num_levels = positive_int("num_levels", num_levels)
+        self.table_size = positive_int("table_size", table_size)
+        self.num_features = positive_int("num_features", num_features)
+        self.base_resolution = positive_int("base_resolution", base_resolution)
+        self.finest_resolution = positive_int("finest_resolution", finest_resolution)
+        self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
+        self.interpolation = interpolation
+        self.initial_scale = initial_scale
+        self.num_dims = num_dims
+        self.seed = seed
+        if self.table_size & (self.table_size - 1):
+            raise ValueError(f"table_size must be a power of two, received {table_size!r}")
+        if self.finest_resolution < self.base_resolution:
+            raise ValueError(
+                f"finest_resolution must be at least base_resolution = {base_resolution}, received {finest_resolution!r}"
+            )
+        if interpolation not in INTERPOLATIONS:
+            raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, received {interpolation!r}")
+        if not initial_scale > 0:
+            raise ValueError(f"initial_scale must be positive, received {initial_scale!r}")
+        if num_dims not in (2, 3):
+            raise ValueError(f"num_dims must be 2 or 3, received {num_dims!r}")
+
+    @property
+    def resolutions(self):
+        """Cells per axis of each level."""
+        ratio = self.finest_resolution / self.base_resolution
+        powers = np.arange(self.num_levels) / max(self.num_levels - 1, 1)
+        # the small term keeps exact powers from falling to the integer below
+        return tuple(int(g) for g in self.base_resolution * ratio**powers + 1e-6)
+
+    @property
+    def num_entries(self):
+        """Entries of each level's table."""
+        return tuple(min(self.table_size, (g + 1) ** self.num_dims) for g in self.resolutions)
+
+    @property
+    def num_dense_levels(self):
+        """How many levels, from the coarsest, have one entry for each vertex."""
+        return sum((g + 1) ** self.num_dims <= self.table_size for g in self.resolutions)
+
+    def build(self, input_shape):
+        if input_shape[-1] != self.num_dims:
+            raise ValueError(f"the last axis of the inputs must be num_dims = {self.num_dims}, received {input_shape}")
+        fields = () if self.num_fields is None else (self.num_fields,)
+        self.table = self.add_weight(
+            shape=(*fields, sum(self.num_entries), self.num_features),
+            initializer=keras.initializers.RandomUniform(-self.initial_scale, self.initial_scale, seed=self.seed),
+            name="table",
+        )
+
+    def call(self, inputs):
+        wide = coords_dtype(self.variable_dtype)
+        unit = tf.clip_by_value(ops.cast(inputs, wide) * 0.5 + 0.5, 0.0, 1.0)
+        cells = tf.constant(self.resolutions, dtype=wide)[:, None]
+        position = unit[..., None, :] * cells  # (..., levels, dims)
+        # vertex g belongs to the last cell, so that +1 has neighbours on both sides
+        cell = tf.stop_gradient(tf.minimum(tf.floor(position), cells - 1))
+        weights = self.corner_weights(position - cell)
+        features = self.lookup(self.corner_entries(tf.cast(cell, "int32")))
+        encoded = tf.reduce_sum(ops.cast(features, wide) * weights[..., None], axis=-2)
+        # (..., levels, features) -> (..., levels * features)
+        encoded = ops.reshape(encoded, (*ops.shape(encoded)[:-2], self.num_levels * self.num_features))
+        return ops.cast(encoded, self.compute_dtype)
+
+    def corner_weights(self, fraction):
+        """(..., levels, dims) in [0, 1] -> (..., levels, 2^dims), which sum to 1; the first corner is the lower one."""
+        if self.interpolation == "smoothstep":
+            fraction = fraction**3 * (fraction * (fraction * 6 - 15) + 10)
+        sides = [(1 - t, t) for t in tf.unstack(fraction, axis=-1)]
+        corners = [math.prod(side[step] for side, step in zip(sides, c, strict=True)) for c in self.corners()]
+        return tf.stack(corners, axis=-1)
+
+    def corner_entries(self, cell):
+        """Rows of the flat table, (..., levels, 2^dims), for the cells' lower vertices (..., levels, dims)."""
+        dense, resolutions = self.num_dense_levels, np.array(self.resolutions, np.int32)
+        offsets = np.concatenate([[0], np.cumsum(self.num_entries)[:-1]]).astype(np.int32)
+        primes = np.array(PRIMES, np.uint32).view(np.int32)  # products wrap around, as unsigned ones do
+        rows = []
+        for corner in self.corners():
+            vertex = [c + step for c, step in zip(tf.unstack(cell, axis=-1), corner, strict=True)]
+            row_major, hashed = vertex[0][..., :dense], vertex[0][..., dense:] * primes[0]
+            for axis in range(1, self.num_dims):
+                row_major += vertex[axis][..., :dense] * (resolutions[:dense] + 1) ** axis
+                hashed = tf.bitwise.bitwise_xor(hashed, vertex[axis][..., dense:] * primes[axis])
+            hashed = tf.bitwise.bitwise_and(hashed, self.table_size - 1)
+            rows.append(tf.concat([row_major, hashed], axis=-1) + offsets)
+        return tf.stack(rows, axis=-1)
+
+    def lookup(self, entries):
+        """Features (..., levels, 2^dims, num_features) of the table's rows."""
+        if self.num_fields is None:
+            return tf.gather(self.table, entries)
+        rows = sum(self.num_entries)
+        first_row = np.arange(self.num_fields, dtype=np.int32) * rows
+        entries += np.reshape(first_row, (-1, *[1] * (entries.shape.rank - 1)))
+        return tf.gather(tf.reshape(self.table, (self.num_fields * rows, self.num_features)), entries)
+
+    def corners(self):
+        """The 2^dims corners of a cell as 0/1 steps along (x, y[, z])."""
+        return list(itertools.product((0, 1), repeat=self.num_dims))
+
+    def compute_output_shape(self, input_shape):
+        leading = input_shape[:-1] if self.num_fields is None else (self.num_fields, *input_shape[1:-1])
+        return (*leading, self.num_levels * self.num_features)
+
+    def get_config(self):
+        names = ("num_levels", "table_size", "num_features", "base_resolution", "finest_resolution", "interpolation")
+        names += ("initial_scale", "num_dims", "num_fields", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

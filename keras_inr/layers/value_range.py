@@ -1,0 +1,39 @@
+"""The fixed last layer: from the range a network works in to picture values."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class ValueRange(keras.layers.Layer):
+    """(z - low) / (high - low): maps a network's working range onto sRGB-coded values in [0, 1], without clamping.
+
+    Args:
+        low, high: the ends of the range, low < high. (-1, 1) is usual for sine networks.
+
+    Any shape, unchanged. No weights.
+
+    Raises:
+        ValueError: unless low < high.
+
+    >>> ValueRange(-1.0, 1.0)([-1.0, 0.0, 1.0]).numpy().tolist()
+    [0.0, 0.5, 1.0]
+    """
+
+    def __init__(self, low=0.0, high=1.0, **kwargs):
+        super().__init__(**kwargs)
+        if not low < high:
+            raise ValueError(f"low must be below high, received low={low!r} and high={high!r}")
+        self.low = float(low)
+        self.high = float(high)
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, inputs):
+        return (inputs - self.low) / (self.high - self.low)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "low": self.low, "high": self.high}
