@@ -1,0 +1,25 @@
+"""Fit pictures with coordinate networks in Keras, render them at any size, differentiate them, serve them."""
+
+import keras as _keras
+
+from keras_inr.version import __version__ as __version__
+
+if _keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"keras_inr needs Keras on TensorFlow, and the backend is {_keras.backend.backend()!r}: "
+        "set KERAS_BACKEND=tensorflow before the first import of keras"
+    )
+
+from keras_inr.export import export_saved_model as export_saved_model
+from keras_inr.initializers import Scheme as Scheme
+from keras_inr.initializers import get_scheme as get_scheme
+from keras_inr.layers import HashEncoding as HashEncoding
+from keras_inr.layers import PositionalEncoding as PositionalEncoding
+from keras_inr.layers import SineDense as SineDense
+from keras_inr.models import MultiHash as MultiHash
+from keras_inr.models import ReluMLP as ReluMLP
+from keras_inr.models import Siren as Siren
+from keras_inr.models import from_preset as from_preset
+from keras_inr.models import list_presets as list_presets
+from keras_inr.signals import load_image as load_image
+from keras_inr.training import fit as fit

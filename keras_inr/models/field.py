@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import positive_int, positive_ints
 from keras_inr.coordinates import box_coords, coords_dtype, picture_box
 from keras_inr.initializers import derive_seed
 
@@ -49,8 +49,9 @@ class Field(keras.Model):
     @picture_size.setter
     def picture_size(self, size):
         if size is not None:
-            height, width = size
-            size = (positive_int("picture height", height), positive_int("picture width", width))
+            size = positive_ints("picture_size", size)
+            if len(size) != 2:
+                raise ValueError(f"picture_size must be (height, width), received {size!r}")
         self._picture_size = size
 
     @property
@@ -110,15 +111,18 @@ class Field(keras.Model):
             NumPy array (height, width, channels), not clamped; (K, height, width, channels) for K stacked fields.
 
         Raises:
-            ValueError: if a size is missing and the field has no picture, or is not positive.
+            ValueError: if a size is missing and the field has no picture, a size is not positive, or a box has not four edges.
         """
         if height is None or width is None:
             if self.picture_size is None:
                 raise ValueError("height and width must be given for a field without a picture_size")
-            height, width = height or self.picture_size[0], width or self.picture_size[1]
+            height = self.picture_size[0] if height is None else height
+            width = self.picture_size[1] if width is None else width
         height, width = positive_int("height", height), positive_int("width", width)
         if box is None:
             box = picture_box(*self.picture_size) if self.picture_size else (-1.0, -1.0, 1.0, 1.0)
+        if len(box) != 4:
+            raise ValueError(f"box must be (x0, y0, x1, y1), received {box!r}")
         if self._evaluate is None:
             points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
             self._evaluate = tf.function(lambda coords: self(coords), input_signature=[points])
@@ -137,8 +141,7 @@ class Field(keras.Model):
         >>> Siren(units=(16, 16), picture_size=(20, 30)).render(40, 60).shape
         (40, 60, 3)
         """
-        values = self.sample_grid(height, width, box)
-        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+        return to_uint8(self.sample_grid(height, width, box))
 
     def get_config(self):
         return {
@@ -148,3 +151,12 @@ class Field(keras.Model):
             "num_fields": self.num_fields,
             "seed": self.seed,
         }
+
+
+def to_uint8(values):
+    """Values as 8-bit codes: clamped to [0, 1], times 255, rounded.
+
+    >>> to_uint8(np.array([-0.1, 0.5, 1.1])).tolist()
+    [0, 128, 255]
+    """
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)

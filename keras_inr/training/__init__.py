@@ -1,0 +1,7 @@
+"""Fitting a field to a picture."""
+
+from keras_inr.training.callbacks import DivergedError as DivergedError
+from keras_inr.training.checkpoints import CheckpointError as CheckpointError
+from keras_inr.training.fit import FitResult as FitResult
+from keras_inr.training.fit import fit as fit
+from keras_inr.training.recipe import Recipe as Recipe

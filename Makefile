@@ -1,0 +1,25 @@
+# make fit   installs into .venv, fits a bundled photograph, and tells where the results are (about four minutes)
+# make test  installs into .venv and runs the tests
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: fit test install clean
+
+fit: $(INSTALLED)
+	$(VENV)/bin/python scripts/fit.py --flagfile=configs/siren.cfg
+
+test: $(INSTALLED)
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/python -m pytest
+
+install: $(INSTALLED)
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,154 @@
+"""Keras callbacks that record, watch and stop a run."""
+
+import math
+import time
+
+import keras
+
+from keras_inr.metrics import psnr
+from keras_inr.training.optimizers import inner_optimizers
+
+
+class DivergedError(FloatingPointError):
+    """The loss is no longer finite."""
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the state's step, clock and rows; the first callback of a run, since the others read what it writes.
+
+    Args:
+        state: the `TrainingState`.
+        started: `time.perf_counter()` when set-up began; the first call of the training function counts as set-up, but
+            for as long as the second one takes.
+    """
+
+    def __init__(self, state, started):
+        super().__init__()
+        self.state = state
+        self.started = started
+        self.marks = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.first_step = self.state.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.state.step = self.first_step + min(batch + 1, self.params["steps"])
+        now = time.perf_counter()
+        if len(self.marks) < 2:
+            self.marks.append(now)
+            if len(self.marks) == 2:
+                first_call = 2 * self.marks[0] - self.marks[1]
+                self.state.setup_seconds += max(first_call - self.started, 0.0)
+                self.started = max(first_call, self.started)
+        if len(self.marks) == 2:
+            self.state.train_seconds += now - self.started
+            self.started = now
+
+    def finish(self):
+        """Closes the clock of a run that had only one call, which is then all training."""
+        if len(self.marks) == 1:
+            self.state.train_seconds += self.marks[0] - self.started
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.state.step > self.first_step:
+            self.state.rows.append(
+                {
+                    "step": self.state.step,
+                    "seconds": round(self.state.train_seconds, 3),
+                    "loss": logs["loss"],
+                    "psnr_db": logs["psnr_db"] if math.isfinite(logs["psnr_db"]) else None,
+                    "learning_rate": learning_rate(self.model.optimizer),
+                }
+            )
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Raises `DivergedError` as soon as the loss is not finite.
+
+    Args:
+        state: the `TrainingState`.
+    """
+
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            rate = learning_rate(self.model.optimizer)
+            raise DivergedError(
+                f"the loss became {logs['loss']} at step {self.state.step}: the learning rate (now {rate:.3g}) is "
+                "probably too high for this network; try a third of it, a warm-up, or clip_norm=1"
+            )
+
+
+class StopAtGoal(keras.callbacks.Callback):
+    """Ends the run at a PSNR over all pixels, at a time budget, or when asked to.
+
+    Args:
+        state: the `TrainingState`.
+        signal: the picture.
+        goal_psnr_db: None, or the PSNR over all pixels to stop at. The whole picture is evaluated at the end of a round
+            whose batches come within 1 dB of it.
+        max_seconds: None, or seconds of training.
+        should_stop: callable without arguments, asked after every call of the training function.
+    """
+
+    def __init__(self, state, signal, goal_psnr_db=None, max_seconds=None, should_stop=None):
+        super().__init__()
+        self.state = state
+        self.signal = signal
+        self.goal_psnr_db = goal_psnr_db
+        self.max_seconds = max_seconds
+        self.should_stop = should_stop
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.should_stop is not None and self.should_stop():
+            self.stop("interrupt")
+        elif self.max_seconds is not None and self.state.train_seconds >= self.max_seconds:
+            self.stop("time")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.goal_psnr_db is None or logs["psnr_db"] < self.goal_psnr_db - 1:
+            return
+        prediction = self.model.sample_grid(self.signal.height, self.signal.width)
+        psnr_db = float(psnr(self.signal.values, prediction))
+        self.state.rows[-1]["picture_psnr_db"] = psnr_db if math.isfinite(psnr_db) else None
+        if psnr_db >= self.goal_psnr_db and self.state.stopped_by is None:
+            self.stop("psnr")
+
+    def stop(self, reason):
+        self.state.stopped_by = reason
+        self.model.stop_training = True
+
+
+class Plateau(keras.callbacks.Callback):
+    """Multiplies every learning rate by a factor when the loss has not fallen by 0.01 % for so many steps.
+
+    Args:
+        state: the `TrainingState`; what is remembered lives there, so that a resumed run goes on alike.
+        factor: in (0, 1).
+        patience: steps.
+    """
+
+    threshold = 1e-4
+
+    def __init__(self, state, factor, patience):
+        super().__init__()
+        self.state = state
+        self.factor = factor
+        self.patience = patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        plateau = self.state.plateau
+        if logs["loss"] < plateau.get("loss", math.inf) * (1 - self.threshold):
+            plateau.update(loss=logs["loss"], step=self.state.step)
+        elif self.state.step - plateau["step"] >= self.patience:
+            for optimizer in inner_optimizers(self.model.optimizer):
+                optimizer.learning_rate = float(optimizer.learning_rate) * self.factor
+            plateau["step"] = self.state.step
+
+
+def learning_rate(optimizer):
+    """The network's learning rate, where tables have another (the last of the optimizers)."""
+    return float(inner_optimizers(optimizer)[-1].learning_rate)

@@ -1,0 +1,217 @@
+"""Fits a field to a picture with `compile` and `fit`."""
+
+import dataclasses
+import math
+import time
+
+import keras
+import numpy as np
+
+from keras_inr.metrics import PSNR, psnr, psnr_8bit, ssim
+from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
+from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
+from keras_inr.training.compilation import compilation_for
+from keras_inr.training.optimizers import make_optimizer
+from keras_inr.training.progress import ProgressBar
+from keras_inr.training.recipe import Recipe
+from keras_inr.training.sampling import Sampler
+from keras_inr.training.state import TrainingState
+
+ROUNDS = 200
+"""Rounds that a run is cut into, each a row of its history."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """How a fit ended.
+
+    psnr_db, psnr_8bit_db and ssim are over all pixels, against the field's clamped values, and None after an interrupt;
+    an exact picture has psnr_db = inf, a picture under 11 pixels in a direction has ssim = None. prediction holds the
+    field's values (height, width, channels), not clamped. The rest is as in `TrainingState`.
+    """
+
+    psnr_db: float | None
+    psnr_8bit_db: float | None
+    ssim: float | None
+    steps: int
+    train_seconds: float
+    setup_seconds: float
+    stopped_by: str
+    rows: list = dataclasses.field(repr=False)
+    prediction: np.ndarray | None = dataclasses.field(repr=False)
+
+
+def fit(
+    field,
+    signal,
+    recipe=None,
+    *,
+    goal_psnr_db=None,
+    max_seconds=None,
+    checkpoint_dir=None,
+    checkpoint_seconds=30.0,
+    should_stop=None,
+    callbacks=(),
+    progress=True,
+    **arguments,
+):
+    """Fits a field to a picture.
+
+    Args:
+        field: a `Field`. Its picture_size becomes the picture's.
+        signal: an `ImageSignal` with as many channels as the field.
+        recipe: a `Recipe`; or its arguments as keywords, such as steps=1600, learning_rate=1e-3.
+        goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
+        checkpoint_dir: None, or a folder for checkpoints. If it holds one, the run goes on from there; weights then end
+            bit-identical to an undisturbed run's on the same machine (on CPUs).
+        checkpoint_seconds: least time between two checkpoints; one more is written at the end.
+        should_stop: callable without arguments; True saves a checkpoint and stops at the next step.
+        callbacks: more Keras callbacks. An epoch of theirs is a round, 1/200 of the run.
+        progress: whether to show a progress bar.
+
+    Returns:
+        A `FitResult`.
+
+    Raises:
+        ValueError: for arguments out of range, or a field with other channels than the picture.
+        DivergedError: when the loss is no longer finite.
+        CheckpointError: if checkpoints exist and none can be used.
+
+    >>> from keras_inr.models import from_preset
+    >>> from keras_inr.signals import load_image
+    >>> signal = load_image("sample:chelsea", size=64)
+    >>> result = fit(from_preset("multi_hash", seed=0), signal, steps=200, learning_rate=0.01, progress=False)
+    >>> result.psnr_db > 25
+    True
+    """
+    started = time.perf_counter()
+    recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
+    if field.channels != signal.channels:
+        raise ValueError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
+    field.picture_size = signal.size
+    state = TrainingState(recipe.total_steps(signal.height * signal.width))
+    compile_field(field, recipe, signal.height * signal.width)
+    if checkpoint_dir is not None:
+        restore(field, state, checkpoint_dir)
+    recorder = Recorder(state, started)
+    watchers = [recorder, StopOnDivergence(state)]
+    watchers.append(StopAtGoal(state, signal, goal_psnr_db, max_seconds, should_stop))
+    if recipe.schedule == "plateau":
+        watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
+    if progress:
+        watchers.append(ProgressBar(state))
+    watchers.extend(callbacks)
+    if checkpoint_dir is not None:
+        watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
+    run_rounds(field, Sampler(signal, recipe, field.values_dtype), state, watchers)
+    recorder.finish()
+    return measure(field, signal, state)
+
+
+def compile_field(field, recipe, num_pixels):
+    """Compiles the field as the recipe and the table of compilation say, and builds the optimizer."""
+    compilation = compilation_for(field)
+    field.compile(
+        optimizer=make_optimizer(recipe, field, num_pixels),
+        loss=keras.losses.MeanSquaredError(dtype=field.values_dtype),
+        metrics=[PSNR(name="psnr_db")],
+        jit_compile=compilation.jit_compile,
+        steps_per_execution=compilation.steps_per_execution,
+    )
+    field.optimizer.build(field.trainable_variables)
+
+
+def run_rounds(field, sampler, state, watchers):
+    """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end."""
+    length = round_length(state.total_steps, field.steps_per_execution)
+    while state.step < state.total_steps and state.stopped_by is None:
+        to_boundary = min(length - state.step % length, state.total_steps - state.step)
+        rounds = max(1, (state.total_steps - state.step) // length) if to_boundary == length else 1
+        last = state.step + rounds * to_boundary
+        field.fit(
+            sampler.dataset(state.step, last),
+            epochs=rounds,
+            steps_per_epoch=to_boundary,
+            callbacks=list(watchers),
+            shuffle=False,
+            verbose=0,
+        )
+    if state.stopped_by is None:
+        state.stopped_by = "steps"
+
+
+def round_length(total_steps, steps_per_execution):
+    """Steps in a round: about 1/200 of the run, whole executions."""
+    return steps_per_execution * max(1, round(total_steps / ROUNDS / steps_per_execution))
+
+
+def measure(field, signal, state):
+    """The result of a run, on all pixels."""
+    quality = dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim", "prediction"))
+    if state.stopped_by != "interrupt":
+        prediction = field.sample_grid(signal.height, signal.width)
+        quality = {
+            "psnr_db": float(psnr(signal.values, prediction)),
+            "psnr_8bit_db": float(psnr_8bit(signal.values, prediction)),
+            "ssim": float(ssim(signal.values, prediction)) if min(signal.size) >= 11 else None,
+            "prediction": prediction,
+        }
+    return FitResult(
+        **quality,
+        steps=state.step,
+        train_seconds=state.train_seconds,
+        setup_seconds=state.setup_seconds,
+        stopped_by=state.stopped_by,
+        rows=state.rows,
+    )
+
+
+class Checkpointer(keras.callbacks.Callback):
+    """Writes a checkpoint at the end of a round if the last one is old enough, and at the end of the run.
+
+    Args:
+        state: the `TrainingState`.
+        folder: where checkpoints go.
+        seconds: least time between two.
+    """
+
+    def __init__(self, state, folder, seconds):
+        super().__init__()
+        self.state = state
+        self.folder = folder
+        self.seconds = seconds
+        self.saved_at = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        ending = self.model.stop_training or self.state.step >= self.state.total_steps
+        if ending or time.perf_counter() - self.saved_at >= self.seconds:
+            self.save()
+
+    def save(self):
+        arrays = {f"{i:04d}": np.asarray(v) for i, v in enumerate(run_variables(self.model))}
+        if all(np.isfinite(array).all() for array in arrays.values()):
+            save_checkpoint(self.folder, self.state.step, arrays, dataclasses.asdict(self.state))
+        self.saved_at = time.perf_counter()
+
+
+def restore(field, state, folder):
+    """Puts the newest checkpoint of a folder, if there is one, into field, optimizer and state."""
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        return
+    _, arrays, stored = checkpoint
+    variables = run_variables(field)
+    if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
+        raise ValueError(f"the checkpoint in {folder} belongs to another network or optimizer")
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        variable.assign(array)
+    for name, value in stored.items():
+        if name != "total_steps":
+            setattr(state, name, value)
+    if state.step < state.total_steps and state.stopped_by == "interrupt":
+        state.stopped_by = None
+
+
+def run_variables(field):
+    """Everything that a step changes: weights, then the optimizer's variables."""
+    return [*field.weights, *field.optimizer.variables]

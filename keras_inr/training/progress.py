@@ -1,0 +1,48 @@
+"""The progress bar of a run."""
+
+import sys
+
+import keras
+import tqdm
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Steps, loss, PSNR of the batches, and an estimate of the time left, on standard error.
+
+    In a terminal one line is kept up to date; elsewhere a line is written for every tenth of the run.
+
+    Args:
+        state: the `TrainingState`.
+    """
+
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        if self.bar is not None:  # Model.fit is called once for each kind of round
+            return
+        live = sys.stderr.isatty()
+        self.bar = tqdm.tqdm(
+            desc="fitting",
+            total=self.state.total_steps,
+            initial=self.state.step,
+            unit=" steps",
+            dynamic_ncols=live,
+            disable=not live,
+        )
+        self.tenths = 10 * self.state.step // self.state.total_steps
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = f"loss {logs['loss']:.3e}, PSNR {logs['psnr_db']:.2f} dB"
+        if not self.bar.disable:
+            self.bar.set_postfix_str(figures, refresh=False)
+            self.bar.update(self.state.step - self.bar.n)
+        elif (tenths := 10 * self.state.step // self.state.total_steps) > self.tenths:
+            self.tenths = tenths
+            left = self.state.train_seconds * (self.state.total_steps / self.state.step - 1)
+            line = f"step {self.state.step}/{self.state.total_steps}: {figures}, about {left:.0f} s left"
+            tqdm.tqdm.write(line, file=sys.stderr)
+        if self.model.stop_training or self.state.step >= self.state.total_steps:
+            self.bar.close()

@@ -1,0 +1,128 @@
+"""The numbers of a training run: how long, on which points, with which optimizer and schedule."""
+
+import dataclasses
+import math
+
+SAMPLINGS = ("random", "shuffled", "full", "continuous")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "warmup_exponential", "plateau")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a field is fitted to a picture.
+
+    Args:
+        steps, epochs: length of the run; give one. A step is one optimizer update, an epoch is
+            max(1, pixels // batch_size) steps.
+        batch_size: points in a step; 0 takes all pixels in every step.
+        sampling: "random" pixels with replacement; "shuffled", each pixel at most once an epoch; "full", all pixels in
+            every step; "continuous", points anywhere in the picture with bilinearly interpolated targets.
+        optimizer: "adam", "adamw" (decoupled weight decay) or "sgd" (momentum beta_1).
+        learning_rate: of the first step after the warm-up.
+        beta_1, beta_2, epsilon: Adam's constants; beta_2 and epsilon do nothing under sgd.
+        weight_decay: per step and unit of learning rate, for adamw and sgd.
+        table_learning_rate, table_beta_1, table_beta_2, table_epsilon, table_weight_decay: the same for the tables of
+            hash encodings; None takes the network's.
+        schedule: "constant"; "cosine" from learning_rate to final_fraction of it; "warmup_exponential", descent's
+            min(t / warmup_epochs, 1) * 0.5^(t / half_life_epochs) with t = epoch + 1/2; "plateau", times
+            plateau_factor whenever the loss has not fallen by 0.01 % for plateau_patience steps.
+        warmup_epochs: length of the linear warm-up of cosine and warmup_exponential, in epochs.
+        half_life_epochs: of warmup_exponential, in epochs.
+        final_fraction: of cosine, in [0, 1].
+        plateau_factor: in (0, 1); plateau_patience: in steps.
+        clip_norm: longest gradient over all weights of an optimizer; 0 clips nothing.
+        seed: of the batches.
+
+    Raises:
+        ValueError: naming the first argument that is out of range.
+
+    >>> Recipe(epochs=200).total_steps(num_pixels=512 * 512)
+    3200
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    batch_size: int = 16384
+    sampling: str = "random"
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    table_learning_rate: float | None = None
+    table_beta_1: float | None = None
+    table_beta_2: float | None = None
+    table_epsilon: float | None = None
+    table_weight_decay: float | None = None
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    half_life_epochs: float = 40.0
+    final_fraction: float = 0.0
+    plateau_factor: float = 0.5
+    plateau_patience: int = 500
+    clip_norm: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self):
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError(f"give one of steps and epochs, received steps={self.steps!r} and epochs={self.epochs!r}")
+        for name, allowed in (("sampling", SAMPLINGS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}, received {getattr(self, name)!r}")
+        for name, (low, high, low_allowed) in _RANGES.items():
+            value = getattr(self, name)
+            inside = value is None or (math.isfinite(value) and low <= value <= high and (low_allowed or value > low))
+            if not inside:
+                start = "[" if low_allowed else "("
+                raise ValueError(f"{name} must be in {start}{low:g}, {high:g}], received {value!r}")
+        decays = (self.weight_decay, self.table_weight_decay or 0.0)
+        if self.optimizer == "adam" and any(decays):
+            raise ValueError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")
+
+    def points_per_step(self, num_pixels):
+        """How many points a step sees."""
+        if self.sampling == "full" or self.batch_size == 0:
+            return num_pixels
+        return min(self.batch_size, num_pixels) if self.sampling == "shuffled" else self.batch_size
+
+    def steps_per_epoch(self, num_pixels):
+        """max(1, pixels // points in a step)."""
+        return max(1, num_pixels // self.points_per_step(num_pixels))
+
+    def total_steps(self, num_pixels):
+        """Length of the run in steps."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, round(self.epochs * self.steps_per_epoch(num_pixels)))
+
+    def for_tables(self):
+        """The recipe with its table_ arguments in the place of the network's."""
+        names = ("learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay")
+        given = {name: getattr(self, f"table_{name}") for name in names}
+        return dataclasses.replace(self, **{name: value for name, value in given.items() if value is not None})
+
+
+_RANGES = {
+    "steps": (1, 2**31 - 1, True),
+    "epochs": (0, 1e9, False),
+    "batch_size": (0, 2**27, True),
+    "learning_rate": (0, 1e3, False),
+    "beta_1": (0, 0.9999999, True),
+    "beta_2": (0, 0.9999999, True),
+    "epsilon": (0, 1, False),
+    "weight_decay": (0, 1e3, True),
+    "table_learning_rate": (0, 1e3, False),
+    "table_beta_1": (0, 0.9999999, True),
+    "table_beta_2": (0, 0.9999999, True),
+    "table_epsilon": (0, 1, False),
+    "table_weight_decay": (0, 1e3, True),
+    "warmup_epochs": (0, 1e9, True),
+    "half_life_epochs": (0, 1e9, False),
+    "final_fraction": (0, 1, True),
+    "plateau_factor": (0, 0.9999999, False),
+    "plateau_patience": (1, 2**31 - 1, True),
+    "clip_norm": (0, 1e9, True),
+    "seed": (0, 2**31 - 1, True),
+}

@@ -1,0 +1,84 @@
+"""Which points of a picture a step sees: batches as a pure function of (seed, step)."""
+
+import tensorflow as tf
+
+from keras_inr.coordinates import pixel_coords, pixel_pitch
+
+
+class Sampler:
+    """Batches of coordinates and targets of a picture.
+
+    Args:
+        signal: an `ImageSignal`, or anything with values (height, width, channels).
+        recipe: a `Recipe`; its sampling, batch_size and seed are used.
+        dtype: "float32" or "float64", of coords and targets.
+
+    >>> from keras_inr.signals import load_image
+    >>> from keras_inr.training.recipe import Recipe
+    >>> sampler = Sampler(load_image("sample:camera"), Recipe(steps=1, batch_size=10))
+    >>> [tensor.shape for tensor in sampler.batch(0)]
+    [TensorShape([10, 2]), TensorShape([10, 1])]
+    """
+
+    def __init__(self, signal, recipe, dtype="float32"):
+        self.height, self.width, self.channels = signal.values.shape
+        self.num_pixels = self.height * self.width
+        self.points = recipe.points_per_step(self.num_pixels)
+        self.seed = recipe.seed
+        self.dtype = dtype
+        self.targets = tf.convert_to_tensor(signal.values.reshape(self.num_pixels, self.channels), dtype=dtype)
+        whole = recipe.sampling == "full" or (recipe.batch_size == 0 and recipe.sampling != "continuous")
+        self.batch = self.full if whole else getattr(self, recipe.sampling)
+        self.everything = self.at_pixels(tf.range(self.num_pixels)) if whole else None
+
+    def dataset(self, first, last):
+        """A `tf.data.Dataset` of the batches of the steps first ... last - 1."""
+        steps = tf.data.Dataset.range(first, last)
+        return steps.map(self.batch, num_parallel_calls=1, deterministic=True).prefetch(2)
+
+    def full(self, step):
+        """All pixels in row-major order."""
+        return self.everything
+
+    def random(self, step):
+        """Pixels drawn uniformly with replacement."""
+        seed = tf.stack([tf.cast(self.seed, "int64"), tf.cast(step, "int64")])
+        return self.at_pixels(tf.random.stateless_uniform([self.points], seed, 0, self.num_pixels, dtype="int32"))
+
+    def shuffled(self, step):
+        """The next pixels of the epoch's own permutation; what does not fill a batch at its end is left out."""
+        steps_per_epoch = max(1, self.num_pixels // self.points)
+        epoch, batch = tf.cast(step, "int64") // steps_per_epoch, tf.cast(step, "int64") % steps_per_epoch
+        position = batch * self.points + tf.range(self.points, dtype="int64")
+        seed = tf.stack([tf.cast(self.seed, "int64"), epoch, tf.constant(0, "int64")])
+        last = tf.cast(self.num_pixels - 1, "int64")
+        shuffled = tf.random.experimental.index_shuffle(position, tf.cast(seed, "int32"), last)
+        return self.at_pixels(tf.cast(shuffled, "int32"))
+
+    def continuous(self, step):
+        """Points uniform over the picture; targets are bilinear between pixel centres and constant beyond the outer ones.
+
+        Source: pugh_torch's experiments/siren; different from it, the half pixel outside the outermost centres counts
+        as picture.
+        """
+        seed = tf.stack([tf.cast(self.seed, "int64"), tf.cast(step, "int64")])
+        unit = tf.random.stateless_uniform([self.points, 2], seed, dtype=self.dtype)
+        size = tf.constant([self.width, self.height], self.dtype)
+        pixel = tf.clip_by_value(unit * size - 0.5, 0.0, size - 1)  # in pixels from the first centre, (x, y)
+        lower = tf.floor(pixel)
+        fraction = pixel - lower
+        lower = tf.cast(lower, "int32")
+        upper = tf.minimum(lower + 1, tf.constant([self.width - 1, self.height - 1]))
+
+        def row(y):
+            left, right = (tf.gather(self.targets, y * self.width + x[:, 0]) for x in (lower, upper))
+            return left + fraction[:, :1] * (right - left)
+
+        above, below = row(lower[:, 1]), row(upper[:, 1])
+        coords = (unit * size - size / 2) * tf.cast(pixel_pitch(self.height, self.width), self.dtype)
+        return coords, above + fraction[:, 1:] * (below - above)
+
+    def at_pixels(self, index):
+        """Coordinates and targets of flat pixel indices."""
+        coords = pixel_coords(index // self.width, index % self.width, self.height, self.width, self.dtype)
+        return coords, tf.gather(self.targets, index)

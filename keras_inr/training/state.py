@@ -1,0 +1,27 @@
+"""What a run in progress knows beyond weights: its step, its clock, its history."""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class TrainingState:
+    """Shared by the callbacks of a run and stored in its checkpoints.
+
+    Args:
+        total_steps: length of the run.
+        step: finished steps.
+        train_seconds: wall-clock time of the training loop so far, over all resumed parts.
+        setup_seconds: time spent before the loop: building, tracing and compiling.
+        rows: one dict for each round of steps: step, seconds, loss, psnr_db, learning_rate, and picture_psnr_db where the
+            whole picture was evaluated. loss and psnr_db are over the round's batches.
+        plateau: best loss and steps without improvement, for the plateau schedule.
+        stopped_by: None, "steps", "psnr", "time" or "interrupt".
+    """
+
+    total_steps: int
+    step: int = 0
+    train_seconds: float = 0.0
+    setup_seconds: float = 0.0
+    rows: list = dataclasses.field(default_factory=list)
+    plateau: dict = dataclasses.field(default_factory=dict)
+    stopped_by: str | None = None

@@ -1,0 +1,169 @@
+"""Fits a field to a picture: python scripts/fit.py --flagfile=configs/siren.cfg --image=my.jpg"""
+
+import startup
+
+startup.start()
+
+import json
+import sys
+
+from absl import flags
+
+import picture_flags
+from keras_inr.initializers import list_schemes
+from keras_inr.models.presets import list_presets
+from keras_inr.runs.errors import InputError
+from keras_inr.runs.image_fit import PRECISIONS, ImageFitSettings, prepare_image_fit, run_image_fit
+from keras_inr.runs.overrides import model_arguments, parse_overrides
+from keras_inr.training.recipe import OPTIMIZERS, SAMPLINGS, SCHEDULES
+
+FLAGS = flags.FLAGS
+NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
+"""Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
+
+RECIPE = {
+    "batch_size": (int, 16384, "points in a step; 0 takes all pixels"),
+    "learning_rate": (float, 1e-3, "of the first step after the warm-up"),
+    "beta_1": (float, 0.9, "Adam's first decay rate; momentum of sgd"),
+    "beta_2": (float, 0.999, "Adam's second decay rate"),
+    "epsilon": (float, 1e-8, "Adam's epsilon"),
+    "weight_decay": (float, 0.0, "decoupled, per step and unit of learning rate (adamw, sgd)"),
+    "table_learning_rate": (float, None, "of hash tables; the network's by default"),
+    "table_beta_1": (float, None, "of hash tables; the network's by default"),
+    "table_beta_2": (float, None, "of hash tables; the network's by default"),
+    "table_epsilon": (float, None, "of hash tables; the network's by default"),
+    "table_weight_decay": (float, None, "of hash tables; the network's by default"),
+    "warmup_epochs": (float, 0.0, "linear warm-up in epochs (cosine, warmup_exponential)"),
+    "half_life_epochs": (float, 40.0, "epochs in which warmup_exponential halves the rate"),
+    "final_fraction": (float, 0.0, "what cosine ends at, as a fraction of learning_rate"),
+    "plateau_factor": (float, 0.5, "what plateau multiplies the rate by"),
+    "plateau_patience": (int, 500, "steps without improvement before plateau acts"),
+    "clip_norm": (float, 0.0, "longest gradient; 0 clips nothing"),
+    "seed": (int, 0, "of initial weights and batches"),
+}
+
+
+def define_flags():
+    picture_flags.define()
+    presets = [info.name for info in list_presets()]
+    flags.DEFINE_enum("preset", "siren", presets, "architecture; see --list_presets")
+    for name, text in model_arguments().items():
+        choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
+        flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
+    define_length()
+    for name, (kind, default, text) in RECIPE.items():
+        (flags.DEFINE_integer if kind is int else flags.DEFINE_float)(name, default, text)
+    flags.DEFINE_enum("sampling", "random", SAMPLINGS, "which points a step sees")
+    flags.DEFINE_enum("optimizer", "adam", OPTIMIZERS, "optimizer")
+    flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "learning rate over the steps")
+    flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype policy")
+    flags.DEFINE_enum("supervise", "value", ["value"], "what the field is fitted to")
+    flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
+    flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
+    flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
+    flags.DEFINE_bool("resume", False, "go on with the run in --out")
+    flags.DEFINE_bool("overwrite", False, "replace the run in --out")
+    flags.DEFINE_integer("preview_every", 0, "steps between preview pictures; 0 for none", lower_bound=0)
+    flags.DEFINE_bool("tensorboard", True, "write logs for TensorBoard")
+    flags.DEFINE_enum("device", "auto", ["auto", "cpu", "gpu"], "what to compute on; auto takes a GPU if there is one")
+    flags.DEFINE_bool("progress", True, "show a progress bar")
+    flags.DEFINE_bool("dry_run", False, "check everything, tell what would be done, write nothing")
+    flags.DEFINE_bool("list_presets", False, "show the zoo and exit")
+
+
+class LengthFlag(flags.Flag):
+    """--steps or --epochs: giving one takes the other back, so that the last one given wins."""
+
+    other = None
+
+    def parse(self, argument):
+        super().parse(argument)
+        FLAGS[self.other].value = None
+
+
+def define_length():
+    for name, other, parser, text in (
+        ("steps", "epochs", flags.IntegerParser(lower_bound=1), "length of the run in optimizer updates"),
+        ("epochs", "steps", flags.FloatParser(lower_bound=0), "length in epochs of max(1, pixels // batch_size) steps"),
+    ):
+        flag = LengthFlag(parser, flags.ArgumentSerializer(), name, None, f"{text}; of the two the last one given wins")
+        flag.other = other
+        flags.DEFINE_flag(flag)
+
+
+def settings_from_flags():
+    """The run that the flags describe."""
+    recipe = {name: FLAGS[name].value for name in (*RECIPE, "sampling", "optimizer", "schedule", "steps", "epochs")}
+    if recipe["steps"] is None and recipe["epochs"] is None:
+        recipe["steps"] = 2000
+    given = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
+    return ImageFitSettings(
+        image=FLAGS.image,
+        image_options=picture_flags.image_options(FLAGS),
+        preset=FLAGS.preset,
+        arguments=parse_overrides(FLAGS.preset, given),
+        recipe=recipe,
+        precision=FLAGS.precision,
+        goal_psnr_db=FLAGS.goal_psnr_db,
+        max_seconds=FLAGS.max_seconds,
+        preview_every=FLAGS.preview_every,
+        tensorboard=FLAGS.tensorboard,
+        progress=FLAGS.progress,
+    )
+
+
+def choose_device():
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if FLAGS.device == "gpu" and not gpus:
+        raise InputError("device must be cpu or auto where TensorFlow sees no GPU, received 'gpu'")
+    if FLAGS.device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+
+
+def flags_text():
+    """A flagfile that repeats this run."""
+    own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)
+    kept = [flag for flag in own if flag.name not in NOT_KEPT and flag.value is not None]
+    return "\n".join(sorted(flag.serialize() for flag in kept)) + "\n"
+
+
+def summary(folder, metrics):
+    """Five lines that tell what was reached and where it is."""
+    psnr, psnr_8bit = ("exact" if metrics[key] is None else f"{metrics[key]:.2f} dB" for key in _PSNR_KEYS)
+    ssim = "" if metrics["ssim"] is None else f", SSIM {metrics['ssim']:.4f}"
+    seconds = f"{metrics['train_seconds']:.1f} s (and {metrics['setup_seconds']:.1f} s of set-up)"
+    size = f"{metrics['height']} x {metrics['width']}, channels: {metrics['channels']}"
+    return "\n".join(
+        [
+            f"{metrics['preset']} ({metrics['num_parameters']:,} parameters) on {metrics['image']} ({size})",
+            f"PSNR {psnr} over all pixels (rounded to 8 bits: {psnr_8bit}){ssim}",
+            f"{metrics['steps']} steps of {metrics['points_per_step']} points in {seconds} on {metrics['device']}",
+            f"pictures: {folder}/comparison.png, {folder}/reconstruction.png, {folder}/curves.png",
+            f"Keras: {folder}/model.keras   TensorFlow Serving: {folder}/saved_model   figures: {folder}/metrics.json",
+        ]
+    )
+
+
+_PSNR_KEYS = ("psnr_db", "psnr_8bit_db")
+
+
+def main(argv):
+    if FLAGS.list_presets:
+        for info in list_presets():
+            print(f"{info.name:12} {info.num_parameters:>9,} parameters  {info.summary} ({info.source})")
+        return 0
+    choose_device()
+    prepared = prepare_image_fit(settings_from_flags())
+    if FLAGS.dry_run:
+        print(json.dumps(prepared.identity, indent=2))
+        return 0
+    folder, metrics = run_image_fit(prepared, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text())
+    print(summary(folder, metrics))
+    return 0
+
+
+if __name__ == "__main__":
+    define_flags()
+    startup.run(main)

@@ -1,0 +1,42 @@
+"""Flags that tell which picture is meant and how it is read; shared by the scripts that take one."""
+
+from absl import flags
+
+from keras_inr.runs.errors import InputError
+
+
+def define():
+    """Defines --image and its companions."""
+    flags.DEFINE_string(
+        "image",
+        "sample:chelsea",
+        "picture: a path, sample:NAME (a photograph that scikit-image ships), or tfds:NAME/SPLIT#INDEX",
+    )
+    flags.DEFINE_string("size", None, "resize to HEIGHTxWIDTH pixels, or to one number for the longer side")
+    flags.DEFINE_string("crop", None, "TOP,LEFT,HEIGHT,WIDTH in pixels, before resizing")
+    flags.DEFINE_bool("grayscale", False, "fit one grey channel (ITU-R 601 luma)")
+    flags.DEFINE_enum("alpha", "white", ["white", "keep"], "transparency: composite on white, or keep as a channel")
+    flags.DEFINE_integer("max_pixels", 2**26, "refuse pictures with more pixels", lower_bound=1)
+    flags.DEFINE_string("data_dir", None, "folder of prepared TensorFlow Datasets")
+
+
+def image_options(values):
+    """Arguments for `load_image` out of the parsed flags; those that are at their default are left out."""
+    options = {}
+    if values.size is not None:
+        size = _integers("size", values.size, "x", (1, 2))
+        options["size"] = size[0] if len(size) == 1 else size
+    if values.crop is not None:
+        options["crop"] = _integers("crop", values.crop, ",", (4,))
+    for name in ("grayscale", "alpha", "max_pixels", "data_dir"):
+        if values[name].value != values[name].default:
+            options[name] = values[name].value
+    return options
+
+
+def _integers(name, text, separator, counts):
+    parts = text.split(separator)
+    if len(parts) not in counts or not all(part.strip().lstrip("-").isdecimal() for part in parts):
+        wanted = " or ".join(separator.join(["N"] * count) for count in counts)
+        raise InputError(f"{name} must be whole numbers as {wanted}, received {text!r}")
+    return tuple(int(part) for part in parts)
