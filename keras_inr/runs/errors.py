@@ -1,0 +1,19 @@
+"""Errors that a person who started a run can mend."""
+
+
+class InputError(ValueError):
+    """What was asked for cannot be done; the message is one sentence and nothing was written."""
+
+
+class InterruptedRunError(Exception):
+    """The run was asked to stop; its state is saved.
+
+    Args:
+        signal_number: of the signal that asked.
+        folder: the run's folder.
+        step: finished steps.
+    """
+
+    def __init__(self, signal_number, folder, step):
+        super().__init__(f"stopped at step {step}; the state is saved, go on with --out={folder} --resume")
+        self.signal_number = signal_number

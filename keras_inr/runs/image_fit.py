@@ -1,0 +1,142 @@
+"""One run: load a picture, fit a field, measure, draw, export, and write the run folder."""
+
+import dataclasses
+import math
+
+import keras
+
+from keras_inr.files import atomic_path
+from keras_inr.models.presets import from_preset
+from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.runs.interrupts import Interrupts
+from keras_inr.runs.monitors import Previews, TensorBoardLog
+from keras_inr.runs.results import describe, read_metrics, write_history, write_results
+from keras_inr.runs.run_folder import METRICS, claim_run_folder, write_json
+from keras_inr.signals.errors import ImageError
+from keras_inr.signals.image import load_image
+from keras_inr.training.fit import fit
+from keras_inr.training.recipe import Recipe
+
+PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFitSettings:
+    """What a run does.
+
+    Args:
+        image: source for `load_image`.
+        image_options: its further arguments.
+        preset: name of the architecture.
+        arguments: its overridden arguments.
+        recipe: dict of `Recipe` arguments; its seed also draws the initial weights.
+        precision: "float32", "float64", "mixed_float16" or "mixed_bfloat16".
+        goal_psnr_db, max_seconds: see `keras_inr.training.fit`.
+        preview_every: steps between two pictures in previews/; 0 for none.
+        tensorboard: whether to write logs for TensorBoard.
+        progress: whether to show a progress bar.
+    """
+
+    image: str
+    preset: str
+    recipe: dict
+    image_options: dict = dataclasses.field(default_factory=dict)
+    arguments: dict = dataclasses.field(default_factory=dict)
+    precision: str = "float32"
+    goal_psnr_db: float | None = None
+    max_seconds: float | None = None
+    preview_every: int = 0
+    tensorboard: bool = True
+    progress: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run whose every input has been checked: picture, recipe, field with fresh weights, and identity."""
+
+    settings: ImageFitSettings
+    signal: object
+    recipe: Recipe
+    field: keras.Model
+    identity: dict
+
+
+def prepare_image_fit(settings):
+    """Loads the picture, builds the field and checks every setting; writes nothing.
+
+    Raises:
+        InputError: naming what is wrong.
+    """
+    try:
+        recipe = Recipe(**settings.recipe)
+        if settings.precision not in PRECISIONS:
+            raise InputError(f"precision must be one of {PRECISIONS}, received {settings.precision!r}")
+        for name in ("goal_psnr_db", "max_seconds"):
+            value = getattr(settings, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} must be positive, received {value!r}")
+        if settings.preview_every < 0:
+            raise InputError(f"preview_every must not be negative, received {settings.preview_every!r}")
+        signal = load_image(settings.image, **settings.image_options)
+        shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
+        field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
+    except (ImageError, ValueError, TypeError) as error:
+        raise InputError(str(error)) from error
+    identity = {
+        "image_sha256": signal.sha256,
+        "image_options": settings.image_options,
+        "preset": settings.preset,
+        "arguments": settings.arguments,
+        "precision": settings.precision,
+        "goal_psnr_db": settings.goal_psnr_db,
+        "max_seconds": settings.max_seconds,
+        **dataclasses.asdict(recipe),
+    }
+    return Prepared(settings, signal, recipe, field, identity)
+
+
+def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=""):
+    """Fits and writes the run folder.
+
+    Args:
+        prepared: what `prepare_image_fit` returned.
+        out, resume, overwrite: see `claim_run_folder`.
+        flags_text: a flagfile that repeats the run, kept as flags.cfg.
+
+    Returns:
+        (folder, metrics), the dict of metrics.json. A finished run that is resumed is only read.
+
+    Raises:
+        InputError: for a folder that cannot be used.
+        DivergedError: when the loss is no longer finite; the last good checkpoint stays.
+        InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved.
+    """
+    settings = prepared.settings
+    with Interrupts() as interrupts, claim_run_folder(out, prepared.identity, resume, overwrite) as folder:
+        if (folder / METRICS).exists():
+            return folder, read_metrics(folder)
+        with atomic_path(folder / "flags.cfg") as temporary:
+            temporary.write_text(flags_text)
+        monitors = []
+        if settings.preview_every:
+            monitors.append(Previews(folder / "previews", settings.preview_every))
+        if settings.tensorboard:
+            monitors.append(TensorBoardLog(folder / "tensorboard", settings.preview_every))
+        result = fit(
+            prepared.field,
+            prepared.signal,
+            prepared.recipe,
+            goal_psnr_db=settings.goal_psnr_db,
+            max_seconds=settings.max_seconds,
+            checkpoint_dir=folder / "checkpoints",
+            should_stop=lambda: interrupts.received is not None,
+            callbacks=monitors,
+            progress=settings.progress,
+        )
+        write_history(folder / "history.csv", result.rows)
+        if result.stopped_by == "interrupt":
+            raise InterruptedRunError(interrupts.received, folder, result.steps)
+        metrics = describe(prepared, result)
+        write_results(folder, prepared, result, metrics)
+        write_json(folder / METRICS, metrics)  # last: it marks the run as finished
+        return folder, metrics

@@ -1,0 +1,30 @@
+"""Ctrl-C and SIGTERM as a wish that a run can honour."""
+
+import signal
+import threading
+
+
+class Interrupts:
+    """While the context lasts, the first SIGINT or SIGTERM is only noted in `received`; a second one interrupts at once.
+
+    Outside the main thread signals cannot be caught, and nothing happens.
+    """
+
+    def __init__(self):
+        self.received = None
+        self.previous = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number

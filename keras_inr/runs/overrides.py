@@ -1,0 +1,84 @@
+"""Arguments of the zoo's models as text: what there is, and text to typed values."""
+
+import inspect
+import re
+import types
+import typing
+
+from keras_inr.models.presets import get_preset, list_presets
+from keras_inr.runs.errors import InputError
+
+FROM_ELSEWHERE = ("channels", "picture_size", "num_fields", "seed")
+"""Arguments that the picture and the run decide."""
+
+
+def model_arguments():
+    """Name -> help text of every argument that some preset's model takes.
+
+    >>> "omega_0" in model_arguments()
+    True
+    """
+    texts = {}
+    for model in dict.fromkeys(get_preset(info.name).model for info in list_presets()):
+        described = _described(model)
+        for name in _annotations(model):
+            texts.setdefault(name, []).append(f"{model.__name__}: {described.get(name, '')}")
+    return {name: " ".join(text) for name, text in texts.items()}
+
+
+def parse_overrides(preset, texts):
+    """Typed arguments for `from_preset`.
+
+    Args:
+        preset: a preset's name.
+        texts: dict of argument name -> text, such as {"units": "64,64", "omega_0": "20"}.
+
+    Raises:
+        InputError: for an argument that the preset's model does not take, or text of another type.
+
+    >>> parse_overrides("siren", {"units": "64,64", "omega_0": "20"})
+    {'units': (64, 64), 'omega_0': 20.0}
+    """
+    try:
+        annotations = _annotations(get_preset(preset).model)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    arguments = {}
+    for name, text in texts.items():
+        if name not in annotations:
+            raise InputError(f"preset {preset!r} takes {', '.join(annotations)}, received {name!r}")
+        arguments[name] = _parse(name, annotations[name], text)
+    return arguments
+
+
+def _annotations(model):
+    parameters = inspect.signature(model.__init__).parameters
+    return {
+        name: parameter.annotation
+        for name, parameter in parameters.items()
+        if name not in ("self", "kwargs", *FROM_ELSEWHERE)
+    }
+
+
+def _parse(name, annotation, text):
+    if isinstance(annotation, types.UnionType):
+        if text.lower() == "none":
+            return None
+        annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
+    try:
+        if typing.get_origin(annotation) is tuple:
+            kind = typing.get_args(annotation)[0]
+            return tuple(kind(part) for part in text.split(","))
+        if annotation is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return annotation(text)
+    except (ValueError, KeyError):
+        wanted = {bool: "true or false", int: "an integer", float: "a number"}.get(annotation, "numbers with commas")
+        raise InputError(f"{name} must be {wanted}, received {text!r}") from None
+
+
+def _described(model):
+    """Argument -> its text in the class's docstring."""
+    section = inspect.getdoc(model).partition("Args:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}

@@ -1,0 +1,127 @@
+"""What a finished run leaves: figures, pictures, the Keras model and the SavedModel."""
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import platform
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_inr.export.saved_model import export_saved_model
+from keras_inr.files import atomic_path
+from keras_inr.models.field import to_uint8
+from keras_inr.runs.figures import save_comparison, save_curves
+from keras_inr.runs.run_folder import METRICS
+from keras_inr.version import __version__
+
+HISTORY = ("step", "seconds", "loss", "psnr_db", "learning_rate", "picture_psnr_db")
+
+
+def describe(prepared, result):
+    """The content of metrics.json. Figures that are infinite (an exact picture) or undefined are null."""
+    settings, signal = prepared.settings, prepared.signal
+    per_epoch = prepared.recipe.steps_per_epoch(signal.height * signal.width)
+    return {
+        "format_version": 1,
+        "psnr_db": finite(result.psnr_db),
+        "psnr_8bit_db": finite(result.psnr_8bit_db),
+        "ssim": result.ssim,
+        "steps": result.steps,
+        "epochs": result.steps / per_epoch,
+        "points_per_step": prepared.recipe.points_per_step(signal.height * signal.width),
+        "train_seconds": result.train_seconds,
+        "setup_seconds": result.setup_seconds,
+        "stopped_by": result.stopped_by,
+        "num_parameters": prepared.field.count_params(),
+        "height": signal.height,
+        "width": signal.width,
+        "channels": signal.channels,
+        "bit_depth": signal.bit_depth,
+        "image": signal.source,
+        "image_sha256": signal.sha256,
+        "image_options": settings.image_options,
+        "preset": settings.preset,
+        "arguments": settings.arguments,
+        "precision": settings.precision,
+        "seed": prepared.recipe.seed,
+        "recipe": dataclasses.asdict(prepared.recipe),
+        "device": device_name(),
+        "versions": {
+            "keras_inr": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def write_results(folder, prepared, result, metrics):
+    """Pictures, curves, the Keras model and the SavedModel."""
+    signal, field = prepared.signal, prepared.field
+    save_png(folder / "reconstruction.png", to_uint8(result.prediction))
+    psnr = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
+    figures = [f"PSNR {psnr}"]
+    if metrics["ssim"] is not None:
+        figures.append(f"SSIM {metrics['ssim']:.4f}")
+    figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
+    title = f"{metrics['preset']} on {signal.source}"
+    save_comparison(signal.values, result.prediction, folder / "comparison.png", title, figures)
+    if result.rows:
+        save_curves(result.rows, folder / "curves.png", title)
+    bare = type(field).from_config(field.get_config())  # without the optimizer, which triples the file
+    bare.set_weights(field.get_weights())
+    with atomic_path(folder / "model.keras") as temporary:
+        bare.save(temporary)
+    if (folder / "saved_model").exists():
+        shutil.rmtree(folder / "saved_model")
+    export_saved_model(bare, folder / "saved_model", info=metrics)
+
+
+def save_png(path, picture):
+    """A uint8 picture (height, width, channels) as PNG: grey, grey + alpha, RGB or RGBA."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(temporary, format="PNG")
+
+
+def write_history(path, rows):
+    """The run's rows as CSV."""
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, HISTORY, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_metrics(folder):
+    """The metrics of a finished run."""
+    return json.loads((pathlib.Path(folder) / METRICS).read_text())
+
+
+def finite(value):
+    """The value, or None for what JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def device_name():
+    """What the run computed on, such as "CPU, 2 cores, AMD EPYC"."""
+    gpus = tf.config.list_logical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+        return f"GPU, {details.get('device_name', 'unknown')}"
+    return f"CPU, {len(os.sched_getaffinity(0))} cores, {_cpu_model()}"
+
+
+def _cpu_model():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
