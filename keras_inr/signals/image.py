@@ -1,0 +1,174 @@
+"""Load a picture from a file, a sample, a data set or an array as sRGB-coded values with their coordinates."""
+
+import dataclasses
+import operator
+
+import numpy as np
+
+from keras_inr.coordinates import pixel_coords
+from keras_inr.signals.colour import srgb_values
+from keras_inr.signals.errors import ImageError
+from keras_inr.signals.framing import checked_crop, checked_size, resized, target_size
+from keras_inr.signals.raster import check_pixels, cropped, oriented
+from keras_inr.signals.sources import read_source
+from keras_inr.signals.tfds_source import read_builder
+
+DEFAULT_MAX_PIXELS = 2**26
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageSignal:
+    """A picture as the samples of a function: `values[i, j]` at the centre of pixel (i, j).
+
+    Attributes:
+        values: (H, W, C) float32 in [0, 1], sRGB-coded, C-contiguous and read-only; C is 1 (grey), 3 (RGB), 4 (RGBA).
+        source: where it came from, for display, e.g. "sample:chelsea".
+        sha256: hex SHA-256 of the file's bytes; of dtype, shape and values for an array and a TFDS example.
+        bit_depth: of the source: 8 (up to eight bits a sample), 16 (more than eight) or 32 (floating point).
+
+    Two signals are equal only if they are the same object.
+
+    >>> signal = load_image(np.zeros((2, 4, 3), "uint8"))
+    >>> signal.size, signal.channels, signal.bit_depth
+    ((2, 4), 3, 8)
+    >>> signal.coords[0].tolist()
+    [-0.75, -0.25]
+    """
+
+    values: np.ndarray = dataclasses.field(repr=False)
+    source: str
+    sha256: str
+    bit_depth: int
+
+    def __post_init__(self):
+        if np.ndim(self.values) != 3:
+            raise ImageError(f"values must have shape (H, W, C), received {np.shape(self.values)}")
+        values = np.ascontiguousarray(self.values, dtype="float32").view()
+        values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+
+    @property
+    def height(self):
+        return self.values.shape[0]
+
+    @property
+    def width(self):
+        return self.values.shape[1]
+
+    @property
+    def channels(self):
+        return self.values.shape[2]
+
+    @property
+    def size(self):
+        """(height, width)."""
+        return self.values.shape[:2]
+
+    @property
+    def coords(self):
+        """(H*W, 2) float32 pixel centres (x, y) in the order of values.reshape(-1, C), computed on each access."""
+        rows, columns = np.divmod(np.arange(self.height * self.width), self.width)
+        return pixel_coords(rows, columns, self.height, self.width).numpy()
+
+
+def load_image(
+    source, *, grayscale=False, alpha="white", crop=None, size=None, max_pixels=DEFAULT_MAX_PIXELS, data_dir=None
+):
+    """Loads one picture: decode, turn upright, convert to sRGB, crop, grey, resize, in this order.
+
+    Args:
+        source: one of
+            a path (str or pathlib.Path, "~" is expanded) to a PNG, JPEG, WebP, TIFF, BMP or GIF file, of which the
+                first frame is taken;
+            "sample:NAME", a picture inside the scikit-image package, e.g. "sample:chelsea";
+            "tfds:NAME/SPLIT#INDEX" or "tfds:NAME/CONFIG:VERSION/SPLIT#INDEX", an example of a data set that
+                TensorFlow Datasets has prepared (nothing is ever downloaded), e.g. "tfds:cifar10/train#17";
+            bytes, the content of such a file;
+            a NumPy array (H, W) or (H, W, C), C = 1, 2 (grey, alpha), 3, 4 (RGBA), already sRGB-coded: uint8, uint16,
+                bool, or float in [0, 1].
+        grayscale: True gives one channel, 0.299 R + 0.587 G + 0.114 B of the coded values (Pillow's mode "L").
+        alpha: "white" composites transparent pictures on white, in coded values; "keep" gives RGBA for pictures with
+            transparency (grey ones too) and cannot be combined with grayscale.
+        crop: (top, left, height, width) in pixels of the upright picture; must lie inside of it.
+        size: (height, width), or the longer side as one integer, which keeps the aspect. Lanczos with antialiasing,
+            clipped to [0, 1].
+        max_pixels: the most pixels that are accepted; a file is refused by its header, before it is decoded. Also
+            bounds the result of `size`. (For WebP, Pillow's own limit of 179 million pixels stays in force.)
+        data_dir: where TensorFlow Datasets looks; its own default if None.
+
+    Returns:
+        An ImageSignal, its `values` float32 in [0, 1] of 1, 3 or 4 channels. 16-bit samples keep all their bits.
+        Embedded ICC profiles are converted to sRGB (one that is sRGB changes nothing; one that is broken is ignored
+        with a warning). PNG's gAMA, cHRM and cICP chunks are not applied, and float TIFFs are taken as sRGB-coded.
+
+    Raises:
+        ImageError: whatever is wrong with the source or an argument, in one sentence.
+
+    >>> load_image("sample:chelsea", size=256).size
+    (170, 256)
+    """
+    checked = _checked(grayscale, alpha, crop, size, max_pixels)
+    raster, name, sha256 = read_source(source, checked["max_pixels"], data_dir)
+    return _signal(raster, name, sha256, **checked)
+
+
+def load_from_builder(
+    builder, split, index, *, grayscale=False, alpha="white", crop=None, size=None, max_pixels=DEFAULT_MAX_PIXELS
+):
+    """Loads example `index` of a `tfds.core.DatasetBuilder`, such as `tfds.ImageFolder("pictures/")`.
+
+    The picture is what TensorFlow Datasets decodes: its ICC profile and EXIF orientation are not looked at.
+
+    Args:
+        builder: a builder whose data are prepared.
+        split: the name of a split, e.g. "train".
+        index: from 0 in the data set's own, unshuffled order.
+        grayscale, alpha, crop, size, max_pixels: as in `load_image`.
+
+    Returns:
+        An ImageSignal.
+
+    Raises:
+        ImageError: as `load_image`; also for an unknown split and an index out of range.
+
+    >>> import tensorflow_datasets as tfds
+    >>> with tfds.testing.mock_data(num_examples=3):
+    ...     load_from_builder(tfds.builder("mnist"), "train", 2).size
+    (28, 28)
+    """
+    checked = _checked(grayscale, alpha, crop, size, max_pixels)
+    raster, name, sha256 = read_builder(builder, split, index, checked["max_pixels"])
+    return _signal(raster, name, sha256, **checked)
+
+
+def _checked(grayscale, alpha, crop, size, max_pixels):
+    """The options that concern every source, validated before anything is read."""
+    if alpha not in ("white", "keep"):
+        raise ImageError(f'alpha must be "white" or "keep", received {alpha!r}')
+    if grayscale and alpha == "keep":
+        raise ImageError('grayscale=True gives one channel and needs alpha="white", received alpha="keep"')
+    try:
+        limit = operator.index(max_pixels)
+    except TypeError:
+        limit = 0
+    if limit < 1:
+        raise ImageError(f"max_pixels must be an integer of at least 1, received {max_pixels!r}")
+    return {
+        "grayscale": grayscale,
+        "alpha": alpha,
+        "crop": checked_crop(crop),
+        "size": checked_size(size),
+        "max_pixels": limit,
+    }
+
+
+def _signal(raster, name, sha256, *, grayscale, alpha, crop, size, max_pixels):
+    raster = oriented(raster)
+    if crop is not None:  # before the colours, which gives the same values for less work
+        raster = cropped(raster, crop)
+    height, width = raster.samples.shape[:2]
+    if size is not None:
+        height, width = target_size(size, height, width)
+        check_pixels(height, width, max_pixels, what=f"size {size if len(size) == 2 else size[0]}")
+    values = resized(srgb_values(raster, alpha, grayscale), height, width)
+    return ImageSignal(values, name, sha256, raster.bit_depth)

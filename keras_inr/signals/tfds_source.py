@@ -1,0 +1,125 @@
+"""Examples of TensorFlow Datasets as pictures; nothing is ever downloaded."""
+
+import difflib
+import itertools
+import operator
+import re
+
+import tensorflow as tf
+
+from keras_inr.signals.arrays import array_sha256, raster_from_array
+from keras_inr.signals.errors import ImageError
+
+# NAME or NAME/CONFIG, optionally :VERSION, then SPLIT and INDEX. No namespaces: their register is on the network.
+_SPEC = re.compile(r"tfds:(?P<name>\w+(?:/[\w.-]+)?(?::[\d.*]+)?)/(?P<split>\w+)#(?P<index>\d{1,18})", re.ASCII)
+
+
+def read_tfds(source, max_pixels, data_dir):
+    """(raster, display name, SHA-256) of "tfds:NAME[/CONFIG][:VERSION]/SPLIT#INDEX"; ImageError says what is wrong."""
+    match = _SPEC.fullmatch(source)
+    if match is None:
+        raise ImageError(
+            "source must read tfds:NAME/SPLIT#INDEX or tfds:NAME/CONFIG:VERSION/SPLIT#INDEX, such as "
+            f"tfds:cifar10/train#17, received {source!r}"
+        )
+    builder = _builder(match["name"], data_dir)
+    raster, _, sha256 = read_builder(builder, match["split"], int(match["index"]), max_pixels)
+    return raster, source, sha256
+
+
+def read_builder(builder, split, index, max_pixels):
+    """(raster, display name, SHA-256) of one example of a builder whose data are prepared."""
+    feature = _image_feature(builder)
+    splits = builder.info.splits
+    if splits and split not in splits:
+        raise ImageError(f"split of data set {builder.name!r} must be one of {sorted(splits)}, received {split!r}")
+    if isinstance(index, bool) or not hasattr(index, "__index__") or operator.index(index) < 0:
+        raise ImageError(f"index must be an integer of at least 0, received {index!r}")
+    if splits and index >= splits[split].num_examples:
+        raise _out_of_range(builder, split, index, splits[split].num_examples)
+    array = _example(builder, split, int(index), feature)
+    return raster_from_array(array, max_pixels), f"tfds:{builder.info.full_name}/{split}#{index}", array_sha256(array)
+
+
+def _builder(name, data_dir):
+    try:
+        import tensorflow_datasets as tfds  # slow to import and needed by no other source
+    except ImportError as error:
+        raise ImageError(f"source 'tfds:{name}' needs the package tensorflow-datasets: {error}") from error
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError:
+        known = tfds.list_builders(with_community_datasets=False)
+        close = difflib.get_close_matches(name.lower(), known, n=3)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise ImageError(f"data set {name!r} is not known to TensorFlow Datasets {tfds.__version__}{hint}") from None
+    except Exception as error:  # a data set's own code may raise anything, e.g. for an unknown config or version
+        reason = " ".join(str(error).split())
+        raise ImageError(f"data set {name!r} cannot be set up by TensorFlow Datasets: {reason}") from error
+
+
+def _image_feature(builder):
+    """Name of the picture among the features: "image", or the only one that is an Image."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    images = [key for key in features if isinstance(features[key], tfds.features.Image)]
+    if "image" in images:
+        return "image"
+    if len(images) != 1:
+        raise ImageError(
+            f"data set {builder.name!r} must have one image among its features, received the features {list(features)}"
+        )
+    return images[0]
+
+
+def _example(builder, split, index, feature):
+    """The decoded picture (H, W, C) number `index`."""
+    try:
+        example = next(iter(_examples_from(builder, split, index, feature).take(1)), None)
+        if example is None:
+            raise _out_of_range(builder, split, index, "fewer")
+        picture = example[feature]
+        if picture.dtype == tf.string:
+            picture = builder.info.features[feature].decode_example(picture)
+        return picture.numpy()
+    except ImageError:
+        raise
+    except Exception as error:  # broken records and pictures, unknown splits under tfds.testing.mock_data
+        reason = " ".join(str(error).split())
+        raise ImageError(f"example {index} of split {split!r} of {builder.name!r} cannot be read: {reason}") from error
+
+
+def _examples_from(builder, split, index, feature):
+    """A tf.data.Dataset that starts at `index`, reached without decoding the examples before it."""
+    import tensorflow_datasets as tfds
+
+    config = tfds.ReadConfig(try_autocache=False)  # of no use here, and it warns about partial reads
+    try:
+        if isinstance(builder, tfds.ImageFolder):  # knows no slices
+            encoded = builder.as_dataset(split=split, decoders={feature: tfds.decode.SkipDecoding()})
+            return encoded.skip(index)
+        dataset = builder.as_dataset(split=f"{split}[{index}:{index + 1}]", read_config=config)
+    except AssertionError as error:
+        raise ImageError(_not_prepared(builder)) from error
+    return dataset if dataset.cardinality() == 1 else dataset.skip(index)  # tfds.testing.mock_data ignores slices
+
+
+def _out_of_range(builder, split, index, count):
+    return ImageError(f"split {split!r} of data set {builder.name!r} has {count} examples, received index {index}")
+
+
+def _not_prepared(builder):
+    """What is missing, where it comes from, and how to put it in place."""
+    try:
+        urls = sorted(builder.url_infos)
+    except Exception:  # the message matters more than where the data come from
+        urls = []
+    origin = ", ".join(itertools.islice(urls, 2)) + (f" and {len(urls) - 2} more" if len(urls) > 2 else "")
+    fetches = f" (it fetches {origin})" if urls else ""
+    config = f"/{builder.builder_config.name}" if builder.builder_config else ""
+    return (
+        f"data set {builder.info.full_name!r} is not prepared and nothing is downloaded: where there is a network, run "
+        f"`tfds build {builder.name}{config}`{fetches}, and place the result, by default in ~/tensorflow_datasets, "
+        f"at {builder.data_dir}"
+    )
