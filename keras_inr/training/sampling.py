@@ -50,9 +50,9 @@ class Sampler:
         steps_per_epoch = max(1, self.num_pixels // self.points)
         epoch, batch = tf.cast(step, "int64") // steps_per_epoch, tf.cast(step, "int64") % steps_per_epoch
         position = batch * self.points + tf.range(self.points, dtype="int64")
-        seed = tf.stack([tf.cast(self.seed, "int64"), epoch, tf.constant(0, "int64")])
+        seed = tf.cast(tf.stack([tf.cast(self.seed, "int64"), epoch]), "int32")
         last = tf.cast(self.num_pixels - 1, "int64")
-        shuffled = tf.random.experimental.index_shuffle(position, tf.cast(seed, "int32"), last)
+        shuffled = tf.random.experimental.index_shuffle(position, seed, last)
         return self.at_pixels(tf.cast(shuffled, "int32"))
 
     def continuous(self, step):

@@ -1,0 +1,148 @@
+"""Four networks race on one picture: runs the four configs over several seeds and writes table, figure and data.
+
+    python experiments/descent/study.py --image=sample:chelsea --seeds=0 --name=chelsea --readme
+    python experiments/descent/study.py --image=../shared/data/descent_cat_512.jpg --seeds=0,1,2 --name=descent_cat
+
+Runs are kept under runs/descent/ and are resumed or reused when the command is given again.
+"""
+
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import startup
+
+startup.start()
+
+import json
+import statistics
+import subprocess
+
+import matplotlib.figure
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from keras_inr.runs.errors import InputError
+from keras_inr.signals.image import load_image
+
+FLAGS = flags.FLAGS
+PRESETS = ("relu", "relu_pe", "siren", "multi_hash")
+
+
+def define_flags():
+    flags.DEFINE_string("image", "sample:chelsea", "picture, as for scripts/fit.py")
+    flags.DEFINE_list("seeds", ["0"], "seeds, with commas between")
+    flags.DEFINE_float("epochs", 200, "length of every run")
+    flags.DEFINE_string("name", "chelsea", "what the results are called")
+    flags.DEFINE_bool("readme", False, "put the table into the project's README")
+
+
+def main(argv):
+    results = HERE / "results"
+    results.mkdir(exist_ok=True)
+    folders = {preset: [fit(preset, seed) for seed in FLAGS.seeds] for preset in PRESETS}
+    rows = [row(preset, [read(folder) for folder in folders[preset]]) for preset in PRESETS]
+    (results / f"{FLAGS.name}.json").write_text(json.dumps(rows, indent=2) + "\n")
+    table = markdown(rows)
+    (results / f"{FLAGS.name}.md").write_text(table)
+    draw(folders, rows, results / f"{FLAGS.name}.png")
+    if FLAGS.readme:
+        put_into_readme(table)
+    print(table)
+    return 0
+
+
+def fit(preset, seed):
+    """The run folder of one network and seed."""
+    folder = ROOT / "runs" / "descent" / FLAGS.name / f"{preset}-{seed}"
+    command = [sys.executable, str(ROOT / "scripts" / "fit.py"), f"--flagfile={ROOT / 'configs' / preset}.cfg"]
+    command += [f"--image={FLAGS.image}", f"--epochs={FLAGS.epochs}", f"--seed={seed}", f"--out={folder}", "--resume"]
+    if subprocess.run([*command, "--preview_every=0", "--notensorboard"]).returncode:
+        raise InputError(f"the run in {folder} failed")
+    return folder
+
+
+def read(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def row(preset, runs):
+    """What the runs of one network have in common, and mean and spread of what they do not."""
+    psnr, ssim = [run["psnr_db"] for run in runs], [run["ssim"] for run in runs]
+    return {
+        "preset": preset,
+        "num_parameters": runs[0]["num_parameters"],
+        "steps": runs[0]["steps"],
+        "points_per_step": runs[0]["points_per_step"],
+        "image": pathlib.Path(runs[0]["image"]).name,
+        "image_sha256": runs[0]["image_sha256"],
+        "seeds": [run["seed"] for run in runs],
+        "psnr_db": psnr,
+        "psnr_db_mean": statistics.mean(psnr),
+        "psnr_db_sd": statistics.stdev(psnr) if len(psnr) > 1 else None,
+        "ssim_mean": statistics.mean(ssim),
+        "train_seconds": [run["train_seconds"] for run in runs],
+        "train_seconds_mean": statistics.mean(run["train_seconds"] for run in runs),
+        "published_psnr_db": json.loads((HERE / "expected.json").read_text())["psnr_db"][preset],
+        "device": runs[0]["device"],
+        "versions": runs[0]["versions"],
+    }
+
+
+def markdown(rows):
+    """The table, with the published figures beside ours where the picture is theirs."""
+    theirs = rows[0]["image"].startswith("descent_cat")
+    published = (" published |", " ---: |") if theirs else ("", "")
+    lines = [f"| network | parameters | steps | seconds | PSNR (dB) |{published[0]} SSIM |"]
+    lines.append(f"| --- | ---: | ---: | ---: | ---: |{published[1]} ---: |")
+    for r in rows:
+        spread = "" if r["psnr_db_sd"] is None else f" ± {r['psnr_db_sd']:.2f}"
+        beside = f" {r['published_psnr_db']:.1f} |" if theirs else ""
+        lines.append(
+            f"| `{r['preset']}` | {r['num_parameters']:,} | {r['steps']} | {r['train_seconds_mean']:.0f} "
+            f"| {r['psnr_db_mean']:.2f}{spread} |{beside} {r['ssim_mean']:.4f} |"
+        )
+    count, plural = len(rows[0]["seeds"]), "s" if len(rows[0]["seeds"]) > 1 else ""
+    where = f"{rows[0]['device']}, TensorFlow {rows[0]['versions']['tensorflow']}"
+    seeds = f"{count} seed{plural} ({', '.join(map(str, rows[0]['seeds']))})"
+    lines.append(f"\n`{rows[0]['image']}`, {rows[0]['points_per_step']} points a step, {seeds}; {where}.")
+    return "\n".join(lines) + "\n"
+
+
+def draw(folders, rows, path):
+    """The pictures side by side, whole and magnified in the middle."""
+    signal = load_image(FLAGS.image)
+    original = np.rint(signal.values * 255).astype(np.uint8)
+    pictures = [("original", original)]
+    for r in rows:
+        picture = np.asarray(Image.open(folders[r["preset"]][0] / "reconstruction.png"))
+        pictures.append((f"{r['preset']}\n{r['psnr_db'][0]:.2f} dB", picture))
+    height, width = original.shape[:2]
+    side = min(height, width) // 4
+    top, left = height * 2 // 5 - side // 2, width // 2 - side // 2
+    figure = matplotlib.figure.Figure(figsize=(11, 2.2 * height / width + 2.9), dpi=140, layout="constrained")
+    axes = figure.subplots(2, len(pictures), height_ratios=[height / width, 1])
+    for column, (title, picture) in enumerate(pictures):
+        axes[0, column].set_title(title, fontsize=9)
+        axes[0, column].imshow(picture, interpolation="antialiased")
+        axes[1, column].imshow(picture[top : top + side, left : left + side], interpolation="nearest")
+    for axis in axes.ravel():
+        axis.set_axis_off()
+    figure.savefig(path)
+
+
+def put_into_readme(table):
+    """Replaces what stands between the README's two markers."""
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split("<!-- four networks -->\n", 1)
+    after = rest.split("<!-- end -->", 1)[1]
+    readme.write_text(f"{before}<!-- four networks -->\n{table}<!-- end -->{after}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    startup.run(main)
