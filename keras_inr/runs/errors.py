@@ -15,5 +15,6 @@ class InterruptedRunError(Exception):
     """
 
     def __init__(self, signal_number, folder, step):
-        super().__init__(f"stopped at step {step}; the state is saved, go on with --out={folder} --resume")
+        again = f"--flagfile={folder}/flags.cfg --out={folder} --resume"
+        super().__init__(f"stopped at step {step}; the state is saved, go on with {again}")
         self.signal_number = signal_number

@@ -14,6 +14,7 @@ from keras_inr.runs.results import describe, read_metrics, write_history, write_
 from keras_inr.runs.run_folder import METRICS, claim_run_folder, write_json
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
+from keras_inr.training.checkpoints import CheckpointError
 from keras_inr.training.fit import fit
 from keras_inr.training.recipe import Recipe
 
@@ -107,22 +108,36 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
         (folder, metrics), the dict of metrics.json. A finished run that is resumed is only read.
 
     Raises:
-        InputError: for a folder that cannot be used.
+        InputError: for a folder that cannot be used, or checkpoints none of which can be read.
         DivergedError: when the loss is no longer finite; the last good checkpoint stays.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved.
     """
-    settings = prepared.settings
     with Interrupts() as interrupts, claim_run_folder(out, prepared.identity, resume, overwrite) as folder:
         if (folder / METRICS).exists():
             return folder, read_metrics(folder)
         with atomic_path(folder / "flags.cfg") as temporary:
             temporary.write_text(flags_text)
-        monitors = []
-        if settings.preview_every:
-            monitors.append(Previews(folder / "previews", settings.preview_every))
-        if settings.tensorboard:
-            monitors.append(TensorBoardLog(folder / "tensorboard", settings.preview_every))
-        result = fit(
+        result = _fit(prepared, folder, interrupts)
+        write_history(folder / "history.csv", result.rows)
+        if result.stopped_by == "interrupt":
+            raise InterruptedRunError(interrupts.received, folder, result.steps)
+        metrics = describe(prepared, result)
+        write_results(folder, prepared, result, metrics)
+        write_json(folder / METRICS, metrics)  # last: it marks the run as finished
+        return folder, metrics
+
+
+def _fit(prepared, folder, interrupts):
+    """The `FitResult`, with checkpoints, previews and logs in the folder."""
+    settings = prepared.settings
+    total_steps = prepared.recipe.total_steps(prepared.signal.height * prepared.signal.width)
+    monitors = []
+    if settings.preview_every:
+        monitors.append(Previews(folder / "previews", settings.preview_every, total_steps))
+    if settings.tensorboard:
+        monitors.append(TensorBoardLog(folder / "tensorboard", settings.preview_every, total_steps))
+    try:
+        return fit(
             prepared.field,
             prepared.signal,
             prepared.recipe,
@@ -133,10 +148,5 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
             callbacks=monitors,
             progress=settings.progress,
         )
-        write_history(folder / "history.csv", result.rows)
-        if result.stopped_by == "interrupt":
-            raise InterruptedRunError(interrupts.received, folder, result.steps)
-        metrics = describe(prepared, result)
-        write_results(folder, prepared, result, metrics)
-        write_json(folder / METRICS, metrics)  # last: it marks the run as finished
-        return folder, metrics
+    except CheckpointError as error:
+        raise InputError(f"{error}; remove them to start again") from error

@@ -5,7 +5,8 @@ import threading
 
 
 class Interrupts:
-    """While the context lasts, the first SIGINT or SIGTERM is only noted in `received`; a second one interrupts at once.
+    """While the context lasts, the first SIGINT or SIGTERM is only noted in `received`, its number; a second one raises
+    KeyboardInterrupt at once.
 
     Outside the main thread signals cannot be caught, and nothing happens.
     """

@@ -4,30 +4,37 @@ import keras
 import tensorflow as tf
 
 from keras_inr.runs.results import save_png
+from keras_inr.training.fit import round_length
 
 
 class Previews(keras.callbacks.Callback):
     """Writes `<folder>/step-<step>.png` at the end of the first round after every so many steps.
 
+    What is shown depends on nothing but the step, so that a resumed run shows what an undisturbed one does; a round
+    that was cut short is not shown.
+
     Args:
         folder: where pictures go.
-        every: steps between two.
+        every: steps between two; 0 for none.
+        total_steps: length of the run, of which a round is a part.
     """
 
-    def __init__(self, folder, every):
+    def __init__(self, folder, every, total_steps):
         super().__init__()
         self.folder = folder
         self.every = every
-        self.shown = None
+        self.total_steps = total_steps
 
     def on_epoch_end(self, epoch, logs=None):
         step = int(self.model.optimizer.iterations)
-        if self.shown is None:
-            self.shown = (step - self.params["steps"]) // self.every
-        if step // self.every == self.shown:
-            return
-        self.shown = step // self.every
-        self.show(step, self.model.render())
+        length = round_length(self.total_steps, self.model.steps_per_execution)
+        if step % length == 0 or step == self.total_steps:
+            self.on_round_end(step, (step - 1) // length * length, logs)
+
+    def on_round_end(self, step, first_step, logs):
+        """Called with the finished steps, those before the round, and the round's loss and PSNR."""
+        if self.every and step // self.every > first_step // self.every:
+            self.show(step, self.model.render())
 
     def show(self, step, picture):
         """Keeps a picture (height, width, channels), uint8."""
@@ -41,20 +48,20 @@ class TensorBoardLog(Previews):
     Args:
         folder: where event files go.
         every: steps between two pictures; 0 for none.
+        total_steps: length of the run.
     """
 
-    def __init__(self, folder, every):
-        super().__init__(folder, every)
+    def __init__(self, folder, every, total_steps):
+        super().__init__(folder, every, total_steps)
         self.writer = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_round_end(self, step, first_step, logs):
         if self.writer is None:
             self.writer = tf.summary.create_file_writer(str(self.folder))
-        with self.writer.as_default(step=int(self.model.optimizer.iterations)):
+        with self.writer.as_default(step=step):
             for name in ("loss", "psnr_db"):
                 tf.summary.scalar(name, logs[name])
-        if self.every:
-            super().on_epoch_end(epoch, logs)
+        super().on_round_end(step, first_step, logs)
         self.writer.flush()
 
     def show(self, step, picture):

@@ -67,8 +67,10 @@ def _parse(name, annotation, text):
         annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     try:
         if typing.get_origin(annotation) is tuple:
-            kind = typing.get_args(annotation)[0]
-            return tuple(kind(part) for part in text.split(","))
+            kinds = typing.get_args(annotation)
+            parts = text.split(",")
+            kinds = kinds[:1] * len(parts) if kinds[-1] is ... else kinds
+            return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
         if annotation is bool:
             return {"true": True, "false": False}[text.lower()]
         return annotation(text)

@@ -30,6 +30,9 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.first_step = self.state.step
+        for variable, value in zip(self.model.metrics_variables, self.state.open_round, strict=False):
+            variable.assign(value)
+        self.state.open_round = []
 
     def on_train_batch_end(self, batch, logs=None):
         self.state.step = self.first_step + min(batch + 1, self.params["steps"])
@@ -50,7 +53,10 @@ class Recorder(keras.callbacks.Callback):
             self.state.train_seconds += self.marks[0] - self.started
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.state.step > self.first_step:
+        cut_short = self.state.step - self.first_step < self.params["steps"]
+        if cut_short and self.state.stopped_by == "interrupt":
+            self.state.open_round = [float(variable) for variable in self.model.metrics_variables]
+        else:
             self.state.rows.append(
                 {
                     "step": self.state.step,
@@ -75,11 +81,7 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
-            rate = learning_rate(self.model.optimizer)
-            raise DivergedError(
-                f"the loss became {logs['loss']} at step {self.state.step}: the learning rate (now {rate:.3g}) is "
-                "probably too high for this network; try a third of it, a warm-up, or clip_norm=1"
-            )
+            raise diverged(f"the loss became {logs['loss']}", self.state.step, self.model.optimizer)
 
 
 class StopAtGoal(keras.callbacks.Callback):
@@ -109,12 +111,12 @@ class StopAtGoal(keras.callbacks.Callback):
             self.stop("time")
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.goal_psnr_db is None or logs["psnr_db"] < self.goal_psnr_db - 1:
+        if self.goal_psnr_db is None or self.state.open_round or logs["psnr_db"] < self.goal_psnr_db - 1:
             return
         prediction = self.model.sample_grid(self.signal.height, self.signal.width)
-        psnr_db = float(psnr(self.signal.values, prediction))
+        psnr_db = psnr(self.signal.values, prediction)
         self.state.rows[-1]["picture_psnr_db"] = psnr_db if math.isfinite(psnr_db) else None
-        if psnr_db >= self.goal_psnr_db and self.state.stopped_by is None:
+        if psnr_db >= self.goal_psnr_db:
             self.stop("psnr")
 
     def stop(self, reason):
@@ -140,6 +142,8 @@ class Plateau(keras.callbacks.Callback):
         self.patience = patience
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.state.open_round:
+            return
         plateau = self.state.plateau
         if logs["loss"] < plateau.get("loss", math.inf) * (1 - self.threshold):
             plateau.update(loss=logs["loss"], step=self.state.step)
@@ -147,6 +151,14 @@ class Plateau(keras.callbacks.Callback):
             for optimizer in inner_optimizers(self.model.optimizer):
                 optimizer.learning_rate = float(optimizer.learning_rate) * self.factor
             plateau["step"] = self.state.step
+
+
+def diverged(what, step, optimizer):
+    """The error that tells what happened and what to do about it."""
+    return DivergedError(
+        f"{what} at step {step}: the learning rate (now {learning_rate(optimizer):.3g}) is probably too high for this "
+        "network; try a third of it, a warm-up, or clip_norm=1"
+    )
 
 
 def learning_rate(optimizer):

@@ -3,7 +3,6 @@
 import io
 import json
 import pathlib
-import zipfile
 
 import numpy as np
 
@@ -31,7 +30,8 @@ def save_checkpoint(folder, step, arrays, state):
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"format_version": FORMAT_VERSION, "step": step, "state": state}, allow_nan=False)
+    header = {"format_version": FORMAT_VERSION, "step": step, "state": state, "arrays": _described(arrays)}
+    text = json.dumps(header, allow_nan=False)
     target = folder / f"step-{step:010d}.npz"
     with atomic_path(target) as temporary, open(temporary, "wb") as file:
         np.savez(file, __state__=np.frombuffer(text.encode(), np.uint8), **arrays)
@@ -44,8 +44,8 @@ def load_checkpoint(folder):
     """The newest readable checkpoint of a folder.
 
     Returns:
-        (step, arrays, state), or None if the folder holds no checkpoint. A torn file is passed over: every member of
-        the archive carries a checksum.
+        (step, arrays, state), or None if the folder holds no checkpoint. A torn or damaged file is passed over: every
+        member of the archive carries a checksum, and the header lists what must be there.
 
     Raises:
         CheckpointError: if there are checkpoints and none can be read.
@@ -54,7 +54,7 @@ def load_checkpoint(folder):
     for path in _newest_first(pathlib.Path(folder)):
         try:
             return _read(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damage makes zipfile and NumPy raise whatever its place brings about
             problems.append(f"{path.name}: {error}")
     if problems:
         raise CheckpointError(f"no checkpoint in {folder} can be read ({'; '.join(problems)})")
@@ -71,4 +71,10 @@ def _read(path):
     header = json.loads(arrays.pop("__state__").tobytes())
     if header["format_version"] != FORMAT_VERSION:
         raise ValueError(f"format_version must be {FORMAT_VERSION}, received {header['format_version']!r}")
+    if _described(arrays) != header["arrays"]:
+        raise ValueError("arrays are missing or have another shape than the header says")
     return header["step"], arrays, header["state"]
+
+
+def _described(arrays):
+    return {name: [array.dtype.str, list(array.shape)] for name, array in arrays.items()}

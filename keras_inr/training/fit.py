@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_inr.metrics import PSNR, psnr, psnr_8bit, ssim
-from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
+from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence, diverged
 from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.optimizers import make_optimizer
@@ -136,6 +136,8 @@ def run_rounds(field, sampler, state, watchers):
             shuffle=False,
             verbose=0,
         )
+        if field.stop_training and state.stopped_by is None:
+            state.stopped_by = "callback"
     if state.stopped_by is None:
         state.stopped_by = "steps"
 
@@ -151,11 +153,13 @@ def measure(field, signal, state):
     if state.stopped_by != "interrupt":
         prediction = field.sample_grid(signal.height, signal.width)
         quality = {
-            "psnr_db": float(psnr(signal.values, prediction)),
-            "psnr_8bit_db": float(psnr_8bit(signal.values, prediction)),
-            "ssim": float(ssim(signal.values, prediction)) if min(signal.size) >= 11 else None,
+            "psnr_db": psnr(signal.values, prediction),
+            "psnr_8bit_db": psnr_8bit(signal.values, prediction),
+            "ssim": ssim(signal.values, prediction) if min(signal.size) >= 11 else None,
             "prediction": prediction,
         }
+        if math.isnan(quality["psnr_db"]):  # the last step's doing, since its loss is that of the weights before
+            raise diverged("the field became nan", state.step, field.optimizer)
     return FitResult(
         **quality,
         steps=state.step,
@@ -202,13 +206,17 @@ def restore(field, state, folder):
     _, arrays, stored = checkpoint
     variables = run_variables(field)
     if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
-        raise ValueError(f"the checkpoint in {folder} belongs to another network or optimizer")
+        expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
+        raise ValueError(
+            f"the checkpoint in {folder} belongs to another network or optimizer: expected {expected} numbers in "
+            f"{len(variables)} arrays, received {received} in {len(arrays)}"
+        )
     for variable, array in zip(variables, arrays.values(), strict=True):
         variable.assign(array)
     for name, value in stored.items():
         if name != "total_steps":
             setattr(state, name, value)
-    if state.step < state.total_steps and state.stopped_by == "interrupt":
+    if state.stopped_by in ("interrupt", "steps"):  # perhaps more steps are asked for now
         state.stopped_by = None
 
 

@@ -1,7 +1,7 @@
 """The numbers of a training run: how long, on which points, with which optimizer and schedule."""
 
 import dataclasses
-import math
+import numbers
 
 SAMPLINGS = ("random", "shuffled", "full", "continuous")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -72,11 +72,12 @@ class Recipe:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, received {getattr(self, name)!r}")
         for name, (low, high, low_allowed) in _RANGES.items():
-            value = getattr(self, name)
-            inside = value is None or (math.isfinite(value) and low <= value <= high and (low_allowed or value > low))
-            if not inside:
+            value, optional = getattr(self, name), getattr(type(self), name) is None
+            kind, whole = (numbers.Integral, "an integer ") if name in _INTEGERS else (numbers.Real, "")
+            inside = isinstance(value, kind) and low <= value <= high and (low_allowed or value > low)
+            if not inside and not (optional and value is None):
                 start = "[" if low_allowed else "("
-                raise ValueError(f"{name} must be in {start}{low:g}, {high:g}], received {value!r}")
+                raise ValueError(f"{name} must be {whole}in {start}{low:g}, {high:g}], received {value!r}")
         decays = (self.weight_decay, self.table_weight_decay or 0.0)
         if self.optimizer == "adam" and any(decays):
             raise ValueError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")
@@ -104,6 +105,7 @@ class Recipe:
         return dataclasses.replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
+_INTEGERS = ("steps", "batch_size", "plateau_patience", "seed")
 _RANGES = {
     "steps": (1, 2**31 - 1, True),
     "epochs": (0, 1e9, False),

@@ -15,7 +15,8 @@ class TrainingState:
         rows: one dict for each round of steps: step, seconds, loss, psnr_db, learning_rate, and picture_psnr_db where the
             whole picture was evaluated. loss and psnr_db are over the round's batches.
         plateau: best loss and steps without improvement, for the plateau schedule.
-        stopped_by: None, "steps", "psnr", "time" or "interrupt".
+        open_round: sums of the metrics over a round that an interrupt has cut short, from which the round goes on.
+        stopped_by: None, "steps", "psnr", "time", "callback" or "interrupt".
     """
 
     total_steps: int
@@ -24,4 +25,5 @@ class TrainingState:
     setup_seconds: float = 0.0
     rows: list = dataclasses.field(default_factory=list)
     plateau: dict = dataclasses.field(default_factory=dict)
+    open_round: list = dataclasses.field(default_factory=list)
     stopped_by: str | None = None

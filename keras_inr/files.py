@@ -1,0 +1,61 @@
+"""Writing a file so that its name holds either the whole new content or what was there before."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """A temporary path for the writer of a `with` block; its file takes the place of `path` when the block succeeds.
+
+    The temporary file lies in the same folder (so that the replacement is one rename) and its name ends in the whole
+    name of `path` (so that writers which go by the extension see it). On success it is flushed to the disk and renamed;
+    when the block or the flush raises, Ctrl-C included, it is removed and `path` is untouched. Only a killed process
+    leaves one behind, recognisable by the prefix `.tmp-`. A symbolic link at `path` is replaced, not followed.
+
+    Args:
+        path: str or path of a file, in a folder that exists.
+
+    Yields:
+        pathlib.Path that does not exist yet.
+
+    Raises:
+        FileNotFoundError: if the block has written nothing there.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_path(folder / "metrics.json") as temporary:
+    ...     size = temporary.write_text("{}")
+    >>> [entry.name for entry in folder.iterdir()]
+    ['metrics.json']
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-{path.name}")
+    try:
+        yield temporary
+        if not temporary.is_file():
+            raise FileNotFoundError(f"nothing was written to {str(temporary)!r}, the temporary file of {str(path)!r}")
+        _flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+def _flush(path):
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder):
+    # Makes the rename itself last through a power cut. Not every file system can, and the file is whole either way.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,187 @@
+"""How close a prediction is to a picture: MSE, PSNR, SSIM and a Keras metric that streams PSNR over batches."""
+
+import keras
+import numpy as np
+from keras import ops
+from skimage.metrics import structural_similarity
+
+SSIM_WINDOW = 11
+VALUES_PER_CHUNK = 1 << 20
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class PSNR(keras.metrics.Metric):
+    """-10 log10(mean (target - clamp(prediction, 0, 1))^2) in dB, the mean over all points and channels seen.
+
+    Points count equally however they are spread over batches. Target and prediction have one shape (..., channels)
+    and any floating dtype; the error is formed in the metric's own dtype, float32 by default under every policy, and
+    summed over batches in float64, so that the step size of float32 limits neither long epochs nor large pictures.
+    +inf for equal pictures, NaN before the first batch and for NaN predictions. Over training batches it follows the
+    weights as they move: for a result, use `psnr` on the whole picture.
+
+    Raises:
+        ValueError: if the shapes differ, or for a sample_weight, which PSNR has no use for.
+
+    >>> metric = PSNR()
+    >>> metric.update_state([[0.5], [0.5]], [[0.6], [0.4]])
+    >>> round(float(metric.result()), 3)
+    20.0
+    """
+
+    def __init__(self, name="psnr_db", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.total = self.add_variable((), "zeros", dtype="float64", name="total")
+        self.count = self.add_variable((), "zeros", dtype="float64", name="count")
+        self._direction = "up"
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            raise ValueError(f"sample_weight must be None for PSNR, received shape {tuple(ops.shape(sample_weight))}")
+        target, prediction = ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype)
+        _check_static_shapes(tuple(target.shape), tuple(prediction.shape))
+        error = ops.square(target - ops.clip(prediction, 0.0, 1.0))
+        self.total.assign_add(ops.cast(ops.sum(error), "float64"))
+        self.count.assign_add(ops.cast(ops.size(error), "float64"))
+
+    def result(self):
+        return ops.cast(-10.0 * ops.log10(self.total / self.count), self.dtype)
+
+
+def mse(target, prediction):
+    """Mean of (target - prediction)^2 over all elements, not clamped: the training loss, in float64.
+
+    Args:
+        target, prediction: arrays or eager tensors of one shape, floating. Converted in chunks, so that a large
+            picture is never held in float64.
+
+    Raises:
+        ValueError: if the shapes differ, nothing is in them, or they are not floating (8-bit pictures are divided by
+            255 first).
+
+    >>> mse([0.0, 0.5], [1.0, 0.5])
+    0.5
+    """
+    return _mean_squared_error(target, prediction, lambda values, dtype: values)
+
+
+def psnr(target, prediction):
+    """Peak signal-to-noise ratio in dB over all pixels and channels: data range 1, prediction clamped to [0, 1].
+
+    Args and Raises as in `mse`; +inf for equal pictures, NaN if there is a NaN.
+
+    >>> round(psnr([0.0, 0.5], [-0.2, 0.6]), 3)
+    23.01
+    """
+    return psnr_from_mse(_mean_squared_error(target, prediction, lambda values, dtype: np.clip(values, 0, 1)))
+
+
+def psnr_8bit(target, prediction):
+    """`psnr` of what an 8-bit file of the prediction holds: clamped and rounded to k/255.
+
+    k/255 is expressed in the target's dtype, so that a float32 picture read from an 8-bit file can be met exactly.
+
+    >>> psnr_8bit([0.2, 0.4], [0.2005, 0.399])
+    inf
+    """
+    return psnr_from_mse(_mean_squared_error(target, prediction, _round_to_8bit))
+
+
+def psnr_from_mse(mean_squared_error):
+    """-10 log10(mean squared error) in dB, for data range 1; +inf for 0, NaN for NaN.
+
+    Raises:
+        ValueError: for a negative error.
+
+    >>> psnr_from_mse(0.01)
+    20.0
+    """
+    error = float(mean_squared_error)
+    if error < 0:
+        raise ValueError(f"mean_squared_error must not be negative, received {error!r}")
+    return float("inf") if error == 0 else float(-10 * np.log10(error))
+
+
+def ssim(target, prediction):
+    """Mean structural similarity, in [-1, 1], 1 for equal pictures: the mean over channels of each channel's SSIM.
+
+    Wang, Bovik, Sheikh, Simoncelli 2004: Gaussian window of 11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, data range
+    1, only windows that lie wholly in the picture. Computed by scikit-image in float64, whose variances do not suffer
+    from cancellation in flat areas as those of `tf.image.ssim` (float32 only) do. Large pictures go through it in
+    overlapping strips, which changes nothing but the memory it takes.
+
+    Args:
+        target, prediction: arrays or eager tensors (height, width, channels), floating; the prediction is clamped to
+            [0, 1].
+
+    Raises:
+        ValueError: as in `mse`, or unless the shape has three axes with height and width at least 11.
+
+    >>> picture = np.linspace(0, 1, 256).reshape(16, 16, 1)
+    >>> ssim(picture, picture)
+    1.0
+    """
+    target, prediction = _checked(target, prediction)
+    if target.ndim != 3 or min(target.shape[:2]) < SSIM_WINDOW:
+        raise ValueError(
+            f"ssim needs pictures (height, width, channels) of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, "
+            f"received shape {target.shape}"
+        )
+    height, width, channels = target.shape
+    windows = height - SSIM_WINDOW + 1
+    rows = max(1, VALUES_PER_CHUNK // width)
+    total = 0.0
+    for top in range(0, windows, rows):
+        count = min(rows, windows - top)
+        strip = slice(top, top + count + SSIM_WINDOW - 1)
+        for channel in range(channels):
+            total += count * _ssim_of_plane(target[strip, :, channel], prediction[strip, :, channel])
+    return float(total / (windows * channels))
+
+
+def _ssim_of_plane(target, prediction):
+    return structural_similarity(
+        target.astype(np.float64),
+        np.clip(prediction.astype(np.float64), 0, 1),
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+
+
+def _mean_squared_error(target, prediction, transform):
+    target, prediction = _checked(target, prediction)
+    target_values, prediction_values = target.reshape(-1), prediction.reshape(-1)
+    total = 0.0
+    for first in range(0, target.size, VALUES_PER_CHUNK):
+        chunk = slice(first, first + VALUES_PER_CHUNK)
+        values = transform(prediction_values[chunk].astype(np.float64), target.dtype)
+        total += float(np.sum(np.square(target_values[chunk].astype(np.float64) - values)))
+    return total / target.size
+
+
+def _round_to_8bit(values, dtype):
+    levels = np.rint(np.clip(values, 0, 1) * 255) / 255
+    return levels.astype(dtype).astype(np.float64)
+
+
+def _checked(target, prediction):
+    target, prediction = np.asarray(target), np.asarray(prediction)
+    if target.shape != prediction.shape or not target.size:
+        raise ValueError(
+            "target and prediction must have one shape with at least one value, "
+            f"received {target.shape} and {prediction.shape}"
+        )
+    for name, array in (("target", target), ("prediction", prediction)):
+        # "V" is bfloat16, which NumPy does not count among its own floating types
+        if array.dtype.kind not in "fV":
+            raise ValueError(f"{name} must be floating, nominally in [0, 1], received dtype {array.dtype}")
+    return target, prediction
+
+
+def _check_static_shapes(target, prediction):
+    agree = len(target) == len(prediction) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(target, prediction, strict=True)
+    )
+    if not agree:
+        raise ValueError(f"y_true and y_pred must have one shape, received {target} and {prediction}")
