@@ -1,14 +1,9 @@
 """Fit pictures with coordinate networks in Keras, render them at any size, differentiate them, serve them."""
 
-import keras as _keras
-
+from keras_inr.backend import require_tensorflow as _require_tensorflow
 from keras_inr.version import __version__ as __version__
 
-if _keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        f"keras_inr needs Keras on TensorFlow, and the backend is {_keras.backend.backend()!r}: "
-        "set KERAS_BACKEND=tensorflow before the first import of keras"
-    )
+_require_tensorflow()
 
 from keras_inr.export import export_saved_model as export_saved_model
 from keras_inr.initializers import Scheme as Scheme

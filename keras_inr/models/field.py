@@ -125,7 +125,7 @@ class Field(keras.Model):
             raise ValueError(f"box must be (x0, y0, x1, y1), received {box!r}")
         if self._evaluate is None:
             points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
-            self._evaluate = tf.function(lambda coords: self(coords), input_signature=[points])
+            self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
         chunks = []
         for first in range(0, height * width, POINTS_PER_CALL):
             count = min(POINTS_PER_CALL, height * width - first)

@@ -82,7 +82,12 @@ def write_results(folder, prepared, result, metrics):
         bare.save(temporary)
     if (folder / "saved_model").exists():
         shutil.rmtree(folder / "saved_model")
-    export_saved_model(bare, folder / "saved_model", info=metrics)
+    export_saved_model(bare, folder / "saved_model", info=served_facts(metrics))
+
+
+def served_facts(metrics):
+    """What an export may tell the world: the metrics without names of local files and machines."""
+    return {name: value for name, value in metrics.items() if name not in ("image", "image_options", "device")}
 
 
 def save_png(path, picture):

@@ -1,0 +1,105 @@
+"""The functions that an exported field answers with."""
+
+import tensorflow as tf
+
+from keras_inr.coordinates import box_coords
+from keras_inr.export.requests import checked_coords, checked_frames, checked_query, checked_same_sizes
+
+PNG_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
+COORDS = tf.TensorSpec((None, 2), tf.float32, "coords")
+BOX = tf.TensorSpec((None, 4), tf.float32, "box")
+SIZE = tf.TensorSpec((None, 2), tf.int32, "size")
+QUERY = tf.TensorSpec((None,), tf.string, "query")
+
+
+def signature_names(field):
+    """Names of the signatures that an export of the field has.
+
+    >>> from keras_inr.models import Siren
+    >>> signature_names(Siren(units=(8,), channels=2))
+    ['serving_default', 'render', 'info']
+    """
+    png = ["render_png"] if field.channels in PNG_CHANNELS else []
+    return ["serving_default", "render", *png, "info"]
+
+
+def make_endpoints(field, limits, text):
+    """The signatures of a field as {name: (function, input specs)}.
+
+    Args:
+        field: the `Field` that the functions close over.
+        limits: `Limits` of a request.
+        text: what `info` answers.
+    """
+
+    def serving_default(coords):
+        coords = checked_coords(coords, limits)
+
+        def evaluate(first, count):
+            return tf.cast(field(coords[first : first + count]), tf.float32)
+
+        return {"values": _in_chunks(evaluate, tf.shape(coords)[0], limits.chunk, field.channels, tf.float32)}
+
+    def render(box, size):
+        box, size = checked_frames(box, size, limits)
+        frames = (box, checked_same_sizes(size))
+
+        def draw(frame):
+            return _raster(field, *frame, limits.chunk, _clamped, tf.float32)
+
+        image = tf.TensorSpec((None, None, field.channels), tf.float32)
+        return {"image": tf.map_fn(draw, frames, fn_output_signature=image, parallel_iterations=1)}
+
+    def render_png(box, size):
+        frames = checked_frames(box, size, limits)
+
+        def draw(frame):
+            pixels = _raster(field, *frame, limits.chunk, _rounded, tf.uint8)
+            return tf.io.encode_png(pixels, compression=1)
+
+        png = tf.TensorSpec((), tf.string)
+        return {"png_bytes": tf.map_fn(draw, frames, fn_output_signature=png, parallel_iterations=1)}
+
+    def info(query):
+        return {"info": tf.fill(tf.shape(checked_query(query)), text)}
+
+    endpoints = {
+        "serving_default": (serving_default, [COORDS]),
+        "render": (render, [BOX, SIZE]),
+        "render_png": (render_png, [BOX, SIZE]),
+        "info": (info, [QUERY]),
+    }
+    return {name: endpoints[name] for name in signature_names(field)}
+
+
+def _raster(field, box, size, chunk, finish, dtype):
+    """finish(values) at the pixel centres of a raster of that size over the box, (height, width, channels)."""
+    height, width = tf.unstack(size, num=2)
+
+    def evaluate(first, count):
+        return finish(field(box_coords(box, height, width, first, count, dtype=field.values_dtype)))
+
+    pixels = _in_chunks(evaluate, height * width, chunk, field.channels, dtype)
+    return tf.reshape(pixels, (height, width, field.channels))
+
+
+def _clamped(values):
+    return tf.cast(tf.clip_by_value(values, 0, 1), tf.float32)
+
+
+def _rounded(values):
+    """To 8 bits as `Field.render` does: half to even, in the dtype of the values."""
+    return tf.cast(tf.round(tf.clip_by_value(values, 0, 1) * 255), tf.uint8)
+
+
+def _in_chunks(evaluate, total, chunk, channels, dtype):
+    """The rows evaluate(first, count) (count, channels) of consecutive runs of `total` points, joined."""
+    num_chunks = -(-total // chunk)
+
+    def step(i, rows):
+        count = tf.minimum(chunk, total - i * chunk)
+        return i + 1, rows.write(i, evaluate(i * chunk, count))
+
+    rows = tf.TensorArray(dtype, num_chunks, infer_shape=False, element_shape=(None, channels))
+    _, rows = tf.while_loop(lambda i, _: i < num_chunks, step, (0, rows), parallel_iterations=1)
+    return tf.ensure_shape(rows.concat(), (None, channels))

@@ -1,0 +1,65 @@
+"""What an exported field says about itself."""
+
+import dataclasses
+import json
+
+import keras
+import tensorflow as tf
+
+from keras_inr.coordinates import picture_box
+from keras_inr.export.endpoints import signature_names
+from keras_inr.version import __version__
+
+FORMAT_VERSION = 1
+COORDINATES = (
+    "(x, y), x to the right and y down, at pixel centres; pixels are square, the longer side of the picture spans "
+    "[-1, 1] and its centre is (0, 0); a box is its outer edges (x0, y0, x1, y1); a size is (height, width)"
+)
+
+
+def information(field, limits, facts=None):
+    """The answer of the `info` signature, a dict that is strict JSON.
+
+    Keys: format_version, height and width of the picture in pixels (None without one), channels, box (the picture's,
+    or [-1, 1]^2), coordinates and colour (the conventions in words), num_parameters, model (class name), dtype
+    (policy), signatures, limits (see `Limits`), versions (of keras_inr, tensorflow and keras), beside the facts.
+
+    Args:
+        field: the exported `Field`.
+        limits: `Limits` of a request.
+        facts: dict of further entries; one with a key above gives way to what the field itself says.
+
+    Raises:
+        TypeError: unless facts is a dict with strings as keys.
+        ValueError: for facts that are not strict JSON.
+
+    >>> from keras_inr.export.requests import Limits
+    >>> from keras_inr.models import Siren
+    >>> information(Siren(units=(8,), picture_size=(300, 400)), Limits(), {"psnr_db": 31.5})["box"]
+    [-1.0, -0.75, 1.0, 0.75]
+    """
+    facts = {} if facts is None else facts
+    if not isinstance(facts, dict) or not all(isinstance(key, str) for key in facts):
+        raise TypeError(f"info must be a dict with strings as keys, received {facts!r}")
+    height, width = field.picture_size or (None, None)
+    own = {
+        "format_version": FORMAT_VERSION,
+        "height": height,
+        "width": width,
+        "channels": field.channels,
+        "box": list(picture_box(height, width) if field.picture_size else (-1.0, -1.0, 1.0, 1.0)),
+        "coordinates": COORDINATES,
+        "colour": "sRGB-coded, nominally [0, 1]",
+        "num_parameters": field.count_params(),
+        "model": type(field).__name__,
+        "dtype": field.dtype_policy.name,
+        "signatures": signature_names(field),
+        "limits": dataclasses.asdict(limits),
+        "versions": {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+    for key, value in facts.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"info must be strict JSON, received {key}={value!r}: {error}") from None
+    return {**facts, **own}

@@ -1,0 +1,141 @@
+"""Publishing a folder under a version number, all of it or nothing."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import re
+import shutil
+import time
+import uuid
+
+from keras_inr.arguments import positive_int
+
+MAX_VERSION = 2**63 - 1  # TensorFlow Serving reads versions as int64
+STALE_SECONDS = 24 * 3600
+
+
+def publish(base_path, version, fill):
+    """Lets `fill(folder)` write a hidden folder, then gives it its number in one rename.
+
+    Servers that poll base_path see a complete folder or none, whenever the process dies. Two exports at once get
+    two numbers, or the later one is refused if both ask for the same.
+
+    Args:
+        base_path: folder of the versions, made if absent.
+        version: integer >= 1 that does not exist yet, or None for the largest existing plus 1.
+        fill: called with the `pathlib.Path` of an empty folder; if it raises, the folder is removed, and base_path
+            with it if that was made here.
+
+    Returns:
+        `pathlib.Path` of base_path/version.
+
+    Raises:
+        ValueError: for a version out of range, or a base_path that is a URL, no folder, or not writable.
+        FileExistsError: if the version exists.
+
+    >>> import tempfile
+    >>> publish(tempfile.mkdtemp(), None, lambda folder: (folder / "file").touch()).name
+    '1'
+    """
+    base, is_new = _made_folder(base_path, version)
+    try:
+        _remove_stale(base)
+        hidden = base / f"tmp.{uuid.uuid4().hex}"
+        hidden.mkdir()
+    except OSError as error:
+        raise _unwritable(base, error) from error
+    try:
+        fill(hidden)
+        _sync(hidden)
+        target = _claim(hidden, base, version)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # not empty: another export is at work in it
+                base.rmdir()
+        raise
+    _sync_folder(base)
+    return target
+
+
+def existing_versions(base):
+    """Numbers of the versions in a folder, ascending; 007 counts as 7, as in TensorFlow Serving.
+
+    >>> import tempfile
+    >>> existing_versions(tempfile.mkdtemp())
+    []
+    """
+    return sorted({int(name) for name in os.listdir(base) if name.isascii() and name.isdigit()})
+
+
+def _made_folder(base_path, version):
+    """The folder's path, made if absent, and whether it was, after all that can be refused at once has been."""
+    if version is not None and positive_int("version", version) > MAX_VERSION:
+        raise ValueError(f"version must be at most 2**63 - 1, received {version}")
+    if "://" in str(base_path):
+        raise ValueError(f"base_path must be a folder on this machine, received {str(base_path)!r}")
+    base = pathlib.Path(base_path)
+    is_new = not base.exists()
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        taken = existing_versions(base)
+    except OSError as error:
+        raise _unwritable(base, error) from error
+    if version in taken:
+        raise _exists(base, version)
+    return base, is_new
+
+
+def _claim(hidden, base, version):
+    """Renames the hidden folder to its number and returns the path."""
+    while True:
+        number = max([*existing_versions(base), 0]) + 1 if version is None else version
+        if number > MAX_VERSION:
+            raise ValueError(f"version must be given where {MAX_VERSION} exists, received None")
+        try:
+            return hidden.rename(base / str(number))
+        except OSError as error:
+            # another export was quicker: a rename does not replace a folder that holds something
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            if version is not None:
+                raise _exists(base, version) from error
+
+
+def _unwritable(base, error):
+    return ValueError(f"base_path must be a folder to write to, received {str(base)!r}: {error.strerror}")
+
+
+def _exists(base, version):
+    return FileExistsError(f"version must not exist yet under {str(base)!r}, received {version}")
+
+
+def _remove_stale(base):
+    """Removes what killed exports left behind, recognised by our own form of name and an age of a day."""
+    for entry in os.scandir(base):
+        if re.fullmatch("tmp[.][0-9a-f]{32}", entry.name) and entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(OSError):
+                if time.time() - entry.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _sync(folder):
+    """Makes the disk hold every file of a folder before its name can appear."""
+    for root, _, names in os.walk(folder):
+        for name in names:
+            _fsync(os.path.join(root, name))
+        _sync_folder(root)
+
+
+def _sync_folder(folder):
+    with contextlib.suppress(OSError):  # some network file systems do not sync folders
+        _fsync(folder)
+
+
+def _fsync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

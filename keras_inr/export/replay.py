@@ -1,0 +1,49 @@
+"""A last look at an export: one small request per signature, compared with the field."""
+
+import json
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_inr.coordinates import box_coords
+
+# a wrong graph is off by more; a right one by the order of its float32 sums, see the tests for the bound of 1e-5
+TOLERANCE = 1e-4
+EPSILON = {"float16": 2**-10, "bfloat16": 2**-7}
+
+
+def replay(folder, field):
+    """Loads a SavedModel and asks every signature something small.
+
+    Args:
+        folder: the SavedModel.
+        field: the `Field` that it was written from.
+
+    Raises:
+        ValueError: if a value is not finite or an answer differs from the field's.
+    """
+    served = tf.saved_model.load(str(folder)).signatures
+    size, box = (4, 8), np.float32([[-0.75, -0.5, 1.25, 0.5]])  # pixel centres that float32 holds exactly
+    values = field.sample_grid(*size, box[0])
+    if not np.all(np.isfinite(values)):
+        raise ValueError("field must give finite values to be exported, received NaN or infinity")
+    coords = box_coords(box[0], *size)
+    frame = {"box": tf.constant(box), "size": tf.constant([size])}
+    flat = values.reshape(-1, field.channels)
+    _compare("serving_default", served["serving_default"](coords=coords)["values"], flat, field)
+    _compare("render", served["render"](**frame)["image"][0], np.clip(values, 0, 1), field)
+    if "render_png" in served:
+        png = tf.io.decode_png(served["render_png"](**frame)["png_bytes"][0])
+        _compare("render_png", png / 255, field.render(*size, box[0]) / 255, field, rounding=1 / 255)
+    json.loads(served["info"](query=tf.constant([""]))["info"][0].numpy())
+
+
+def _compare(name, answer, expected, field, rounding=0.0):
+    """Raises if an answer is further from the field's than its compute dtype explains."""
+    answer, expected = np.asarray(answer, "float64"), np.asarray(expected, "float64")
+    tolerance = max(TOLERANCE, 8 * EPSILON.get(field.compute_dtype, 0.0))
+    tolerance = tolerance * max(1.0, np.abs(expected).max()) + rounding
+    error = np.abs(answer - expected).max() if answer.shape == expected.shape else math.inf
+    if not error <= tolerance:
+        raise ValueError(f"the export's {name!r} must equal the field within {tolerance:.1e}, received {error:.1e}")

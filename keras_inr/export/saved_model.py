@@ -1,0 +1,87 @@
+"""Export of a field as a SavedModel for TensorFlow Serving."""
+
+import json
+
+import keras
+import tensorflow as tf
+
+from keras_inr.export.endpoints import make_endpoints
+from keras_inr.export.information import information
+from keras_inr.export.lint import lint_saved_model
+from keras_inr.export.publish import publish
+from keras_inr.export.replay import replay
+from keras_inr.export.requests import Limits
+from keras_inr.models.field import POINTS_PER_CALL, Field
+
+
+def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=2**24, chunk=POINTS_PER_CALL):
+    """Writes a field to `<base_path>/<version>/`, the layout that TensorFlow Serving polls.
+
+    The folder appears under its number only when it is complete, has passed `lint_saved_model`, and has answered one
+    small request per signature like the field itself. Until then it is called `tmp.<32 hex digits>`, which servers
+    ignore; after a failure it is removed. A killed export leaves such a folder behind, which the next export to the
+    same base_path removes once it is a day old.
+
+    Signatures have named inputs and outputs, and a first axis of requests (N points or B pictures):
+
+    | signature         | inputs                                | outputs                                           |
+    |-------------------|---------------------------------------|---------------------------------------------------|
+    | `serving_default` | coords float32 [N, 2]                 | values float32 [N, C], not clamped                |
+    | `render`          | box float32 [B, 4], size int32 [B, 2] | image float32 [B, H, W, C], clamped to [0, 1]     |
+    | `render_png`      | box float32 [B, 4], size int32 [B, 2] | png_bytes string [B], 8 bit, as `Field.render`    |
+    | `info`            | query string [B], its text is ignored | info string [B], strict JSON, see `information`   |
+
+    Coordinates, boxes (x0, y0, x1, y1) and sizes (height, width) follow `keras_inr.coordinates`. `render` needs one
+    size for all its rows. `render_png` is left out unless C is 1 (grey), 3 (RGB) or 4 (RGBA). All signatures speak
+    float32 whatever the field's policy, so that clients need not ask; a float64 field still computes in float64.
+    Points are evaluated `chunk` at a time, so memory does not grow with a layer's width times the picture.
+    A request that is out of limits fails with INVALID_ARGUMENT and a sentence: coordinates and edges beyond +-1e6
+    or not finite, sides above 1e6 pixels, more than max_pixels in all rows together.
+
+    Args:
+        field: a `Field`; weights are stored once, as they are, in the policy's variable dtype.
+        base_path: folder of the model's versions, made if absent.
+        version: integer from 1 that does not exist yet; None is the largest existing plus 1.
+        info: dict of facts for the `info` signature, such as image_sha256, seed, psnr_db; strict JSON.
+        max_pixels: most pixels that one render request may ask for.
+        chunk: points per evaluation.
+
+    Returns:
+        `pathlib.Path` of the version's folder.
+
+    Raises:
+        TypeError: unless field is a `Field`.
+        ValueError: for stacked fields, arguments out of range, a base_path that cannot be written, values that are
+            not finite, or a graph that TensorFlow Serving could not run.
+        FileExistsError: if the version exists.
+        OSError: if the disk is full.
+
+    >>> import tempfile
+    >>> from keras_inr.models import Siren
+    >>> folder = export_saved_model(Siren(units=(16, 16), picture_size=(20, 30)), tempfile.mkdtemp())
+    >>> served = tf.saved_model.load(str(folder)).signatures
+    >>> folder.name, served["serving_default"](coords=tf.zeros((5, 2)))["values"].shape
+    ('1', TensorShape([5, 3]))
+    """
+    if not isinstance(field, Field):
+        raise TypeError(f"field must be a keras_inr.models.Field, received {field!r}")
+    if field.num_fields is not None:
+        raise ValueError(f"field must be a single field to be exported, received num_fields={field.num_fields}")
+    limits = Limits(max_pixels, chunk)
+    text = json.dumps(information(field, limits, info), allow_nan=False)
+    return publish(base_path, version, lambda folder: _fill(folder, field, limits, text))
+
+
+def _fill(folder, field, limits, text):
+    """Writes the SavedModel, and raises unless it is fit to be served."""
+    archive = keras.export.ExportArchive()  # without track(field), which would store every weight twice
+    for name, (function, specs) in make_endpoints(field, limits, text).items():
+        archive.add_endpoint(name, function, specs)
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        raise OSError(f"cannot write {folder}: {error.message}") from error
+    problems = lint_saved_model(folder)
+    if problems:
+        raise ValueError(f"TensorFlow Serving could not run this field: {'; '.join(problems)}")
+    replay(folder, field)

@@ -1,0 +1,96 @@
+"""Exports a run's model for TensorFlow Serving: python scripts/export.py --run=runs/0001"""
+
+import startup
+
+startup.start()
+
+import json
+import pathlib
+import shlex
+
+import keras
+import tensorflow as tf
+from absl import flags
+
+import keras_inr.models
+from keras_inr.export import export_saved_model
+from keras_inr.runs.errors import InputError
+from keras_inr.runs.results import served_facts
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    flags.DEFINE_string("run", None, "run folder; its model.keras is exported, with the figures of its metrics.json")
+    flags.DEFINE_string("model", None, "another .keras file to export; figures come from a metrics.json beside it")
+    flags.DEFINE_string("base_path", None, "folder of the versions; saved_model/ in the run, or beside the model")
+    flags.DEFINE_integer("version", None, "version number; the largest existing plus 1 by default", lower_bound=1)
+    flags.DEFINE_integer("max_pixels", 2**24, "most pixels that a render request may ask for", lower_bound=1)
+
+
+def main(argv):
+    if FLAGS.run is None and FLAGS.model is None:
+        raise InputError("give --run, a run folder, or --model, a .keras file")
+    model = pathlib.Path(FLAGS.run, "model.keras") if FLAGS.model is None else pathlib.Path(FLAGS.model)
+    field = load_field(model)
+    metrics = load_metrics(model.with_name("metrics.json"))
+    base_path = FLAGS.base_path or pathlib.Path(FLAGS.run or model.parent, "saved_model")
+    try:
+        folder = export_saved_model(field, base_path, FLAGS.version, info=served_facts(metrics), max_pixels=FLAGS.max_pixels)
+    except (ValueError, FileExistsError) as error:
+        raise InputError(str(error)) from None
+    print(summary(folder.resolve()))
+    return 0
+
+
+def load_field(path):
+    """The field in a .keras file."""
+    if not path.is_file():
+        raise InputError(f"there is no model to export: {path} does not exist")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # whatever a torn or foreign file makes Keras raise
+        raise InputError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from None
+    if not isinstance(model, keras_inr.models.Field):
+        raise InputError(f"{path} must hold a field of keras_inr, received a {type(model).__name__}")
+    return model
+
+
+def load_metrics(path):
+    """The figures of the run that made a model, none if there are none."""
+    try:
+        metrics = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if not isinstance(metrics, dict):
+        raise InputError(f"{path} must hold a JSON object, received {metrics!r}")
+    return metrics
+
+
+def summary(folder):
+    """Where the export is, what it answers, and how to load and serve it."""
+    signatures = tf.saved_model.load(str(folder)).signatures
+    listed = []
+    for name, function in sorted(signatures.items()):
+        inputs = ", ".join(sorted(function.structured_input_signature[1]))
+        listed.append(f"  {name}({inputs}) -> {', '.join(function.structured_outputs)}")
+    mount = shlex.quote(f"{folder.parent}:/models/field")
+    return "\n".join(
+        [
+            str(folder),
+            "signatures:",
+            *listed,
+            "load it in Python:",
+            f"  served = tf.saved_model.load({str(folder)!r}).signatures",
+            '  served["serving_default"](coords=tf.zeros((1, 2)))["values"]',
+            "serve it:",
+            f"  docker run --rm -p 8500:8500 -p 8501:8501 -v {mount} -e MODEL_NAME=field tensorflow/serving",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    define_flags()
+    startup.run(main)

@@ -1,0 +1,127 @@
+"""scripts/export.py: from a run folder to a SavedModel, and one readable line for what it cannot do."""
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_inr.models import Siren
+from keras_inr.runs.errors import InputError
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "export.py"
+METRICS = {"psnr_db": 31.5, "image_sha256": "ab", "seed": 3, "steps": 10, "width": 999}
+
+
+def export(*flags, cwd):
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *flags], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder as `scripts/fit.py` leaves it, as far as the export reads it."""
+    folder = tmp_path_factory.mktemp("runs") / "a run"
+    folder.mkdir()
+    Siren(units=(8,), picture_size=(20, 30), seed=0).save(folder / "model.keras")
+    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    return folder
+
+
+def test_exports_a_run_from_any_folder(run, tmp_path):
+    done = export(f"--run={run}", "--max_pixels=600", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    version = run / "saved_model" / "1"
+    lines = done.stdout.splitlines()
+    assert lines[0] == str(version)
+    assert "  render_png(box, size) -> png_bytes" in lines
+    assert "  serving_default(coords) -> values" in lines
+    assert f"docker run --rm -p 8500:8500 -p 8501:8501 -v '{run}/saved_model:/models/field'" in done.stdout
+    # the two lines of the example run as they are printed
+    example = lines[lines.index("load it in Python:") + 1 :][:2]
+    scope = {"tf": tf}
+    exec(example[0].strip(), scope)
+    values = eval(example[1].strip(), scope)
+    field = keras.saving.load_model(run / "model.keras")
+    np.testing.assert_allclose(values, field(np.zeros((1, 2))), atol=1e-5)
+    info = json.loads(scope["served"]["info"](query=tf.constant([""]))["info"][0].numpy())
+    assert {key: info[key] for key in METRICS} == {**METRICS, "width": 30}
+    assert info["limits"]["max_pixels"] == 600
+
+
+def test_exports_a_file_as_a_given_version(run, tmp_path):
+    """Without a metrics.json beside it, a model goes without figures."""
+    (tmp_path / "my.keras").write_bytes((run / "model.keras").read_bytes())
+    done = export("--model=my.keras", "--base_path=served/here", "--version=12", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == str(tmp_path / "served" / "here" / "12")
+    again = export("--model=my.keras", "--base_path=served/here", "--version=12", cwd=tmp_path)
+    assert_refused(again, "export.py: version must not exist yet under 'served/here', received 12")
+
+
+def assert_refused(done, message):
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_base_path_that_is_a_file(run, tmp_path):
+    (tmp_path / "file").touch()
+    message = "export.py: base_path must be a folder to write to, received 'file': File exists"
+    assert_refused(export(f"--run={run}", "--base_path=file", cwd=tmp_path), message)
+
+
+def test_neither_run_nor_model(tmp_path):
+    assert_refused(export(cwd=tmp_path), "export.py: give --run, a run folder, or --model, a .keras file")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def script():
+    """The script as a module: its functions raise what `startup.run` turns into one line and exit code 2."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        spec = importlib.util.spec_from_file_location("scripts_export", SCRIPT)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield module
+
+
+def test_an_absent_model(script, tmp_path):
+    path = tmp_path / "model.keras"
+    with pytest.raises(InputError, match=f"there is no model to export: {path} does not exist"):
+        script.load_field(path)
+
+
+def test_a_torn_model(script, run, tmp_path):
+    path = tmp_path / "model.keras"
+    whole = (run / "model.keras").read_bytes()
+    for content in (b"", b"torn", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"^{path} cannot be loaded: [^\n]+$"):
+            script.load_field(path)
+
+
+def test_a_foreign_model(script, tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save(path)
+    with pytest.raises(InputError, match=f"{path} must hold a field of keras_inr, received a Sequential"):
+        script.load_field(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('{"psnr_db":', "cannot be read: Expecting value"), ("[31.5]", r"must hold a JSON object, received \[31.5\]")],
+)
+def test_torn_metrics(script, tmp_path, text, message):
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"{path} {message}"):
+        script.load_metrics(path)
