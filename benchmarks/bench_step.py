@@ -10,6 +10,8 @@ much longer PyTorch takes.
 """
 
 import argparse
+import importlib.metadata
+import itertools
 import json
 import os
 import pathlib
@@ -68,8 +70,6 @@ def summarise(seconds):
         names = [preset for preset in SIZES if f"{over}:{preset}" in median and f"{under}:{preset}" in median]
         return {preset: round(median[f"{over}:{preset}"] / median[f"{under}:{preset}"], 3) for preset in names}
 
-    import importlib.metadata
-
     packages = ("tensorflow", "keras", "torch", "numpy")
     return {
         "points": SIZES,
@@ -106,7 +106,7 @@ def timed(step):
     while marks[-1] - marks[0] < SECONDS:
         step()
         marks.append(time.perf_counter())
-    return statistics.median(b - a for a, b in zip(marks, marks[1:], strict=False))
+    return statistics.median(b - a for a, b in itertools.pairwise(marks))
 
 
 def fit_seconds(preset, points):
@@ -121,7 +121,7 @@ def fit_seconds(preset, points):
     result = fit(from_preset(preset, seed=0), signal, steps=steps, max_seconds=2 * SECONDS, **arguments)
     seconds = [(row["step"], row["seconds"]) for row in result.rows]
     # from round to round, so that the start does not count
-    per_step = [(t1 - t0) / (s1 - s0) for (s0, t0), (s1, t1) in zip(seconds[1:], seconds[2:], strict=False)]
+    per_step = [(t1 - t0) / (s1 - s0) for (s0, t0), (s1, t1) in itertools.pairwise(seconds[1:])]
     return statistics.median(per_step)
 
 
@@ -182,7 +182,7 @@ class TorchSiren256:
             def forward(self, x):
                 return torch.sin(cls.omega_0 * self.linear(x))
 
-        layers = [Sine(fan_in, units) for fan_in, units in zip((2, *cls.widths), cls.widths, strict=False)]
+        layers = [Sine(fan_in, units) for fan_in, units in itertools.pairwise((2, *cls.widths))]
         return torch.nn.Sequential(*layers, torch.nn.Linear(cls.widths[-1], 3))
 
 

@@ -185,7 +185,7 @@ def derive_seed(seed, *place):
         return None
     if seed < 0:
         raise ValueError(f"seed must not be negative, received {seed!r}")
-    return int(np.random.SeedSequence((seed, *place)).generate_state(1)[0] >> 1)
+    return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1)[0] >> 1)
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")

@@ -65,6 +65,7 @@ class Affine(keras.layers.Layer):
         self.kernel = self.add_weight(
             shape=(*fields, fan_in, self.units),
             initializer=self.kernel_initializer or self.default_kernel_initializer(fan_in),
+            autocast=self.autocast,
             name="kernel",
         )
         self.bias = None
@@ -72,6 +73,7 @@ class Affine(keras.layers.Layer):
             self.bias = self.add_weight(
                 shape=(*fields, self.units),
                 initializer=self.bias_initializer or self.default_bias_initializer(fan_in),
+                autocast=self.autocast,
                 name="bias",
             )
 

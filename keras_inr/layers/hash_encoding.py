@@ -22,7 +22,8 @@ class HashEncoding(keras.layers.Layer):
 
     Level l is a lattice of g_l cells per axis over [-1, 1]^dims, g_l = floor(base * b^l) with
     b = (finest / base)^(1 / (num_levels - 1)). If its (g_l + 1)^dims vertices fit into the table, they are indexed
-    row-major, x fastest, one entry each; otherwise vertex c takes entry (xor over axes of c_d * prime_d) mod table_size.
+    row-major, x fastest, one entry each; otherwise vertex c takes entry (xor over axes of c_d * prime_d) mod
+    table_size.
 
     Args:
         num_levels: number of lattices.
@@ -80,12 +81,13 @@ class HashEncoding(keras.layers.Layer):
             raise ValueError(f"table_size must be a power of two, received {table_size!r}")
         if self.finest_resolution < self.base_resolution:
             raise ValueError(
-                f"finest_resolution must be at least base_resolution = {base_resolution}, received {finest_resolution!r}"
+                f"finest_resolution must be at least base_resolution = {self.base_resolution}, "
+                f"received {finest_resolution!r}"
             )
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, received {interpolation!r}")
-        if not initial_scale > 0:
-            raise ValueError(f"initial_scale must be positive, received {initial_scale!r}")
+        if not 0 < initial_scale < math.inf:
+            raise ValueError(f"initial_scale must be finite and positive, received {initial_scale!r}")
         if num_dims not in (2, 3):
             raise ValueError(f"num_dims must be 2 or 3, received {num_dims!r}")
 
@@ -114,6 +116,7 @@ class HashEncoding(keras.layers.Layer):
         self.table = self.add_weight(
             shape=(*fields, sum(self.num_entries), self.num_features),
             initializer=keras.initializers.RandomUniform(-self.initial_scale, self.initial_scale, seed=self.seed),
+            autocast=False,
             name="table",
         )
 

@@ -22,9 +22,9 @@ class LeakyReluDense(Affine):
     Raises:
         ValueError: for a slope outside [0, 1).
 
-    >>> layer = LeakyReluDense(1, kernel_initializer=keras.initializers.Ones())
-    >>> layer(ops.array([[-1.0], [2.0]])).numpy().ravel().round(2).tolist()
-    [-0.01, 2.0]
+    >>> layer = LeakyReluDense(1, negative_slope=0.25, kernel_initializer=keras.initializers.Ones())
+    >>> layer(ops.array([[-1.0], [2.0]])).numpy().ravel().tolist()
+    [-0.25, 2.0]
     """
 
     def __init__(self, units, negative_slope=0.01, **kwargs):

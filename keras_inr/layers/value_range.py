@@ -1,5 +1,7 @@
 """The fixed last layer: from the range a network works in to picture values."""
 
+import math
+
 import keras
 
 
@@ -13,16 +15,16 @@ class ValueRange(keras.layers.Layer):
     Any shape, unchanged. No weights.
 
     Raises:
-        ValueError: unless low < high.
+        ValueError: unless low < high, both finite.
 
-    >>> ValueRange(-1.0, 1.0)([-1.0, 0.0, 1.0]).numpy().tolist()
+    >>> ValueRange(-1.0, 1.0)(keras.ops.array([-1.0, 0.0, 1.0])).numpy().tolist()
     [0.0, 0.5, 1.0]
     """
 
     def __init__(self, low=0.0, high=1.0, **kwargs):
         super().__init__(**kwargs)
-        if not low < high:
-            raise ValueError(f"low must be below high, received low={low!r} and high={high!r}")
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(f"low must be below high, both finite, received low={low!r} and high={high!r}")
         self.low = float(low)
         self.high = float(high)
 

@@ -59,10 +59,13 @@ class Field(keras.Model):
         """dtype of coords and values: float64 under a float64 policy, else float32."""
         return coords_dtype(self.variable_dtype)
 
-    def place(self, index):
-        """Arguments that the layer at a place of the stack shares with the field: policy, stacking, seed."""
+    def place(self, index, dtype=None):
+        """Arguments that the layer at a place of the stack shares with the field: policy, stacking, seed.
+
+        Heads are given values_dtype, since under a mixed policy half precision would limit a picture to about 59 dB.
+        """
         return {
-            "dtype": self.dtype_policy,
+            "dtype": dtype or self.dtype_policy,
             "num_fields": self.num_fields,
             "seed": derive_seed(self.seed, index),
         }
@@ -111,7 +114,8 @@ class Field(keras.Model):
             NumPy array (height, width, channels), not clamped; (K, height, width, channels) for K stacked fields.
 
         Raises:
-            ValueError: if a size is missing and the field has no picture, a size is not positive, or a box has not four edges.
+            ValueError: for a size that is not positive, or missing where the field has no picture; for a box without
+                four edges.
         """
         if height is None or width is None:
             if self.picture_size is None:

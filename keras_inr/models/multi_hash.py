@@ -69,7 +69,7 @@ class MultiHash(Field):
             LeakyReluDense(width, negative_slope, name=f"relu_{i}", **self.place(i + 1))
             for i, width in enumerate(self.units)
         ]
-        head = Affine(self.channels, name="head", **self.place(len(self.units) + 1))
+        head = Affine(self.channels, name="head", **self.place(len(self.units) + 1, self.values_dtype))
         values = ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")
         self.set_stack([encoding, *hidden, head, values])
 

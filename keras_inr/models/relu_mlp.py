@@ -54,7 +54,7 @@ class ReluMLP(Field):
             reads_coords = i == 0 and not num_frequencies
             name = f"relu_{i}"
             layers.append(LeakyReluDense(width, negative_slope, reads_coords=reads_coords, name=name, **self.place(i)))
-        head = Affine(self.channels, name="head", **self.place(len(self.units)))
+        head = Affine(self.channels, name="head", **self.place(len(self.units), self.values_dtype))
         self.set_stack([*layers, head, ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")])
 
     def get_config(self):

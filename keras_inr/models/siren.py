@@ -67,7 +67,7 @@ class Siren(Field):
             kernel_initializer=draw(self.scheme.head_kernel, 0),
             bias_initializer=None if bias is None else draw(bias, 1),
             name="head",
-            **self.place(place),
+            **self.place(place, self.values_dtype),
         )
 
     def get_config(self):

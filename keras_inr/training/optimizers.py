@@ -32,7 +32,7 @@ def make_optimizer(recipe, field, num_pixels):
 
 
 def inner_optimizers(optimizer):
-    """The optimizers that hold a learning rate: those of a `MultiOptimizer` (tables first), of a loss scaler, or itself."""
+    """The optimizers that hold a learning rate: a `MultiOptimizer`'s (tables first), a loss scaler's, or itself."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     return getattr(optimizer, "optimizers", [optimizer])
 

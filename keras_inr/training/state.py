@@ -12,8 +12,8 @@ class TrainingState:
         step: finished steps.
         train_seconds: wall-clock time of the training loop so far, over all resumed parts.
         setup_seconds: time spent before the loop: building, tracing and compiling.
-        rows: one dict for each round of steps: step, seconds, loss, psnr_db, learning_rate, and picture_psnr_db where the
-            whole picture was evaluated. loss and psnr_db are over the round's batches.
+        rows: one dict for each round of steps: step, seconds, loss, psnr_db, learning_rate, and picture_psnr_db where
+            the whole picture was evaluated. loss and psnr_db are over the round's batches.
         plateau: best loss and steps without improvement, for the plateau schedule.
         open_round: sums of the metrics over a round that an interrupt has cut short, from which the round goes on.
         stopped_by: None, "steps", "psnr", "time", "callback" or "interrupt".

@@ -1,0 +1,34 @@
+"""What every test shares: quiet logs, warnings as errors, fixed seeds, the default policy."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import hypothesis
+import pytest
+
+MARKERS = (
+    "slow: takes more than a minute; not in the default run",
+    "reproduction: repeats a published study; not in the default run",
+)
+
+# NumPy 2 asks for a `copy` keyword that the variables of Keras 3.15 do not take
+THIRD_PARTY_WARNINGS = ("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",)
+
+
+def pytest_configure(config):
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    # in front, so that every filter of the project's configuration goes before it
+    config.getini("filterwarnings")[:0] = ["error", *THIRD_PARTY_WARNINGS]
+    # the same examples every time, and no folder of them in the working tree
+    hypothesis.settings.register_profile("repeatable", deadline=None, max_examples=25, derandomize=True, database=None)
+    hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def fresh_keras_state():
+    import keras  # not above: the process that only hands out tests needs no TensorFlow, nor its start-up messages
+
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("float32")

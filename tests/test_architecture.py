@@ -1,0 +1,137 @@
+"""The house rules of design section 1 that a test can hold."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from keras_inr.backend import require_tensorflow
+
+ROOT = pathlib.Path(__file__).parent.parent
+LIBRARY = sorted((ROOT / "keras_inr").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
+# imports point to a lower rank, or stay in their folder; `keras_inr/__init__.py` collects the public names from all
+RANKS = {
+    "version": 0,
+    "backend": 0,
+    "arguments": 0,
+    "files": 0,
+    "coordinates": 0,
+    "initializers": 0,
+    "forward_rules": 0,
+    "layers": 1,
+    "derivatives": 1,
+    "metrics": 1,
+    "losses": 1,
+    "signals": 1,
+    "models": 2,
+    "training": 3,
+    "export": 3,
+    "runs": 4,
+    "serving": 5,
+    "fleet": 5,
+}
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def part_of(path):
+    """The top-level folder or module of the package that a file belongs to."""
+    return path.relative_to(ROOT / "keras_inr").with_suffix("").parts[0]
+
+
+def nodes(path, kinds):
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+
+
+def imported_modules(path):
+    """The dotted module of every import statement, `from a import b` counting as a."""
+    statements = nodes(path, (ast.Import, ast.ImportFrom))
+    plain = [alias.name for node in statements if isinstance(node, ast.Import) for alias in node.names]
+    return plain + [node.module for node in statements if isinstance(node, ast.ImportFrom) and node.module]
+
+
+def code_lines(function, lines):
+    """How many lines a function's body has without its docstring and blank lines."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return sum(bool(line.strip()) for line in lines[body[0].lineno - 1 : function.end_lineno]) if body else 0
+
+
+inner_files = pytest.mark.parametrize(
+    "path", [path for path in LIBRARY if path.parent != ROOT / "keras_inr" or path.stem != "__init__"], ids=name_of
+)
+library_files = pytest.mark.parametrize("path", LIBRARY, ids=name_of)
+all_files = pytest.mark.parametrize("path", LIBRARY + SCRIPTS, ids=name_of)
+
+
+@inner_files
+def test_imports_point_to_a_lower_rank(path):
+    own = part_of(path)
+    assert own in RANKS, f"give {own!r} a rank in {name_of(pathlib.Path(__file__))}"
+    for module in imported_modules(path):
+        if module.startswith("keras_inr."):
+            other = module.split(".")[1]
+            assert other == own or RANKS[other] < RANKS[own], f"{own} imports {module}"
+
+
+@inner_files
+def test_imports_are_by_full_module_path(path):
+    """Names come from the file that defines them, not from what a package collects."""
+    for node in nodes(path, ast.ImportFrom):
+        assert node.level == 0, f"relative import of {node.module!r}"
+        if node.module.split(".")[0] == "keras_inr":
+            assert (ROOT / node.module.replace(".", "/")).with_suffix(".py").is_file(), f"{node.module} is not a file"
+    assert "keras_inr" not in imported_modules(path)
+
+
+@all_files
+def test_no_catch_all_modules(path):
+    assert path.stem not in {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+@all_files
+def test_files_are_short(path):
+    assert len(path.read_text().splitlines()) <= MAX_FILE_LINES
+
+
+@all_files
+def test_functions_are_short(path):
+    lines = path.read_text().splitlines()
+    for function in nodes(path, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        assert code_lines(function, lines) <= MAX_FUNCTION_LINES, function.name
+
+
+@library_files
+def test_library_has_no_prints_and_no_flags(path):
+    calls = [node.func for node in nodes(path, ast.Call)]
+    assert not [call.lineno for call in calls if isinstance(call, ast.Name) and call.id == "print"]
+    for node in nodes(path, ast.ImportFrom):
+        assert node.module != "absl" or not {alias.name for alias in node.names} & {"app", "flags"}
+    assert not {"absl.app", "absl.flags"} & set(imported_modules(path))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_another_backend_is_refused_in_one_sentence(backend):
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    command = [sys.executable, "-c", "import keras_inr"]
+    result = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert "TensorFlow" in last
+    assert repr(backend) in last
+
+
+def test_another_backend_in_the_settings_of_keras_is_refused(monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ImportError, match="TensorFlow, and the backend is 'jax'"):
+        require_tensorflow()

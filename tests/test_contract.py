@@ -1,0 +1,247 @@
+import importlib
+import pkgutil
+
+import contract
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from contract import Example
+
+import keras_inr
+from keras_inr.initializers import Rule, RuleInitializer, Scheme
+from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEncoding, SineDense, ValueRange
+from keras_inr.metrics import PSNR
+from keras_inr.models import MultiHash, ReluMLP, Siren
+from keras_inr.training.schedules import WarmupExponentialDecay
+
+RNG = np.random.default_rng(0)
+COORDS = RNG.uniform(-1, 1, (6, 2)).astype("float32")
+COORDS_3D = RNG.uniform(-1, 1, (6, 3)).astype("float32")
+FEATURES = RNG.uniform(-1, 1, (6, 5)).astype("float32")
+PICTURES = RNG.uniform(0, 1, (2, 4, 5, 3)).astype("float32")
+
+RULE = Rule("normal", gain=0.5)
+MINE = Scheme("mine", 20.0, 0.5, RULE, None, RULE, None, RULE, None)
+GIVEN = {
+    "kernel_initializer": RuleInitializer(RULE, seed=3),
+    "bias_initializer": RuleInitializer(RULE, fan_in=1, seed=4),
+}
+LATTICE = {"num_levels": 4, "table_size": 64, "num_features": 3, "base_resolution": 3, "finest_resolution": 40}
+FIELD = {"channels": 4, "picture_size": (30, 20), "value_range": (-2.0, 1.5), "units": (16, 16)}
+
+# `growth` and `phase_growth` count roundings relative to the largest output. A phase of p radians, rounded some 4
+# times, moves a sine by 4 p: p is up to 30 (1 + 0.7) for "paper", 100 for "init-33" on 2 inputs, 100 for 6 octaves.
+# A hidden sine layer multiplies errors by about omega_0 times the norm of its kernel, 1.4 by the SIREN rule.
+# A position in a lattice of 40 cells, rounded 3 times, moves a feature by 2 (smoothstep 4) per axis.
+EXAMPLES = [
+    Example(Affine, {"units": 4}, FEATURES, growth=4),
+    Example(Affine, {"units": 4, "use_bias": False, "reads_coords": True}, COORDS, phase_growth=4),
+    Example(Affine, {"units": 4, **GIVEN}, FEATURES, growth=4),
+    Example(LeakyReluDense, {"units": 4, "negative_slope": 0.3}, FEATURES, growth=4),
+    Example(LeakyReluDense, {"units": 4, "use_bias": False, "reads_coords": True}, COORDS, phase_growth=4),
+    Example(LeakyReluDense, {"units": 4, **GIVEN}, FEATURES, growth=4),
+    Example(SineDense, {"units": 8}, FEATURES, growth=40),
+    Example(SineDense, {"units": 8, "omega_0": 5.0, **GIVEN}, FEATURES, growth=60),
+    Example(SineDense, {"units": 8, "first": True}, COORDS, phase_growth=200),
+    Example(SineDense, {"units": 8, "first": True, "scheme": "init-33"}, COORDS, phase_growth=400),
+    Example(SineDense, {"units": 8, "first": True, "scheme": "descent"}, COORDS, phase_growth=400),
+    Example(SineDense, {"units": 8, "scheme": MINE}, FEATURES, growth=100),
+    Example(PositionalEncoding, {"num_frequencies": 6}, COORDS, phase_growth=400),
+    Example(PositionalEncoding, {"num_frequencies": 6, "include_input": True}, COORDS, phase_growth=400),
+    Example(HashEncoding, {**LATTICE, "initial_scale": 0.1}, COORDS, phase_growth=500),
+    Example(HashEncoding, {**LATTICE, "interpolation": "smoothstep"}, COORDS, phase_growth=1000),
+    Example(HashEncoding, {**LATTICE, "num_dims": 3}, COORDS_3D, phase_growth=750),
+    Example(ValueRange, {"low": -1.0, "high": 2.0}, FEATURES, growth=4),
+    Example(Siren, FIELD, COORDS, growth=30, phase_growth=600),
+    Example(Siren, {**FIELD, "scheme": "init-33", "omega_0": 20.0}, COORDS, growth=30, phase_growth=600),
+    Example(Siren, {**FIELD, "scheme": MINE}, COORDS, growth=400, phase_growth=4000),
+    Example(ReluMLP, {**FIELD, "negative_slope": 0.2}, COORDS, growth=16, phase_growth=16),
+    Example(ReluMLP, {**FIELD, "num_frequencies": 6}, COORDS, growth=16, phase_growth=1600),
+    Example(ReluMLP, {**FIELD, "num_frequencies": 6, "include_input": True}, COORDS, growth=16, phase_growth=1600),
+    Example(MultiHash, {**FIELD, **LATTICE, "negative_slope": 0.2}, COORDS, growth=16, phase_growth=1000),
+    Example(MultiHash, {**FIELD, **LATTICE, "interpolation": "smoothstep"}, COORDS, growth=16, phase_growth=2000),
+    *(
+        Example(RuleInitializer, {"rule": Rule(distribution, gain=0.5, omega_power=1), **arguments}, shape)
+        for distribution in ("uniform", "normal", "evenly_spaced", "zeros")
+        for arguments, shape in [({"omega_0": 2.0, "fan_in": 3}, (20,)), ({"seed": 7}, (3, 4, 5))]
+    ),
+    Example(PSNR, {"name": "quality", "dtype": "float32"}, tuple(PICTURES)),
+    Example(
+        WarmupExponentialDecay,
+        {"peak": 0.02, "steps_per_epoch": 16, "warmup_epochs": 10, "half_life_epochs": 40},
+        (0, 1, 16, 3199, 10**6),
+    ),
+]
+# the checks vary these themselves; Keras's own arguments are Keras's to test
+VARIED_BY_CHECKS = {"seed", "num_fields", "dtype", "name"}
+
+
+def registered_classes():
+    for module in pkgutil.walk_packages(keras_inr.__path__, "keras_inr."):
+        importlib.import_module(module.name)
+    custom_objects = keras.saving.get_custom_objects()
+    return {key: value for key, value in custom_objects.items() if key.startswith("keras_inr>")}
+
+
+def test_every_registered_class_has_an_example():
+    without = {key for key, cls in registered_classes().items() if cls not in {example.cls for example in EXAMPLES}}
+    assert not without, "add an example to tests/test_contract.py"
+
+
+@pytest.mark.parametrize("cls", list(dict.fromkeys(example.cls for example in EXAMPLES)))
+def test_examples_exercise_every_argument(cls):
+    """Only an argument that is not at its default can be seen to get lost."""
+    examples = [example for example in EXAMPLES if example.cls is cls]
+    for name, default in examples[0].init_arguments().items():
+        given = [example.arguments[name] for example in examples if name in example.arguments]
+        assert name in VARIED_BY_CHECKS or any(value is not default and value != default for value in given), name
+
+
+CASES = [
+    pytest.param(check, example, id=f"{check.__name__.removeprefix('check_')}-{example}")
+    for example in EXAMPLES
+    for check in contract.checks_of(example)
+]
+
+
+@pytest.mark.parametrize(("check", "example"), CASES)
+def test_contract(check, example, tmp_path):
+    run(check, example, tmp_path)
+
+
+def run(check, example, folder):
+    on_disk = check in (contract.check_disk, contract.check_export)
+    check(example, folder) if on_disk else check(example)
+
+
+class Broken(Affine):
+    """A sound layer, for the classes below to break in one way each."""
+
+    def __init__(self, units=4, power=1.0, **kwargs):
+        super().__init__(units, **kwargs)
+        self.power = power
+
+    def call(self, inputs):
+        return self.power * super().call(inputs)
+
+    def get_config(self):
+        return {**super().get_config(), "power": self.power}
+
+
+class DropsArgument(Broken):
+    def get_config(self):
+        config = super().get_config()
+        del config["power"]
+        return config
+
+
+class ForgetsArgument(Broken):
+    def get_config(self):
+        return {**super().get_config(), "power": 1.0}
+
+
+class WrongShape(Broken):
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units + 1)
+
+
+class WrongRank(Broken):
+    def call(self, inputs):
+        return super().call(inputs) + tf.cast(tf.rank(inputs), self.compute_dtype)
+
+
+class WrongDtype(Broken):
+    def call(self, inputs):
+        return tf.cast(super().call(inputs), "float32")
+
+
+class MixesPoints(Broken):
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        return outputs - tf.reduce_mean(outputs)
+
+
+class MixesFields(Broken):
+    def call(self, inputs):
+        return super().call(inputs) if self.num_fields is None else super().call(inputs)[::-1]
+
+
+class EagerOnly(Broken):
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        return tf.ensure_shape(tf.numpy_function(np.asarray, [outputs], outputs.dtype), outputs.shape)
+
+
+class NeedsBatchSize(Broken):
+    def call(self, inputs):
+        return super().call(inputs) + 0.0 * int(inputs.shape[0])
+
+
+class UnusedWeight(Broken):
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.unused = self.add_weight(shape=(3,), name="unused")
+
+
+class ZeroGradient(Broken):
+    def call(self, inputs):
+        return super().call(inputs) + 0.0 * self.kernel[0] - tf.stop_gradient(super().call(inputs))
+
+
+class NaNGradient(Broken):
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        return outputs + tf.sqrt(outputs - outputs)
+
+
+class IgnoresSeed(Broken):
+    def default_kernel_initializer(self, fan_in):
+        return RuleInitializer(RULE, fan_in=fan_in)
+
+
+class SharesSeed(Broken):
+    def default_bias_initializer(self, fan_in):
+        return RuleInitializer(RULE, fan_in=fan_in, seed=keras_inr.initializers.derive_seed(self.seed, 0))
+
+
+@pytest.mark.parametrize(
+    ("cls", "check"),
+    [
+        (DropsArgument, contract.check_config),
+        (ForgetsArgument, contract.check_disk),
+        (WrongShape, contract.check_output_shape),
+        (WrongRank, contract.check_ranks),
+        (WrongDtype, contract.check_policies),
+        (MixesPoints, contract.check_batches),
+        (MixesFields, contract.check_stacked_fields),
+        (EagerOnly, contract.check_xla),
+        (NeedsBatchSize, contract.check_export),
+        (UnusedWeight, contract.check_gradients),
+        (NaNGradient, contract.check_gradients),
+        (IgnoresSeed, contract.check_layer_seeds),
+        (SharesSeed, contract.check_layer_seeds),
+    ],
+)
+def test_contract_catches(cls, check, tmp_path):
+    keras.saving.register_keras_serializable(package="broken")(cls)
+    with pytest.raises((AssertionError, TypeError, ValueError, tf.errors.OpError)):
+        run(check, Example(cls, {"units": 20, "power": 2.0}, FEATURES, growth=4), tmp_path)
+
+
+class RoundsCoordinates(SineDense):
+    def call(self, inputs):
+        return super().call(tf.cast(tf.cast(inputs, self.compute_dtype), inputs.dtype))
+
+
+def test_contract_catches_rounded_coordinates():
+    arguments = {"units": 8, "first": True}
+    contract.check_policies(Example(SineDense, arguments, COORDS, phase_growth=200))
+    with pytest.raises(AssertionError):
+        contract.check_policies(Example(RoundsCoordinates, arguments, COORDS, phase_growth=200))
+
+
+@pytest.mark.parametrize("check", contract.POINTWISE_CHECKS)
+def test_contract_accepts_a_sound_layer(check, tmp_path):
+    keras.saving.register_keras_serializable(package="broken")(Broken)
+    run(check, Example(Broken, {"units": 20, "power": 2.0}, FEATURES, growth=4), tmp_path)
