@@ -80,7 +80,8 @@ def summarise(seconds):
             "torch_over_fit": ratios("torch", "fit"),
         },
         "machine": {"processor": processor(), "cores": len(os.sched_getaffinity(0))},
-        "versions": {name: importlib.metadata.version(name) for name in packages} | {"python": platform.python_version()},
+        "versions": {name: importlib.metadata.version(name) for name in packages}
+        | {"python": platform.python_version()},
     }
 
 

@@ -36,7 +36,9 @@ def main(argv):
     metrics = load_metrics(model.with_name("metrics.json"))
     base_path = FLAGS.base_path or pathlib.Path(FLAGS.run or model.parent, "saved_model")
     try:
-        folder = export_saved_model(field, base_path, FLAGS.version, info=served_facts(metrics), max_pixels=FLAGS.max_pixels)
+        folder = export_saved_model(
+            field, base_path, FLAGS.version, info=served_facts(metrics), max_pixels=FLAGS.max_pixels
+        )
     except (ValueError, FileExistsError) as error:
         raise InputError(str(error)) from None
     print(summary(folder.resolve()))

@@ -7,19 +7,22 @@ startup.start()
 import json
 import sys
 
+import picture_flags
 from absl import flags
 
-import picture_flags
 from keras_inr.initializers import list_schemes
 from keras_inr.models.presets import list_presets
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.image_fit import PRECISIONS, ImageFitSettings, prepare_image_fit, run_image_fit
 from keras_inr.runs.overrides import model_arguments, parse_overrides
+from keras_inr.runs.run_folder import check_run_folder
 from keras_inr.training.recipe import OPTIMIZERS, SAMPLINGS, SCHEDULES
 
 FLAGS = flags.FLAGS
 NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
 """Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
+
+DEFAULT_STEPS = 2000
 
 RECIPE = {
     "batch_size": (int, 16384, "points in a step; 0 takes all pixels"),
@@ -45,6 +48,7 @@ RECIPE = {
 
 def define_flags():
     picture_flags.define()
+    flags.adopt_module_key_flags(picture_flags)  # so that --help shows them
     presets = [info.name for info in list_presets()]
     flags.DEFINE_enum("preset", "siren", presets, "architecture; see --list_presets")
     for name, text in model_arguments().items():
@@ -83,7 +87,12 @@ class LengthFlag(flags.Flag):
 
 def define_length():
     for name, other, parser, text in (
-        ("steps", "epochs", flags.IntegerParser(lower_bound=1), "length of the run in optimizer updates"),
+        (
+            "steps",
+            "epochs",
+            flags.IntegerParser(lower_bound=1),
+            f"length in optimizer updates; {DEFAULT_STEPS} by default",
+        ),
         ("epochs", "steps", flags.FloatParser(lower_bound=0), "length in epochs of max(1, pixels // batch_size) steps"),
     ):
         flag = LengthFlag(parser, flags.ArgumentSerializer(), name, None, f"{text}; of the two the last one given wins")
@@ -95,7 +104,7 @@ def settings_from_flags():
     """The run that the flags describe."""
     recipe = {name: FLAGS[name].value for name in (*RECIPE, "sampling", "optimizer", "schedule", "steps", "epochs")}
     if recipe["steps"] is None and recipe["epochs"] is None:
-        recipe["steps"] = 2000
+        recipe["steps"] = FLAGS["steps"].value = DEFAULT_STEPS
     given = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
     return ImageFitSettings(
         image=FLAGS.image,
@@ -157,6 +166,7 @@ def main(argv):
     choose_device()
     prepared = prepare_image_fit(settings_from_flags())
     if FLAGS.dry_run:
+        check_run_folder(FLAGS.out, prepared.identity, FLAGS.resume, FLAGS.overwrite)
         print(json.dumps(prepared.identity, indent=2))
         return 0
     folder, metrics = run_image_fit(prepared, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text())

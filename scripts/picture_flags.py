@@ -35,8 +35,11 @@ def image_options(values):
 
 
 def _integers(name, text, separator, counts):
-    parts = text.split(separator)
-    if len(parts) not in counts or not all(part.strip().lstrip("-").isdecimal() for part in parts):
+    try:
+        numbers = tuple(int(part) for part in text.split(separator))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in counts:
         wanted = " or ".join(separator.join(["N"] * count) for count in counts)
         raise InputError(f"{name} must be whole numbers as {wanted}, received {text!r}")
-    return tuple(int(part) for part in parts)
+    return numbers

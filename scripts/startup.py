@@ -48,12 +48,14 @@ def run(main):
 
     Errors that a person can mend are one line on standard error; everything else keeps its traceback.
     """
-    from absl import app
+    from absl import app, flags, logging
 
     from keras_inr.runs.errors import InputError, InterruptedRunError
     from keras_inr.training.callbacks import DivergedError
 
     def guarded(argv):
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)  # absl's app.run sets INFO, which tells of every exported function
         try:
             if len(argv) > 1:
                 raise InputError(f"arguments must be flags such as --image=my.jpg, received {argv[1]!r}")
@@ -73,7 +75,7 @@ def run(main):
         except OSError as error:
             code = 1
             message = f"the system refused: {error}"
-        print(f"{pathlib.Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+        print(f"{pathlib.Path(sys.argv[0]).name}: {' '.join(str(message).split())}", file=sys.stderr)
         return code
 
     app.run(guarded)

@@ -1,6 +1,7 @@
 """One run: load a picture, fit a field, measure, draw, export, and write the run folder."""
 
 import dataclasses
+import json
 import math
 
 import keras
@@ -14,7 +15,7 @@ from keras_inr.runs.results import describe, read_metrics, write_history, write_
 from keras_inr.runs.run_folder import METRICS, claim_run_folder, write_json
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.checkpoints import CheckpointError
+from keras_inr.training.checkpoints import CheckpointError, load_checkpoint
 from keras_inr.training.fit import fit
 from keras_inr.training.recipe import Recipe
 
@@ -81,8 +82,14 @@ def prepare_image_fit(settings):
         signal = load_image(settings.image, **settings.image_options)
         shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
         field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
+        identity = _identity(settings, signal, recipe)
     except (ImageError, ValueError, TypeError) as error:
         raise InputError(str(error)) from error
+    return Prepared(settings, signal, recipe, field, identity)
+
+
+def _identity(settings, signal, recipe):
+    """All that makes two runs the same run."""
     identity = {
         "image_sha256": signal.sha256,
         "image_options": settings.image_options,
@@ -93,7 +100,8 @@ def prepare_image_fit(settings):
         "max_seconds": settings.max_seconds,
         **dataclasses.asdict(recipe),
     }
-    return Prepared(settings, signal, recipe, field, identity)
+    json.dumps(identity, allow_nan=False)  # raises for what run.json and metrics.json could not hold
+    return identity
 
 
 def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=""):
@@ -117,6 +125,8 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
             return folder, read_metrics(folder)
         with atomic_path(folder / "flags.cfg") as temporary:
             temporary.write_text(flags_text)
+        fresh = type(prepared.field).from_config(prepared.field.get_config())  # prepared may be run again
+        prepared = dataclasses.replace(prepared, field=fresh)
         result = _fit(prepared, folder, interrupts)
         write_history(folder / "history.csv", result.rows)
         if result.stopped_by == "interrupt":
@@ -131,12 +141,14 @@ def _fit(prepared, folder, interrupts):
     """The `FitResult`, with checkpoints, previews and logs in the folder."""
     settings = prepared.settings
     total_steps = prepared.recipe.total_steps(prepared.signal.height * prepared.signal.width)
-    monitors = []
-    if settings.preview_every:
-        monitors.append(Previews(folder / "previews", settings.preview_every, total_steps))
-    if settings.tensorboard:
-        monitors.append(TensorBoardLog(folder / "tensorboard", settings.preview_every, total_steps))
     try:
+        checkpoint = load_checkpoint(folder / "checkpoints")
+        when = (settings.preview_every, total_steps, checkpoint[0] if checkpoint else 0)
+        monitors = []
+        if settings.preview_every:
+            monitors.append(Previews(folder / "previews", *when))
+        if settings.tensorboard:
+            monitors.append(TensorBoardLog(folder / "tensorboard", *when))
         return fit(
             prepared.field,
             prepared.signal,

@@ -17,19 +17,24 @@ class Previews(keras.callbacks.Callback):
         folder: where pictures go.
         every: steps between two; 0 for none.
         total_steps: length of the run, of which a round is a part.
+        step: finished steps of the run that is resumed.
     """
 
-    def __init__(self, folder, every, total_steps):
+    def __init__(self, folder, every, total_steps, step=0):
         super().__init__()
         self.folder = folder
         self.every = every
         self.total_steps = total_steps
+        self.step = step  # counted here, since an optimizer that scales the loss leaves steps out
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches = min(batch + 1, self.params["steps"])
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations)
+        self.step += self.batches
         length = round_length(self.total_steps, self.model.steps_per_execution)
-        if step % length == 0 or step == self.total_steps:
-            self.on_round_end(step, (step - 1) // length * length, logs)
+        if self.step % length == 0 or self.step == self.total_steps:
+            self.on_round_end(self.step, (self.step - 1) // length * length, logs)
 
     def on_round_end(self, step, first_step, logs):
         """Called with the finished steps, those before the round, and the round's loss and PSNR."""
@@ -49,10 +54,11 @@ class TensorBoardLog(Previews):
         folder: where event files go.
         every: steps between two pictures; 0 for none.
         total_steps: length of the run.
+        step: finished steps of the run that is resumed.
     """
 
-    def __init__(self, folder, every, total_steps):
-        super().__init__(folder, every, total_steps)
+    def __init__(self, folder, every, total_steps, step=0):
+        super().__init__(folder, every, total_steps, step)
         self.writer = None
 
     def on_round_end(self, step, first_step, logs):

@@ -5,6 +5,7 @@ import re
 import types
 import typing
 
+import keras_inr.layers
 from keras_inr.models.presets import get_preset, list_presets
 from keras_inr.runs.errors import InputError
 
@@ -79,8 +80,13 @@ def _parse(name, annotation, text):
         raise InputError(f"{name} must be {wanted}, received {text!r}") from None
 
 
-def _described(model):
-    """Argument -> its text in the class's docstring."""
-    section = inspect.getdoc(model).partition("Args:\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
-    return {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+def _described(owner):
+    """Argument -> its text in the docstring of a class, or of the layer that the text points to."""
+    section = inspect.getdoc(owner).partition("Args:\n")[2].partition("\n\n")[0]
+    described = {}
+    for names, text in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE):
+        pointer = re.fullmatch(r"see `(\w+)`\.", text)
+        layer = getattr(keras_inr.layers, pointer[1], None) if pointer else None
+        elsewhere = _described(layer) if layer else {}
+        described |= {name: elsewhere.get(name, " ".join(text.split())) for name in names.split(", ")}
+    return described

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_inr.files import atomic_path
+from keras_inr.files import TEMPORARY_PREFIX, atomic_path
 
 FORMAT_VERSION = 1
 KEPT = 2
@@ -19,6 +19,8 @@ class CheckpointError(ValueError):
 def save_checkpoint(folder, step, arrays, state):
     """Writes `<folder>/step-<step>.npz`, then removes all but the newest two.
 
+    What a killed process left half-written is removed first: a folder has one writer at a time.
+
     Args:
         folder: where checkpoints live; made if it is missing.
         step: the number of finished steps.
@@ -30,6 +32,8 @@ def save_checkpoint(folder, step, arrays, state):
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for torn in folder.glob(f"{TEMPORARY_PREFIX}*.npz"):
+        torn.unlink()
     header = {"format_version": FORMAT_VERSION, "step": step, "state": state, "arrays": _described(arrays)}
     text = json.dumps(header, allow_nan=False)
     target = folder / f"step-{step:010d}.npz"
@@ -71,8 +75,10 @@ def _read(path):
     header = json.loads(arrays.pop("__state__").tobytes())
     if header["format_version"] != FORMAT_VERSION:
         raise ValueError(f"format_version must be {FORMAT_VERSION}, received {header['format_version']!r}")
-    if _described(arrays) != header["arrays"]:
-        raise ValueError("arrays are missing or have another shape than the header says")
+    received, expected = _described(arrays), header["arrays"]
+    if received != expected:
+        wrong = [name for name in {**expected, **received} if received.get(name) != expected.get(name)]
+        raise ValueError(f"its arrays {wrong} are not what its header says")
     return header["step"], arrays, header["state"]
 
 

@@ -109,7 +109,7 @@ def fit(
 
 
 def compile_field(field, recipe, num_pixels):
-    """Compiles the field as the recipe and the table of compilation say, and builds the optimizer."""
+    """Compiles the field as the recipe and the table of compilation say, and builds optimizer and metrics."""
     compilation = compilation_for(field)
     field.compile(
         optimizer=make_optimizer(recipe, field, num_pixels),
@@ -119,6 +119,8 @@ def compile_field(field, recipe, num_pixels):
         steps_per_execution=compilation.steps_per_execution,
     )
     field.optimizer.build(field.trainable_variables)
+    nothing = np.zeros((1, field.channels), field.values_dtype)
+    field.compute_metrics(None, nothing, nothing)  # builds them, so that a checkpoint's sums find their place
 
 
 def run_rounds(field, sampler, state, watchers):

@@ -1,0 +1,326 @@
+"""A run from picture to run folder: what it leaves, and that it can be stopped, broken and gone on with."""
+
+import csv
+import json
+import math
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from small_runs import CROP, load_field, make_settings, names, read_strict, weights_sha
+
+from keras_inr.runs import image_fit, results
+from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.runs.image_fit import prepare_image_fit, run_image_fit
+from keras_inr.signals.image import load_image
+from keras_inr.training.callbacks import DivergedError
+
+METRICS = (
+    *("psnr_db", "psnr_8bit_db", "ssim", "steps", "train_seconds", "setup_seconds", "num_parameters", "height"),
+    *("width", "channels", "seed", "device", "versions", "image_sha256", "format_version"),
+)
+FILES = (
+    *(".lock", "checkpoints/step-0000000060.npz", "comparison.png", "curves.png", "flags.cfg", "history.csv"),
+    *("metrics.json", "model.keras", "reconstruction.png", "run.json"),
+    *("saved_model/1/fingerprint.pb", "saved_model/1/saved_model.pb"),
+    *("saved_model/1/variables/variables.data-00000-of-00001", "saved_model/1/variables/variables.index"),
+)
+PREVIEWS = ("previews/step-0000020.png", "previews/step-0000040.png", "previews/step-0000060.png")
+
+
+def run(settings, out, **options):
+    """The metrics of a run."""
+    folder, metrics = run_image_fit(prepare_image_fit(settings), out, **options)
+    assert folder == out
+    return metrics
+
+
+def decibels(target, prediction):
+    return -10 * math.log10(np.mean((np.asarray(target, float) - np.clip(prediction, 0, 1)) ** 2))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(folder, metrics) of a run with everything on."""
+    settings = make_settings(preview_every=20, tensorboard=True)
+    out = tmp_path_factory.mktemp("finished") / "run"
+    return out, run(settings, out, flags_text="--steps=60\n")
+
+
+class TestFinishedRun:
+    def test_files(self, finished):
+        written = names(finished[0])
+        assert [name for name in written if not name.startswith("tensorboard/")] == sorted([*FILES, *PREVIEWS])
+        assert len([name for name in written if name.startswith("tensorboard/events.out.tfevents.")]) == 1
+        assert (finished[0] / "flags.cfg").read_text() == "--steps=60\n"
+
+    def test_metrics(self, finished):
+        folder, metrics = finished
+        read = read_strict(folder / "metrics.json")
+        assert read == json.loads(json.dumps(metrics))
+        assert set(METRICS) <= set(read)
+        assert (read["steps"], read["stopped_by"], read["seed"]) == (60, "steps", 0)
+        assert (read["height"], read["width"], read["channels"]) == (24, 32, 3)
+        assert read["image_sha256"] == load_image("sample:chelsea").sha256
+        assert read["num_parameters"] == load_field(folder).count_params()
+        assert read["train_seconds"] > 0
+
+    def test_history(self, finished):
+        with open(finished[0] / "history.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [int(row["step"]) for row in rows] == list(range(1, 61))
+        assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+        seconds = [float(row["seconds"]) for row in rows]
+        assert seconds == sorted(seconds)
+        assert {row["picture_psnr_db"] for row in rows} == {""}
+
+    def test_quality_is_that_of_the_model_and_of_the_picture(self, finished):
+        folder, metrics = finished
+        target = load_image("sample:chelsea", **CROP).values
+        # float64 sums of the same 2304 squares in another order
+        np.testing.assert_allclose(
+            metrics["psnr_db"], decibels(target, load_field(folder).sample_grid(24, 32)), rtol=1e-9
+        )
+        picture = np.asarray(Image.open(folder / "reconstruction.png"))
+        # the library rounds k/255 to float32
+        np.testing.assert_allclose(metrics["psnr_8bit_db"], decibels(target, picture / 255), rtol=1e-6)
+
+    def test_the_reloaded_model_renders_the_reconstruction(self, finished):
+        field = load_field(finished[0])
+        assert field.picture_size == (24, 32)
+        np.testing.assert_array_equal(field.render(), np.asarray(Image.open(finished[0] / "reconstruction.png")))
+
+    def test_the_saved_model_answers_like_it(self, finished):
+        served = tf.saved_model.load(str(finished[0] / "saved_model" / "1")).signatures
+        coords = load_image("sample:chelsea", **CROP).coords
+        values = served["serving_default"](coords=tf.constant(coords))["values"]
+        # the same float32 operations, fused differently
+        np.testing.assert_allclose(values, load_field(finished[0])(coords), atol=1e-6)
+        info = json.loads(served["info"](query=tf.constant([""]))["info"][0].numpy())
+        assert info["psnr_db"] == finished[1]["psnr_db"]
+
+    def test_pictures_are_pictures(self, finished):
+        assert np.asarray(Image.open(finished[0] / "reconstruction.png")).shape == (24, 32, 3)
+        for name in ("comparison.png", "curves.png"):
+            picture = np.asarray(Image.open(finished[0] / name).convert("L"))
+            assert max(picture.shape) > 600, picture.shape
+            assert picture.std() > 5
+
+    def test_the_last_preview_is_the_reconstruction(self, finished):
+        last, result = (Image.open(finished[0] / name) for name in (PREVIEWS[-1], "reconstruction.png"))
+        np.testing.assert_array_equal(np.asarray(last), np.asarray(result))
+
+    def test_resumed_it_is_only_read(self, finished, monkeypatch):
+        def never(*args, **kwargs):
+            raise AssertionError("worked")
+
+        folder, metrics = finished
+        before = {name: os.stat(folder / name).st_mtime_ns for name in names(folder)}
+        for name in ("fit", "write_results", "write_json", "write_history"):
+            monkeypatch.setattr(image_fit, name, never)
+        settings = make_settings(preview_every=3)  # what only shows a run may differ
+        assert run(settings, folder, resume=True) == json.loads(json.dumps(metrics))
+        assert {name: os.stat(folder / name).st_mtime_ns for name in names(folder)} == before
+
+    def test_resumed_with_other_settings_it_is_refused(self, finished):
+        with pytest.raises(InputError, match=r"other settings: steps was 60 and is 61$"):
+            run(make_settings(recipe={"steps": 61}), finished[0], resume=True)
+        with pytest.raises(InputError, match=r"arguments was {'units': \[16, 16\]} and is {'units': \[16, 8\]}"):
+            run(make_settings(arguments={"units": (16, 8)}), finished[0], resume=True)
+
+    def test_without_resume_it_is_refused(self, finished):
+        with pytest.raises(InputError, match="holds a run already"):
+            run(make_settings(), finished[0])
+
+
+class SignalAtStep(keras.callbacks.Callback):
+    """Sends the process a signal after some steps."""
+
+    def __init__(self, number, step):
+        super().__init__()
+        self.number = number
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(self.number)
+
+
+class TestUnfinishedRun:
+    def interrupt(self, monkeypatch, number, step, out, **options):
+        """A run that gets a signal while it trains."""
+        with monkeypatch.context() as patched:
+            patched.setattr(image_fit, "TensorBoardLog", lambda *args: SignalAtStep(number, step))
+            go_on = f"go on with --flagfile={out}/flags.cfg --out={out} --resume"
+            with pytest.raises(InterruptedRunError, match="the state is saved, " + go_on) as caught:
+                run(make_settings(tensorboard=True), out, **options)
+        assert caught.value.signal_number == number
+
+    def test_interrupted_twice_it_ends_with_the_weights_of_an_undisturbed_one(self, finished, tmp_path, monkeypatch):
+        out = tmp_path / "run"
+        self.interrupt(monkeypatch, signal.SIGINT, 17, out)
+        present = set(names(out))
+        assert {"checkpoints/step-0000000018.npz", "run.json", "history.csv", "flags.cfg"} <= present
+        assert not {"metrics.json", "model.keras", "reconstruction.png"} & present
+        self.interrupt(monkeypatch, signal.SIGTERM, 20, out, resume=True)
+        metrics = run(make_settings(), out, resume=True)
+        assert weights_sha(out) == weights_sha(finished[0])
+        assert metrics["psnr_db"] == finished[1]["psnr_db"]
+        assert metrics["steps"] == 60
+
+    def test_interrupted_by_its_last_step(self, finished, tmp_path, monkeypatch):
+        out = tmp_path / "run"
+        self.interrupt(monkeypatch, signal.SIGTERM, 59, out)  # noted while the last one is under way
+        assert run(make_settings(), out, resume=True)["psnr_db"] == finished[1]["psnr_db"]
+
+    def test_results_that_cannot_be_written(self, finished, tmp_path, monkeypatch):
+        """Whatever fails, the run is not finished, what it has learnt is kept, and a resume ends it."""
+        out = tmp_path / "run"
+        for module, name in (
+            (results, "save_png"),
+            (results, "save_comparison"),
+            (results, "save_curves"),
+            (results, "export_saved_model"),
+            (image_fit, "write_json"),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr(module, name, full_disk)
+                with pytest.raises(OSError, match="No space left on device"):
+                    run(make_settings(), out, resume=True)
+            assert "metrics.json" not in names(out)
+            assert not [name for name in names(out) if "tmp" in name]
+            assert "checkpoints/step-0000000060.npz" in names(out)
+        (out / "saved_model" / "1" / "torn").write_text("left by a process that was killed")
+        metrics = run(make_settings(), out, resume=True)
+        assert names(out) == sorted(FILES)
+        assert metrics["psnr_db"] == finished[1]["psnr_db"]
+        assert metrics["train_seconds"] > 0
+
+    def test_no_checkpoint_can_be_read(self, tmp_path, monkeypatch):
+        out = tmp_path / "run"
+        self.interrupt(monkeypatch, signal.SIGINT, 2, out)
+        for path in (out / "checkpoints").iterdir():
+            path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(InputError, match=r"no checkpoint in .* can be read \(.*\); remove them to start"):
+            run(make_settings(), out, resume=True)
+
+
+def full_disk(*args, **kwargs):
+    raise OSError(28, "No space left on device")
+
+
+class TestAgain:
+    def test_what_was_prepared_once_may_be_run_twice(self, tmp_path):
+        """Each starts from fresh weights; and overwriting leaves nothing of what was there."""
+        prepared = prepare_image_fit(make_settings(recipe={"steps": 5}))
+        first = run_image_fit(prepared, tmp_path / "run")[1]
+        sha = weights_sha(tmp_path / "run")
+        (tmp_path / "run" / "notes").touch()
+        second = run_image_fit(prepared, tmp_path / "run", overwrite=True)[1]
+        assert second["psnr_db"] == first["psnr_db"]
+        assert weights_sha(tmp_path / "run") == sha
+        assert "notes" not in names(tmp_path / "run")
+
+
+class TestOddPictures:
+    @pytest.mark.parametrize(
+        ("shape", "dtype", "settings", "recipe"),
+        [
+            ((1, 1, 3), "float32", {}, {"sampling": "shuffled"}),
+            ((1, 40), "uint8", {"precision": "mixed_bfloat16"}, {"sampling": "continuous", "epochs": 3, "steps": None}),
+            ((12, 13, 4), "uint8", {"precision": "float64", "image_options": {"alpha": "keep"}}, {"sampling": "full"}),
+            ((13, 12, 3), "uint16", {"precision": "mixed_float16", "preset": "relu_pe"}, {"batch_size": 0}),
+        ],
+        ids=["one pixel", "a grey line", "transparent", "16 bits"],
+    )
+    def test_go_all_the_way(self, tmp_path, shape, dtype, settings, recipe):
+        values = np.random.default_rng(0).random(shape)
+        top = np.iinfo(dtype).max if dtype.startswith("u") else 1
+        picture = (values * top).astype(dtype)
+        out = tmp_path / "run"
+        metrics = run(make_settings(picture, {"steps": 8, **recipe}, **settings), out)
+        height, width, channels = (*shape, 1)[:3]
+        assert (metrics["height"], metrics["width"], metrics["channels"]) == (height, width, channels)
+        assert metrics["bit_depth"] == {"uint8": 8, "uint16": 16, "float32": 32}[dtype]
+        assert (metrics["ssim"] is None) == (min(height, width) < 11)
+        field = load_field(out)
+        assert field.dtype_policy.name == settings.get("precision", "float32")
+        target = (picture / top).reshape(height, width, channels)
+        # the target is rounded to float32, at 1e-7, and errors are about 0.3
+        np.testing.assert_allclose(metrics["psnr_db"], decibels(target, field.sample_grid()), rtol=1e-6)
+        written = np.asarray(Image.open(out / "reconstruction.png")).reshape(height, width, channels)
+        np.testing.assert_array_equal(field.render(), written)
+        read_strict(out / "metrics.json")
+
+    def test_exact(self, tmp_path):
+        """White is what values above 1 are clamped to."""
+        white = np.full((12, 12, 3), 255, np.uint8)
+        arguments = {"units": (4,), "value_range": (-9.0, -8.0)}
+        metrics = run(make_settings(white, {"steps": 3, "learning_rate": 1e-6}, arguments=arguments), tmp_path / "run")
+        assert (metrics["psnr_db"], metrics["psnr_8bit_db"], metrics["ssim"]) == (None, None, 1.0)
+        assert read_strict(tmp_path / "run" / "metrics.json")["psnr_db"] is None
+        with open(tmp_path / "run" / "history.csv", newline="") as file:
+            assert {row["psnr_db"] for row in csv.DictReader(file)} == {""}
+
+
+class TestStops:
+    def test_at_a_psnr(self, tmp_path):
+        metrics = run(make_settings(goal_psnr_db=8.0, recipe={"steps": 2000, "learning_rate": 0.01}), tmp_path / "run")
+        assert metrics["stopped_by"] == "psnr"
+        assert metrics["psnr_db"] >= 8.0
+        assert metrics["steps"] < 2000
+        with open(tmp_path / "run" / "history.csv", newline="") as file:
+            last = list(csv.DictReader(file))[-1]
+        assert float(last["picture_psnr_db"]) == metrics["psnr_db"]
+
+    def test_at_a_time(self, tmp_path):
+        metrics = run(make_settings(max_seconds=0.2, recipe={"steps": 10**6}), tmp_path / "run")
+        assert metrics["stopped_by"] == "time"
+        assert metrics["train_seconds"] >= 0.2
+
+    def test_divergence(self, tmp_path):
+        recipe = {"optimizer": "sgd", "learning_rate": 1000.0, "schedule": "constant"}
+        with pytest.raises(DivergedError, match=r"became nan at step \d+: the learning rate .*1e\+03.* too high"):
+            run(make_settings(recipe=recipe), tmp_path / "run")
+        assert not {"metrics.json", "model.keras"} & set(names(tmp_path / "run"))
+
+
+class TestBadSettings:
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ({"precision": "float16"}, "precision must be one of .*, received 'float16'"),
+            ({"goal_psnr_db": 0.0}, "goal_psnr_db must be positive, received 0.0"),
+            ({"goal_psnr_db": math.inf}, "goal_psnr_db must be positive, received inf"),
+            ({"max_seconds": -1.0}, "max_seconds must be positive, received -1.0"),
+            ({"max_seconds": math.nan}, "max_seconds must be positive, received nan"),
+            ({"preview_every": -1}, "preview_every must not be negative, received -1"),
+            ({"preset": "sirens"}, "preset must be one of .*, received 'sirens'"),
+            ({"arguments": {"depth": 3}}, "'depth' is not an argument of preset 'siren', which takes"),
+            ({"arguments": {"scheme": "best"}}, "received 'best'"),
+            ({"arguments": {"units": ()}}, r"units must be .* positive integers, received \(\)"),
+            ({"arguments": {"value_range": (1.0, 0.0)}}, "received low=1.0 and high=0.0"),
+            ({"recipe": {"steps": 0}}, "steps must be .*, received 0"),
+            ({"recipe": {"epochs": 3}}, "give one of steps and epochs, received steps=60 and epochs=3"),
+            ({"recipe": {"learning_rate": 0.0}}, "learning_rate must be .*, received 0.0"),
+            ({"recipe": {"step": 3}}, "step"),
+            ({"image_options": {"crop": (0, 0, 999, 1)}}, "crop .*999"),
+            ({"image_options": {"size": 0}}, "size must be .*, received 0"),
+            ({"image_options": {"sizes": 3}}, "sizes"),
+            ({"image": "sample:dog"}, "source 'sample:dog' is unknown"),
+            ({"image": np.zeros((0, 3, 3))}, "height x width is 0 x 3"),
+        ],
+    )
+    def test_one_sentence(self, settings, reason):
+        with pytest.raises(InputError, match=reason) as caught:
+            prepare_image_fit(make_settings(**settings))
+        assert "\n" not in str(caught.value)
+
+    def test_what_a_file_cannot_hold(self):
+        with pytest.raises(InputError, match="Object of type int64 is not JSON serializable"):
+            prepare_image_fit(make_settings(arguments={"units": (np.int64(8),)}))

@@ -1,0 +1,134 @@
+"""The parts of what a run leaves."""
+
+import csv
+import math
+import os
+import pathlib
+import platform
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from small_runs import make_settings, names
+
+from keras_inr.runs import results
+from keras_inr.runs.image_fit import prepare_image_fit
+from keras_inr.runs.results import HISTORY, describe, device_name, finite, read_metrics, save_png, write_history
+from keras_inr.training.fit import FitResult
+
+
+def make_result(**fields):
+    values = {
+        "psnr_db": 31.5,
+        "psnr_8bit_db": 31.25,
+        "ssim": 0.75,
+        "steps": 60,
+        "train_seconds": 1.5,
+        "setup_seconds": 0.5,
+        "stopped_by": "steps",
+        "rows": [],
+        "prediction": np.zeros((24, 32, 3)),
+    }
+    return FitResult(**{**values, **fields})
+
+
+class TestDescribe:
+    def test_what_was_measured_and_on_what(self):
+        prepared = prepare_image_fit(make_settings(recipe={"seed": 3}))
+        described = describe(prepared, make_result())
+        assert described["image"] == "sample:chelsea"
+        assert described["image_options"] == {"crop": (100, 150, 24, 32)}
+        sizes = [described[name] for name in ("height", "width", "channels", "bit_depth", "num_parameters", "seed")]
+        assert sizes == [24, 32, 3, 8, 16 * 3 + 16 * 17 + 3 * 17, 3]
+        assert (described["psnr_db"], described["psnr_8bit_db"], described["ssim"]) == (31.5, 31.25, 0.75)
+        assert (described["steps"], described["epochs"], described["points_per_step"]) == (60, 20.0, 256)
+        assert described["recipe"]["steps"] == 60
+        assert described["versions"]["tensorflow"] == tf.__version__
+        assert described["versions"]["python"] == platform.python_version()
+        assert described["device"] == device_name()
+
+    def test_an_exact_picture_is_null(self):
+        prepared = prepare_image_fit(make_settings())
+        described = describe(prepared, make_result(psnr_db=math.inf, psnr_8bit_db=math.inf, ssim=None))
+        assert [described[key] for key in ("psnr_db", "psnr_8bit_db", "ssim")] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1.5, 1.5), (0, 0), (None, None), (math.inf, None), (-math.inf, None), (math.nan, None)],
+)
+def test_finite(value, expected):
+    assert finite(value) == expected
+
+
+class TestHistory:
+    def test_rows_and_gaps(self, tmp_path):
+        rows = [
+            {"step": 1, "seconds": 0.5, "loss": 0.1, "psnr_db": None, "learning_rate": 1e-3},
+            {"step": 2, "seconds": 1.0, "loss": 1e-30, "psnr_db": 300.0, "learning_rate": 0.0, "picture_psnr_db": 3.5},
+        ]
+        write_history(tmp_path / "history.csv", rows)
+        with open(tmp_path / "history.csv", newline="") as file:
+            read = list(csv.DictReader(file))
+        assert list(read[0]) == list(HISTORY)
+        assert [row["psnr_db"] for row in read] == ["", "300.0"]
+        assert [row["picture_psnr_db"] for row in read] == ["", "3.5"]
+        assert [float(row["loss"]) for row in read] == [0.1, 1e-30]
+
+    def test_no_rows(self, tmp_path):
+        write_history(tmp_path / "history.csv", [])
+        assert (tmp_path / "history.csv").read_text().split() == [",".join(HISTORY)]
+
+
+class TestSavePng:
+    @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+    def test_modes(self, tmp_path, channels, mode):
+        picture = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
+        save_png(tmp_path / "picture.png", picture)
+        read = Image.open(tmp_path / "picture.png")
+        assert read.mode == mode
+        np.testing.assert_array_equal(np.asarray(read).reshape(5, 7, channels), picture)
+
+    def test_a_full_disk_leaves_the_old_one(self, tmp_path, monkeypatch):
+        save_png(tmp_path / "picture.png", np.zeros((2, 2, 3), np.uint8))
+
+        def full(image, path, **options):
+            pathlib.Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Image.Image, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            save_png(tmp_path / "picture.png", np.ones((2, 2, 3), np.uint8))
+        assert names(tmp_path) == ["picture.png"]
+        assert Image.open(tmp_path / "picture.png").getpixel((0, 0)) == (0, 0, 0)
+
+
+def test_read_metrics(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"psnr_db": null}')
+    assert read_metrics(str(tmp_path)) == {"psnr_db": None}
+
+
+class TestDeviceName:
+    def test_processor(self, monkeypatch):
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+        text = "processor\t: 0\nmodel name\t: Abacus 3000 @ 2.0 GHz\nmodel name\t: other\n"
+        monkeypatch.setattr(results.pathlib.Path, "read_text", lambda path: text)
+        assert device_name() == "CPU, 3 cores, Abacus 3000 @ 2.0 GHz"
+
+    def test_processor_that_does_not_tell(self, monkeypatch):
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
+
+        def absent(path):
+            raise FileNotFoundError(path)
+
+        monkeypatch.setattr(results.pathlib.Path, "read_text", absent)
+        assert device_name().endswith(f"cores, {platform.machine()}")
+
+    @pytest.mark.parametrize(("details", "name"), [({"device_name": "NVIDIA H100"}, "NVIDIA H100"), ({}, "unknown")])
+    def test_graphics_card(self, monkeypatch, details, name):
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["/GPU:0"])
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["/physical_device:GPU:0"])
+        monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: details)
+        assert device_name() == f"GPU, {name}"

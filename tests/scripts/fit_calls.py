@@ -1,0 +1,84 @@
+"""Calls of scripts/fit.py, each in a process of its own.
+
+`call` starts Python as a user does. `Call` forks it from a process that has imported TensorFlow, which saves the
+seconds that the import takes; nothing that computes has run there.
+"""
+
+import multiprocessing.forkserver
+import os
+import pathlib
+import resource
+import runpy
+import subprocess
+import sys
+import time
+
+import pytest
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "fit.py"
+TINY = ("--image=sample:chelsea", "--crop=100,150,24,32", "--units=8,8", "--batch_size=64", "--steps=20")
+TIMEOUT = 300
+
+
+def call(*flags, cwd):
+    """The finished process: returncode, stdout, stderr."""
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *flags], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+
+
+class Call:
+    """A running call.
+
+    Args:
+        flags: command line.
+        cwd: working folder.
+        log: folder for its output; must not be below cwd where a test looks at what is written there.
+        max_file_size: bytes after which the system refuses to write on, None for no limit.
+    """
+
+    def __init__(self, *flags, cwd, log, max_file_size=None):
+        _start_server()
+        self.output = [pathlib.Path(log) / name for name in ("stdout", "stderr")]
+        for path in self.output:
+            path.write_text("")
+        self.process = multiprocessing.get_context("forkserver").Process(
+            target=_run, args=(flags, str(cwd), self.output, max_file_size)
+        )
+        self.process.start()
+
+    def wait(self):
+        """(exit code, standard output, standard error); minus the signal's number for what a signal ended."""
+        self.process.join(TIMEOUT)
+        code = self.process.exitcode
+        self.process.kill()
+        assert code is not None, f"still running after {TIMEOUT} s: {self.output[1].read_text()}"
+        return code, *(path.read_text() for path in self.output)
+
+    def send(self, number, after):
+        """Sends a signal once standard error shows a text; then as `wait`."""
+        ends = time.monotonic() + TIMEOUT
+        while after not in self.output[1].read_text():
+            assert self.process.is_alive(), self.wait()
+            assert time.monotonic() < ends, self.output[1].read_text()
+            time.sleep(0.01)
+        os.kill(self.process.pid, number)
+        return self.wait()
+
+
+def _start_server():
+    multiprocessing.set_forkserver_preload(["scripts.warm_python"])
+    with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
+        patch.setenv("PYTHONPATH", str(pathlib.Path(__file__).resolve().parents[1]))
+        multiprocessing.forkserver.ensure_running()
+
+
+def _run(flags, cwd, output, max_file_size):
+    for descriptor, path in zip((1, 2), output, strict=True):
+        os.dup2(os.open(path, os.O_WRONLY), descriptor)
+    os.chdir(cwd)
+    sys.path.insert(0, str(SCRIPT.parent))  # as Python does for a script
+    if max_file_size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_size, max_file_size))
+    sys.argv = [str(SCRIPT), *flags]
+    runpy.run_path(str(SCRIPT), run_name="__main__")

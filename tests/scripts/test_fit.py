@@ -1,0 +1,306 @@
+"""scripts/fit.py as people call it: output, exit codes, folders, signals."""
+
+import json
+import re
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from small_runs import names, read_strict, weights_sha
+
+from scripts.fit_calls import TINY, Call, call
+
+PROGRESS = re.compile(r"step \d+/\d+: loss \d\.\d{3}e[+-]\d\d, PSNR -?\d+\.\d\d dB, about \d+ s left")
+TINY_HASH = ("--image=sample:chelsea", "--crop=100,150,24,32", "--preset=multi_hash", "--num_levels=2", "--units=8")
+
+
+@pytest.fixture
+def cwd(tmp_path):
+    """A working folder that the calls' output does not go to."""
+    (tmp_path / "cwd").mkdir()
+    return tmp_path / "cwd"
+
+
+@pytest.fixture
+def fit(cwd, tmp_path):
+    """Calls the script in `cwd`: (exit code, standard output, standard error)."""
+    return lambda *flags, **options: Call(*flags, cwd=cwd, log=tmp_path, **options).wait()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(working folder, summary) of a finished run in "run"."""
+    cwd = tmp_path_factory.mktemp("finished")
+    code, summary, error = Call(*TINY, "--out=run", cwd=cwd, log=tmp_path_factory.mktemp("log")).wait()
+    assert code == 0, error
+    return cwd, summary
+
+
+def make_picture(path, width=16, height=12):
+    """A picture file of random pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def assert_summary(text, folder, steps):
+    lines = text.splitlines()
+    assert len(lines) == 5
+    metrics = read_strict(folder / "metrics.json")
+    run = f"runs/{folder.name}" if folder.parent.name == "runs" else str(folder)
+    assert lines[0] == "siren (123 parameters) on my picture.png (12 x 16, channels: 3)"
+    assert lines[1].startswith(f"PSNR {metrics['psnr_db']:.2f} dB over all pixels (rounded to 8 bits: ")
+    assert lines[2].startswith(f"{steps} steps of 64 points in {metrics['train_seconds']:.1f} s")
+    assert lines[3] == f"pictures: {run}/comparison.png, {run}/reconstruction.png, {run}/curves.png"
+    assert f"{run}/model.keras" in lines[4]
+
+
+class TestFromTheShell:
+    """The calls that pay for starting Python and TensorFlow."""
+
+    def test_twice_in_a_row(self, cwd):
+        """The second repeats the first from its flags.cfg, in the next folder."""
+        make_picture(cwd / "my picture.png")
+        flags = ["--image=my picture.png", "--units=8,8", "--batch_size=64", "--epochs=10", "--preview_every=10"]
+        first = call(*flags, "--device=cpu", cwd=cwd)
+        assert first.returncode == 0, first.stderr
+        progress = first.stderr.splitlines()
+        assert len(progress) == 10
+        assert all(PROGRESS.fullmatch(line) for line in progress), first.stderr  # and nothing else
+        assert_summary(first.stdout, cwd / "runs" / "0001", steps=30)
+
+        second = call("--flagfile=runs/0001/flags.cfg", "--noprogress", cwd=cwd)
+        assert (second.returncode, second.stderr) == (0, "")
+        assert_summary(second.stdout, cwd / "runs" / "0002", steps=30)
+        texts = [(cwd / "runs" / number / "flags.cfg").read_text() for number in ("0001", "0002")]
+        assert texts[0] == texts[1]
+        assert weights_sha(cwd / "runs" / "0001") == weights_sha(cwd / "runs" / "0002")
+        assert names(cwd / "runs" / "0002" / "previews") == [f"step-00000{step}.png" for step in (10, 20, 30)]
+
+    def test_a_picture_that_is_missing(self, cwd):
+        done = call("--image=missing.png", cwd=cwd)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "fit.py: source 'missing.png' does not exist\n"
+        assert names(cwd) == []
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("flags", "reason"),
+        [
+            (["--image=notes.txt"], "notes.txt: source is not a PNG, JPEG, WebP, TIFF, BMP or GIF picture"),
+            (["--image=torn.png"], "torn.png: source is a PNG file that is truncated: "),
+            (["--image=."], "source '.' must be a picture file but is a directory"),
+            (["--image=sample:dog"], "source 'sample:dog' is unknown; the samples are "),
+            (
+                ["--image=tfds:mnist/train#0", "--data_dir=none"],
+                "data set 'mnist/3.0.1' is not prepared and nothing is ",
+            ),
+            (["--max_pixels=1000"], "max_pixels"),
+            (["--size=big"], "size must be whole numbers as N or NxN, received 'big'"),
+            (["--size=--5"], "size must be whole numbers as N or NxN, received '--5'"),
+            (["--size=0x10"], "size must be (height, width) or one integer"),
+            (["--crop=1,2,3"], "crop must be whole numbers as N,N,N,N, received '1,2,3'"),
+            (["--crop=0,0,1000,1000"], "crop"),
+            (["--scheme=best"], "scheme must be one of ['paper', "),
+            (["--units=wide"], "units must be numbers with commas, received 'wide'"),
+            (["--num_levels=4"], "preset 'siren' takes units, "),
+            (["--omega_0=-1"], "omega_0 must be finite and positive, received -1.0"),
+            (["--learning_rate=-1"], "learning_rate must be in (0, 1000], received -1.0"),
+            (["--epochs=nan"], "epochs must be in (0, 1e+09], received nan"),
+            (["--weight_decay=0.1"], "optimizer 'adam' takes no weight_decay, received 0.1: use 'adamw'"),
+            (["--goal_psnr_db=-3"], "goal_psnr_db must be positive, received -3.0"),
+            (["--out=full"], "full is not empty and holds no run; give another folder"),
+            (["--out=full", "--overwrite"], "full is not empty and holds no run; give another folder"),
+            (["--out=notes.txt"], "out must be a folder, received the file notes.txt"),
+            (["--out=notes.txt/run"], "out must be a folder that can be written: "),
+            (["--resume"], "resume needs out, the folder of the run to go on with"),
+            (["--out=new", "--resume", "--overwrite"], "give one of resume and overwrite, received both"),
+            (["my.jpg"], "arguments must be flags such as --image=my.jpg, received 'my.jpg'"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_one_line_and_nothing_written(self, cwd, fit, flags, reason):
+        (cwd / "full").mkdir()
+        (cwd / "full" / "thesis.tex").touch()
+        (cwd / "notes.txt").write_text("not a picture")
+        make_picture(cwd / "torn.png")
+        (cwd / "torn.png").write_bytes((cwd / "torn.png").read_bytes()[:200])
+        before = names(cwd)
+        code, out, error = fit(*flags)
+        assert (code, out) == (2, "")
+        assert error.startswith(f"fit.py: {reason}") or (reason in error and len(reason) < 20), error
+        assert error.count("\n") == 1
+        assert names(cwd) == before
+
+    @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU")
+    def test_a_gpu_where_there_is_none(self, cwd, fit):
+        code, _, error = fit("--device=gpu")
+        assert (code, names(cwd)) == (2, [])
+        assert error == "fit.py: device must be cpu or auto where TensorFlow sees no GPU, received 'gpu'\n"
+
+    @pytest.mark.parametrize(
+        "flag", ["--steps=many", "--steps=0", "--preset=sirens", "--stepz=3", "--flagfile=missing.cfg", "--alpha=black"]
+    )
+    def test_flags_that_absl_refuses(self, cwd, fit, flag):
+        code, _, error = fit(flag)
+        assert (code, names(cwd)) == (1, [])
+        assert flag.split("=")[0].strip("-") in error
+        assert "Traceback" not in error
+
+
+def dry_run(fit, *flags):
+    """The run's identity that --dry_run prints."""
+    code, out, error = fit(*flags, "--dry_run")
+    assert (code, error) == (0, "")
+    return json.loads(out)
+
+
+class TestFlags:
+    @pytest.mark.parametrize(
+        ("flags", "steps", "epochs"),
+        [
+            ([], 2000, None),
+            (["--steps=5", "--epochs=2.5"], None, 2.5),
+            (["--epochs=2.5", "--steps=5"], 5, None),
+            (["--flagfile=epochs.cfg", "--steps=5"], 5, None),
+            (["--steps=5", "--flagfile=epochs.cfg"], None, 7.0),
+            (["--steps=5", "--flagfile=epochs.cfg", "--steps=6"], 6, None),
+        ],
+    )
+    def test_of_steps_and_epochs_the_last_one_wins(self, cwd, fit, flags, steps, epochs):
+        (cwd / "epochs.cfg").write_text("--epochs=7\n")
+        told = dry_run(fit, "--image=sample:camera", "--size=16", *flags)
+        assert (told["steps"], told["epochs"]) == (steps, epochs)
+        assert names(cwd) == ["epochs.cfg"]
+
+    def test_everything_arrives(self, fit):
+        told = dry_run(
+            fit,
+            *("--image=sample:chelsea", "--crop=0,0,40,30", "--size=20x15", "--grayscale", "--preset=multi_hash"),
+            *(
+                "--num_levels=3",
+                "--units=8,4",
+                "--interpolation=smoothstep",
+                "--sampling=shuffled",
+                "--optimizer=adamw",
+            ),
+            *("--weight_decay=0.5", "--table_learning_rate=0.25", "--schedule=plateau", "--seed=7", "--max_seconds=9"),
+            *("--precision=float64", "--goal_psnr_db=40", "--clip_norm=2"),
+        )
+        assert told["image_options"] == {"crop": [0, 0, 40, 30], "size": [20, 15], "grayscale": True}
+        assert told["arguments"] == {"num_levels": 3, "units": [8, 4], "interpolation": "smoothstep"}
+        expected = {"preset": "multi_hash", "sampling": "shuffled", "optimizer": "adamw", "weight_decay": 0.5}
+        expected |= {"table_learning_rate": 0.25, "schedule": "plateau", "seed": 7, "max_seconds": 9.0}
+        expected |= {"precision": "float64", "goal_psnr_db": 40.0, "clip_norm": 2.0}
+        assert {name: told[name] for name in expected} == expected
+
+    def test_a_dry_run_checks_the_folder_too(self, cwd, fit):
+        (cwd / "full").mkdir()
+        (cwd / "full" / "thesis.tex").touch()
+        code, out, error = fit("--out=full", "--dry_run")
+        assert (code, out) == (2, "")
+        assert error == "fit.py: full is not empty and holds no run; give another folder\n"
+
+    def test_list_presets(self, cwd, fit):
+        code, out, error = fit("--list_presets")
+        assert (code, error, names(cwd)) == (0, "", [])
+        shown = {line.split()[0]: line.split()[1] for line in out.splitlines()}
+        four = {"relu": "44,099", "relu_pe": "51,779", "siren": "44,099", "multi_hash": "43,977"}
+        assert shown == {**four, "siren_jax": "198,915", "siren_256": "198,915"}
+
+    def test_help_has_a_text_for_every_flag(self, fit):
+        code, out, _ = fit("--help")
+        assert code == 1  # absl's own
+        texts = dict(re.findall(r"^  --(?:\[no\])?(\w+): (.*(?:\n    \w.*)*)", out, flags=re.MULTILINE))
+        given = {"image", "crop", "preset", "scheme", "omega_0", "steps", "epochs", "out", "resume", "beta_2", "device"}
+        assert given <= set(texts)
+        assert not [name for name, text in texts.items() if len(text) < 9]
+
+
+class TestEnds:
+    def test_diverged(self, cwd, fit):
+        code, out, error = fit(*TINY, "--optimizer=sgd", "--learning_rate=1000", "--out=run")
+        assert (code, out) == (3, "")
+        last = error.splitlines()[-1]
+        assert re.fullmatch(r"fit.py: the loss became (nan|inf) at step \d+: .* too high for this network; .*", last)
+        assert "Traceback" not in error
+        assert "metrics.json" not in names(cwd / "run")
+
+    def test_finished_and_resumed(self, finished, tmp_path):
+        cwd, summary = finished
+        flags = (*TINY, "--out=run")
+        before = {name: (cwd / name).stat().st_mtime_ns for name in names(cwd)}
+        assert Call(*flags, "--resume", cwd=cwd, log=tmp_path).wait() == (0, summary, "")
+        code, out, error = Call(*flags, "--resume", "--steps=21", "--seed=1", cwd=cwd, log=tmp_path).wait()
+        assert (code, out) == (2, "")
+        assert error == "fit.py: run holds a run with other settings: seed was 0 and is 1; steps was 20 and is 21\n"
+        code, out, error = Call(*flags, cwd=cwd, log=tmp_path).wait()
+        assert (code, out) == (2, "")
+        assert error.startswith("fit.py: run holds a run already; add --resume or --overwrite, or give another folder")
+        assert {name: (cwd / name).stat().st_mtime_ns for name in names(cwd)} == before
+
+    def test_an_exact_picture(self, cwd, fit):
+        """Without a length, so that the flagfile must tell the default one."""
+        Image.new("RGB", (5, 4), "white").save(cwd / "white.png")
+        flags = ("--image=white.png", "--value_range=-9,-8", "--units=4", "--goal_psnr_db=40", "--noprogress")
+        code, out, error = fit(*flags, "--out=run")
+        assert (code, error) == (0, "")
+        assert out.splitlines()[1] == "PSNR exact over all pixels (rounded to 8 bits: exact)"
+        assert read_strict(cwd / "run" / "metrics.json")["stopped_by"] == "psnr"
+        assert "--steps=2000\n" in (cwd / "run" / "flags.cfg").read_text()
+
+    def test_a_disk_that_is_full_when_results_are_written(self, finished, tmp_path):
+        """The checkpoint still fits; the pictures do not. What was there before is as it was."""
+        cwd, _ = finished
+        before = {name: (cwd / name).read_bytes() for name in names(cwd)}
+        flags = (*TINY, "--out=other", "--noprogress")
+        code, out, error = Call(*flags, "--notensorboard", cwd=cwd, log=tmp_path, max_file_size=20_000).wait()
+        assert (code, out) == (1, "")
+        assert re.fullmatch(r"fit.py: the system refused: .*File too large.*\n", error)
+        assert {name: (cwd / name).read_bytes() for name in before} == before
+        kept = names(cwd / "other")
+        assert "checkpoints/step-0000000020.npz" in kept
+        assert not [name for name in kept if name == "metrics.json" or "tmp" in name]
+        code, _, error = Call(*flags, "--resume", cwd=cwd, log=tmp_path).wait()
+        assert (code, error) == (0, "")
+        assert weights_sha(cwd / "other") == weights_sha(cwd / "run")
+
+
+class TestStopped:
+    @pytest.mark.parametrize(
+        ("flags", "signals"),
+        [
+            ((*TINY, "--steps=1500"), (signal.SIGINT, signal.SIGKILL)),
+            ((*TINY_HASH, "--batch_size=64", "--steps=1600", "--table_learning_rate=0.02"), (signal.SIGTERM,)),
+        ],
+        ids=["siren", "multi_hash"],
+    )
+    def test_and_resumed_it_ends_with_the_weights_of_an_undisturbed_run(self, cwd, tmp_path, fit, flags, signals):
+        flags = (*flags, "--notensorboard")
+        code, _, error = fit(*flags, "--out=whole")
+        assert code == 0, error
+        for number in signals:
+            running = Call(*flags, "--out=run", "--resume", cwd=cwd, log=tmp_path)
+            code, out, error = running.send(number, after="about ")
+            assert out == ""
+            if number == signal.SIGKILL:
+                assert code == -number
+                continue
+            assert code == 128 + number
+            last = re.fullmatch(
+                r"fit.py: stopped at step (\d+); the state is saved, "
+                r"go on with --flagfile=run/flags.cfg --out=run --resume",
+                error.splitlines()[-1],
+            )
+            assert "Traceback" not in error
+            assert f"checkpoints/step-{int(last[1]):010d}.npz" in names(cwd / "run")
+        assert "metrics.json" not in names(cwd / "run")
+        code, out, error = fit("--flagfile=run/flags.cfg", "--out=run", "--resume")
+        assert code == 0, error
+        assert len(out.splitlines()) == 5
+        assert weights_sha(cwd / "run") == weights_sha(cwd / "whole")
+        kept = ("psnr_db", "psnr_8bit_db", "ssim", "steps")
+        metrics = [read_strict(cwd / folder / "metrics.json") for folder in ("run", "whole")]
+        assert [metrics[0][key] for key in kept] == [metrics[1][key] for key in kept]

@@ -1,0 +1,13 @@
+"""Preloaded by the process that calls of scripts/fit.py are forked from; see `fit_calls`."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+
+import startup
+
+startup.start()
+
+import keras_inr.runs.image_fit  # noqa: E402
+import keras_inr.runs.overrides  # noqa: E402, F401

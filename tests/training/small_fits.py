@@ -1,0 +1,55 @@
+"""The small pictures and fields that the training tests share, and what two fits are compared by."""
+
+import hashlib
+
+import numpy as np
+
+from keras_inr.models import MultiHash, Siren
+from keras_inr.signals import load_image
+from keras_inr.training.fit import run_variables
+
+# one dense and two hashed levels
+SMALL = {
+    "siren": (Siren, {"units": (16, 16), "scheme": "descent", "value_range": (0, 1)}),
+    "multi_hash": (
+        MultiHash,
+        {"num_levels": 3, "table_size": 32, "base_resolution": 3, "finest_resolution": 12, "units": (16,)},
+    ),
+}
+
+
+def small_field(kind, seed=0, **arguments):
+    """A "siren" or a "multi_hash" of a few hundred weights."""
+    model, small = SMALL[kind]
+    return model(**{**small, "seed": seed, **arguments})
+
+
+def small_picture(height=10, width=12):
+    """A piece of the bundled photograph, around an eye of the cat."""
+    return load_image("sample:chelsea", crop=(100, 150, height, width))
+
+
+def grey_picture(values):
+    """A signal of given values (height, width)."""
+    return load_image(np.asarray(values, np.float32)[..., None])
+
+
+def fingerprint(field):
+    """SHA-256 of all that a step changes: weights and the optimizer's variables, to the bit."""
+    digest = hashlib.sha256()
+    for variable in run_variables(field):
+        digest.update(np.asarray(variable).tobytes())
+    return digest.hexdigest()
+
+
+class StopAfter:
+    """A `should_stop` that says yes from its nth question on; None never does."""
+
+    def __init__(self, questions):
+        self.left = questions
+
+    def __call__(self):
+        if self.left is None:
+            return False
+        self.left -= 1
+        return self.left <= 0
