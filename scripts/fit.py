@@ -5,6 +5,7 @@ import startup
 startup.start()
 
 import json
+import pathlib
 import sys
 
 import picture_flags
@@ -133,6 +134,8 @@ def choose_device():
 
 def flags_text():
     """A flagfile that repeats this run."""
+    if pathlib.Path(FLAGS.image).exists():
+        FLAGS.image = str(pathlib.Path(FLAGS.image).resolve())  # right from any folder
     own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)
     kept = [flag for flag in own if flag.name not in NOT_KEPT and flag.value is not None]
     return "\n".join(sorted(flag.serialize() for flag in kept)) + "\n"
