@@ -56,7 +56,7 @@ def run_alone(case):
     """Seconds per step of a case, measured in a fresh process."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, __file__, "--case", case]
-    finished = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True)
     if finished.returncode:
         raise SystemExit(f"{case} failed:\n{finished.stderr[-3000:]}")
     return json.loads(finished.stdout.splitlines()[-1])

@@ -19,7 +19,7 @@ class KerasInrPictures(tfds.core.GeneratorBasedBuilder):
     """A data set with two configs, prepared without a network."""
 
     VERSION = tfds.core.Version("1.2.0")
-    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="plain"), tfds.core.BuilderConfig(name="other")]  # noqa: RUF012
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="plain"), tfds.core.BuilderConfig(name="other")]
 
     def _info(self):
         features = {"photo": tfds.features.Image(shape=(None, None, 3), encoding_format="png"), "number": np.int64}
