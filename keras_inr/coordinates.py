@@ -63,7 +63,9 @@ def box_coords(box, height, width, first=0, count=None, dtype="float32"):
     >>> box_coords((-1.0, -1.0, 1.0, 1.0), 1, 2).numpy().tolist()
     [[-0.5, 0.0], [0.5, 0.0]]
     """
-    x0, y0, x1, y1 = tf.unstack(tf.cast(box, "float64"), num=4)
+    # tf.cast alone would take Python floats through float32
+    box = tf.cast(box, "float64") if tf.is_tensor(box) else tf.convert_to_tensor(box, "float64")
+    x0, y0, x1, y1 = tf.unstack(box, num=4)
     count = height * width - first if count is None else count
     index = first + tf.range(count)
     column = tf.cast(index % width, "float64") + 0.5

@@ -87,7 +87,7 @@ def get_preset(name):
     return _PRESETS[name]
 
 
-def from_preset(name, **arguments):
+def from_preset(name, /, **arguments):
     """A field with fresh weights.
 
     Args:

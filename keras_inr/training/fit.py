@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_inr.metrics import PSNR, psnr, psnr_8bit, ssim
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence, diverged
-from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
+from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.progress import ProgressBar
@@ -209,7 +209,7 @@ def restore(field, state, folder):
     variables = run_variables(field)
     if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
         expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
-        raise ValueError(
+        raise CheckpointError(
             f"the checkpoint in {folder} belongs to another network or optimizer: expected {expected} numbers in "
             f"{len(variables)} arrays, received {received} in {len(arrays)}"
         )

@@ -91,8 +91,9 @@ def permuted(index, seed, size):
     """Where a random permutation of range(size) takes indices.
 
     A Feistel network on the rows and columns of a raster of at least `size` cells, with random tables for round
-    functions (Luby and Rackoff 1988); what lands beyond the end walks on (Black and Rogaway 2002). As fast as
-    `tf.random.experimental.index_shuffle`, which knows only 256 to 1024 permutations of a picture's pixels.
+    functions (Luby and Rackoff 1988); what lands beyond the end walks on (Black and Rogaway 2002).
+    `tf.random.experimental.index_shuffle` would do the same, but of a picture's pixels it knows only 256 to 1024
+    permutations.
 
     Args:
         index: int32 tensor, in [0, size).

@@ -1,6 +1,7 @@
 """scripts/fit.py as people call it: output, exit codes, folders, signals."""
 
 import json
+import pathlib
 import re
 import signal
 
@@ -49,7 +50,8 @@ def assert_summary(text, folder, steps):
     assert len(lines) == 5
     metrics = read_strict(folder / "metrics.json")
     run = f"runs/{folder.name}" if folder.parent.name == "runs" else str(folder)
-    assert lines[0] == "siren (123 parameters) on my picture.png (12 x 16, channels: 3)"
+    assert lines[0] == f"siren (123 parameters) on {metrics['image']} (12 x 16, channels: 3)"
+    assert pathlib.Path(metrics["image"]).name == "my picture.png"
     assert lines[1].startswith(f"PSNR {metrics['psnr_db']:.2f} dB over all pixels (rounded to 8 bits: ")
     assert lines[2].startswith(f"{steps} steps of 64 points in {metrics['train_seconds']:.1f} s")
     assert lines[3] == f"pictures: {run}/comparison.png, {run}/reconstruction.png, {run}/curves.png"
