@@ -101,6 +101,8 @@ class Affine(keras.layers.Layer):
         outputs = exact_product(inputs, kernel) if self.reads_coords else product(inputs, kernel)
         if bias is None:
             return outputs
+        if outputs.shape.rank == 2 and self.num_fields is None:
+            return tf.nn.bias_add(outputs, bias)  # fuses with the product, and its gradient is a single sum
         return outputs + per_field(bias, outputs.shape.rank)
 
     def compute_output_shape(self, input_shape):
