@@ -1,5 +1,6 @@
 """Checks of arguments that several public names share."""
 
+import math
 import operator
 
 
@@ -33,3 +34,21 @@ def positive_ints(name, values):
     if isinstance(values, str) or not hasattr(values, "__iter__") or not (values := tuple(values)):
         raise ValueError(f"{name} must be a sequence of positive integers, received {values!r}")
     return tuple(positive_int(name, value) for value in values)
+
+
+def number_range(name, value):
+    """The value as a tuple (low, high) of floats.
+
+    Raises:
+        ValueError: if it is not two finite numbers, the first below the second.
+
+    >>> number_range("value_range", [-1, 1])
+    (-1.0, 1.0)
+    """
+    try:
+        low, high = (float(number) for number in value)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(f"{name} must be two finite numbers, the first below the second, received {value!r}")
+    return (low, high)

@@ -57,6 +57,9 @@ class Scheme:
         input_scale: coordinates are divided by it before the first layer, > 0.
         first_kernel, hidden_kernel, head_kernel: `Rule`s.
         first_bias, hidden_bias, head_bias: `Rule`s or None.
+
+    Raises:
+        ValueError: for a number that is not finite and positive; TypeError: for what is not a `Rule`.
     """
 
     name: str
@@ -74,6 +77,10 @@ class Scheme:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be finite and positive, received {value!r}")
+        for name in ("first_kernel", "first_bias", "hidden_kernel", "hidden_bias", "head_kernel", "head_bias"):
+            value = getattr(self, name)
+            if not isinstance(value, Rule) and not (value is None and name.endswith("bias")):
+                raise TypeError(f"{name} must be a Rule{' or None' * name.endswith('bias')}, received {value!r}")
 
     def get_config(self):
         """JSON-serialisable form; the inverse of `from_config`."""

@@ -4,6 +4,7 @@ import startup
 
 startup.start()
 
+import argparse
 import json
 import pathlib
 import sys
@@ -25,9 +26,18 @@ NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
 
 DEFAULT_STEPS = 2000
 
+SAMPLING_HELP = (
+    "which points a step sees: random pixels with replacement, shuffled pixels without, full for all of them, or "
+    "continuous coordinates with interpolated targets"
+)
+SCHEDULE_HELP = (
+    "learning rate over the steps: constant, cosine down to --final_fraction, plateau, or descent's warmup_exponential"
+)
+PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
+
 RECIPE = {
     "batch_size": (int, 16384, "points in a step; 0 takes all pixels"),
-    "learning_rate": (float, 1e-3, "of the first step after the warm-up"),
+    "learning_rate": (float, 1e-3, "what the schedule decays from, or warms up to"),
     "beta_1": (float, 0.9, "Adam's first decay rate; momentum of sgd"),
     "beta_2": (float, 0.999, "Adam's second decay rate"),
     "epsilon": (float, 1e-8, "Adam's epsilon"),
@@ -58,17 +68,19 @@ def define_flags():
     define_length()
     for name, (kind, default, text) in RECIPE.items():
         (flags.DEFINE_integer if kind is int else flags.DEFINE_float)(name, default, text)
-    flags.DEFINE_enum("sampling", "random", SAMPLINGS, "which points a step sees")
-    flags.DEFINE_enum("optimizer", "adam", OPTIMIZERS, "optimizer")
-    flags.DEFINE_enum("schedule", "cosine", SCHEDULES, "learning rate over the steps")
-    flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype policy")
+    flags.DEFINE_enum("sampling", "random", SAMPLINGS, SAMPLING_HELP)
+    flags.DEFINE_enum(
+        "optimizer", "adam", OPTIMIZERS, "adam, adamw with decoupled weight decay, or sgd with momentum --beta_1"
+    )
+    flags.DEFINE_enum("schedule", "cosine", SCHEDULES, SCHEDULE_HELP)
+    flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype of weights and arithmetic, a Keras policy")
     flags.DEFINE_enum("supervise", "value", ["value"], "what the field is fitted to")
     flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
     flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
     flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
     flags.DEFINE_bool("resume", False, "go on with the run in --out")
     flags.DEFINE_bool("overwrite", False, "replace the run in --out")
-    flags.DEFINE_integer("preview_every", 0, "steps between preview pictures; 0 for none", lower_bound=0)
+    flags.DEFINE_integer("preview_every", 0, PREVIEW_HELP, lower_bound=0)
     flags.DEFINE_bool("tensorboard", True, "write logs for TensorBoard")
     flags.DEFINE_enum("device", "auto", ["auto", "cpu", "gpu"], "what to compute on; auto takes a GPU if there is one")
     flags.DEFINE_bool("progress", True, "show a progress bar")
@@ -134,8 +146,9 @@ def choose_device():
 
 def flags_text():
     """A flagfile that repeats this run."""
-    if pathlib.Path(FLAGS.image).exists():
-        FLAGS.image = str(pathlib.Path(FLAGS.image).resolve())  # right from any folder
+    for name in ("image", "data_dir"):
+        if FLAGS[name].value is not None and pathlib.Path(FLAGS[name].value).exists():
+            FLAGS[name].value = str(pathlib.Path(FLAGS[name].value).resolve())  # right from any folder
     own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)
     kept = [flag for flag in own if flag.name not in NOT_KEPT and flag.value is not None]
     return "\n".join(sorted(flag.serialize() for flag in kept)) + "\n"
@@ -161,6 +174,16 @@ def summary(folder, metrics):
 _PSNR_KEYS = ("psnr_db", "psnr_8bit_db")
 
 
+def flags_of_resumed(arguments):
+    """The flagfile of the run that --resume goes on with, as a flag to put in front: what is given here wins."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--out")
+    parser.add_argument("--resume", action="store_true")
+    known, _ = parser.parse_known_args(arguments)
+    flagfile = pathlib.Path(known.out or "", "flags.cfg")
+    return [f"--flagfile={flagfile}"] if known.resume and known.out and flagfile.is_file() else []
+
+
 def main(argv):
     if FLAGS.list_presets:
         for info in list_presets():
@@ -179,4 +202,5 @@ def main(argv):
 
 if __name__ == "__main__":
     define_flags()
+    sys.argv[1:1] = flags_of_resumed(sys.argv[1:])
     startup.run(main)

@@ -6,25 +6,29 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+NEEDED = ("tensorflow", "absl", "imagecodecs", "skimage", "tensorflow_datasets", "tqdm")
 
 
 def start():
     """Call before importing keras_inr: makes the checkout importable and TensorFlow quiet.
 
-    Without TensorFlow in the running Python, the script is started again with the checkout's own .venv, which
-    `make` creates.
+    Where the running Python lacks a package, the script is started again in the checkout's own .venv, which `make`
+    creates.
     """
-    if importlib.util.find_spec("tensorflow") is None:
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
         python = ROOT / ".venv" / "bin" / "python"
-        if not python.exists() or pathlib.Path(sys.prefix) == ROOT / ".venv":
-            sys.exit("TensorFlow is not installed for this Python: run `make install` once, or `pip install -e .`")
-        os.execv(python, [str(python), *sys.argv])
+        if python.exists() and pathlib.Path(sys.prefix) != ROOT / ".venv":
+            os.execv(python, [str(python), *sys.argv])
+        sys.exit("TensorFlow is not installed for this Python: run `make install` once, or `pip install -e .`")
     sys.path.insert(0, str(ROOT))
     silence_tensorflow()
 
 
 def silence_tensorflow():
-    """Imports TensorFlow without its start-up notices on standard error; warnings that come later are shown."""
+    """Imports TensorFlow without its start-up notices on standard error.
+
+    What its C++ parts say later is kept back too, unless TF_CPP_MIN_LOG_LEVEL is set; errors reach Python anyway.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_inr.arguments import positive_int, positive_ints
+from keras_inr.arguments import number_range, positive_int, positive_ints
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3), np.uint8(255)])
@@ -36,3 +36,16 @@ def test_positive_ints_refuses_what_is_no_sequence(values):
 def test_positive_ints_names_the_entry():
     with pytest.raises(ValueError, match=r"units must be a positive integer, received 0\.5"):
         positive_ints("units", (64, 0.5))
+
+
+def test_number_range_takes_two_ascending_numbers():
+    assert number_range("value_range", (0, 1)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("value", [1, (1,), (0, 1, 2), (1, 0), (0, 0), (0, float("inf")), ("a", "b"), None])
+def test_number_range_names_what_it_received(value):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(f"value_range must be two finite numbers, the first below the second, received {value!r}"),
+    ):
+        number_range("value_range", value)

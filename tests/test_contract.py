@@ -69,7 +69,7 @@ EXAMPLES = [
     Example(PSNR, {"name": "quality", "dtype": "float32"}, tuple(PICTURES)),
     Example(
         WarmupExponentialDecay,
-        {"peak": 0.02, "steps_per_epoch": 16, "warmup_epochs": 10, "half_life_epochs": 40},
+        {"initial_learning_rate": 0.02, "steps_per_epoch": 16, "warmup_epochs": 10, "half_life_epochs": 40},
         (0, 1, 16, 3199, 10**6),
     ),
 ]

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import keras
 import numpy as np
@@ -236,3 +237,9 @@ def test_values_out_of_range(make, message):
 def test_scheme_of_another_type():
     with pytest.raises(TypeError, match="scheme must be a name, a Scheme or its config, received 33"):
         get_scheme(33)
+
+
+@pytest.mark.parametrize(("name", "value"), [("first_kernel", "uniform"), ("head_kernel", None), ("hidden_bias", 0.0)])
+def test_a_scheme_takes_rules(name, value):
+    with pytest.raises(TypeError, match=rf"{name} must be a Rule( or None)?, received {re.escape(repr(value))}"):
+        dataclasses.replace(get_scheme("paper"), **{name: value})

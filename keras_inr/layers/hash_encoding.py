@@ -21,9 +21,9 @@ class HashEncoding(keras.layers.Layer):
     """Learnt features on lattices of growing resolution, interpolated at each coordinate and concatenated.
 
     Level l is a lattice of g_l cells per axis over [-1, 1]^dims, g_l = floor(base * b^l) with
-    b = (finest / base)^(1 / (num_levels - 1)). If its (g_l + 1)^dims vertices fit into the table, they are indexed
-    row-major, x fastest, one entry each; otherwise vertex c takes entry (xor over axes of c_d * prime_d) mod
-    table_size.
+    b = (finest / base)^(1 / (num_levels - 1)); a single level is the base one. If its (g_l + 1)^dims vertices fit into
+    the table, they are indexed row-major, x fastest, one entry each; otherwise vertex c takes entry
+    (xor over axes of c_d * prime_d) mod table_size.
 
     Args:
         num_levels: number of lattices.

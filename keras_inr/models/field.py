@@ -114,29 +114,10 @@ class Field(keras.Model):
             NumPy array (height, width, channels), not clamped; (K, height, width, channels) for K stacked fields.
 
         Raises:
-            ValueError: for a size that is not positive, or missing where the field has no picture; for a box without
-                four edges.
+            ValueError: for a size that is not positive, has 2^31 pixels or more, or is missing where the field has no
+                picture; for a box without four edges.
         """
-        if height is None or width is None:
-            if self.picture_size is None:
-                raise ValueError("height and width must be given for a field without a picture_size")
-            height = self.picture_size[0] if height is None else height
-            width = self.picture_size[1] if width is None else width
-        height, width = positive_int("height", height), positive_int("width", width)
-        if box is None:
-            box = picture_box(*self.picture_size) if self.picture_size else (-1.0, -1.0, 1.0, 1.0)
-        if len(box) != 4:
-            raise ValueError(f"box must be (x0, y0, x1, y1), received {box!r}")
-        if self._evaluate is None:
-            points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
-            self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
-        chunks = []
-        for first in range(0, height * width, POINTS_PER_CALL):
-            count = min(POINTS_PER_CALL, height * width - first)
-            coords = box_coords(box, height, width, first, count, dtype=self.values_dtype)
-            chunks.append(self._evaluate(coords).numpy())
-        values = np.concatenate(chunks, axis=-2)
-        return values.reshape((*values.shape[:-2], height, width, self.channels))
+        return self._raster(height, width, box, self.values_dtype, lambda values: values)
 
     def render(self, height=None, width=None, box=None):
         """The field as a picture: `sample_grid`, clamped to [0, 1] and rounded to uint8, (height, width, channels).
@@ -145,7 +126,32 @@ class Field(keras.Model):
         >>> Siren(units=(16, 16), picture_size=(20, 30)).render(40, 60).shape
         (40, 60, 3)
         """
-        return to_uint8(self.sample_grid(height, width, box))
+        return self._raster(height, width, box, np.uint8, to_uint8)
+
+    def _raster(self, height, width, box, dtype, convert):
+        """convert(values) at the pixel centres, chunk by chunk into one array."""
+        if height is None or width is None:
+            if self.picture_size is None:
+                raise ValueError("height and width must be given for a field without a picture_size")
+            height = self.picture_size[0] if height is None else height
+            width = self.picture_size[1] if width is None else width
+        height, width = positive_int("height", height), positive_int("width", width)
+        if height * width >= 2**31:
+            raise ValueError(f"a raster must have less than 2^31 pixels, received {height} x {width}")
+        if box is None:
+            box = picture_box(*self.picture_size) if self.picture_size else (-1.0, -1.0, 1.0, 1.0)
+        if len(box) != 4:
+            raise ValueError(f"box must be (x0, y0, x1, y1), received {box!r}")
+        if self._evaluate is None:
+            points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
+            self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
+        leading = () if self.num_fields is None else (self.num_fields,)
+        raster = np.empty((*leading, height * width, self.channels), dtype)
+        for first in range(0, height * width, POINTS_PER_CALL):
+            count = min(POINTS_PER_CALL, height * width - first)
+            coords = box_coords(box, height, width, first, count, dtype=self.values_dtype)
+            raster[..., first : first + count, :] = convert(self._evaluate(coords).numpy())
+        return raster.reshape((*leading, height, width, self.channels))
 
     def get_config(self):
         return {

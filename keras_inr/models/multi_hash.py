@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import positive_ints
+from keras_inr.arguments import number_range, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.hash_encoding import HashEncoding
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense
@@ -53,7 +53,7 @@ class MultiHash(Field):
         self.interpolation = interpolation
         self.units = positive_ints("units", units)
         self.negative_slope = negative_slope
-        self.value_range = tuple(value_range)
+        self.value_range = number_range("value_range", value_range)
         encoding = HashEncoding(
             num_levels,
             table_size,

@@ -49,7 +49,14 @@ _PRESETS = {
         Preset(
             PresetInfo("multi_hash", 43977, "10 hash levels of up to 4096 entries, leaky ReLU 64-64", _DESCENT),
             MultiHash,
-            {},
+            {
+                "num_levels": 10,
+                "table_size": 4096,
+                "num_features": 2,
+                "base_resolution": 2,
+                "finest_resolution": 512,
+                "units": (64, 64),
+            },
         ),
         Preset(
             PresetInfo(

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import positive_ints
+from keras_inr.arguments import number_range, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense
 from keras_inr.layers.positional_encoding import PositionalEncoding
@@ -46,7 +46,7 @@ class ReluMLP(Field):
         self.num_frequencies = num_frequencies
         self.include_input = include_input
         self.negative_slope = negative_slope
-        self.value_range = tuple(value_range)
+        self.value_range = number_range("value_range", value_range)
         layers = []
         if num_frequencies:
             layers.append(PositionalEncoding(num_frequencies, include_input, dtype=self.dtype_policy, name="encoding"))

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import positive_ints
+from keras_inr.arguments import number_range, positive_ints
 from keras_inr.initializers import RuleInitializer, derive_seed, get_scheme, scheme_config
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.sine_dense import SineDense
@@ -12,12 +12,16 @@ from keras_inr.models.field import Field
 
 @keras.saving.register_keras_serializable(package="keras_inr")
 class Siren(Field):
-    """Sine layers and a linear head: h_0 = coords, h_i = sin(omega_0 (h_(i-1) W_i + b_i)), values = h_n W + b.
+    """Sine layers and a linear head, on coordinates divided by the scheme's input scale s and mapped from [low, high].
+
+    h_0 = coords / s, h_i = sin(omega_0 (h_(i-1) W_i + b_i)), values = (h_n W + b - low) / (high - low). The call takes
+    coords (..., 2) and gives values (..., channels), see `Field`; it is differentiable to every order.
 
     Args:
         units: widths of the sine layers.
         scheme: how weights are drawn and inputs scaled: a name of `list_schemes()`, a `Scheme`, or its config.
-        omega_0: radians per unit of pre-activation; None takes the scheme's. Higher follows finer detail.
+        omega_0: radians per unit of pre-activation; None takes the scheme's (30, but 1 for "descent", which folds 30
+            into its first kernel). Higher follows finer detail.
         value_range: (low, high) that the head works in; it is mapped onto [0, 1] as the last step.
         channels, picture_size, num_fields, seed: see `Field`.
 
@@ -45,7 +49,7 @@ class Siren(Field):
         self.units = positive_ints("units", units)
         self.scheme = get_scheme(scheme)
         self.omega_0 = float(self.scheme.omega_0 if omega_0 is None else omega_0)
-        self.value_range = tuple(value_range)
+        self.value_range = number_range("value_range", value_range)
         layers = [
             SineDense(width, self.omega_0, i == 0, self.scheme, name=f"sine_{i}", **self.place(i))
             for i, width in enumerate(self.units)

@@ -1,5 +1,7 @@
 """Errors that a person who started a run can mend."""
 
+import shlex
+
 
 class InputError(ValueError):
     """What was asked for cannot be done; the message is one sentence and nothing was written."""
@@ -15,6 +17,6 @@ class InterruptedRunError(Exception):
     """
 
     def __init__(self, signal_number, folder, step):
-        again = f"--flagfile={folder}/flags.cfg --out={folder} --resume"
+        again = f"--out={shlex.quote(str(folder))} --resume"
         super().__init__(f"stopped at step {step}; the state is saved, go on with {again}")
         self.signal_number = signal_number

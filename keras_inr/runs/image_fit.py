@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 
 import keras
 
@@ -11,10 +10,11 @@ from keras_inr.models.presets import from_preset
 from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.monitors import Previews, TensorBoardLog
-from keras_inr.runs.results import describe, read_metrics, write_history, write_results
+from keras_inr.runs.results import describe, read_metrics, write_course, write_results
 from keras_inr.runs.run_folder import METRICS, claim_run_folder, write_json
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
+from keras_inr.training.callbacks import DivergedError, check_goals
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint
 from keras_inr.training.fit import fit
 from keras_inr.training.recipe import Recipe
@@ -73,10 +73,7 @@ def prepare_image_fit(settings):
         recipe = Recipe(**settings.recipe)
         if settings.precision not in PRECISIONS:
             raise InputError(f"precision must be one of {PRECISIONS}, received {settings.precision!r}")
-        for name in ("goal_psnr_db", "max_seconds"):
-            value = getattr(settings, name)
-            if value is not None and not 0 < value < math.inf:
-                raise InputError(f"{name} must be positive, received {value!r}")
+        check_goals(settings.goal_psnr_db, settings.max_seconds)
         if settings.preview_every < 0:
             raise InputError(f"preview_every must not be negative, received {settings.preview_every!r}")
         signal = load_image(settings.image, **settings.image_options)
@@ -127,8 +124,12 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
             temporary.write_text(flags_text)
         fresh = type(prepared.field).from_config(prepared.field.get_config())  # prepared may be run again
         prepared = dataclasses.replace(prepared, field=fresh)
-        result = _fit(prepared, folder, interrupts)
-        write_history(folder / "history.csv", result.rows)
+        try:
+            result = _fit(prepared, folder, interrupts)
+        except DivergedError as error:
+            write_course(folder, prepared, error.rows)
+            raise
+        write_course(folder, prepared, result.rows)
         if result.stopped_by == "interrupt":
             raise InterruptedRunError(interrupts.received, folder, result.steps)
         metrics = describe(prepared, result)

@@ -64,7 +64,7 @@ def describe(prepared, result):
 
 
 def write_results(folder, prepared, result, metrics):
-    """Pictures, curves, the Keras model and the SavedModel."""
+    """Pictures, the Keras model and the SavedModel."""
     signal, field = prepared.signal, prepared.field
     save_png(folder / "reconstruction.png", to_uint8(result.prediction))
     psnr = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
@@ -72,10 +72,7 @@ def write_results(folder, prepared, result, metrics):
     if metrics["ssim"] is not None:
         figures.append(f"SSIM {metrics['ssim']:.4f}")
     figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
-    title = f"{metrics['preset']} on {signal.source}"
-    save_comparison(signal.values, result.prediction, folder / "comparison.png", title, figures)
-    if result.rows:
-        save_curves(result.rows, folder / "curves.png", title)
+    save_comparison(signal.values, result.prediction, folder / "comparison.png", title(prepared), figures)
     bare = type(field).from_config(field.get_config())  # without the optimizer, which triples the file
     bare.set_weights(field.get_weights())
     with atomic_path(folder / "model.keras") as temporary:
@@ -83,6 +80,18 @@ def write_results(folder, prepared, result, metrics):
     if (folder / "saved_model").exists():
         shutil.rmtree(folder / "saved_model")
     export_saved_model(bare, folder / "saved_model", info=served_facts(metrics))
+
+
+def write_course(folder, prepared, rows):
+    """How the run went, finished or not: history.csv and curves.png."""
+    write_history(folder / "history.csv", rows)
+    if rows:
+        save_curves(rows, folder / "curves.png", title(prepared))
+
+
+def title(prepared):
+    """What the run's pictures are headed with."""
+    return f"{prepared.settings.preset} on {prepared.signal.source}"
 
 
 def served_facts(metrics):
@@ -120,7 +129,8 @@ def device_name():
     if gpus:
         details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
         return f"GPU, {details.get('device_name', 'unknown')}"
-    return f"CPU, {len(os.sched_getaffinity(0))} cores, {_cpu_model()}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # Linux, elsewhere
+    return f"CPU, {cores} cores, {_cpu_model()}"
 
 
 def _cpu_model():

@@ -10,7 +10,9 @@ from keras_inr.training.optimizers import inner_optimizers
 
 
 class DivergedError(FloatingPointError):
-    """The loss is no longer finite."""
+    """The loss is no longer finite. `rows` holds the run's history up to there."""
+
+    rows = ()
 
 
 class Recorder(keras.callbacks.Callback):
@@ -94,10 +96,14 @@ class StopAtGoal(keras.callbacks.Callback):
             whose batches come within 1 dB of it.
         max_seconds: None, or seconds of training.
         should_stop: callable without arguments, asked after every call of the training function.
+
+    Raises:
+        ValueError: for a goal or a budget that is not finite and positive.
     """
 
     def __init__(self, state, signal, goal_psnr_db=None, max_seconds=None, should_stop=None):
         super().__init__()
+        check_goals(goal_psnr_db, max_seconds)
         self.state = state
         self.signal = signal
         self.goal_psnr_db = goal_psnr_db
@@ -122,6 +128,13 @@ class StopAtGoal(keras.callbacks.Callback):
     def stop(self, reason):
         self.state.stopped_by = reason
         self.model.stop_training = True
+
+
+def check_goals(goal_psnr_db, max_seconds):
+    """Raises a ValueError for a goal that is neither None nor finite and positive."""
+    for name, value in (("goal_psnr_db", goal_psnr_db), ("max_seconds", max_seconds)):
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} must be positive, received {value!r}")
 
 
 class Plateau(keras.callbacks.Callback):

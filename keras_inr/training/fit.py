@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_inr.metrics import PSNR, psnr, psnr_8bit, ssim
-from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence, diverged
+from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopAtGoal, StopOnDivergence, diverged
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.optimizers import make_optimizer
@@ -19,6 +19,12 @@ from keras_inr.training.state import TrainingState
 
 ROUNDS = 200
 """Rounds that a run is cut into, each a row of its history."""
+
+EXPLOSION = 100
+"""How far above its best the loss may be for a state to be worth a checkpoint."""
+
+NOISE = 1e-6
+"""A loss that is as good as zero."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +72,8 @@ def fit(
             bit-identical to an undisturbed run's on the same machine (on CPUs).
         checkpoint_seconds: least time between two checkpoints; one more is written at the end.
         should_stop: callable without arguments; True saves a checkpoint and stops at the next step.
-        callbacks: more Keras callbacks. An epoch of theirs is a round, 1/200 of the run.
+        callbacks: more Keras callbacks. An epoch of theirs is a round, about 1/200 of the run; `on_train_begin` may
+            come up to three times, for a begun round, the whole rounds, and a shorter last one.
         progress: whether to show a progress bar.
 
     Returns:
@@ -74,8 +81,8 @@ def fit(
 
     Raises:
         ValueError: for arguments out of range, or a field with other channels than the picture.
-        DivergedError: when the loss is no longer finite.
-        CheckpointError: if checkpoints exist and none can be used.
+        DivergedError: when the loss is no longer finite; checkpoints are from before it rose to 100 times its best.
+        CheckpointError: if checkpoints exist and none can be read, or they are of another picture, network or recipe.
 
     >>> from keras_inr.models import from_preset
     >>> from keras_inr.signals import load_image
@@ -89,7 +96,7 @@ def fit(
     if field.channels != signal.channels:
         raise ValueError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
     field.picture_size = signal.size
-    state = TrainingState(recipe.total_steps(signal.height * signal.width))
+    state = TrainingState(recipe.total_steps(signal.height * signal.width), identity=identity_of(signal, recipe))
     compile_field(field, recipe, signal.height * signal.width)
     if checkpoint_dir is not None:
         restore(field, state, checkpoint_dir)
@@ -98,14 +105,26 @@ def fit(
     watchers.append(StopAtGoal(state, signal, goal_psnr_db, max_seconds, should_stop))
     if recipe.schedule == "plateau":
         watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
-    if progress:
-        watchers.append(ProgressBar(state))
-    watchers.extend(callbacks)
+    bar = ProgressBar(state)
+    watchers += [bar, *callbacks] if progress else callbacks
     if checkpoint_dir is not None:
         watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
-    run_rounds(field, Sampler(signal, recipe, field.values_dtype), state, watchers)
-    recorder.finish()
-    return measure(field, signal, state)
+    try:
+        run_rounds(field, Sampler(signal, recipe, field.values_dtype), state, watchers)
+        recorder.finish()
+        return measure(field, signal, state)
+    except DivergedError as error:
+        error.rows = state.rows
+        raise
+    finally:
+        bar.close()
+
+
+def identity_of(signal, recipe):
+    """Picture and recipe without its length, as JSON has them."""
+    numbers = dataclasses.asdict(recipe)
+    del numbers["steps"], numbers["epochs"]
+    return {"image_sha256": getattr(signal, "sha256", None), **numbers}
 
 
 def compile_field(field, recipe, num_pixels):
@@ -132,7 +151,8 @@ def run_rounds(field, sampler, state, watchers):
         last = state.step + rounds * to_boundary
         field.fit(
             sampler.dataset(state.step, last),
-            epochs=rounds,
+            initial_epoch=state.step // length,
+            epochs=state.step // length + rounds,
             steps_per_epoch=to_boundary,
             callbacks=list(watchers),
             shuffle=False,
@@ -186,11 +206,13 @@ class Checkpointer(keras.callbacks.Callback):
         self.state = state
         self.folder = folder
         self.seconds = seconds
-        self.saved_at = time.perf_counter()
+        self.saved_at = -math.inf  # the first round is saved, however short
 
     def on_epoch_end(self, epoch, logs=None):
         ending = self.model.stop_training or self.state.step >= self.state.total_steps
-        if ending or time.perf_counter() - self.saved_at >= self.seconds:
+        losses = [row["loss"] for row in self.state.rows]
+        exploding = bool(losses) and losses[-1] > EXPLOSION * max(min(losses), NOISE)
+        if ending or (time.perf_counter() - self.saved_at >= self.seconds and not exploding):
             self.save()
 
     def save(self):
@@ -213,6 +235,11 @@ def restore(field, state, folder):
             f"the checkpoint in {folder} belongs to another network or optimizer: expected {expected} numbers in "
             f"{len(variables)} arrays, received {received} in {len(arrays)}"
         )
+    before = stored.get("identity") or state.identity
+    changed = [name for name, value in state.identity.items() if before.get(name) != value]
+    if changed:
+        told = "; ".join(f"{name} was {before.get(name)!r} and is {state.identity[name]!r}" for name in changed)
+        raise CheckpointError(f"the checkpoint in {folder} belongs to another run: {told}")
     for variable, array in zip(variables, arrays.values(), strict=True):
         variable.assign(array)
     for name, value in stored.items():

@@ -44,5 +44,8 @@ class ProgressBar(keras.callbacks.Callback):
             left = self.state.train_seconds * (self.state.total_steps / self.state.step - 1)
             line = f"step {self.state.step}/{self.state.total_steps}: {figures}, about {left:.0f} s left"
             tqdm.tqdm.write(line, file=sys.stderr)
-        if self.model.stop_training or self.state.step >= self.state.total_steps:
+
+    def close(self):
+        """Leaves the bar as it stands, on a line of its own."""
+        if self.bar is not None:
             self.bar.close()

@@ -19,8 +19,9 @@ class Recipe:
         sampling: "random" pixels with replacement; "shuffled", each pixel at most once an epoch; "full", all pixels in
             every step; "continuous", points anywhere in the picture with bilinearly interpolated targets.
         optimizer: "adam", "adamw" (decoupled weight decay) or "sgd" (momentum beta_1).
-        learning_rate: of the first step after the warm-up.
-        beta_1, beta_2, epsilon: Adam's constants; beta_2 and epsilon do nothing under sgd.
+        learning_rate: what the schedule decays from, or warms up to.
+        beta_1, beta_2, epsilon: Adam's constants; beta_2 and epsilon do nothing under sgd. Keras adds epsilon to the
+            root of the second moment before its bias is corrected, PyTorch after.
         weight_decay: per step and unit of learning rate, for adamw and sgd.
         table_learning_rate, table_beta_1, table_beta_2, table_epsilon, table_weight_decay: the same for the tables of
             hash encodings; None takes the network's.

@@ -32,22 +32,22 @@ def make_schedule(recipe, num_pixels):
 
 @keras.saving.register_keras_serializable(package="keras_inr")
 class WarmupExponentialDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """peak * min(t / warmup_epochs, 1) * 0.5^(t / half_life_epochs) with t = floor(step / steps_per_epoch) + 1/2.
+    """A learning rate times min(t / warmup_epochs, 1) * 0.5^(t / half_life_epochs), t = step // steps_per_epoch + 1/2.
 
     Args:
-        peak: learning rate that the decay starts from.
+        initial_learning_rate: learning rate that the decay starts from.
         steps_per_epoch: steps that share a rate.
         warmup_epochs: 0 for none.
         half_life_epochs: epochs in which the rate halves.
 
-    Source: descent's examples/image_fit, with peak 0.02, 10 and 40.
+    Source: descent's examples/image_fit, with initial_learning_rate 0.02, 10 and 40.
 
     >>> round(float(WarmupExponentialDecay(0.02, 16, 10, 40)(0)), 6)
     0.000991
     """
 
-    def __init__(self, peak, steps_per_epoch, warmup_epochs, half_life_epochs):
-        self.peak = peak
+    def __init__(self, initial_learning_rate, steps_per_epoch, warmup_epochs, half_life_epochs):
+        self.initial_learning_rate = initial_learning_rate
         self.steps_per_epoch = steps_per_epoch
         self.warmup_epochs = warmup_epochs
         self.half_life_epochs = half_life_epochs
@@ -55,11 +55,11 @@ class WarmupExponentialDecay(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         t = ops.floor(ops.cast(step, "float32") / self.steps_per_epoch) + 0.5
         ramp = ops.minimum(t / self.warmup_epochs, 1.0) if self.warmup_epochs else 1.0
-        return self.peak * ramp * 0.5 ** (t / self.half_life_epochs)
+        return self.initial_learning_rate * ramp * 0.5 ** (t / self.half_life_epochs)
 
     def get_config(self):
         return {
-            "peak": self.peak,
+            "initial_learning_rate": self.initial_learning_rate,
             "steps_per_epoch": self.steps_per_epoch,
             "warmup_epochs": self.warmup_epochs,
             "half_life_epochs": self.half_life_epochs,

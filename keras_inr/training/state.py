@@ -14,8 +14,9 @@ class TrainingState:
         setup_seconds: time spent before the loop: building, tracing and compiling.
         rows: one dict for each round of steps: step, seconds, loss, psnr_db, learning_rate, and picture_psnr_db where
             the whole picture was evaluated. loss and psnr_db are over the round's batches.
-        plateau: best loss and steps without improvement, for the plateau schedule.
+        plateau: best loss and the step of the last improvement or reduction, for the plateau schedule.
         open_round: sums of the metrics over a round that an interrupt has cut short, from which the round goes on.
+        identity: what makes two runs the same but for their length: picture and recipe.
         stopped_by: None, "steps", "psnr", "time", "callback" or "interrupt".
     """
 
@@ -26,4 +27,5 @@ class TrainingState:
     rows: list = dataclasses.field(default_factory=list)
     plateau: dict = dataclasses.field(default_factory=dict)
     open_round: list = dataclasses.field(default_factory=list)
+    identity: dict = dataclasses.field(default_factory=dict)
     stopped_by: str | None = None

@@ -56,7 +56,10 @@ def test_value_range_is_mapped_onto_0_to_1(value_range):
         ({"units": (8, 0)}, "units must be a positive integer, received 0"),
         ({"omega_0": -1.0}, r"omega_0 must be finite and positive, received -1\.0"),
         ({"scheme": "xavier"}, "scheme must be one of .* received 'xavier'"),
-        ({"value_range": (1, 0)}, "low must be below high, both finite, received low=1 and high=0"),
+        (
+            {"value_range": (1, 0)},
+            r"value_range must be two finite numbers, the first below the second, received \(1, 0\)",
+        ),
         ({"seed": -1}, "seed must not be negative, received -1"),
     ],
 )

@@ -293,13 +293,13 @@ class TestStopped:
             assert code == 128 + number
             last = re.fullmatch(
                 r"fit.py: stopped at step (\d+); the state is saved, "
-                r"go on with --flagfile=run/flags.cfg --out=run --resume",
+                r"go on with --out=run --resume",
                 error.splitlines()[-1],
             )
             assert "Traceback" not in error
             assert f"checkpoints/step-{int(last[1]):010d}.npz" in names(cwd / "run")
         assert "metrics.json" not in names(cwd / "run")
-        code, out, error = fit("--flagfile=run/flags.cfg", "--out=run", "--resume")
+        code, out, error = fit("--out=run", "--resume")
         assert code == 0, error
         assert len(out.splitlines()) == 5
         assert weights_sha(cwd / "run") == weights_sha(cwd / "whole")

@@ -183,7 +183,7 @@ class TestStopAtGoal:
         assert (state.stopped_by, run.model.stop_training) == ("time", True)
 
     def test_interrupt_comes_before_time(self):
-        state, stopped = self.run(0.5, max_seconds=0.0, should_stop=lambda: True)
+        state, stopped = self.run(0.5, max_seconds=1e-9, should_stop=lambda: True)
         assert (state.stopped_by, stopped) == ("interrupt", True)
 
     def test_should_stop_is_asked_after_every_call(self):

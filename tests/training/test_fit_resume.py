@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from keras_inr.training import fit
+from keras_inr.training import CheckpointError, fit
 from training.small_fits import StopAfter, fingerprint, small_field, small_picture
 
 SIREN = {"steps": 20, "batch_size": 32, "learning_rate": 0.05}
@@ -112,3 +112,9 @@ class TestOther:
         run("siren", SIREN, tmp_path)
         with pytest.raises(ValueError, match=r"another network or optimizer: expected 743 numbers in 13 arrays, rec"):
             run("siren", {**SIREN, "optimizer": "sgd"}, tmp_path)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    run("siren", SIREN, tmp_path)
+    with pytest.raises(CheckpointError, match=r"belongs to another run: seed was \d+ and is 99"):
+        run("siren", {**SIREN, "seed": 99}, tmp_path)

@@ -28,6 +28,7 @@ def shown(monkeypatch):
             state.step += per_round
             state.train_seconds += 2.0
             bar.on_epoch_end(0, {"loss": 0.0123456, "psnr_db": 19.0854})
+        bar.close()
         return stream.getvalue()
 
     return run

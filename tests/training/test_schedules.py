@@ -53,7 +53,7 @@ def test_cosine(final_fraction):
     steps = np.array([0, 1, 25, 50, 99, 100, 101])
     falling = (1 + np.cos(np.pi * np.minimum(steps, 100) / 100)) / 2
     expected = 0.01 * (final_fraction + (1 - final_fraction) * falling)
-    # near the end 1 + cos cancels: an error of 1e-7 of the peak
+    # near the end 1 + cos cancels: an error of 1e-7 of the initial_learning_rate
     np.testing.assert_allclose(rates(schedule, steps), expected, rtol=FLOAT32, atol=2e-9)
 
 

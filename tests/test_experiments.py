@@ -1,0 +1,38 @@
+"""The studies' committed results against the claims that they stand for."""
+
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+DESCENT = pathlib.Path(__file__).parent.parent / "experiments" / "descent"
+EXPECTED = json.loads((DESCENT / "expected.json").read_text())
+
+
+def assert_reached(rows):
+    assert {row["preset"] for row in rows} == set(EXPECTED["psnr_db"])
+    for row in rows:
+        assert row["image_sha256"] == EXPECTED["image_sha256"]
+        assert row["seeds"] == EXPECTED["seeds"]
+        assert row["steps"] == EXPECTED["epochs"] * 16
+        assert statistics.mean(row["psnr_db"]) == pytest.approx(row["psnr_db_mean"], abs=1e-9)  # as stored
+        assert row["psnr_db_mean"] >= EXPECTED["psnr_db"][row["preset"]] - EXPECTED["grace_db"]
+
+
+def test_descent_s_results_are_reached():
+    assert_reached(json.loads((DESCENT / "results" / "descent_cat.json").read_text()))
+
+
+@pytest.mark.reproduction
+def test_descent_s_results_are_reached_again():
+    """Half an hour on two cores; DESCENT_CAT is the path of descent's data/images/cat.jpg."""
+    if "DESCENT_CAT" not in os.environ:
+        pytest.skip("set DESCENT_CAT to the path of descent's picture")
+    seeds = ",".join(map(str, EXPECTED["seeds"]))
+    flags = [f"--image={os.environ['DESCENT_CAT']}", f"--seeds={seeds}", "--name=again"]
+    subprocess.run([sys.executable, DESCENT / "study.py", *flags], check=True)
+    assert_reached(json.loads((DESCENT / "results" / "again.json").read_text()))
