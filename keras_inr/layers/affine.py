@@ -1,5 +1,7 @@
 """The affine layer that heads and activated layers are made of, with exact products for coordinates."""
 
+import dataclasses
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -88,17 +90,37 @@ class Affine(keras.layers.Layer):
     def call(self, inputs):
         return ops.cast(self.affine(inputs), self.compute_dtype)
 
+    def propagate(self, jet):
+        """Rule: x W + b, t_k W, s W; in at least float32."""
+        return self.propagate_affine(jet)
+
     def affine(self, inputs, scale=None):
         """scale[0] * x W + scale[1] * b, with the scales folded into the weights: one pass over the points fewer."""
-        kernel, bias = self.kernel, self.bias
-        if self.reads_coords:
-            wide = coords_dtype(self.variable_dtype)
-            inputs, kernel = ops.cast(inputs, wide), ops.cast(kernel, wide)
-            bias = None if bias is None else ops.cast(bias, wide)
-        if scale is not None:
-            kernel = kernel * scale[0]
-            bias = None if bias is None else bias * scale[1]
-        outputs = exact_product(inputs, kernel) if self.reads_coords else product(inputs, kernel)
+        wide = coords_dtype(self.variable_dtype) if self.reads_coords else None
+        kernel, bias = self.folded_weights(scale, wide)
+        return self.shifted(self.times(inputs if wide is None else ops.cast(inputs, wide), kernel), bias)
+
+    def propagate_affine(self, jet, scale=None):
+        """The jet of `affine`."""
+        kernel, bias = self.folded_weights(scale, coords_dtype(self.variable_dtype))
+        jet = jet.linear(lambda part: self.times(part, kernel))
+        return dataclasses.replace(jet, value=self.shifted(jet.value, bias))
+
+    def folded_weights(self, scale, dtype):
+        """Kernel and bias (or None) times their scales, cast first unless dtype is None."""
+        weights = [self.kernel, self.bias]
+        for i, weight in enumerate(weights):
+            if weight is not None:
+                weight = weight if dtype is None else ops.cast(weight, dtype)
+                weights[i] = weight if scale is None else weight * scale[i]
+        return weights
+
+    def times(self, inputs, kernel):
+        """x W, exact for raw coordinates."""
+        return exact_product(inputs, kernel) if self.reads_coords else product(inputs, kernel)
+
+    def shifted(self, outputs, bias):
+        """outputs + b."""
         if bias is None:
             return outputs
         if outputs.shape.rank == 2 and self.num_fields is None:

@@ -1,7 +1,9 @@
 """The multi-resolution hash encoding."""
 
+import functools
 import itertools
 import math
+import operator
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ from keras import ops
 
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
+from keras_inr.forward_rules import sum_of
 
 # One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.
 PRIMES = (1958374283, 2654435761, 805459861)
@@ -121,26 +124,65 @@ class HashEncoding(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        wide = coords_dtype(self.variable_dtype)
-        unit = tf.clip_by_value(ops.cast(inputs, wide) * 0.5 + 0.5, 0.0, 1.0)
-        cells = tf.constant(self.resolutions, dtype=wide)[:, None]
-        position = unit[..., None, :] * cells  # (..., levels, dims)
-        # vertex g belongs to the last cell, so that +1 has neighbours on both sides
-        cell = tf.stop_gradient(tf.minimum(tf.floor(position), cells - 1))
-        weights = self.corner_weights(position - cell)
-        features = self.lookup(self.corner_entries(tf.cast(cell, "int32")))
-        encoded = tf.reduce_sum(ops.cast(features, wide) * weights[..., None], axis=-2)
-        # (..., levels, features) -> (..., levels * features)
-        encoded = ops.reshape(encoded, (*ops.shape(encoded)[:-2], self.num_levels * self.num_features))
-        return ops.cast(encoded, self.compute_dtype)
+        unit = tf.clip_by_value(ops.cast(inputs, coords_dtype(self.variable_dtype)) * 0.5 + 0.5, 0.0, 1.0)
+        position = self.positions(unit)
+        cell, features = self.cells_and_features(position)
+        weights = tf.stack(self.corner_weights(tf.unstack(self.eased(position - cell), axis=-1)), axis=-1)
+        encoded = tf.reduce_sum(features * weights[..., None], axis=-2)
+        return ops.cast(self.flattened(encoded), self.compute_dtype)
 
-    def corner_weights(self, fraction):
-        """(..., levels, dims) in [0, 1] -> (..., levels, 2^dims), which sum to 1; the first corner is the lower one."""
+    def propagate(self, jet):
+        """Rule: sum_corners F_c prod_axes side, the product's jet by the product rule; zero outside [-1, 1]."""
+        unit = jet * 0.5 + 0.5
+        inside = tf.cast((unit.value >= 0) & (unit.value <= 1), unit.value.dtype)
+        position = unit.chain(tf.clip_by_value(unit.value, 0.0, 1.0), inside).linear(self.positions)
+        cell, features = self.cells_and_features(position.value)
+        fraction = position + -cell
         if self.interpolation == "smoothstep":
-            fraction = fraction**3 * (fraction * (fraction * 6 - 15) + 10)
-        sides = [(1 - t, t) for t in tf.unstack(fraction, axis=-1)]
-        corners = [math.prod(side[step] for side, step in zip(sides, c, strict=True)) for c in self.corners()]
-        return tf.stack(corners, axis=-1)
+            t = fraction.value
+            fraction = fraction.chain(
+                self.eased(t), 30 * tf.square(t * (1 - t)), lambda: 60 * t * (1 - t) * (1 - 2 * t)
+            )
+        along = [fraction.linear(lambda part, axis=axis: part[..., axis, None]) for axis in range(self.num_dims)]
+        corners = zip(self.corner_weights(along), tf.unstack(features, axis=-2), strict=True)
+        encoded = sum_of([weight.linear(lambda part, f=feature: part * f) for weight, feature in corners])
+        return encoded.linear(self.flattened)
+
+    @property
+    def kink(self):
+        """Why there is no second derivative, None if there is one."""
+        if self.interpolation == "smoothstep":
+            return None
+        return f"{self.name!r} interpolates linearly (interpolation='smoothstep' has second derivatives)"
+
+    def positions(self, unit):
+        """[0, 1] in cells of each level: (..., dims) -> (..., levels, dims)."""
+        return unit[..., None, :] * tf.constant(self.resolutions, dtype=unit.dtype)[:, None]
+
+    def cells_and_features(self, position):
+        """Lower vertices (..., levels, dims) and the features at the corners (..., levels, 2^dims, num_features)."""
+        # vertex g belongs to the last cell, so that +1 has neighbours on both sides
+        last = tf.constant(self.resolutions, dtype=position.dtype)[:, None] - 1
+        cell = tf.stop_gradient(tf.minimum(tf.floor(position), last))
+        return cell, ops.cast(self.lookup(self.corner_entries(tf.cast(cell, "int32"))), position.dtype)
+
+    def eased(self, fraction):
+        """The weight of a cell's upper side at a fraction of it: t, or s(t)."""
+        if self.interpolation == "smoothstep":
+            return fraction**3 * (fraction * (fraction * 6 - 15) + 10)
+        return fraction
+
+    def corner_weights(self, upper):
+        """One weight for each corner, from those of the upper side along each axis; they sum to 1, the lowest first."""
+        sides = [(weight * -1 + 1, weight) for weight in upper]
+        return [
+            functools.reduce(operator.mul, [side[step] for side, step in zip(sides, corner, strict=True)])
+            for corner in self.corners()
+        ]
+
+    def flattened(self, encoded):
+        """(..., levels, features) -> (..., levels * features)."""
+        return ops.reshape(encoded, (*ops.shape(encoded)[:-2], self.num_levels * self.num_features))
 
     def corner_entries(self, cell):
         """Rows of the flat table, (..., levels, 2^dims), for the cells' lower vertices (..., levels, dims)."""

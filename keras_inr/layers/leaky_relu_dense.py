@@ -1,6 +1,7 @@
 """The rectified layer of the plain coordinate networks."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from keras_inr.layers.affine import Affine
@@ -34,7 +35,22 @@ class LeakyReluDense(Affine):
         self.negative_slope = float(negative_slope)
 
     def call(self, inputs):
-        return ops.cast(ops.leaky_relu(self.affine(inputs), self.negative_slope), self.compute_dtype)
+        z = self.affine(inputs)
+        # TensorFlow's fused operation holds the slope in float32
+        narrow = z.dtype != "float64"
+        outputs = tf.nn.leaky_relu(z, self.negative_slope) if narrow else tf.maximum(z, self.negative_slope * z)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def propagate(self, jet):
+        """Rule: every part times 1 where z > 0 and negative_slope elsewhere."""
+        jet = self.propagate_affine(jet)
+        slope = tf.where(jet.value > 0, tf.ones_like(jet.value), self.negative_slope)
+        return jet.chain(jet.value * slope, slope)
+
+    @property
+    def kink(self):
+        """Why there is no second derivative."""
+        return f"{self.name!r} is piecewise linear (a sine network such as Siren is smooth)"
 
     def get_config(self):
         return {**super().get_config(), "negative_slope": self.negative_slope}

@@ -4,6 +4,7 @@ import math
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from keras_inr.arguments import positive_int
@@ -42,16 +43,36 @@ class PositionalEncoding(keras.layers.Layer):
         pass
 
     def call(self, inputs):
-        wide = coords_dtype(self.variable_dtype)
-        inputs = ops.cast(inputs, wide)
-        frequencies = ops.convert_to_tensor(math.pi * 2.0 ** np.arange(self.num_frequencies), dtype=wide)
-        phases = inputs[..., None] * frequencies
-        waves = ops.concatenate([ops.sin(phases), ops.cos(phases)], axis=-1)
-        # (..., dims, 2 * num_frequencies) -> (..., dims * 2 * num_frequencies)
-        encoded = ops.reshape(waves, (*ops.shape(inputs)[:-1], 2 * self.num_frequencies * inputs.shape[-1]))
+        inputs = ops.cast(inputs, coords_dtype(self.variable_dtype))
+        phases = self.phases(inputs)
+        encoded = self.flattened(ops.concatenate([ops.sin(phases), ops.cos(phases)], axis=-1))
         if self.include_input:
             encoded = ops.concatenate([inputs, encoded], axis=-1)
         return ops.cast(encoded, self.compute_dtype)
+
+    def propagate(self, jet):
+        """Rule: (sin z, cos z), (cos z, -sin z) z_k, (-sin z, -cos z) sum_k z_k^2 (z is linear in x but for x's own s)."""
+        twice = jet.linear(lambda part: ops.concatenate([self.phases(part)] * 2, axis=-1))
+        sin, cos = tf.split(tf.sin(twice.value), 2, axis=-1)[0], tf.split(tf.cos(twice.value), 2, axis=-1)[0]
+        waves = twice.chain(
+            ops.concatenate([sin, cos], axis=-1),
+            ops.concatenate([cos, -sin], axis=-1),
+            lambda: -ops.concatenate([sin, cos], axis=-1),
+        )
+        encoded = waves.linear(self.flattened)
+        if not self.include_input:
+            return encoded
+        dims, width = jet.value.shape[-1], encoded.value.shape[-1]
+        return jet.linear(lambda part: _padded(part, 0, width)) + encoded.linear(lambda part: _padded(part, dims, 0))
+
+    def phases(self, inputs):
+        """2^k pi x, (..., dims, num_frequencies)."""
+        frequencies = ops.convert_to_tensor(math.pi * 2.0 ** np.arange(self.num_frequencies), dtype=inputs.dtype)
+        return inputs[..., None] * frequencies
+
+    def flattened(self, waves):
+        """(..., dims, 2 * num_frequencies) -> (..., dims * 2 * num_frequencies)."""
+        return ops.reshape(waves, (*ops.shape(waves)[:-2], waves.shape[-2] * waves.shape[-1]))
 
     def compute_output_shape(self, input_shape):
         factor = 2 * self.num_frequencies + bool(self.include_input)
@@ -63,3 +84,8 @@ class PositionalEncoding(keras.layers.Layer):
             "num_frequencies": self.num_frequencies,
             "include_input": self.include_input,
         }
+
+
+def _padded(part, before, after):
+    """Zeros in front of and behind the last axis."""
+    return tf.pad(part, [[0, 0]] * (part.shape.rank - 1) + [[before, after]])

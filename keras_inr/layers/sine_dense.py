@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_inr.coordinates import coords_dtype
+from keras_inr.forward_rules import sine
 from keras_inr.initializers import RuleInitializer, derive_seed, get_scheme, scheme_config
 from keras_inr.layers.affine import Affine
 
@@ -76,11 +77,19 @@ class SineDense(Affine):
     def call(self, inputs):
         return ops.cast(ops.sin(self.phases(inputs)), self.compute_dtype)
 
+    def propagate(self, jet):
+        """Rule: sin z, cos(z) z_k, cos(z) z_s - sin(z) sum_k z_k^2, where z, z_k, z_s are the phases' jet."""
+        return sine(self.propagate_affine(jet, self.folding))
+
     def phases(self, inputs):
         """omega_0 * (x W + b), in radians."""
+        return ops.cast(self.affine(inputs, self.folding), coords_dtype(self.variable_dtype))
+
+    @property
+    def folding(self):
+        """What kernel and bias are multiplied with to give phases."""
         input_scale = self.scheme.input_scale if self.first else 1.0
-        phases = self.affine(inputs, scale=(self.omega_0 / input_scale, self.omega_0))
-        return ops.cast(phases, coords_dtype(self.variable_dtype))
+        return self.omega_0 / input_scale, self.omega_0
 
     def get_config(self):
         config = super().get_config()

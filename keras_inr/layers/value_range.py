@@ -34,6 +34,10 @@ class ValueRange(keras.layers.Layer):
     def call(self, inputs):
         return (inputs - self.low) / (self.high - self.low)
 
+    def propagate(self, jet):
+        """Rule: (z - low) / (high - low), and derivatives divided by high - low."""
+        return (jet + -self.low).linear(lambda part: part / (self.high - self.low))
+
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 

@@ -94,6 +94,15 @@ class Field(keras.Model):
             values = layer(values)
         return values
 
+    def propagate(self, jet):
+        """Carries derivatives from coords to values through the layers' rules, see `keras_inr.forward_rules`."""
+        jet = jet.linear(lambda part: ops.cast(part, self.values_dtype))
+        if self.num_fields is not None and len(jet.value.shape) < 3:
+            jet = jet.linear(lambda part: part[None])
+        for layer in self.stack:
+            jet = layer.propagate(jet)
+        return jet
+
     def compute_output_shape(self, input_shape):
         if self.num_fields is None:
             return (*input_shape[:-1], self.channels)

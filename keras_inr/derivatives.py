@@ -1,0 +1,240 @@
+"""Derivatives of fields, and of any other function from coords to values, with respect to the coords.
+
+All are per coordinate unit; times the pixel pitch (squared for second derivatives) they are per pixel. They work
+eagerly, inside `tf.function`, under XLA and inside an export, and can be differentiated with respect to weights.
+
+Args that all functions share:
+    function: a `Field`, or any callable coords (..., dims) -> values (..., channels) that treats points on their own.
+    coords: tensor (..., dims), floating.
+    method: "tape", nested `tf.GradientTape`s, the reference; "forward", one pass that carries value, tangents and a
+        sum of second derivatives through the rules of the layers (functions with `propagate` only); "auto", whichever
+        takes fewer matrix products, and the tape for a function without rules.
+
+Second derivatives raise a ValueError for functions with a kink on their path, such as ReLU or linear interpolation,
+unless allow_kinks=True, which gives the almost-everywhere value (for a ReLU network zero).
+"""
+
+import tensorflow as tf
+
+from keras_inr.forward_rules import Jet
+
+METHODS = ("auto", "tape", "forward")
+OUTPUTS = ("values", "jacobian", "laplacian")
+# Ops that are not twice differentiable, or jump; what a plain function is searched for
+KINKED_OPS = {"Abs", "Ceil", "Floor", "LeakyRelu", "Maximum", "Minimum", "Relu", "Relu6", "Rint", "Round", "Sign"}
+
+
+def gradient(function, coords, method="auto"):
+    """Gradient (..., dims) of a function with one channel.
+
+    Raises:
+        ValueError: for several channels (see `jacobian`), or as in `differentiate`.
+
+    >>> gradient(lambda coords: coords[..., :1] * coords[..., 1:], tf.constant([[2.0, 3.0]])).numpy().tolist()
+    [[3.0, 2.0]]
+    """
+    rows = jacobian(function, coords, method)
+    if rows.shape[-2] != 1:
+        raise ValueError(f"gradient needs a function with one channel, received {rows.shape[-2]}: use jacobian")
+    return rows[..., 0, :]
+
+
+def jacobian(function, coords, method="auto"):
+    """Jacobian (..., channels, dims), J[c, d] = d values_c / d coords_d.
+
+    >>> jacobian(lambda coords: coords**2, tf.constant([[2.0, 3.0]])).numpy().tolist()
+    [[[4.0, 0.0], [0.0, 6.0]]]
+    """
+    return differentiate(function, coords, ("jacobian",), method)["jacobian"]
+
+
+def laplacian(function, coords, method="auto", allow_kinks=False):
+    """Laplacian (..., channels), sum_d d^2 values_c / d coords_d^2.
+
+    >>> laplacian(lambda coords: coords**2, tf.constant([[2.0, 3.0]])).numpy().tolist()
+    [[2.0, 2.0]]
+    """
+    return differentiate(function, coords, ("laplacian",), method, allow_kinks)["laplacian"]
+
+
+def divergence(function, coords, method="auto"):
+    """Divergence (...), sum_d d values_d / d coords_d, of a function with as many channels as dims.
+
+    >>> divergence(lambda coords: coords**2, tf.constant([[2.0, 3.0]])).numpy().tolist()
+    [10.0]
+    """
+    return tf.linalg.trace(_square_jacobian("divergence", function, coords, method))
+
+
+def curl(function, coords, method="auto"):
+    """Curl of a function with as many channels as dims: (...) in 2-D, d values_1 / dx - d values_0 / dy; (..., 3) in 3-D.
+
+    >>> curl(lambda coords: tf.reverse(coords, [-1]) * (1.0, -1.0), tf.constant([[2.0, 3.0]])).numpy().tolist()
+    [-2.0]
+    """
+    rows = _square_jacobian("curl", function, coords, method)
+    if rows.shape[-1] not in (2, 3):
+        raise ValueError(f"curl is defined in 2 and 3 dimensions, received {rows.shape[-1]}")
+    skew = rows - tf.linalg.matrix_transpose(rows)
+    if rows.shape[-1] == 2:
+        return skew[..., 1, 0]
+    return tf.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], axis=-1)
+
+
+def hessian(function, coords, method="auto", allow_kinks=False):
+    """Hessian (..., channels, dims, dims), H[c, i, j] = d^2 values_c / (d coords_i d coords_j).
+
+    Forward, the mixed entries come from second derivatives along diagonals: H_ij = (D_(i+j) - H_ii - H_jj) / 2.
+
+    >>> hessian(lambda coords: coords[..., :1] * coords[..., 1:], tf.constant([[2.0, 3.0]])).numpy().tolist()
+    [[[[0.0, 1.0], [1.0, 0.0]]]]
+    """
+    coords = _checked(function, coords, method)
+    _refuse_kinks("hessian", function, coords, allow_kinks)
+    if _resolved(function, method) == "tape":
+        return _tape_hessian(function, coords)
+    dims = coords.shape[-1]
+    unit = tf.eye(dims, dtype=coords.dtype)
+    along = [_forward(function, coords, [unit[i]], True).second for i in range(dims)]
+    entries = [[along[i] if i == j else None for j in range(dims)] for i in range(dims)]
+    for i in range(dims):
+        for j in range(i):
+            diagonal = _forward(function, coords, [unit[i] + unit[j]], True).second
+            entries[i][j] = entries[j][i] = (diagonal - along[i] - along[j]) / 2
+    return tf.stack([tf.stack(row, axis=-1) for row in entries], axis=-2)
+
+
+def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=False):
+    """Any of values (..., channels), jacobian (..., channels, dims) and laplacian (..., channels), in one pass.
+
+    Returns:
+        Dict of the outputs asked for.
+
+    Raises:
+        ValueError: for unknown outputs or methods, coords that are not floating, method="forward" where there are no
+            rules, or "laplacian" where there is a kink.
+
+    >>> from keras_inr.models import Siren
+    >>> parts = differentiate(Siren(channels=1), tf.zeros((5, 2)))
+    >>> {name: tuple(tensor.shape) for name, tensor in parts.items()}
+    {'values': (5, 1), 'jacobian': (5, 1, 2), 'laplacian': (5, 1)}
+    """
+    if not outputs or not set(outputs) <= set(OUTPUTS):
+        raise ValueError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
+    coords = _checked(function, coords, method)
+    if "laplacian" in outputs:
+        _refuse_kinks("laplacian", function, coords, allow_kinks)
+    if _resolved(function, method, outputs) == "tape":
+        return _tape(function, coords, outputs)
+    directions = tf.unstack(tf.eye(coords.shape[-1], dtype=coords.dtype))
+    jet = _forward(function, coords, directions, "laplacian" in outputs)
+    parts = {"values": lambda: jet.value, "laplacian": lambda: jet.second}
+    parts["jacobian"] = lambda: tf.stack([_like(tangent, jet.value) for tangent in jet.tangents], axis=-1)
+    return {name: parts[name]() for name in outputs}
+
+
+def kinks_of(function, coords=None):
+    """Why second derivatives do not exist everywhere: a list of reasons, empty for a smooth function.
+
+    Layers of a field's `stack` answer for themselves. Any other function is traced at coords and searched for
+    piecewise operations.
+
+    >>> kinks_of(tf.nn.relu, tf.zeros((1, 2)))
+    ['the function has the operation Relu']
+    """
+    if hasattr(function, "stack"):
+        return [reason for layer in function.stack if (reason := getattr(layer, "kink", None)) is not None]
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec(coords.shape, coords.dtype)).graph
+    graph = traced.as_graph_def()
+    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+    return [f"the function has the operation {op}" for op in sorted(KINKED_OPS & {node.op for node in nodes})]
+
+
+def _refuse_kinks(name, function, coords, allow_kinks):
+    reasons = [] if allow_kinks else kinks_of(function, coords)
+    if reasons:
+        raise ValueError(
+            f"{name} does not exist everywhere, since {'; '.join(reasons)}; allow_kinks=True takes the value between "
+            "the kinks"
+        )
+
+
+def _checked(function, coords, method):
+    """The coords as a tensor, broadcast over stacked fields so that each has points of its own."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, received {method!r}")
+    if method == "forward" and not hasattr(function, "propagate"):
+        raise ValueError(f'method="forward" needs a field, whose layers have rules, received {function!r}')
+    coords = tf.convert_to_tensor(coords)
+    if not coords.dtype.is_floating or not coords.shape.rank or coords.shape[-1] is None:
+        raise ValueError(f"coords must be floating with shape (..., dims), received {coords.dtype.name} {coords.shape}")
+    dims = getattr(function, "num_dims", coords.shape[-1])
+    if coords.shape[-1] != dims:
+        raise ValueError(f"coords must have a last axis of {dims}, received shape {coords.shape}")
+    fields = getattr(function, "num_fields", None)
+    if fields is None:
+        return coords
+    points = tf.shape(coords)[-2:] if coords.shape.rank < 3 else tf.shape(coords)[1:]
+    return tf.broadcast_to(coords, tf.concat([[fields], points], axis=0))
+
+
+def _resolved(function, method, outputs=("laplacian",)):
+    """ "tape" or "forward"."""
+    if method != "auto":
+        return method
+    if not hasattr(function, "propagate"):
+        return "tape"
+    # a backward pass costs as much for each channel as a tangent does for each axis
+    few_channels = getattr(function, "channels", 1) < getattr(function, "num_dims", 1)
+    return "tape" if "laplacian" not in outputs and few_channels else "forward"
+
+
+def _forward(function, coords, directions, second):
+    """The function's jet at coords along directions (dims,)."""
+    leading = [1] * (coords.shape.rank - 1)
+    tangents = tuple(tf.reshape(direction, [*leading, -1]) for direction in directions)
+    return function.propagate(Jet(coords, tangents, tf.zeros_like(tangents[0]) if second else None))
+
+
+def _like(part, value):
+    """The part at every point."""
+    return tf.broadcast_to(part, tf.shape(value))
+
+
+def _tape(function, coords, outputs):
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(coords)
+        values, rows = _tape_rows(function, coords)
+        axes = [tf.unstack(row, axis=-1) for row in rows] if "laplacian" in outputs else []
+    parts = {"values": values, "jacobian": tf.stack(rows, axis=-2)}
+    if "laplacian" in outputs:
+        sums = [sum(_slope(tape, along, coords)[..., axis] for axis, along in enumerate(row)) for row in axes]
+        parts["laplacian"] = tf.stack(sums, axis=-1)
+    return {name: parts[name] for name in outputs}
+
+
+def _tape_hessian(function, coords):
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(coords)
+        rows = [tf.unstack(row, axis=-1) for row in _tape_rows(function, coords)[1]]
+    return tf.stack([tf.stack([_slope(tape, along, coords) for along in row], axis=-2) for row in rows], axis=-3)
+
+
+def _tape_rows(function, coords):
+    """Values, and the gradient (..., dims) of each channel."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(coords)
+        values = function(coords)
+        channels = tf.unstack(values, axis=-1)
+    return values, [_slope(tape, channel, coords) for channel in channels]
+
+
+def _slope(tape, target, coords):
+    return tape.gradient(target, coords, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def _square_jacobian(name, function, coords, method):
+    rows = jacobian(function, coords, method)
+    if rows.shape[-2] != rows.shape[-1]:
+        raise ValueError(f"{name} needs as many channels as dims, received {rows.shape[-2]} and {rows.shape[-1]}")
+    return rows
