@@ -8,7 +8,8 @@ Args that all functions share:
     coords: tensor (..., dims), floating.
     method: "tape", nested `tf.GradientTape`s, the reference; "forward", one pass that carries value, tangents and a
         sum of second derivatives through the rules of the layers (functions with `propagate` only); "auto", whichever
-        takes fewer matrix products, and the tape for a function without rules.
+        takes fewer matrix products, and the tape for a function without rules. Under a mixed policy the rules compute
+        in float32, and the tape in the policy's half precision, which "auto" therefore avoids.
 
 Second derivatives raise a ValueError for functions with a kink on their path, such as ReLU or linear interpolation,
 unless allow_kinks=True, which gives the almost-everywhere value (for a ReLU network zero).
@@ -20,8 +21,12 @@ from keras_inr.forward_rules import Jet
 
 METHODS = ("auto", "tape", "forward")
 OUTPUTS = ("values", "jacobian", "laplacian")
-# Ops that are not twice differentiable, or jump; what a plain function is searched for
-KINKED_OPS = {"Abs", "Ceil", "Floor", "LeakyRelu", "Maximum", "Minimum", "Relu", "Relu6", "Rint", "Round", "Sign"}
+# Ops on floats whose slope or value jumps, comparisons among them; what a plain function is searched for
+_KINKED = """
+    Abs Ceil ClipByValue Floor FloorDiv FloorMod Greater GreaterEqual LeakyRelu Less LessEqual Max Maximum Min Minimum
+    Mod Relu Relu6 Rint Round Select SelectV2 Selu Sign TruncateMod
+"""
+KINKED_OPS = frozenset(_KINKED.split())
 
 
 def gradient(function, coords, method="auto"):
@@ -67,7 +72,7 @@ def divergence(function, coords, method="auto"):
 
 
 def curl(function, coords, method="auto"):
-    """Curl of a function with as many channels as dims: (...) in 2-D, d values_1 / dx - d values_0 / dy; (..., 3) in 3-D.
+    """Curl of a function with as many channels as dims: (...), d values_1 / dx - d values_0 / dy, or (..., 3) in 3-D.
 
     >>> curl(lambda coords: tf.reverse(coords, [-1]) * (1.0, -1.0), tf.constant([[2.0, 3.0]])).numpy().tolist()
     [-2.0]
@@ -91,16 +96,23 @@ def hessian(function, coords, method="auto", allow_kinks=False):
     """
     coords = _checked(function, coords, method)
     _refuse_kinks("hessian", function, coords, allow_kinks)
+    if _is_point_of_stack(function, coords):
+        return tf.squeeze(hessian(function, coords[None], method, allow_kinks), 1)
+    coords = _own_points(function, coords)
     if _resolved(function, method) == "tape":
         return _tape_hessian(function, coords)
     dims = coords.shape[-1]
     unit = tf.eye(dims, dtype=coords.dtype)
-    along = [_forward(function, coords, [unit[i]], True).second for i in range(dims)]
+
+    def second_along(direction):
+        jet = _forward(function, coords, [direction], True)
+        return _like(jet.second, jet.value)
+
+    along = [second_along(unit[i]) for i in range(dims)]
     entries = [[along[i] if i == j else None for j in range(dims)] for i in range(dims)]
     for i in range(dims):
         for j in range(i):
-            diagonal = _forward(function, coords, [unit[i] + unit[j]], True).second
-            entries[i][j] = entries[j][i] = (diagonal - along[i] - along[j]) / 2
+            entries[i][j] = entries[j][i] = (second_along(unit[i] + unit[j]) - along[i] - along[j]) / 2
     return tf.stack([tf.stack(row, axis=-1) for row in entries], axis=-2)
 
 
@@ -124,11 +136,15 @@ def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=
     coords = _checked(function, coords, method)
     if "laplacian" in outputs:
         _refuse_kinks("laplacian", function, coords, allow_kinks)
+    if _is_point_of_stack(function, coords):
+        parts = differentiate(function, coords[None], outputs, method, allow_kinks)
+        return {name: tf.squeeze(part, 1) for name, part in parts.items()}
+    coords = _own_points(function, coords)
     if _resolved(function, method, outputs) == "tape":
         return _tape(function, coords, outputs)
     directions = tf.unstack(tf.eye(coords.shape[-1], dtype=coords.dtype))
     jet = _forward(function, coords, directions, "laplacian" in outputs)
-    parts = {"values": lambda: jet.value, "laplacian": lambda: jet.second}
+    parts = {"values": lambda: jet.value, "laplacian": lambda: _like(jet.second, jet.value)}
     parts["jacobian"] = lambda: tf.stack([_like(tangent, jet.value) for tangent in jet.tangents], axis=-1)
     return {name: parts[name]() for name in outputs}
 
@@ -136,18 +152,38 @@ def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=
 def kinks_of(function, coords=None):
     """Why second derivatives do not exist everywhere: a list of reasons, empty for a smooth function.
 
-    Layers of a field's `stack` answer for themselves. Any other function is traced at coords and searched for
-    piecewise operations.
+    Layers that have a `kink` answer for themselves. Any other function is traced at coords (a field at any) and
+    searched for piecewise operations, which can find more than there is: a difference of two ReLUs may be smooth.
 
     >>> kinks_of(tf.nn.relu, tf.zeros((1, 2)))
     ['the function has the operation Relu']
     """
-    if hasattr(function, "stack"):
-        return [reason for layer in function.stack if (reason := getattr(layer, "kink", None)) is not None]
-    traced = tf.function(function).get_concrete_function(tf.TensorSpec(coords.shape, coords.dtype)).graph
+    layers = function.stack if hasattr(function, "stack") and _states(function, "propagate") else [function]
+    if all(_states(layer, "kink") for layer in layers):
+        return [layer.kink for layer in layers if layer.kink is not None]
+    points = tf.TensorSpec((1, function.num_dims), function.values_dtype) if coords is None else coords
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec(points.shape, points.dtype)).graph
     graph = traced.as_graph_def()
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
-    return [f"the function has the operation {op}" for op in sorted(KINKED_OPS & {node.op for node in nodes})]
+    found = {node.op for node in nodes if node.op in KINKED_OPS and tf.as_dtype(node.attr["T"].type).is_floating}
+    return [f"the function has the operation {op}" for op in sorted(found)]
+
+
+def has_rules(function):
+    """Whether method="forward" can differentiate a function: it has `propagate`, and so has each of its layers.
+
+    >>> has_rules(tf.sin)
+    False
+    """
+    return all(_states(part, "propagate") for part in (function, *getattr(function, "stack", ())))
+
+
+def _states(part, name):
+    """Whether a class has the attribute that belongs to its call, rather than inherits that of another call."""
+    for cls in type(part).__mro__:
+        if name in vars(cls) or "call" in vars(cls):
+            return name in vars(cls)
+    return False
 
 
 def _refuse_kinks(name, function, coords, allow_kinks):
@@ -160,10 +196,10 @@ def _refuse_kinks(name, function, coords, allow_kinks):
 
 
 def _checked(function, coords, method):
-    """The coords as a tensor, broadcast over stacked fields so that each has points of its own."""
+    """The coords as a tensor, in the dtype of a field's values."""
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, received {method!r}")
-    if method == "forward" and not hasattr(function, "propagate"):
+    if method == "forward" and not has_rules(function):
         raise ValueError(f'method="forward" needs a field, whose layers have rules, received {function!r}')
     coords = tf.convert_to_tensor(coords)
     if not coords.dtype.is_floating or not coords.shape.rank or coords.shape[-1] is None:
@@ -171,10 +207,20 @@ def _checked(function, coords, method):
     dims = getattr(function, "num_dims", coords.shape[-1])
     if coords.shape[-1] != dims:
         raise ValueError(f"coords must have a last axis of {dims}, received shape {coords.shape}")
+    return tf.cast(coords, getattr(function, "values_dtype", coords.dtype))
+
+
+def _is_point_of_stack(function, coords):
+    """Whether the coords are a single point for stacked fields: its copies would be taken for shared points."""
+    return getattr(function, "num_fields", None) is not None and coords.shape.rank == 1
+
+
+def _own_points(function, coords):
+    """The coords broadcast over stacked fields, so that each has points of its own."""
     fields = getattr(function, "num_fields", None)
     if fields is None:
         return coords
-    points = tf.shape(coords)[-2:] if coords.shape.rank < 3 else tf.shape(coords)[1:]
+    points = tf.shape(coords) if coords.shape.rank == 2 else tf.shape(coords)[1:]
     return tf.broadcast_to(coords, tf.concat([[fields], points], axis=0))
 
 
@@ -182,8 +228,10 @@ def _resolved(function, method, outputs=("laplacian",)):
     """ "tape" or "forward"."""
     if method != "auto":
         return method
-    if not hasattr(function, "propagate"):
+    if not has_rules(function):
         return "tape"
+    if getattr(function, "compute_dtype", "float32") in ("float16", "bfloat16"):
+        return "forward"
     # a backward pass costs as much for each channel as a tangent does for each axis
     few_channels = getattr(function, "channels", 1) < getattr(function, "num_dims", 1)
     return "tape" if "laplacian" not in outputs and few_channels else "forward"

@@ -3,9 +3,11 @@
 import tensorflow as tf
 
 from keras_inr.coordinates import box_coords
+from keras_inr.derivatives import differentiate, has_rules, kinks_of
 from keras_inr.export.requests import checked_coords, checked_frames, checked_query, checked_same_sizes
 
 PNG_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
+PARTS = 4  # value, two tangents and Laplacian; chunks are smaller by as much, so that they take no more memory
 COORDS = tf.TensorSpec((None, 2), tf.float32, "coords")
 BOX = tf.TensorSpec((None, 4), tf.float32, "box")
 SIZE = tf.TensorSpec((None, 2), tf.int32, "size")
@@ -15,12 +17,15 @@ QUERY = tf.TensorSpec((None,), tf.string, "query")
 def signature_names(field):
     """Names of the signatures that an export of the field has.
 
+    There is no `laplacian` where the field has a kink, and no `render_png` where a PNG cannot have the channels.
+
     >>> from keras_inr.models import Siren
     >>> signature_names(Siren(units=(8,), channels=2))
-    ['serving_default', 'render', 'info']
+    ['serving_default', 'gradient', 'laplacian', 'render', 'info']
     """
     png = ["render_png"] if field.channels in PNG_CHANNELS else []
-    return ["serving_default", "render", *png, "info"]
+    smooth = [] if kinks_of(field) else ["laplacian"]
+    return ["serving_default", "gradient", *smooth, "render", *png, "info"]
 
 
 def make_endpoints(field, limits, text):
@@ -41,7 +46,7 @@ def make_endpoints(field, limits, text):
         return {"values": _in_chunks(evaluate, tf.shape(coords)[0], limits.chunk, field.channels, tf.float32)}
 
     def render(box, size):
-        box, size = checked_frames(box, size, limits)
+        box, size = _checked_points(field, *checked_frames(box, size, limits), limits)
         frames = (box, checked_same_sizes(size))
 
         def draw(frame):
@@ -51,7 +56,7 @@ def make_endpoints(field, limits, text):
         return {"image": tf.map_fn(draw, frames, fn_output_signature=image, parallel_iterations=1)}
 
     def render_png(box, size):
-        frames = checked_frames(box, size, limits)
+        frames = _checked_points(field, *checked_frames(box, size, limits), limits)
 
         def draw(frame):
             pixels = _raster(field, *frame, limits.chunk, _rounded, tf.uint8)
@@ -65,6 +70,7 @@ def make_endpoints(field, limits, text):
 
     endpoints = {
         "serving_default": (serving_default, [COORDS]),
+        **_derivative_endpoints(field, limits),
         "render": (render, [BOX, SIZE]),
         "render_png": (render_png, [BOX, SIZE]),
         "info": (info, [QUERY]),
@@ -72,14 +78,64 @@ def make_endpoints(field, limits, text):
     return {name: endpoints[name] for name in signature_names(field)}
 
 
+def _derivative_endpoints(field, limits):
+    """The signatures `gradient` and `laplacian`; they use the layers' rules, where there are any, and no tape."""
+    method = "forward" if has_rules(field) else "tape"
+    chunk = max(1, limits.chunk // PARTS)
+
+    def rows(coords, outputs):
+        """(N, C, width): values and Laplacian one wide, the Jacobian as wide as the coords."""
+        coords = checked_coords(coords, limits)
+
+        def evaluate(first, count):
+            parts = differentiate(field, coords[first : first + count], outputs, method)
+            parts = [part if name == "jacobian" else part[..., None] for name, part in parts.items()]
+            return tf.cast(tf.reshape(tf.concat(parts, axis=-1), (count, field.channels * width)), tf.float32)
+
+        width = sum(field.num_dims if name == "jacobian" else 1 for name in outputs)
+        flat = _in_chunks(evaluate, tf.shape(coords)[0], chunk, field.channels * width, tf.float32)
+        return tf.reshape(flat, (-1, field.channels, width))
+
+    def gradient(coords):
+        joined = rows(coords, ("values", "jacobian"))
+        return {"values": joined[..., 0], "jacobian": joined[..., 1:]}
+
+    def laplacian(coords):
+        return {"laplacian": rows(coords, ("laplacian",))[..., 0]}
+
+    return {"gradient": (gradient, [COORDS]), "laplacian": (laplacian, [COORDS])}
+
+
+def _checked_points(field, box, size, limits):
+    """The boxes (B, 4) and sizes (B, 2), once the number of points that they take has been checked.
+
+    Otherwise a thumbnail of a huge picture could ask for up to 64 x 64 evaluations of each of its pixels.
+    """
+    points = tf.reduce_prod(tf.cast(size * supersampling_of(box, size, field.picture_size), "int64"), axis=-1)
+    rule = (
+        f"size must ask for at most {limits.max_pixels} points over all rows (a pixel that is larger than the "
+        "picture's own takes several), received {}"
+    )
+    total = tf.reduce_sum(points)
+    within = tf.debugging.Assert(total <= limits.max_pixels, [tf.strings.format(rule, [total])])
+    with tf.control_dependencies([within]):
+        return tf.identity(box), tf.identity(size)
+
+
 def _raster(field, box, size, chunk, finish, dtype):
-    """finish(values) at the pixel centres of a raster of that size over the box, (height, width, channels)."""
+    """finish(values) on the pixels of a raster of that size over the box, filtered as in `FieldRaster`.
+
+    (height, width, channels). A chunk has so many points, or those of one pixel.
+    """
     height, width = tf.unstack(size, num=2)
+    supersampling = supersampling_of(box, size, field.picture_size)
+    per_pixel = tf.reduce_prod(supersampling)
 
     def evaluate(first, count):
-        return finish(field(box_coords(box, height, width, first, count, dtype=field.values_dtype)))
+        coords = subpixel_coords(box, height, width, first, count, supersampling, field.values_dtype)
+        return finish(pixel_means(field(coords), per_pixel))
 
-    pixels = _in_chunks(evaluate, height * width, chunk, field.channels, dtype)
+    pixels = _in_chunks(evaluate, height * width, tf.maximum(1, chunk // per_pixel), field.channels, dtype)
     return tf.reshape(pixels, (height, width, field.channels))
 
 

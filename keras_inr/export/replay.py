@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_inr.coordinates import box_coords
+from keras_inr.derivatives import differentiate
 
 # a wrong graph is off by more; a right one by the order of its float32 sums, see the tests for the bound of 1e-5
 TOLERANCE = 1e-4
@@ -25,13 +26,18 @@ def replay(folder, field):
     """
     served = tf.saved_model.load(str(folder)).signatures
     size, box = (4, 8), np.float32([[-0.75, -0.5, 1.25, 0.5]])  # pixel centres that float32 holds exactly
-    values = field.sample_grid(*size, box[0])
+    values = field.sample_grid(*size, box[0], supersampling=1)
     if not np.all(np.isfinite(values)):
         raise ValueError("field must give finite values to be exported, received NaN or infinity")
     coords = box_coords(box[0], *size)
     frame = {"box": tf.constant(box), "size": tf.constant([size])}
     flat = values.reshape(-1, field.channels)
     _compare("serving_default", served["serving_default"](coords=coords)["values"], flat, field)
+    for name, outputs in (("gradient", ("values", "jacobian")), ("laplacian", ("laplacian",))):
+        if name in served:
+            answers, expected = served[name](coords=coords), differentiate(field, coords, outputs)
+            for output in outputs:
+                _compare(name, answers[output], expected[output], field)
     _compare("render", served["render"](**frame)["image"][0], np.clip(values, 0, 1), field)
     if "render_png" in served:
         png = tf.io.decode_png(served["render_png"](**frame)["png_bytes"][0])

@@ -27,13 +27,17 @@ def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=
     | signature         | inputs                                | outputs                                           |
     |-------------------|---------------------------------------|---------------------------------------------------|
     | `serving_default` | coords float32 [N, 2]                 | values float32 [N, C], not clamped                |
+    | `gradient`        | coords float32 [N, 2]                 | values [N, C], jacobian float32 [N, C, 2]         |
+    | `laplacian`       | coords float32 [N, 2]                 | laplacian float32 [N, C]                          |
     | `render`          | box float32 [B, 4], size int32 [B, 2] | image float32 [B, H, W, C], clamped to [0, 1]     |
     | `render_png`      | box float32 [B, 4], size int32 [B, 2] | png_bytes string [B], 8 bit, as `Field.render`    |
     | `info`            | query string [B], its text is ignored | info string [B], strict JSON, see `information`   |
 
-    Coordinates, boxes (x0, y0, x1, y1) and sizes (height, width) follow `keras_inr.coordinates`. `render` needs one
-    size for all its rows. `render_png` is left out unless C is 1 (grey), 3 (RGB) or 4 (RGBA). All signatures speak
-    float32 whatever the field's policy, so that clients need not ask; a float64 field still computes in float64.
+    Coordinates, boxes (x0, y0, x1, y1) and sizes (height, width) follow `keras_inr.coordinates`. Derivatives are of
+    the values, per coordinate unit: jacobian[n, c] = (d values_c / dx, d values_c / dy). `laplacian` is left out for
+    fields with a kink, where it does not exist (`keras_inr.derivatives.kinks_of` tells). `render` needs one size for
+    all its rows. `render_png` is left out unless C is 1 (grey), 3 (RGB) or 4 (RGBA). All signatures speak float32
+    whatever the field's policy, so that clients need not ask; a float64 field still computes in float64.
     Points are evaluated `chunk` at a time, so memory does not grow with a layer's width times the picture.
     A request that is out of limits fails with INVALID_ARGUMENT and a sentence: coordinates and edges beyond +-1e6
     or not finite, sides above 1e6 pixels, more than max_pixels in all rows together.
@@ -44,7 +48,7 @@ def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=
         version: integer from 1 that does not exist yet; None is the largest existing plus 1.
         info: dict of facts for the `info` signature, such as image_sha256, seed, psnr_db; strict JSON.
         max_pixels: most pixels that one render request may ask for.
-        chunk: points per evaluation.
+        chunk: points per evaluation, of derivatives a quarter of them.
 
     Returns:
         `pathlib.Path` of the version's folder.

@@ -37,6 +37,8 @@ class Affine(keras.layers.Layer):
     TensorShape([5, 7, 3])
     """
 
+    kink = None  # smooth
+
     def __init__(
         self,
         units,

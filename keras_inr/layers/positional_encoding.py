@@ -32,6 +32,8 @@ class PositionalEncoding(keras.layers.Layer):
     [[0.0, 0.0, 1.0, 1.0]]
     """
 
+    kink = None  # smooth
+
     def __init__(self, num_frequencies=8, include_input=False, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         self.num_frequencies = positive_int("num_frequencies", num_frequencies)

@@ -21,6 +21,8 @@ class ValueRange(keras.layers.Layer):
     [0.0, 0.5, 1.0]
     """
 
+    kink = None  # smooth
+
     def __init__(self, low=0.0, high=1.0, **kwargs):
         super().__init__(**kwargs)
         if not -math.inf < low < high < math.inf:

@@ -6,10 +6,10 @@ import tensorflow as tf
 from keras import ops
 
 from keras_inr.arguments import positive_int, positive_ints
-from keras_inr.coordinates import box_coords, coords_dtype, picture_box
+from keras_inr.coordinates import coords_dtype
 from keras_inr.initializers import derive_seed
-
-POINTS_PER_CALL = 65536
+from keras_inr.models.raster import POINTS_PER_CALL as POINTS_PER_CALL
+from keras_inr.models.raster import FieldRaster
 
 
 class Field(keras.Model):
@@ -112,55 +112,50 @@ class Field(keras.Model):
     def compute_output_spec(self, coords):
         return keras.KerasTensor(self.compute_output_shape(coords.shape), dtype=self.values_dtype)
 
-    def sample_grid(self, height=None, width=None, box=None):
-        """Values at the pixel centres of a height x width raster laid over a box, in chunks.
+    @property
+    def traced(self):
+        """`call` as a concrete function of coords (N, 2), traced at the first use."""
+        if self._evaluate is None:
+            points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
+            self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
+        return self._evaluate
+
+    def sample_grid(self, height=None, width=None, box=None, supersampling=None):
+        """Values on the pixels of a height x width raster laid over a box, in chunks.
+
+        At pixel centres, unless pixels are larger than the picture's own. Those are the mean over s_y x s_x points, the
+        centres of as many equal parts of the pixel, with s = min(64, ceil(r - 0.01)) on each axis for pixels that are
+        r > 1 times as long as the picture's. See `keras_inr.models.raster.FieldRaster`, which has derivatives too.
 
         Args:
             height, width: size of the raster; the picture's own by default.
             box: (x0, y0, x1, y1), outer edges; None is the whole picture, or [-1, 1]^2 for a field without one.
+            supersampling: None as above, or an integer from 1 (pixel centres) to 64, the points along each side of
+                every pixel.
 
         Returns:
             NumPy array (height, width, channels), not clamped; (K, height, width, channels) for K stacked fields.
 
         Raises:
             ValueError: for a size that is not positive, has 2^31 pixels or more, or is missing where the field has no
-                picture; for a box without four edges.
-        """
-        return self._raster(height, width, box, self.values_dtype, lambda values: values)
+                picture; for a box without four edges; for a supersampling out of range.
 
-    def render(self, height=None, width=None, box=None):
+        >>> from keras_inr.models import Siren
+        >>> Siren(units=(16, 16), picture_size=(200, 300)).sample_grid(20, 30).shape  # 10 x 10 points per pixel
+        (20, 30, 3)
+        """
+        return FieldRaster(self, height, width, box, supersampling).array()
+
+    def render(self, height=None, width=None, box=None, supersampling=None):
         """The field as a picture: `sample_grid`, clamped to [0, 1] and rounded to uint8, (height, width, channels).
+
+        Filtered as there where it is smaller than the field's picture.
 
         >>> from keras_inr.models import Siren
         >>> Siren(units=(16, 16), picture_size=(20, 30)).render(40, 60).shape
         (40, 60, 3)
         """
-        return self._raster(height, width, box, np.uint8, to_uint8)
-
-    def _raster(self, height, width, box, dtype, convert):
-        """convert(values) at the pixel centres, chunk by chunk into one array."""
-        if height is None or width is None:
-            if self.picture_size is None:
-                raise ValueError("height and width must be given for a field without a picture_size")
-            height = self.picture_size[0] if height is None else height
-            width = self.picture_size[1] if width is None else width
-        height, width = positive_int("height", height), positive_int("width", width)
-        if height * width >= 2**31:
-            raise ValueError(f"a raster must have less than 2^31 pixels, received {height} x {width}")
-        if box is None:
-            box = picture_box(*self.picture_size) if self.picture_size else (-1.0, -1.0, 1.0, 1.0)
-        if len(box) != 4:
-            raise ValueError(f"box must be (x0, y0, x1, y1), received {box!r}")
-        if self._evaluate is None:
-            points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
-            self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
-        leading = () if self.num_fields is None else (self.num_fields,)
-        raster = np.empty((*leading, height * width, self.channels), dtype)
-        for first in range(0, height * width, POINTS_PER_CALL):
-            count = min(POINTS_PER_CALL, height * width - first)
-            coords = box_coords(box, height, width, first, count, dtype=self.values_dtype)
-            raster[..., first : first + count, :] = convert(self._evaluate(coords).numpy())
-        return raster.reshape((*leading, height, width, self.channels))
+        return FieldRaster(self, height, width, box, supersampling).array(to_uint8)
 
     def get_config(self):
         return {

@@ -33,7 +33,7 @@ def test_served_text(served):
         "num_parameters": field.count_params(),
         "model": "Siren",
         "dtype": "float32",
-        "signatures": ["serving_default", "render", "render_png", "info"],
+        "signatures": ["serving_default", "gradient", "laplacian", "render", "render_png", "info"],
         "limits": {"max_pixels": MAX_PIXELS, "chunk": CHUNK, "max_side": 1_000_000, "max_coord": 1e6},
         "versions": {"keras_inr": keras_inr.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
         "psnr_db": 31.5,

@@ -109,13 +109,13 @@ def raw_bytes(saved_model):
     assert outputs["png"].dtype == types_pb2.DT_STRING
 
 
-NO_DEFAULT = "there must be a signature 'serving_default', received ['__saved_model_init_op', 'info', 'render', "
+NO_DEFAULT = "there must be a signature 'serving_default', received ['__saved_model_init_op', 'gradient', 'info', "
 BROKEN = [
     (rename_tag, "the SavedModel must have one graph with the tag 'serve', received [['train']]"),
     (second_graph, "the SavedModel must have one graph with the tag 'serve', received [['serve'], ['serve']]"),
     (xla_module, "op 'XlaCallModule' is not in ALLOWED_OPS"),
     (compiled_node, "a function is compiled with XLA (jit_compile=True), which TensorFlow Serving has switched off"),
-    (no_default, NO_DEFAULT + "'render_png']"),
+    (no_default, NO_DEFAULT + "'laplacian', 'render', 'render_png']"),
     (no_input, "signature 'info' must have an input"),
     (scalar_input, "signature 'serving_default' must have a first axis of any length in 'coords', received shape []"),
     (fixed_batch, "signature 'render' must have a first axis of any length in 'size', received shape [1, 2]"),

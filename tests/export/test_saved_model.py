@@ -69,7 +69,7 @@ def test_mixed_policies_keep_exact_phases(served):
 
 def test_two_channels_have_no_png(served):
     field, signatures = served("siren", channels=2)
-    assert set(signatures) == {"serving_default", "render", "info"}
+    assert set(signatures) == {"serving_default", "gradient", "laplacian", "render", "info"}
     frame = {"box": BOXES[:1], "size": SIZES[:1]}
     expected = np.clip(field.sample_grid(*SIZES[0], BOXES[0]), 0, 1)
     np.testing.assert_allclose(caller(signatures)("render", frame)["image"], expected[None], rtol=0, atol=ATOL)

@@ -1,0 +1,135 @@
+"""A Keras model around a field whose outputs are its values and derivatives."""
+
+import keras
+import tensorflow as tf
+
+from keras_inr.arguments import positive_int
+from keras_inr.derivatives import METHODS, OUTPUTS, differentiate, kinks_of
+from keras_inr.models.field import Field
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class Differentiated(keras.Model):
+    """coords -> {"values": f, "jacobian": df/dcoords, "laplacian": sum_d d^2 f / dcoords_d^2}, or some of them.
+
+    Trains with plain `compile(loss={...}, loss_weights={...})` and `fit`; the field inside is what is trained. Loss and
+    loss weights have the keys that outputs has; targets are dicts with the same keys.
+
+    Args:
+        field: a `Field`; its own object, not a copy.
+        outputs: some of "values" (..., channels), "jacobian" (..., channels, dims), "laplacian" (..., channels).
+        method: "auto", "tape" or "forward", see `keras_inr.derivatives`.
+        chunk: None, or how many points are differentiated at a time in a training step. Their gradients are summed,
+            which takes memory for so many points only. The losses must be means over points.
+
+    Raises:
+        TypeError: unless field is a `Field`.
+        ValueError: for unknown outputs or methods, or "laplacian" for a field with a kink.
+
+    >>> from keras_inr.models import Siren
+    >>> model = Differentiated(Siren(channels=1, seed=0), outputs=("values", "jacobian"))
+    >>> weights = {"values": 1.0, "jacobian": 1e-3}
+    >>> model.compile("adam", loss={"values": "mse", "jacobian": "mse"}, loss_weights=weights)
+    >>> targets = {"values": tf.zeros((64, 1)), "jacobian": tf.zeros((64, 1, 2))}
+    >>> sorted(model.fit(tf.random.uniform((64, 2)), targets, verbose=0).history)
+    ['jacobian_loss', 'loss', 'values_loss']
+    """
+
+    def __init__(self, field, outputs=OUTPUTS, method="auto", chunk=None, **kwargs):
+        super().__init__(**{"autocast": False, **kwargs})
+        if not isinstance(field, Field):
+            raise TypeError(f"field must be a keras_inr.models.Field, received {field!r}")
+        if not outputs or isinstance(outputs, str) or not set(outputs) <= set(OUTPUTS):
+            raise ValueError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}, received {method!r}")
+        reasons = kinks_of(field) if "laplacian" in outputs else []
+        if reasons:
+            raise ValueError(f"a Laplacian needs a field with second derivatives, but {'; '.join(reasons)}")
+        self.field = field
+        self.outputs_kept = tuple(name for name in OUTPUTS if name in outputs)
+        self.method = method
+        self.chunk = None if chunk is None else positive_int("chunk", chunk)
+        self.build((None, field.num_dims))
+
+    def build(self, input_shape):
+        self.built = True  # as the field is
+
+    def call(self, coords):
+        coords = tf.cast(coords, self.field.values_dtype)
+        return differentiate(self.field, coords, self.outputs_kept, self.method)
+
+    def train_step(self, data):
+        """One optimizer update, its gradients summed over chunks where there are any."""
+        coords, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if sample_weight is not None:
+            raise ValueError(f"sample_weight must be None, received shape {sample_weight.shape}")
+        count = coords.shape[0]
+        if self.chunk is not None and count is None:
+            raise ValueError(f"chunk needs batches whose number of points is known, received shape {coords.shape}")
+        if self.chunk is None or count <= self.chunk:
+            loss, gradients = self.loss_and_gradients(coords, targets)
+        else:
+            loss, gradients = self.summed_over_chunks(coords, targets, count)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss, sample_weight=tf.shape(coords)[0])
+        return self.get_metrics_result()
+
+    def loss_and_gradients(self, coords, targets, share=1.0):
+        """The share of the loss that these points have, and its gradients, scaled as the optimizer wants them."""
+        weights = [weight.value for weight in self.trainable_weights]
+        with tf.GradientTape() as tape:
+            outputs = self(coords)
+            loss = self.compute_loss(coords, targets, outputs) * share
+            scaled = self.optimizer.scale_loss(loss)
+        # a bias of the head has no gradient where only derivatives are fitted
+        gradients = tape.gradient(scaled, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self.compute_metrics(coords, targets, outputs)
+        return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def summed_over_chunks(self, coords, targets, count):
+        """Loss and gradients over whole chunks and what is left behind them."""
+
+        def add(first, size, loss, gradients):
+            part = {name: rows_of(target, first, size) for name, target in targets.items()}
+            share, more = self.loss_and_gradients(rows_of(coords, first, size), part, size / count)
+            return loss + share, [total + gradient for total, gradient in zip(gradients, more, strict=True)]
+
+        def body(i, loss, *gradients):
+            loss, gradients = add(i * self.chunk, self.chunk, loss, gradients)
+            return (i + 1, loss, *gradients)
+
+        whole, rest = divmod(count, self.chunk)
+        start = (0, tf.zeros((), self.field.values_dtype), *[tf.zeros_like(w.value) for w in self.trainable_weights])
+        _, loss, *gradients = tf.while_loop(lambda i, *_: i < whole, body, start, parallel_iterations=1)
+        return add(whole * self.chunk, rest, loss, gradients) if rest else (loss, gradients)
+
+    def compute_output_shape(self, input_shape):
+        values = self.field.compute_output_shape(input_shape)
+        shapes = {"values": values, "jacobian": (*values, self.field.num_dims), "laplacian": values}
+        return {name: shapes[name] for name in self.outputs_kept}
+
+    def compute_output_spec(self, coords):
+        shapes = self.compute_output_shape(coords.shape)
+        return {name: keras.KerasTensor(shape, dtype=self.field.values_dtype) for name, shape in shapes.items()}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "field": keras.saving.serialize_keras_object(self.field),
+            "outputs": self.outputs_kept,
+            "method": self.method,
+            "chunk": self.chunk,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        field = keras.saving.deserialize_keras_object(config["field"], custom_objects=custom_objects)
+        return cls(**{**config, "field": field})
+
+
+def rows_of(tensor, first, size):
+    """tensor[first : first + size] with a length that is known, as XLA needs it."""
+    return tf.slice(tensor, [first] + [0] * (tensor.shape.rank - 1), [size, *tensor.shape[1:]])
