@@ -80,12 +80,11 @@ def best_affine(target, prediction):
     target, prediction = _checked(target, prediction)
     points = _points(target)
     mean = np.mean(prediction, axis=points)
-    centred = prediction - mean
-    # the mean of equal numbers need not be that number, so the variance alone does not tell
-    constant = np.ptp(prediction, axis=points) == 0
-    variance = np.where(constant, 1.0, np.sum(centred**2, axis=points))
-    covariance = np.where(constant, 1.0, np.sum(centred * (target - np.mean(target, axis=points)), axis=points))
-    gain = covariance / variance
+    # the rounded mean of equal numbers need not be that number, so their differences from it are set to 0
+    centred = np.where(np.ptp(prediction, axis=points) == 0, 0.0, prediction - mean)
+    variance = np.sum(centred**2, axis=points)
+    covariance = np.sum(centred * (target - np.mean(target, axis=points)), axis=points)
+    gain = np.divide(covariance, variance, out=np.ones_like(variance), where=variance != 0)
     return gain, np.mean(target, axis=points) - gain * mean
 
 

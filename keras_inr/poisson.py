@@ -180,7 +180,7 @@ def _checked(name, array, shape=None):
     if shape is None and (array.ndim != 3 or not array.size):
         raise ValueError(f"{name} must have shape (H, W, C), each at least 1, received shape {array.shape}")
     if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, as values do, received shape {array.shape}")
+        raise ValueError(f"{name} must have shape {shape} to fit values, received shape {array.shape}")
     # "V" is bfloat16, which NumPy does not count among its own floating types
     if array.dtype.kind not in "fV":
         raise ValueError(f"{name} must be floating, received dtype {array.dtype}")

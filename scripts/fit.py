@@ -4,57 +4,24 @@ import startup
 
 startup.start()
 
-import argparse
 import json
-import pathlib
 import sys
 
 import picture_flags
+import run_flags
 from absl import flags
 
 from keras_inr.initializers import list_schemes
 from keras_inr.models.presets import list_presets
 from keras_inr.runs.errors import InputError
-from keras_inr.runs.image_fit import PRECISIONS, ImageFitSettings, prepare_image_fit, run_image_fit
-from keras_inr.runs.overrides import model_arguments, parse_overrides
-from keras_inr.runs.run_folder import check_run_folder
-from keras_inr.training.recipe import OPTIMIZERS, SAMPLINGS, SCHEDULES
+from keras_inr.runs.image_fit import PRECISIONS, ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
+from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
+from keras_inr.runs.run_folder import holds_run
 
 FLAGS = flags.FLAGS
-NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
-"""Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
-
 DEFAULT_STEPS = 2000
 
-SAMPLING_HELP = (
-    "which points a step sees: random pixels with replacement, shuffled pixels without, full for all of them, or "
-    "continuous coordinates with interpolated targets"
-)
-SCHEDULE_HELP = (
-    "learning rate over the steps: constant, cosine down to --final_fraction, plateau, or descent's warmup_exponential"
-)
 PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
-
-RECIPE = {
-    "batch_size": (int, 16384, "points in a step; 0 takes all pixels"),
-    "learning_rate": (float, 1e-3, "what the schedule decays from, or warms up to"),
-    "beta_1": (float, 0.9, "Adam's first decay rate; momentum of sgd"),
-    "beta_2": (float, 0.999, "Adam's second decay rate"),
-    "epsilon": (float, 1e-8, "Adam's epsilon"),
-    "weight_decay": (float, 0.0, "decoupled, per step and unit of learning rate (adamw, sgd)"),
-    "table_learning_rate": (float, None, "of hash tables; the network's by default"),
-    "table_beta_1": (float, None, "of hash tables; the network's by default"),
-    "table_beta_2": (float, None, "of hash tables; the network's by default"),
-    "table_epsilon": (float, None, "of hash tables; the network's by default"),
-    "table_weight_decay": (float, None, "of hash tables; the network's by default"),
-    "warmup_epochs": (float, 0.0, "linear warm-up in epochs (cosine, warmup_exponential)"),
-    "half_life_epochs": (float, 40.0, "epochs in which warmup_exponential halves the rate"),
-    "final_fraction": (float, 0.0, "what cosine ends at, as a fraction of learning_rate"),
-    "plateau_factor": (float, 0.5, "what plateau multiplies the rate by"),
-    "plateau_patience": (int, 500, "steps without improvement before plateau acts"),
-    "clip_norm": (float, 0.0, "longest gradient; 0 clips nothing"),
-    "seed": (int, 0, "of initial weights and batches"),
-}
 
 
 def define_flags():
@@ -66,15 +33,13 @@ def define_flags():
         choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
         flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
     define_length()
-    for name, (kind, default, text) in RECIPE.items():
-        (flags.DEFINE_integer if kind is int else flags.DEFINE_float)(name, default, text)
-    flags.DEFINE_enum("sampling", "random", SAMPLINGS, SAMPLING_HELP)
-    flags.DEFINE_enum(
-        "optimizer", "adam", OPTIMIZERS, "adam, adamw with decoupled weight decay, or sgd with momentum --beta_1"
-    )
-    flags.DEFINE_enum("schedule", "cosine", SCHEDULES, SCHEDULE_HELP)
+    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    for name, (kind, default, allowed, text) in recipe_arguments().items():
+        if allowed is None:
+            define[kind](name, default, text)
+        else:
+            flags.DEFINE_enum(name, default, allowed, text)
     flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype of weights and arithmetic, a Keras policy")
-    flags.DEFINE_enum("supervise", "value", ["value"], "what the field is fitted to")
     flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
     flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
     flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
@@ -115,7 +80,7 @@ def define_length():
 
 def settings_from_flags():
     """The run that the flags describe."""
-    recipe = {name: FLAGS[name].value for name in (*RECIPE, "sampling", "optimizer", "schedule", "steps", "epochs")}
+    recipe = {name: FLAGS[name].value for name in (*recipe_arguments(), "steps", "epochs")}
     if recipe["steps"] is None and recipe["epochs"] is None:
         recipe["steps"] = FLAGS["steps"].value = DEFAULT_STEPS
     given = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
@@ -144,16 +109,6 @@ def choose_device():
         tf.config.set_visible_devices([], "GPU")
 
 
-def flags_text():
-    """A flagfile that repeats this run."""
-    for name in ("image", "data_dir"):
-        if FLAGS[name].value is not None and pathlib.Path(FLAGS[name].value).exists():
-            FLAGS[name].value = str(pathlib.Path(FLAGS[name].value).resolve())  # right from any folder
-    own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)
-    kept = [flag for flag in own if flag.name not in NOT_KEPT and flag.value is not None]
-    return "\n".join(sorted(flag.serialize() for flag in kept)) + "\n"
-
-
 def summary(folder, metrics):
     """Five lines that tell what was reached and where it is."""
     psnr, psnr_8bit = ("exact" if metrics[key] is None else f"{metrics[key]:.2f} dB" for key in _PSNR_KEYS)
@@ -174,16 +129,6 @@ def summary(folder, metrics):
 _PSNR_KEYS = ("psnr_db", "psnr_8bit_db")
 
 
-def flags_of_resumed(arguments):
-    """The flagfile of the run that --resume goes on with, as a flag to put in front: what is given here wins."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--out")
-    parser.add_argument("--resume", action="store_true")
-    known, _ = parser.parse_known_args(arguments)
-    flagfile = pathlib.Path(known.out or "", "flags.cfg")
-    return [f"--flagfile={flagfile}"] if known.resume and known.out and flagfile.is_file() else []
-
-
 def main(argv):
     if FLAGS.list_presets:
         for info in list_presets():
@@ -191,16 +136,20 @@ def main(argv):
         return 0
     choose_device()
     prepared = prepare_image_fit(settings_from_flags())
+    own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)
+    flags_text = run_flags.flags_text(own)
+    where = (FLAGS.out, FLAGS.resume, FLAGS.overwrite)
+    check_image_fit(prepared, *where)
+    if FLAGS.resume and not holds_run(FLAGS.out):
+        startup.tell(f"{FLAGS.out} holds no run yet: starting one")
     if FLAGS.dry_run:
-        check_run_folder(FLAGS.out, prepared.identity, FLAGS.resume, FLAGS.overwrite)
         print(json.dumps(prepared.identity, indent=2))
         return 0
-    folder, metrics = run_image_fit(prepared, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text())
+    folder, metrics = run_image_fit(prepared, *where, flags_text)
     print(summary(folder, metrics))
     return 0
 
 
 if __name__ == "__main__":
     define_flags()
-    sys.argv[1:1] = flags_of_resumed(sys.argv[1:])
-    startup.run(main)
+    startup.run(main, run_flags.flags_of_resumed)

@@ -1,22 +1,27 @@
 """One run: load a picture, fit a field, measure, draw, export, and write the run folder."""
 
 import dataclasses
+import functools
 import json
 
 import keras
 
+from keras_inr.alignment import best_offset
 from keras_inr.files import atomic_path
+from keras_inr.models.field import to_uint8
 from keras_inr.models.presets import from_preset
 from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.monitors import Previews, TensorBoardLog
 from keras_inr.runs.results import describe, read_metrics, write_course, write_results
-from keras_inr.runs.run_folder import METRICS, claim_run_folder, write_json
+from keras_inr.runs.run_files import METRICS, has_checkpoint, missing_results
+from keras_inr.runs.run_folder import check_run_folder, claim_run_folder, write_json
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError, check_goals
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint
 from keras_inr.training.fit import fit
+from keras_inr.training.objectives import check_supervision, weights_of
 from keras_inr.training.recipe import Recipe
 
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
@@ -79,6 +84,7 @@ def prepare_image_fit(settings):
         signal = load_image(settings.image, **settings.image_options)
         shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
         field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
+        check_supervision(field, recipe)
         identity = _identity(settings, signal, recipe)
     except (ImageError, ValueError, TypeError) as error:
         raise InputError(str(error)) from error
@@ -101,6 +107,11 @@ def _identity(settings, signal, recipe):
     return identity
 
 
+def check_image_fit(prepared, out=None, resume=False, overwrite=False):
+    """Raises the InputError that `run_image_fit` would raise for the folder as it is now; writes nothing."""
+    check_run_folder(out, prepared.identity, resume, overwrite, _may_grow(prepared.recipe))
+
+
 def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=""):
     """Fits and writes the run folder.
 
@@ -110,16 +121,24 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
         flags_text: a flagfile that repeats the run, kept as flags.cfg.
 
     Returns:
-        (folder, metrics), the dict of metrics.json. A finished run that is resumed is only read.
+        (folder, metrics), the dict of metrics.json. A finished run that is resumed is only read, unless results are
+        missing, which are then made again from its checkpoint, or more steps or epochs are asked for. Those it takes
+        under any schedule but "cosine", whose learning rates depend on the length.
 
     Raises:
         InputError: for a folder that cannot be used, or checkpoints none of which can be read.
         DivergedError: when the loss is no longer finite; the last good checkpoint stays.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved.
     """
-    with Interrupts() as interrupts, claim_run_folder(out, prepared.identity, resume, overwrite) as folder:
-        if (folder / METRICS).exists():
-            return folder, read_metrics(folder)
+    claim = claim_run_folder(out, prepared.identity, resume, overwrite, _may_grow(prepared.recipe))
+    with Interrupts() as interrupts, claim as folder:
+        metrics = read_metrics(folder)
+        missing = missing_results(folder)
+        if metrics is not None and not missing:
+            return folder, metrics
+        if metrics is not None and not has_checkpoint(folder):
+            told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
+            raise InputError(f"{told}; add --overwrite to fit again")
         with atomic_path(folder / "flags.cfg") as temporary:
             temporary.write_text(flags_text)
         fresh = type(prepared.field).from_config(prepared.field.get_config())  # prepared may be run again
@@ -138,6 +157,11 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
         return folder, metrics
 
 
+def _may_grow(recipe):
+    """What may be larger in a run that is resumed."""
+    return () if recipe.schedule == "cosine" else ("steps", "epochs")
+
+
 def _fit(prepared, folder, interrupts):
     """The `FitResult`, with checkpoints, previews and logs in the folder."""
     settings = prepared.settings
@@ -145,11 +169,12 @@ def _fit(prepared, folder, interrupts):
     try:
         checkpoint = load_checkpoint(folder / "checkpoints")
         when = (settings.preview_every, total_steps, checkpoint[0] if checkpoint else 0)
+        draw = functools.partial(_preview, prepared)
         monitors = []
         if settings.preview_every:
-            monitors.append(Previews(folder / "previews", *when))
+            monitors.append(Previews(folder / "previews", *when, draw))
         if settings.tensorboard:
-            monitors.append(TensorBoardLog(folder / "tensorboard", *when))
+            monitors.append(TensorBoardLog(folder / "tensorboard", *when, draw))
         return fit(
             prepared.field,
             prepared.signal,
@@ -163,3 +188,11 @@ def _fit(prepared, folder, interrupts):
         )
     except CheckpointError as error:
         raise InputError(f"{error}; remove them to start again") from error
+
+
+def _preview(prepared):
+    """The picture as it is now, uint8; shifted to the original's mean where values are not fitted."""
+    if "value" in weights_of(prepared.recipe):
+        return prepared.field.render()
+    values = prepared.field.sample_grid()
+    return to_uint8(values + best_offset(prepared.signal.values, values))

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_inr.runs.results import save_png
+from keras_inr.training.callbacks import batches_psnr
 from keras_inr.training.fit import round_length
 
 
@@ -18,10 +19,12 @@ class Previews(keras.callbacks.Callback):
         every: steps between two; 0 for none.
         total_steps: length of the run, of which a round is a part.
         step: finished steps of the run that is resumed.
+        draw: callable that gives the picture, uint8 (height, width, channels); None renders the model.
     """
 
-    def __init__(self, folder, every, total_steps, step=0):
+    def __init__(self, folder, every, total_steps, step=0, draw=None):
         super().__init__()
+        self.draw = draw
         self.folder = folder
         self.every = every
         self.total_steps = total_steps
@@ -39,7 +42,7 @@ class Previews(keras.callbacks.Callback):
     def on_round_end(self, step, first_step, logs):
         """Called with the finished steps, those before the round, and the round's loss and PSNR."""
         if self.every and step // self.every > first_step // self.every:
-            self.show(step, self.model.render())
+            self.show(step, self.model.render() if self.draw is None else self.draw())
 
     def show(self, step, picture):
         """Keeps a picture (height, width, channels), uint8."""
@@ -55,18 +58,20 @@ class TensorBoardLog(Previews):
         every: steps between two pictures; 0 for none.
         total_steps: length of the run.
         step: finished steps of the run that is resumed.
+        draw: as in `Previews`.
     """
 
-    def __init__(self, folder, every, total_steps, step=0):
-        super().__init__(folder, every, total_steps, step)
+    def __init__(self, folder, every, total_steps, step=0, draw=None):
+        super().__init__(folder, every, total_steps, step, draw)
         self.writer = None
 
     def on_round_end(self, step, first_step, logs):
         if self.writer is None:
             self.writer = tf.summary.create_file_writer(str(self.folder))
         with self.writer.as_default(step=step):
-            for name in ("loss", "psnr_db"):
-                tf.summary.scalar(name, logs[name])
+            for name, value in (("loss", logs["loss"]), ("psnr_db", batches_psnr(logs))):
+                if value is not None:
+                    tf.summary.scalar(name, value)
         super().on_round_end(step, first_step, logs)
         self.writer.flush()
 

@@ -1,5 +1,6 @@
 """Arguments of the zoo's models as text: what there is, and text to typed values."""
 
+import dataclasses
 import inspect
 import re
 import types
@@ -8,6 +9,7 @@ import typing
 import keras_inr.layers
 from keras_inr.models.presets import get_preset, list_presets
 from keras_inr.runs.errors import InputError
+from keras_inr.training.recipe import CHOICES, Recipe
 
 FROM_ELSEWHERE = ("channels", "picture_size", "num_fields", "seed")
 """Arguments that the picture and the run decide."""
@@ -25,6 +27,18 @@ def model_arguments():
         for name in _annotations(model):
             texts.setdefault(name, []).append(f"{model.__name__}: {described.get(name, '')}")
     return {name: " ".join(text) for name, text in texts.items()}
+
+
+def recipe_arguments():
+    """Name -> (int, float or str, default, allowed texts or None, help text) of every `Recipe` argument but its length.
+
+    >>> recipe_arguments()["clip_norm"]
+    (<class 'float'>, 0.0, None, 'longest gradient over all weights of an optimizer; 0 clips nothing.')
+    """
+    described = _described(Recipe)
+    fields = [field for field in dataclasses.fields(Recipe) if field.name not in ("steps", "epochs")]
+    kinds = {field.name: (typing.get_args(field.type) or (field.type,))[0] for field in fields}
+    return {f.name: (kinds[f.name], f.default, CHOICES.get(f.name), described[f.name]) for f in fields}
 
 
 def parse_overrides(preset, texts):

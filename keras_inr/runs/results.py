@@ -14,14 +14,22 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from keras_inr.export.publish import existing_versions
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.files import atomic_path
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.figures import save_comparison, save_curves
-from keras_inr.runs.run_folder import METRICS
+from keras_inr.runs.run_files import METRICS
+from keras_inr.training.callbacks import PARTIAL_LOSSES
 from keras_inr.version import __version__
 
-HISTORY = ("step", "seconds", "loss", "psnr_db", "learning_rate", "picture_psnr_db")
+HISTORY = ("step", "seconds", "loss", "psnr_db", "learning_rate", "picture_psnr_db", *PARTIAL_LOSSES)
+
+SUMMARIZED = (
+    *("psnr_db", "psnr_8bit_db", "ssim", "steps", "points_per_step", "train_seconds", "setup_seconds"),
+    *("num_parameters", "height", "width", "channels", "image", "preset", "device"),
+)
+"""Metrics that the summary of a run is made of."""
 
 
 def describe(prepared, result):
@@ -33,6 +41,7 @@ def describe(prepared, result):
         "psnr_db": finite(result.psnr_db),
         "psnr_8bit_db": finite(result.psnr_8bit_db),
         "ssim": result.ssim,
+        **aligned_figures(result.alignment),
         "steps": result.steps,
         "epochs": result.steps / per_epoch,
         "points_per_step": prepared.recipe.points_per_step(signal.height * signal.width),
@@ -77,9 +86,10 @@ def write_results(folder, prepared, result, metrics):
     bare.set_weights(field.get_weights())
     with atomic_path(folder / "model.keras") as temporary:
         bare.save(temporary)
-    if (folder / "saved_model").exists():
-        shutil.rmtree(folder / "saved_model")
-    export_saved_model(bare, folder / "saved_model", info=served_facts(metrics))
+    versions = folder / "saved_model"
+    if versions.exists() and existing_versions(versions) == [1]:  # the run's own; later ones were exported from it
+        shutil.rmtree(versions / "1")
+    export_saved_model(bare, versions, info=served_facts(metrics))
 
 
 def write_course(folder, prepared, rows):
@@ -87,6 +97,13 @@ def write_course(folder, prepared, rows):
     write_history(folder / "history.csv", rows)
     if rows:
         save_curves(rows, folder / "curves.png", title(prepared))
+
+
+def aligned_figures(alignment):
+    """Offset and PSNR after each alignment of a fit to derivatives, none for a fit to values."""
+    if alignment is None:
+        return {}
+    return {name: value if name == "offset" else finite(value) for name, value in alignment.items()}
 
 
 def title(prepared):
@@ -114,8 +131,12 @@ def write_history(path, rows):
 
 
 def read_metrics(folder):
-    """The metrics of a finished run."""
-    return json.loads((pathlib.Path(folder) / METRICS).read_text())
+    """The metrics of a finished run; None where there are none, or what there is has been damaged."""
+    try:
+        metrics = json.loads((pathlib.Path(folder) / METRICS).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return metrics if isinstance(metrics, dict) and set(SUMMARIZED) <= set(metrics) else None
 
 
 def finite(value):

@@ -39,8 +39,8 @@ def picture_jacobian(values, rule="sobel"):
     Raises:
         ValueError: unless values is a finite floating array of that shape and rule is one of `RULES`.
 
-    S3 (siren-jax, `data_loader.py`) takes SciPy's Sobel filter times a factor 10, whatever the picture's size, with
-    mirrored borders, which halve the slope there.
+    KeunwooPark/siren-jax takes SciPy's Sobel filter of ten times the picture, whatever its size, with reflected
+    borders; the published pictures then have a contrast that depends on the resolution.
 
     >>> ramp = np.arange(4.0).reshape(1, 4, 1)
     >>> picture_jacobian(ramp)[0, :, 0].tolist()

@@ -2,6 +2,6 @@
 
 from keras_inr.training.callbacks import DivergedError as DivergedError
 from keras_inr.training.checkpoints import CheckpointError as CheckpointError
-from keras_inr.training.fit import FitResult as FitResult
 from keras_inr.training.fit import fit as fit
 from keras_inr.training.recipe import Recipe as Recipe
+from keras_inr.training.result import FitResult as FitResult

@@ -5,8 +5,14 @@ import time
 
 import keras
 
+from keras_inr.alignment import best_offset
 from keras_inr.metrics import psnr
 from keras_inr.training.optimizers import inner_optimizers
+
+LOOKS = 20
+"""How often a run that does not fit values looks at the whole picture."""
+
+PARTIAL_LOSSES = ("values_loss", "jacobian_loss", "laplacian_loss")
 
 
 class DivergedError(FloatingPointError):
@@ -55,6 +61,7 @@ class Recorder(keras.callbacks.Callback):
             self.state.train_seconds += self.marks[0] - self.started
 
     def on_epoch_end(self, epoch, logs=None):
+        psnr_db = batches_psnr(logs)
         cut_short = self.state.step - self.first_step < self.params["steps"]
         if cut_short and self.state.stopped_by == "interrupt":
             self.state.open_round = [float(variable) for variable in self.model.metrics_variables]
@@ -64,10 +71,16 @@ class Recorder(keras.callbacks.Callback):
                     "step": self.state.step,
                     "seconds": round(self.state.train_seconds, 3),
                     "loss": logs["loss"],
-                    "psnr_db": logs["psnr_db"] if math.isfinite(logs["psnr_db"]) else None,
+                    "psnr_db": psnr_db if psnr_db is not None and math.isfinite(psnr_db) else None,
                     "learning_rate": learning_rate(self.model.optimizer),
+                    **{name: logs[name] for name in PARTIAL_LOSSES if name in logs},
                 }
             )
+
+
+def batches_psnr(logs):
+    """PSNR of the round's batches, None where values are not fitted."""
+    return logs.get("psnr_db", logs.get("values_psnr_db"))
 
 
 class StopOnDivergence(keras.callbacks.Callback):
@@ -89,11 +102,16 @@ class StopOnDivergence(keras.callbacks.Callback):
 class StopAtGoal(keras.callbacks.Callback):
     """Ends the run at a PSNR over all pixels, at a time budget, or when asked to.
 
+    Where values are not fitted, rounds have no PSNR of their own: it is measured on all pixels, after the best offset,
+    about 20 times a run.
+
     Args:
         state: the `TrainingState`.
+        field: what is fitted.
         signal: the picture.
+        objective: the `Objective`.
         goal_psnr_db: None, or the PSNR over all pixels to stop at. The whole picture is evaluated at the end of a round
-            whose batches come within 1 dB of it.
+            whose batches come within 1 dB of it, and where values are not fitted of every round.
         max_seconds: None, or seconds of training.
         should_stop: callable without arguments, asked after every call of the training function.
 
@@ -101,11 +119,13 @@ class StopAtGoal(keras.callbacks.Callback):
         ValueError: for a goal or a budget that is not finite and positive.
     """
 
-    def __init__(self, state, signal, goal_psnr_db=None, max_seconds=None, should_stop=None):
+    def __init__(self, state, field, signal, objective, goal_psnr_db=None, max_seconds=None, should_stop=None):
         super().__init__()
         check_goals(goal_psnr_db, max_seconds)
         self.state = state
+        self.field = field
         self.signal = signal
+        self.objective = objective
         self.goal_psnr_db = goal_psnr_db
         self.max_seconds = max_seconds
         self.should_stop = should_stop
@@ -117,13 +137,23 @@ class StopAtGoal(keras.callbacks.Callback):
             self.stop("time")
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.goal_psnr_db is None or self.state.open_round or logs["psnr_db"] < self.goal_psnr_db - 1:
+        if self.state.open_round or not self.is_due(logs):
             return
-        prediction = self.model.sample_grid(self.signal.height, self.signal.width)
+        prediction = self.field.sample_grid(self.signal.height, self.signal.width)
+        if not self.objective.knows_values:
+            prediction = prediction + best_offset(self.signal.values, prediction)
         psnr_db = psnr(self.signal.values, prediction)
         self.state.rows[-1]["picture_psnr_db"] = psnr_db if math.isfinite(psnr_db) else None
-        if psnr_db >= self.goal_psnr_db:
+        if self.goal_psnr_db is not None and psnr_db >= self.goal_psnr_db:
             self.stop("psnr")
+
+    def is_due(self, logs):
+        """Whether this round ends with a look at the whole picture."""
+        if self.objective.knows_values:
+            return self.goal_psnr_db is not None and batches_psnr(logs) >= self.goal_psnr_db - 1
+        before = self.state.rows[-2]["step"] if len(self.state.rows) > 1 else 0
+        looks = [LOOKS * step // self.state.total_steps for step in (before, self.state.step)]
+        return self.goal_psnr_db is not None or looks[0] < looks[1]
 
     def stop(self, reason):
         self.state.stopped_by = reason

@@ -1,19 +1,23 @@
 """Fits a field to a picture with `compile` and `fit`."""
 
 import dataclasses
+import json
 import math
 import time
 
 import keras
 import numpy as np
 
-from keras_inr.metrics import PSNR, psnr, psnr_8bit, ssim
-from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopAtGoal, StopOnDivergence, diverged
+from keras_inr.metrics import PSNR
+from keras_inr.models.field import Field
+from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopAtGoal, StopOnDivergence
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import compilation_for
+from keras_inr.training.objectives import check_supervision, make_objective
 from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.progress import ProgressBar
 from keras_inr.training.recipe import Recipe
+from keras_inr.training.result import measure
 from keras_inr.training.sampling import Sampler
 from keras_inr.training.state import TrainingState
 
@@ -26,25 +30,8 @@ EXPLOSION = 100
 NOISE = 1e-6
 """A loss that is as good as zero."""
 
-
-@dataclasses.dataclass(frozen=True)
-class FitResult:
-    """How a fit ended.
-
-    psnr_db, psnr_8bit_db and ssim are over all pixels, against the field's clamped values, and None after an interrupt;
-    an exact picture has psnr_db = inf, a picture under 11 pixels in a direction has ssim = None. prediction holds the
-    field's values (height, width, channels), not clamped. The rest is as in `TrainingState`.
-    """
-
-    psnr_db: float | None
-    psnr_8bit_db: float | None
-    ssim: float | None
-    steps: int
-    train_seconds: float
-    setup_seconds: float
-    stopped_by: str
-    rows: list = dataclasses.field(repr=False)
-    prediction: np.ndarray | None = dataclasses.field(repr=False)
+NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")
+"""What a field's config says beside the network that it is."""
 
 
 def fit(
@@ -64,7 +51,7 @@ def fit(
     """Fits a field to a picture.
 
     Args:
-        field: a `Field`. Its picture_size becomes the picture's.
+        field: a single `Field`. Its picture_size becomes the picture's.
         signal: an `ImageSignal` with as many channels as the field.
         recipe: a `Recipe`; or its arguments as keywords, such as steps=1600, learning_rate=1e-3.
         goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
@@ -80,9 +67,12 @@ def fit(
         A `FitResult`.
 
     Raises:
-        ValueError: for arguments out of range, or a field with other channels than the picture.
+        TypeError: for a field that is no `Field` or a signal without values.
+        ValueError: for arguments out of range, a stacked field, a field with other channels than the picture, or one
+            that has not the derivatives asked for.
         DivergedError: when the loss is no longer finite; checkpoints are from before it rose to 100 times its best.
-        CheckpointError: if checkpoints exist and none can be read, or they are of another picture, network or recipe.
+        CheckpointError: if checkpoints exist and none can be read, or they are of another picture, network or recipe,
+            or of more steps.
 
     >>> from keras_inr.models import from_preset
     >>> from keras_inr.signals import load_image
@@ -93,16 +83,18 @@ def fit(
     """
     started = time.perf_counter()
     recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
-    if field.channels != signal.channels:
-        raise ValueError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
+    check_pair(field, signal)
+    check_supervision(field, recipe)
+    objective = make_objective(recipe, signal)
+    model = objective.model(field)
     field.picture_size = signal.size
-    state = TrainingState(recipe.total_steps(signal.height * signal.width), identity=identity_of(signal, recipe))
-    compile_field(field, recipe, signal.height * signal.width)
+    state = TrainingState(recipe.total_steps(signal.height * signal.width), identity=identity_of(field, signal, recipe))
+    compile_model(model, objective, recipe, signal.height * signal.width)
     if checkpoint_dir is not None:
-        restore(field, state, checkpoint_dir)
+        restore(model, state, checkpoint_dir)
     recorder = Recorder(state, started)
     watchers = [recorder, StopOnDivergence(state)]
-    watchers.append(StopAtGoal(state, signal, goal_psnr_db, max_seconds, should_stop))
+    watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop))
     if recipe.schedule == "plateau":
         watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
     bar = ProgressBar(state)
@@ -110,9 +102,9 @@ def fit(
     if checkpoint_dir is not None:
         watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
     try:
-        run_rounds(field, Sampler(signal, recipe, field.values_dtype), state, watchers)
+        run_rounds(model, Sampler(signal, recipe, field.values_dtype, objective), state, watchers)
         recorder.finish()
-        return measure(field, signal, state)
+        return measure(field, signal, state, objective, model.optimizer)
     except DivergedError as error:
         error.rows = state.rows
         raise
@@ -120,36 +112,59 @@ def fit(
         bar.close()
 
 
-def identity_of(signal, recipe):
-    """Picture and recipe without its length, as JSON has them."""
+def check_pair(field, signal):
+    """Raises unless the field can be fitted to the signal."""
+    if not isinstance(field, Field):
+        raise TypeError(f"field must be a keras_inr.models.Field, received {type(field).__name__}")
+    if not hasattr(signal, "values") or not hasattr(signal, "channels"):
+        raise TypeError(f"signal must be what load_image returns, received {type(signal).__name__}")
+    if field.num_fields is not None:
+        raise ValueError(f"field must be a single field, received num_fields={field.num_fields}")
+    if field.channels != signal.channels:
+        raise ValueError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
+
+
+def identity_of(field, signal, recipe):
+    """Picture, network, and recipe without its length, as JSON has them."""
     numbers = dataclasses.asdict(recipe)
     del numbers["steps"], numbers["epochs"]
-    return {"image_sha256": getattr(signal, "sha256", None), **numbers}
+    network = {name: value for name, value in field.get_config().items() if name not in NOT_OF_THE_NETWORK}
+    network = {f"field_{name}": value for name, value in json.loads(json.dumps(network)).items()}
+    return {"image_sha256": getattr(signal, "sha256", None), "field": type(field).__name__, **network, **numbers}
 
 
-def compile_field(field, recipe, num_pixels):
-    """Compiles the field as the recipe and the table of compilation say, and builds optimizer and metrics."""
+def compile_model(model, objective, recipe, num_pixels):
+    """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
+    field = getattr(model, "field", model)
     compilation = compilation_for(field)
-    field.compile(
+    losses = {name: keras.losses.MeanSquaredError(dtype=field.values_dtype) for name in objective.outputs}
+    metrics = {"values": [PSNR(name="psnr_db")]} if objective.knows_values else None
+    if model is field:
+        compiled = {"loss": losses["values"], "metrics": metrics["values"]}
+    else:
+        compiled = {"loss": losses, "metrics": metrics, "loss_weights": objective.loss_weights}
+    model.compile(
         optimizer=make_optimizer(recipe, field, num_pixels),
-        loss=keras.losses.MeanSquaredError(dtype=field.values_dtype),
-        metrics=[PSNR(name="psnr_db")],
         jit_compile=compilation.jit_compile,
         steps_per_execution=compilation.steps_per_execution,
+        **compiled,
     )
-    field.optimizer.build(field.trainable_variables)
-    nothing = np.zeros((1, field.channels), field.values_dtype)
-    field.compute_metrics(None, nothing, nothing)  # builds them, so that a checkpoint's sums find their place
+    model.optimizer.build(model.trainable_variables)
+    # builds the metrics, so that a checkpoint's sums find their place
+    nothing = objective.split(np.zeros((1, objective.table_width), field.values_dtype))
+    if model is not field:
+        model.compute_loss(None, nothing, nothing)
+    model.compute_metrics(None, nothing, nothing)
 
 
-def run_rounds(field, sampler, state, watchers):
+def run_rounds(model, sampler, state, watchers):
     """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end."""
-    length = round_length(state.total_steps, field.steps_per_execution)
+    length = round_length(state.total_steps, model.steps_per_execution)
     while state.step < state.total_steps and state.stopped_by is None:
         to_boundary = min(length - state.step % length, state.total_steps - state.step)
         rounds = max(1, (state.total_steps - state.step) // length) if to_boundary == length else 1
         last = state.step + rounds * to_boundary
-        field.fit(
+        model.fit(
             sampler.dataset(state.step, last),
             initial_epoch=state.step // length,
             epochs=state.step // length + rounds,
@@ -158,7 +173,7 @@ def run_rounds(field, sampler, state, watchers):
             shuffle=False,
             verbose=0,
         )
-        if field.stop_training and state.stopped_by is None:
+        if model.stop_training and state.stopped_by is None:
             state.stopped_by = "callback"
     if state.stopped_by is None:
         state.stopped_by = "steps"
@@ -167,29 +182,6 @@ def run_rounds(field, sampler, state, watchers):
 def round_length(total_steps, steps_per_execution):
     """Steps in a round: about 1/200 of the run, whole executions."""
     return steps_per_execution * max(1, round(total_steps / ROUNDS / steps_per_execution))
-
-
-def measure(field, signal, state):
-    """The result of a run, on all pixels."""
-    quality = dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim", "prediction"))
-    if state.stopped_by != "interrupt":
-        prediction = field.sample_grid(signal.height, signal.width)
-        quality = {
-            "psnr_db": psnr(signal.values, prediction),
-            "psnr_8bit_db": psnr_8bit(signal.values, prediction),
-            "ssim": ssim(signal.values, prediction) if min(signal.size) >= 11 else None,
-            "prediction": prediction,
-        }
-        if math.isnan(quality["psnr_db"]):  # the last step's doing, since its loss is that of the weights before
-            raise diverged("the field became nan", state.step, field.optimizer)
-    return FitResult(
-        **quality,
-        steps=state.step,
-        train_seconds=state.train_seconds,
-        setup_seconds=state.setup_seconds,
-        stopped_by=state.stopped_by,
-        rows=state.rows,
-    )
 
 
 class Checkpointer(keras.callbacks.Callback):
@@ -222,13 +214,13 @@ class Checkpointer(keras.callbacks.Callback):
         self.saved_at = time.perf_counter()
 
 
-def restore(field, state, folder):
-    """Puts the newest checkpoint of a folder, if there is one, into field, optimizer and state."""
+def restore(model, state, folder):
+    """Puts the newest checkpoint of a folder, if there is one, into weights, optimizer and state."""
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         return
     _, arrays, stored = checkpoint
-    variables = run_variables(field)
+    variables = run_variables(model)
     if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
         expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
         raise CheckpointError(
@@ -242,6 +234,11 @@ def restore(field, state, folder):
         raise CheckpointError(f"the checkpoint in {folder} belongs to another run: {told}")
     for variable, array in zip(variables, arrays.values(), strict=True):
         variable.assign(array)
+    if stored["step"] > state.total_steps:
+        raise CheckpointError(
+            f"the checkpoint in {folder} has {stored['step']} steps already, the run must have as many, "
+            f"received steps={state.total_steps}"
+        )
     for name, value in stored.items():
         if name != "total_steps":
             setattr(state, name, value)
@@ -249,6 +246,6 @@ def restore(field, state, folder):
         state.stopped_by = None
 
 
-def run_variables(field):
+def run_variables(model):
     """Everything that a step changes: weights, then the optimizer's variables."""
-    return [*field.weights, *field.optimizer.variables]
+    return [*model.weights, *model.optimizer.variables]

@@ -5,6 +5,8 @@ import sys
 import keras
 import tqdm
 
+from keras_inr.training.callbacks import batches_psnr
+
 
 class ProgressBar(keras.callbacks.Callback):
     """Steps, loss, PSNR of the batches, and an estimate of the time left, on standard error.
@@ -35,7 +37,11 @@ class ProgressBar(keras.callbacks.Callback):
         self.tenths = 10 * self.state.step // self.state.total_steps
 
     def on_epoch_end(self, epoch, logs=None):
-        figures = f"loss {logs['loss']:.3e}, PSNR {logs['psnr_db']:.2f} dB"
+        psnr_db = batches_psnr(logs)
+        if psnr_db is None:  # values are not fitted; the last look at the whole picture tells more
+            looks = [row["picture_psnr_db"] for row in self.state.rows if "picture_psnr_db" in row]
+            psnr_db = looks[-1] if looks else None
+        figures = f"loss {logs['loss']:.3e}" + ("" if psnr_db is None else f", PSNR {psnr_db:.2f} dB")
         if not self.bar.disable:
             self.bar.set_postfix_str(figures, refresh=False)
             self.bar.update(self.state.step - self.bar.n)

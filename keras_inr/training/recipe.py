@@ -3,9 +3,19 @@
 import dataclasses
 import numbers
 
+from keras_inr.signals.derivatives import RULES
+
 SAMPLINGS = ("random", "shuffled", "full", "continuous")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "warmup_exponential", "plateau")
+SUPERVISED = ("value", "gradient", "laplacian", "combined")
+CHOICES = {
+    "sampling": SAMPLINGS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "supervise": SUPERVISED,
+    "derivative_rule": RULES,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,20 +30,29 @@ class Recipe:
             every step; "continuous", points anywhere in the picture with bilinearly interpolated targets.
         optimizer: "adam", "adamw" (decoupled weight decay) or "sgd" (momentum beta_1).
         learning_rate: what the schedule decays from, or warms up to.
-        beta_1, beta_2, epsilon: Adam's constants; beta_2 and epsilon do nothing under sgd. Keras adds epsilon to the
-            root of the second moment before its bias is corrected, PyTorch after.
+        beta_1: Adam's decay rate of the first moment; the momentum of sgd.
+        beta_2: Adam's decay rate of the second moment; does nothing under sgd.
+        epsilon: Adam's; does nothing under sgd. Keras adds it to the root of the second moment before its bias is
+            corrected, PyTorch after.
         weight_decay: per step and unit of learning rate, for adamw and sgd.
-        table_learning_rate, table_beta_1, table_beta_2, table_epsilon, table_weight_decay: the same for the tables of
-            hash encodings; None takes the network's.
+        table_learning_rate, table_beta_1, table_beta_2, table_epsilon, table_weight_decay: for the tables of hash
+            encodings what the name without table_ is for the network; by default the network's.
         schedule: "constant"; "cosine" from learning_rate to final_fraction of it; "warmup_exponential", descent's
             min(t / warmup_epochs, 1) * 0.5^(t / half_life_epochs) with t = epoch + 1/2; "plateau", times
             plateau_factor whenever the loss has not fallen by 0.01 % for plateau_patience steps.
         warmup_epochs: length of the linear warm-up of cosine and warmup_exponential, in epochs.
         half_life_epochs: of warmup_exponential, in epochs.
-        final_fraction: of cosine, in [0, 1].
-        plateau_factor: in (0, 1); plateau_patience: in steps.
+        final_fraction: what cosine ends at, as a fraction of learning_rate, in [0, 1].
+        plateau_factor: what plateau multiplies the learning rate by, in (0, 1).
+        plateau_patience: steps without improvement before plateau acts.
         clip_norm: longest gradient over all weights of an optimizer; 0 clips nothing.
-        seed: of the batches.
+        seed: of the batches (and, from a script, of the initial weights).
+        supervise: what the field is fitted to: "value"; "gradient" or "laplacian" of the picture per coordinate unit,
+            which leave a constant (a harmonic function) undetermined; "combined", all three by their weights.
+        value_weight, gradient_weight, laplacian_weight: of "combined": factors of the mean squared errors, each
+            relative to its target's mean square over the picture; 0 leaves one out.
+        derivative_rule: how the picture is differentiated: "sobel", "central" differences or cubic "spline", see
+            `keras_inr.signals.derivatives`.
 
     Raises:
         ValueError: naming the first argument that is out of range.
@@ -65,23 +84,32 @@ class Recipe:
     plateau_patience: int = 500
     clip_norm: float = 0.0
     seed: int = 0
+    supervise: str = "value"
+    value_weight: float = 1.0
+    gradient_weight: float = 1.0
+    laplacian_weight: float = 1.0
+    derivative_rule: str = "sobel"
 
     def __post_init__(self):
         if (self.steps is None) == (self.epochs is None):
             raise ValueError(f"give one of steps and epochs, received steps={self.steps!r} and epochs={self.epochs!r}")
-        for name, allowed in (("sampling", SAMPLINGS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, received {getattr(self, name)!r}")
         for name, (low, high, low_allowed) in _RANGES.items():
             value, optional = getattr(self, name), getattr(type(self), name) is None
             kind, whole = (numbers.Integral, "an integer ") if name in _INTEGERS else (numbers.Real, "")
-            inside = isinstance(value, kind) and low <= value <= high and (low_allowed or value > low)
-            if not inside and not (optional and value is None):
+            right_kind = isinstance(value, kind) and not isinstance(value, bool)
+            if right_kind and low <= value <= high and (low_allowed or value > low):
+                object.__setattr__(self, name, int(value) if name in _INTEGERS else float(value))  # JSON has no NumPy
+            elif not (optional and value is None):
                 start = "[" if low_allowed else "("
-                raise ValueError(f"{name} must be {whole}in {start}{low:g}, {high:g}], received {value!r}")
+                raise ValueError(f"{name} must be {whole}in {start}{low:.10g}, {high:.10g}], received {value!r}")
         decays = (self.weight_decay, self.table_weight_decay or 0.0)
         if self.optimizer == "adam" and any(decays):
             raise ValueError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")
+        if self.supervise == "combined" and not (self.value_weight or self.gradient_weight or self.laplacian_weight):
+            raise ValueError("supervise='combined' needs one weight above 0, received 0 for all three")
 
     def points_per_step(self, num_pixels):
         """How many points a step sees."""
@@ -128,4 +156,7 @@ _RANGES = {
     "plateau_patience": (1, 2**31 - 1, True),
     "clip_norm": (0, 1e9, True),
     "seed": (0, 2**31 - 1, True),
+    "value_weight": (0, 1e9, True),
+    "gradient_weight": (0, 1e9, True),
+    "laplacian_weight": (0, 1e9, True),
 }

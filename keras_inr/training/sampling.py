@@ -17,6 +17,7 @@ class Sampler:
         signal: an `ImageSignal`, or anything with values (height, width, channels).
         recipe: a `Recipe`; its sampling, batch_size and seed are used.
         dtype: "float32" or "float64", of coords and targets.
+        objective: an `Objective`, whose targets take the place of the values.
 
     >>> from keras_inr.signals import load_image
     >>> from keras_inr.training.recipe import Recipe
@@ -25,13 +26,15 @@ class Sampler:
     [TensorShape([10, 2]), TensorShape([10, 1])]
     """
 
-    def __init__(self, signal, recipe, dtype="float32"):
-        self.height, self.width, self.channels = signal.values.shape
+    def __init__(self, signal, recipe, dtype="float32", objective=None):
+        self.height, self.width = signal.values.shape[:2]
         self.num_pixels = self.height * self.width
         self.points = recipe.points_per_step(self.num_pixels)
         self.seed = recipe.seed
         self.dtype = dtype
-        self.targets = tf.convert_to_tensor(signal.values.reshape(self.num_pixels, self.channels), dtype=dtype)
+        table = signal.values.reshape(self.num_pixels, -1) if objective is None else objective.table()
+        self.table = tf.convert_to_tensor(table, dtype=dtype)
+        self.split = (lambda rows: rows) if objective is None else objective.split
         whole = recipe.sampling == "full" or (recipe.batch_size == 0 and recipe.sampling != "continuous")
         self.batch = self.full if whole else getattr(self, recipe.sampling)
         self.everything = self.at_pixels(tf.range(self.num_pixels)) if whole else None
@@ -74,17 +77,17 @@ class Sampler:
         upper = tf.minimum(lower + 1, tf.constant([self.width - 1, self.height - 1]))
 
         def row(y):
-            left, right = (tf.gather(self.targets, y * self.width + x[:, 0]) for x in (lower, upper))
+            left, right = (tf.gather(self.table, y * self.width + x[:, 0]) for x in (lower, upper))
             return left + fraction[:, :1] * (right - left)
 
         above, below = row(lower[:, 1]), row(upper[:, 1])
         coords = (unit * size - size / 2) * tf.constant(pixel_pitch(self.height, self.width), self.dtype)
-        return coords, above + fraction[:, 1:] * (below - above)
+        return coords, self.split(above + fraction[:, 1:] * (below - above))
 
     def at_pixels(self, index):
         """Coordinates and targets of flat pixel indices."""
         coords = pixel_coords(index // self.width, index % self.width, self.height, self.width, self.dtype)
-        return coords, tf.gather(self.targets, index)
+        return coords, self.split(tf.gather(self.table, index))
 
 
 def permuted(index, seed, size):

@@ -15,7 +15,7 @@ from small_runs import make_settings, names
 from keras_inr.runs import results
 from keras_inr.runs.image_fit import prepare_image_fit
 from keras_inr.runs.results import HISTORY, describe, device_name, finite, read_metrics, save_png, write_history
-from keras_inr.training.fit import FitResult
+from keras_inr.training.result import FitResult
 
 
 def make_result(**fields):

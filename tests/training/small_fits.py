@@ -7,6 +7,8 @@ import numpy as np
 from keras_inr.models import MultiHash, Siren
 from keras_inr.signals import load_image
 from keras_inr.training.fit import run_variables
+from keras_inr.training.objectives import make_objective
+from keras_inr.training.recipe import Recipe
 
 # one dense and two hashed levels
 SMALL = {
@@ -34,10 +36,15 @@ def grey_picture(values):
     return load_image(np.asarray(values, np.float32)[..., None])
 
 
+def small_objective(field, **recipe):
+    """What `fit` would make of a picture with as many channels as the field."""
+    return make_objective(Recipe(steps=1, **recipe), load_image(np.zeros((2, 2, field.channels), np.float32)))
+
+
 def fingerprint(field):
-    """SHA-256 of all that a step changes: weights and the optimizer's variables, to the bit."""
+    """SHA-256 of all that a step changes, to the bit: weights and, where the field itself was fitted, the optimizer."""
     digest = hashlib.sha256()
-    for variable in run_variables(field):
+    for variable in run_variables(field) if field.compiled else field.weights:
         digest.update(np.asarray(variable).tobytes())
     return digest.hexdigest()
 

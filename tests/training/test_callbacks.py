@@ -14,19 +14,20 @@ from keras_inr.training.state import TrainingState
 from training.small_fits import StopAfter, small_picture
 
 RATE = 0.25
+VALUES = types.SimpleNamespace(knows_values=True)
+DERIVATIVES = types.SimpleNamespace(knows_values=False)
 
 
 class Run:
     """Calls callbacks as `Model.fit` does, on a model that has only what they look at."""
 
-    def __init__(self, *watchers, optimizer=None, prediction=None):
+    def __init__(self, *watchers, optimizer=None):
         self.watchers = watchers
         self.sums = [keras.Variable(0.0), keras.Variable(0.0, dtype="float64")]
         self.model = types.SimpleNamespace(
             optimizer=optimizer or keras.optimizers.SGD(RATE),
             metrics_variables=self.sums,
             stop_training=False,
-            sample_grid=lambda height, width: prediction,
         )
 
     def round(self, *calls, per_call=1, steps=None, psnr_db=20.0):
@@ -112,7 +113,7 @@ class TestRecorder:
         state = TrainingState(total_steps=4)
         recorder = Recorder(state, started=0.0)
         at(*range(9))
-        run = Run(recorder, StopAtGoal(state, None, should_stop=StopAfter(2)))
+        run = Run(recorder, StopAtGoal(state, None, None, VALUES, should_stop=StopAfter(2)))
         run.round(0.1, 0.2, 0.3, 0.4)
         cut = [np.float32(0.1) + np.float32(0.2), 0.1 + 0.2]
         assert (state.step, state.rows, state.open_round) == (2, [], [float(value) for value in cut])
@@ -127,7 +128,9 @@ class TestRecorder:
     def test_an_interrupt_at_the_end_of_a_round_leaves_none_open(self, at):
         state = TrainingState(total_steps=4)
         at(*range(2))
-        Run(Recorder(state, started=0.0), StopAtGoal(state, None, should_stop=StopAfter(2))).round(0.1, 0.2)
+        Run(Recorder(state, started=0.0), StopAtGoal(state, None, None, VALUES, should_stop=StopAfter(2))).round(
+            0.1, 0.2
+        )
         assert (state.stopped_by, state.open_round, len(state.rows)) == ("interrupt", [], 1)
 
 
@@ -142,13 +145,13 @@ def test_divergence_names_step_and_rate(loss):
 class TestStopAtGoal:
     PICTURE = small_picture(12, 12)
 
-    def run(self, *calls, at=None, error=0.01, rows=1, train_seconds=(), **arguments):
+    def run(self, *calls, at=None, error=0.01, rows=1, objective=VALUES, offset=0.0, **arguments):
         """A round on a state that `Recorder` has kept; error is the mean squared one of the field."""
         state = TrainingState(total_steps=10, rows=[{} for _ in range(rows)])
         values = self.PICTURE.values
         prediction = np.where(values < 0.5, values + np.sqrt(error), values - np.sqrt(error))
-        watcher = StopAtGoal(state, self.PICTURE, **arguments)
-        run = Run(watcher, prediction=prediction)
+        field = types.SimpleNamespace(sample_grid=lambda height, width: prediction + offset)
+        run = Run(StopAtGoal(state, field, self.PICTURE, objective, **arguments))
         run.round(*calls, psnr_db=at or 20.0)
         return state, run.model.stop_training
 
@@ -175,7 +178,7 @@ class TestStopAtGoal:
 
     def test_time(self):
         state = TrainingState(total_steps=10, train_seconds=4.9)
-        run = Run(StopAtGoal(state, self.PICTURE, max_seconds=5.0))
+        run = Run(StopAtGoal(state, None, self.PICTURE, VALUES, max_seconds=5.0))
         run.round(0.5)
         assert (state.stopped_by, run.model.stop_training) == (None, False)
         state.train_seconds = 5.0
@@ -255,3 +258,25 @@ def test_the_learning_rate_told_is_the_networks():
     assert callbacks.learning_rate(both) == callbacks.learning_rate(network) == 0.5
     told = str(callbacks.diverged("something happened", 3, both))
     assert re.match(r"something happened at step 3: the learning rate \(now 0\.5\) is probably too high", told)
+
+
+class TestWithoutValues:
+    def test_a_goal_is_measured_after_the_best_offset(self):
+        goal = TestStopAtGoal()
+        state, _ = goal.run(0.01, objective=DERIVATIVES, offset=5.0, error=0.0, goal_psnr_db=60.0)
+        assert state.stopped_by == "psnr"
+        state, _ = goal.run(0.01, objective=VALUES, at=70.0, offset=5.0, error=0.0, goal_psnr_db=60.0)
+        assert state.stopped_by is None
+
+    def test_the_picture_is_looked_at_20_times_a_run(self):
+        looks = 0
+        state = TrainingState(total_steps=400)
+        field = types.SimpleNamespace(sample_grid=lambda height, width: TestStopAtGoal.PICTURE.values)
+        watcher = StopAtGoal(state, field, TestStopAtGoal.PICTURE, DERIVATIVES)
+        for step in range(2, 401, 2):
+            state.step = step
+            state.rows.append({"step": step})
+            watcher.on_epoch_end(0, {"loss": 1.0})
+            looks += "picture_psnr_db" in state.rows[-1]
+        assert looks == 20
+        assert "picture_psnr_db" in state.rows[-1]

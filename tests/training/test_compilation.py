@@ -8,8 +8,8 @@ import pytest
 from keras_inr.models import from_preset, list_presets
 from keras_inr.training import Recipe, compilation
 from keras_inr.training.compilation import TABLE, Compilation, compilation_for
-from keras_inr.training.fit import compile_field
-from training.small_fits import small_field
+from keras_inr.training.fit import compile_model
+from training.small_fits import small_field, small_objective
 
 FAMILIES = {"siren": "dense", "multi_hash": "hash"}
 
@@ -40,5 +40,5 @@ def test_compile_receives_the_row(monkeypatch, kind, row):
     monkeypatch.setitem(TABLE, (FAMILIES[kind], "CPU"), row)
     monkeypatch.setitem(TABLE, (FAMILIES[kind], "GPU"), row)
     field = small_field(kind)
-    compile_field(field, Recipe(steps=1), num_pixels=100)
+    compile_model(field, small_objective(field), Recipe(steps=1), num_pixels=100)
     assert (field.jit_compile, field.steps_per_execution) == (row.jit_compile, row.steps_per_execution)

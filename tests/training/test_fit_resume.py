@@ -77,6 +77,23 @@ class TestMultiHash:
         assert [row["step"] for row in rows] == [16, 32, 48, 64, 80, 84]
 
 
+class TestDerivatives:
+    @pytest.mark.parametrize(
+        ("kind", "settings", "moments"),
+        [
+            ("siren", {"supervise": "gradient"}, (1, 5, 4)),
+            ("siren", {"supervise": "laplacian", "sampling": "shuffled", "derivative_rule": "spline"}, (7,)),
+            ("siren", {"supervise": "combined", "sampling": "continuous", "schedule": "plateau"}, (3, 9)),
+            ("siren", {"supervise": "combined", "sampling": "full", "laplacian_weight": 0.0}, (4,)),
+        ],
+    )
+    def test_stopped_and_resumed(self, tmp_path, kind, settings, moments):
+        assert_alike(kind, {**SIREN, **settings}, tmp_path, *moments)
+
+    def test_of_a_hash_encoding(self, tmp_path):
+        assert_alike("multi_hash", {**HASH, "supervise": "gradient"}, tmp_path, 5)
+
+
 class TestOther:
     @pytest.mark.parametrize("policy", ["float64", "mixed_float16"])
     def test_other_precisions(self, tmp_path, policy):
@@ -99,6 +116,24 @@ class TestOther:
         extended = run("siren", longer, tmp_path)
         assert extended[2].steps == 31
         assert extended[0] == run("siren", longer)[0]
+
+    @pytest.mark.parametrize(
+        ("arguments", "received"),
+        [
+            ({"omega_0": 5.0}, r"field_omega_0 was 1\.0 and is 5\.0$"),
+            ({"scheme": "paper", "omega_0": 1.0}, r"field_scheme was 'descent' and is 'paper'$"),
+            ({"value_range": (-1, 1)}, r"field_value_range was \[0\.0, 1\.0\] and is \[-1\.0, 1\.0\]$"),
+        ],
+    )
+    def test_a_checkpoint_of_a_network_of_the_same_shape_is_refused(self, tmp_path, arguments, received):
+        run("siren", SIREN, tmp_path)
+        with pytest.raises(CheckpointError, match=received):
+            run("siren", SIREN, tmp_path, **arguments)
+
+    def test_fewer_steps_than_there_are_are_refused(self, tmp_path):
+        run("siren", SIREN, tmp_path)
+        with pytest.raises(CheckpointError, match=r"has 20 steps already, .* received steps=19$"):
+            run("siren", {**SIREN, "steps": 19}, tmp_path)
 
     @pytest.mark.parametrize("arguments", [{"units": (16, 17)}, {"units": (16,)}])
     def test_a_checkpoint_of_another_network_is_refused(self, tmp_path, arguments):

@@ -7,9 +7,9 @@ import pytest
 from keras_inr.layers import HashEncoding
 from keras_inr.models import MultiHash, from_preset, list_presets
 from keras_inr.training import Recipe
-from keras_inr.training.fit import compile_field
+from keras_inr.training.fit import compile_model
 from keras_inr.training.optimizers import inner_optimizers, make_optimizer
-from training.small_fits import small_field
+from training.small_fits import small_field, small_objective
 
 # Keras takes rates and powers of betas through float32: numbers that it holds exactly leave float64 arithmetic.
 FLOAT64 = 1e-12
@@ -149,7 +149,12 @@ def test_every_table_of_every_model_is_found_and_nothing_else(make):
 def test_inner_optimizers_hold_the_learning_rates_tables_first(policy, apart):
     field = small_field("multi_hash", dtype=policy)
     settings = {"table_learning_rate": 0.5} if apart else {}
-    compile_field(field, Recipe(steps=10, learning_rate=0.25, schedule="constant", **settings), num_pixels=100)
+    compile_model(
+        field,
+        small_objective(field),
+        Recipe(steps=10, learning_rate=0.25, schedule="constant", **settings),
+        num_pixels=100,
+    )
     assert isinstance(field.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
     rates = [float(optimizer.learning_rate) for optimizer in inner_optimizers(field.optimizer)]
     assert rates == ([0.5, 0.25] if apart else [0.25])

@@ -1,6 +1,7 @@
 """Recipe: what is allowed, and how many steps and points follow from it."""
 
 import dataclasses
+import json
 import math
 import re
 
@@ -19,7 +20,7 @@ def test_exactly_one_of_steps_and_epochs(given):
         Recipe(**given)
 
 
-@pytest.mark.parametrize("name", ["sampling", "optimizer", "schedule"])
+@pytest.mark.parametrize("name", ["sampling", "optimizer", "schedule", "supervise", "derivative_rule"])
 @pytest.mark.parametrize("value", ["Random", "", None, 3])
 def test_choices(name, value):
     with pytest.raises(ValueError, match=rf"{name} must be one of \(.*\), received {value!r}"):
@@ -46,7 +47,10 @@ def test_choices(name, value):
         ("plateau_factor", [0.1, 0.99], [0, 1, math.nan, None]),
         ("plateau_patience", [1, 500], [0, 1.5, None]),
         ("clip_norm", [0, 1, 1e9], [-1, math.inf, None]),
-        ("seed", [0, 2**31 - 1], [-1, 2**31, 0.5, None]),
+        ("seed", [0, 2**31 - 1], [-1, 2**31, 0.5, None, True]),
+        ("value_weight", [0, 0.5], [-1, math.inf, None]),
+        ("gradient_weight", [0, 1e9], [-1, math.nan]),
+        ("laplacian_weight", [0, 1], [-0.1, "1"]),
     ],
 )
 def test_ranges(name, allowed, refused):
@@ -56,6 +60,22 @@ def test_ranges(name, allowed, refused):
     for value in refused:
         with pytest.raises(ValueError, match=rf"^{name} must be .*in [\[(].*\], received {re.escape(repr(value))}$"):
             Recipe(**length, **{name: value})
+
+
+def test_a_limit_below_1_is_not_rounded_up_to_it():
+    with pytest.raises(ValueError, match=r"beta_1 must be in \[0, 0\.9999999\], received 1\.0"):
+        Recipe(steps=1, beta_1=1.0)
+
+
+def test_numbers_of_numpy_become_those_of_json():
+    recipe = Recipe(steps=np.int64(3), batch_size=np.int32(8), learning_rate=np.float32(0.5))
+    assert json.loads(json.dumps(dataclasses.asdict(recipe)))["learning_rate"] == 0.5
+
+
+def test_something_must_be_supervised():
+    weights = {"value_weight": 0, "gradient_weight": 0, "laplacian_weight": 0}
+    with pytest.raises(ValueError, match="supervise='combined' needs one weight above 0, received 0 for all three"):
+        Recipe(steps=1, supervise="combined", **weights)
 
 
 @pytest.mark.parametrize("name", ["weight_decay", "table_weight_decay"])

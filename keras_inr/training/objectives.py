@@ -1,0 +1,145 @@
+"""What a field is fitted to: values, derivatives, or all of them, with targets in true units."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_inr.layers.affine import Affine
+from keras_inr.layers.value_range import ValueRange
+from keras_inr.models.differentiated import Differentiated
+from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
+
+CHUNK = 8192
+"""Points that are differentiated at a time: speed is flat from 2048 to 16384, memory grows with it."""
+
+OUTPUT_OF = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Objective:
+    """Targets at the pixels of a picture, and how much each kind of them counts.
+
+    Attributes:
+        targets: dict of arrays (H, W, ...), some of "values" (H, W, C), "jacobian" (H, W, C, 2) and "laplacian"
+            (H, W, C).
+        loss_weights: dict with the same keys: what each mean squared error is multiplied with.
+    """
+
+    targets: dict
+    loss_weights: dict
+
+    @property
+    def outputs(self):
+        return tuple(self.targets)
+
+    @property
+    def knows_values(self):
+        """Whether values are fitted; otherwise the picture is known up to a constant at best."""
+        return "values" in self.targets
+
+    def model(self, field):
+        """What to compile and fit: the field itself for values alone, else a `Differentiated` around it."""
+        return field if self.outputs == ("values",) else Differentiated(field, self.outputs, chunk=CHUNK)
+
+    @property
+    def table_width(self):
+        """T, how many numbers there are for a pixel."""
+        return sum(int(np.prod(target.shape[2:])) for target in self.targets.values())
+
+    def table(self):
+        """All targets as one array (H * W, T), a row for each pixel."""
+        height, width = next(iter(self.targets.values())).shape[:2]
+        return np.concatenate([np.reshape(t, (height * width, -1)) for t in self.targets.values()], axis=1)
+
+    def split(self, rows):
+        """Rows (N, T) of the table, or interpolated between them, as the model's targets."""
+        if self.outputs == ("values",):
+            return rows
+        shapes = {name: target.shape[2:] for name, target in self.targets.items()}
+        parts = tf.split(rows, [int(np.prod(shape)) for shape in shapes.values()], axis=1)
+        return {name: tf.reshape(p, (-1, *shapes[name])) for name, p in zip(shapes, parts, strict=True)}
+
+
+def make_objective(recipe, signal):
+    """The objective that a recipe describes, for a picture.
+
+    "value" is plain MSE. Every other kind minimises relative errors, sum_k w_k MSE_k / power_k, where power is the
+    target's mean square over the picture (for values its variance): a loss of w_k is as bad as a flat picture, and no
+    factor depends on the resolution. A power of zero counts as 1.
+
+    >>> from keras_inr.signals import load_image
+    >>> from keras_inr.training.recipe import Recipe
+    >>> signal = load_image("sample:camera", size=32)
+    >>> make_objective(Recipe(steps=1, supervise="gradient"), signal).targets["jacobian"].shape
+    (32, 32, 1, 2)
+    """
+    if recipe.supervise == "value":
+        return Objective({"values": signal.values}, {"values": 1.0})
+    weights = weights_of(recipe)
+    make = {
+        "value": lambda: signal.values,
+        "gradient": lambda: picture_jacobian(signal.values, recipe.derivative_rule),
+        "laplacian": lambda: picture_laplacian(signal.values, recipe.derivative_rule),
+    }
+    targets = {OUTPUT_OF[kind]: make[kind]() for kind in weights}
+    loss_weights = {OUTPUT_OF[kind]: weight / power(kind, targets[OUTPUT_OF[kind]]) for kind, weight in weights.items()}
+    return Objective(targets, loss_weights)
+
+
+def weights_of(recipe):
+    """kind -> weight of what the recipe supervises.
+
+    >>> from keras_inr.training.recipe import Recipe
+    >>> weights_of(Recipe(steps=1, supervise="combined", value_weight=0.0, gradient_weight=2.0))
+    {'gradient': 2.0, 'laplacian': 1.0}
+    """
+    if recipe.supervise != "combined":
+        return {recipe.supervise: 1.0}
+    weights = {kind: getattr(recipe, f"{kind}_weight") for kind in OUTPUT_OF}
+    return {kind: weight for kind, weight in weights.items() if weight}
+
+
+def check_supervision(field, recipe):
+    """Raises the ValueError that fitting the field to the recipe's objective would raise."""
+    kinds = weights_of(recipe)
+    if "laplacian" in kinds:
+        Differentiated(field, ("laplacian",))
+    if "value" not in kinds:
+        offset_bias(field)  # raises now rather than after the fit
+
+
+def power(kind, target):
+    """Mean square of a target, of values about their mean; 1 where that is zero."""
+    target = np.asarray(target, "float64")
+    centred = target - target.mean(axis=(0, 1)) if kind == "value" else target
+    return float(np.mean(np.square(centred))) or 1.0
+
+
+def add_offset(field, offset):
+    """Adds a constant (C,) to a field's values, in the bias of its head.
+
+    Raises:
+        ValueError: as `offset_bias`.
+    """
+    bias, factor = offset_bias(field)
+    bias.assign_add((np.asarray(offset, "float64") * factor).astype(bias.dtype))
+
+
+def offset_bias(field):
+    """The bias variable that shifts a field's values, and by how much it moves for a shift of 1.
+
+    Raises:
+        ValueError: if the stack does not end in an `Affine` with a bias and any number of `ValueRange`s.
+    """
+    factor = 1.0
+    for layer in reversed(field.stack):
+        if isinstance(layer, ValueRange):
+            factor *= layer.high - layer.low
+        elif type(layer) is Affine and layer.bias is not None:
+            return layer.bias, factor
+        else:
+            break
+    raise ValueError(
+        f"a field fitted to derivatives alone needs a linear head with a bias, received {field.stack[-2:]!r}"
+    )

@@ -1,0 +1,73 @@
+"""How a fit ended, measured on all pixels."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_inr.alignment import aligned_psnr, best_offset
+from keras_inr.metrics import psnr, psnr_8bit, ssim
+from keras_inr.training.callbacks import diverged
+from keras_inr.training.objectives import add_offset
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """How a fit ended.
+
+    psnr_db, psnr_8bit_db and ssim are over all pixels, against the field's clamped values, and None after an interrupt;
+    an exact picture has psnr_db = inf, a picture under 11 pixels in a direction has ssim = None. prediction holds the
+    field's values (height, width, channels), not clamped. alignment is None where values were fitted; after a fit to
+    derivatives alone it holds "offset", the constant (one number for each channel) that was added to the field so that
+    its mean is the picture's, and "psnr_raw_db", "psnr_offset_db", "psnr_affine_db", "psnr_harmonic_db": of what was
+    learnt without it, with it, and with more of what a derivative cannot know, see `keras_inr.alignment`. psnr_db
+    and the other figures are those of the field as it is left, offset included. The rest is as in `TrainingState`.
+
+    >>> from keras_inr.models import from_preset
+    >>> from keras_inr.signals import load_image
+    >>> from keras_inr.training.fit import fit
+    >>> signal = load_image("sample:camera", size=16)
+    >>> result = fit(from_preset("relu", channels=1), signal, steps=2, progress=False)
+    >>> result.stopped_by, result.steps, result.prediction.shape
+    ('steps', 2, (16, 16, 1))
+    """
+
+    psnr_db: float | None
+    psnr_8bit_db: float | None
+    ssim: float | None
+    steps: int
+    train_seconds: float
+    setup_seconds: float
+    stopped_by: str
+    rows: list = dataclasses.field(repr=False)
+    prediction: np.ndarray | None = dataclasses.field(repr=False)
+    alignment: dict | None = None
+
+
+def measure(field, signal, state, objective, optimizer):
+    """The result of a run, on all pixels; a field that never saw values is shifted to the picture's mean first."""
+    quality = dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim", "prediction", "alignment"))
+    if state.stopped_by != "interrupt":
+        prediction = field.sample_grid(signal.height, signal.width)
+        if not np.all(np.isfinite(prediction)):  # the last step's doing, since its loss is that of the weights before
+            raise diverged("the field became nan", state.step, optimizer)
+        alignment = None
+        if not objective.knows_values:
+            offset = best_offset(signal.values, prediction)
+            alignment = {"offset": offset.tolist(), **aligned_psnr(signal.values, prediction)}
+            add_offset(field, offset)
+            prediction = field.sample_grid(signal.height, signal.width)
+        quality = {
+            "psnr_db": psnr(signal.values, prediction),
+            "psnr_8bit_db": psnr_8bit(signal.values, prediction),
+            "ssim": ssim(signal.values, prediction) if min(signal.size) >= 11 else None,
+            "prediction": prediction,
+            "alignment": alignment,
+        }
+    return FitResult(
+        **quality,
+        steps=state.step,
+        train_seconds=state.train_seconds,
+        setup_seconds=state.setup_seconds,
+        stopped_by=state.stopped_by,
+        rows=state.rows,
+    )
