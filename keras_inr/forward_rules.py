@@ -1,7 +1,8 @@
 """What a forward pass carries beside values: derivatives along directions and a sum of second derivatives.
 
 A layer that can be differentiated in one pass has a method `propagate(jet) -> jet`, its rule, and names in `kink` what
-keeps it from having second derivatives (None for nothing). `keras_inr.derivatives` starts the pass.
+keeps it from having second derivatives (None for nothing). Both stand in the class that defines its `call`: a
+subclass with another call is not taken for a layer with its parent's rule. `keras_inr.derivatives` starts the pass.
 """
 
 import dataclasses

@@ -6,6 +6,31 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from broken_layers import (
+    Broken,
+    DropsArgument,
+    EagerOnly,
+    FlagForAKink,
+    ForgetsArgument,
+    ForgetsDirections,
+    HiddenKink,
+    IgnoresSeed,
+    InventsSecond,
+    MixesFields,
+    MixesPoints,
+    NaNGradient,
+    NeedsBatchSize,
+    NoKink,
+    NoRule,
+    RoundsCoordinates,
+    SharesRule,
+    SharesSeed,
+    UnusedWeight,
+    WrongDtype,
+    WrongRank,
+    WrongSecond,
+    WrongShape,
+)
 from contract import Example
 
 import keras_inr
@@ -13,6 +38,8 @@ from keras_inr.initializers import Rule, RuleInitializer, Scheme
 from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEncoding, SineDense, ValueRange
 from keras_inr.metrics import PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
+from keras_inr.models.differentiated import Differentiated
+from keras_inr.training.optimizers import Muon
 from keras_inr.training.schedules import WarmupExponentialDecay
 
 RNG = np.random.default_rng(0)
@@ -61,11 +88,24 @@ EXAMPLES = [
     Example(ReluMLP, {**FIELD, "num_frequencies": 6, "include_input": True}, COORDS, growth=16, phase_growth=1600),
     Example(MultiHash, {**FIELD, **LATTICE, "negative_slope": 0.2}, COORDS, growth=16, phase_growth=1000),
     Example(MultiHash, {**FIELD, **LATTICE, "interpolation": "smoothstep"}, COORDS, growth=16, phase_growth=2000),
+    Example(
+        MultiHash,
+        {**FIELD, **LATTICE, "interpolation": "smoothstep", "activation": "sine"},
+        COORDS,
+        growth=30,
+        phase_growth=2000,
+    ),
+    Example(
+        Differentiated,
+        {"field": Siren(units=(8,), seed=0), "outputs": ("values", "laplacian"), "method": "forward", "chunk": 4},
+        COORDS,
+    ),
     *(
         Example(RuleInitializer, {"rule": Rule(distribution, gain=0.5, omega_power=1), **arguments}, shape)
         for distribution in ("uniform", "normal", "evenly_spaced", "zeros")
         for arguments, shape in [({"omega_0": 2.0, "fan_in": 3}, (20,)), ({"seed": 7}, (3, 4, 5))]
     ),
+    Example(Muon, {"learning_rate": 0.1}),
     Example(PSNR, {"name": "quality", "dtype": "float32"}, tuple(PICTURES)),
     Example(
         WarmupExponentialDecay,
@@ -111,98 +151,8 @@ def test_contract(check, example, tmp_path):
 
 
 def run(check, example, folder):
-    on_disk = check in (contract.check_disk, contract.check_export)
+    on_disk = check in (contract.check_disk, contract.check_disk_of_outputs, contract.check_export)
     check(example, folder) if on_disk else check(example)
-
-
-class Broken(Affine):
-    """A sound layer, for the classes below to break in one way each."""
-
-    def __init__(self, units=4, power=1.0, **kwargs):
-        super().__init__(units, **kwargs)
-        self.power = power
-
-    def call(self, inputs):
-        return self.power * super().call(inputs)
-
-    def get_config(self):
-        return {**super().get_config(), "power": self.power}
-
-
-class DropsArgument(Broken):
-    def get_config(self):
-        config = super().get_config()
-        del config["power"]
-        return config
-
-
-class ForgetsArgument(Broken):
-    def get_config(self):
-        return {**super().get_config(), "power": 1.0}
-
-
-class WrongShape(Broken):
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.units + 1)
-
-
-class WrongRank(Broken):
-    def call(self, inputs):
-        return super().call(inputs) + tf.cast(tf.rank(inputs), self.compute_dtype)
-
-
-class WrongDtype(Broken):
-    def call(self, inputs):
-        return tf.cast(super().call(inputs), "float32")
-
-
-class MixesPoints(Broken):
-    def call(self, inputs):
-        outputs = super().call(inputs)
-        return outputs - tf.reduce_mean(outputs)
-
-
-class MixesFields(Broken):
-    def call(self, inputs):
-        return super().call(inputs) if self.num_fields is None else super().call(inputs)[::-1]
-
-
-class EagerOnly(Broken):
-    def call(self, inputs):
-        outputs = super().call(inputs)
-        return tf.ensure_shape(tf.numpy_function(np.asarray, [outputs], outputs.dtype), outputs.shape)
-
-
-class NeedsBatchSize(Broken):
-    def call(self, inputs):
-        return super().call(inputs) + 0.0 * int(inputs.shape[0])
-
-
-class UnusedWeight(Broken):
-    def build(self, input_shape):
-        super().build(input_shape)
-        self.unused = self.add_weight(shape=(3,), name="unused")
-
-
-class ZeroGradient(Broken):
-    def call(self, inputs):
-        return super().call(inputs) + 0.0 * self.kernel[0] - tf.stop_gradient(super().call(inputs))
-
-
-class NaNGradient(Broken):
-    def call(self, inputs):
-        outputs = super().call(inputs)
-        return outputs + tf.sqrt(outputs - outputs)
-
-
-class IgnoresSeed(Broken):
-    def default_kernel_initializer(self, fan_in):
-        return RuleInitializer(RULE, fan_in=fan_in)
-
-
-class SharesSeed(Broken):
-    def default_bias_initializer(self, fan_in):
-        return RuleInitializer(RULE, fan_in=fan_in, seed=keras_inr.initializers.derive_seed(self.seed, 0))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +171,12 @@ class SharesSeed(Broken):
         (NaNGradient, contract.check_gradients),
         (IgnoresSeed, contract.check_layer_seeds),
         (SharesSeed, contract.check_layer_seeds),
+        (WrongSecond, contract.check_rule),
+        (ForgetsDirections, contract.check_rule),
+        (SharesRule, contract.check_rule),
+        (InventsSecond, contract.check_rule),
+        (HiddenKink, contract.check_kink),
+        (FlagForAKink, contract.check_kink),
     ],
 )
 def test_contract_catches(cls, check, tmp_path):
@@ -229,9 +185,18 @@ def test_contract_catches(cls, check, tmp_path):
         run(check, Example(cls, {"units": 20, "power": 2.0}, FEATURES, growth=4), tmp_path)
 
 
-class RoundsCoordinates(SineDense):
-    def call(self, inputs):
-        return super().call(tf.cast(tf.cast(inputs, self.compute_dtype), inputs.dtype))
+@pytest.mark.parametrize(
+    ("cls", "check", "message"),
+    [
+        (NoRule, contract.check_rule, r"NoRule needs a method `propagate\(jet\) -> jet` in the class of its `call`"),
+        (NoRule, contract.check_kink, "NoRule needs an attribute `kink` in the class of its `call`: None if second"),
+        (NoKink, contract.check_kink, "NoKink needs an attribute `kink` in the class of its `call`: None if second"),
+        (HiddenKink, contract.check_kink, "HiddenKink is piecewise linear, but its kink is None"),
+    ],
+)
+def test_contract_says_what_to_add(cls, check, message):
+    with pytest.raises(AssertionError, match=message):
+        check(Example(cls, {"units": 20, "power": 2.0}, FEATURES, growth=4))
 
 
 def test_contract_catches_rounded_coordinates():

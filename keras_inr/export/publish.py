@@ -3,13 +3,12 @@
 import contextlib
 import errno
 import os
-import pathlib
 import re
 import shutil
 import time
 import uuid
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import positive_int, servable_path
 
 MAX_VERSION = 2**63 - 1  # TensorFlow Serving reads versions as int64
 STALE_SECONDS = 24 * 3600
@@ -22,7 +21,7 @@ def publish(base_path, version, fill):
     two numbers, or the later one is refused if both ask for the same.
 
     Args:
-        base_path: folder of the versions, made if absent.
+        base_path: folder of the versions, made if absent; "~" is expanded.
         version: integer >= 1 that does not exist yet, or None for the largest existing plus 1.
         fill: called with the `pathlib.Path` of an empty folder; if it raises, the folder is removed, and base_path
             with it if that was made here.
@@ -31,7 +30,8 @@ def publish(base_path, version, fill):
         `pathlib.Path` of base_path/version.
 
     Raises:
-        ValueError: for a version out of range, or a base_path that is a URL, no folder, or not writable.
+        ValueError: for a version out of range, or a base_path that is a URL, holds `[` or a backslash, is no folder,
+            or not writable.
         FileExistsError: if the version exists.
 
     >>> import tempfile
@@ -71,11 +71,9 @@ def existing_versions(base):
 
 def _made_folder(base_path, version):
     """The folder's path, made if absent, and whether it was, after all that can be refused at once has been."""
-    if version is not None and positive_int("version", version) > MAX_VERSION:
-        raise ValueError(f"version must be at most 2**63 - 1, received {version}")
-    if "://" in str(base_path):
-        raise ValueError(f"base_path must be a folder on this machine, received {str(base_path)!r}")
-    base = pathlib.Path(base_path)
+    if version is not None:
+        positive_int("version", version, MAX_VERSION)
+    base = servable_path("base_path", base_path)
     is_new = not base.exists()
     try:
         base.mkdir(parents=True, exist_ok=True)

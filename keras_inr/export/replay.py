@@ -26,7 +26,7 @@ def replay(folder, field):
     """
     served = tf.saved_model.load(str(folder)).signatures
     size, box = (4, 8), np.float32([[-0.75, -0.5, 1.25, 0.5]])  # pixel centres that float32 holds exactly
-    values = field.sample_grid(*size, box[0], supersampling=1)
+    values = field.sample_grid(*size, box[0])
     if not np.all(np.isfinite(values)):
         raise ValueError("field must give finite values to be exported, received NaN or infinity")
     coords = box_coords(box[0], *size)

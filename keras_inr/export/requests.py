@@ -35,10 +35,7 @@ class Limits:
 
     def __post_init__(self):
         for name in ("max_pixels", "chunk"):
-            number = positive_int(name, getattr(self, name))
-            if number > MAX_PIXELS:
-                raise ValueError(f"{name} must be at most 2**30, received {number}")
-            object.__setattr__(self, name, number)
+            object.__setattr__(self, name, positive_int(name, getattr(self, name), MAX_PIXELS))
 
 
 def checked_coords(coords, limits):

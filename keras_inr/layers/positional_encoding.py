@@ -10,6 +10,8 @@ from keras import ops
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
 
+MAX_FREQUENCIES = 30
+
 
 @keras.saving.register_keras_serializable(package="keras_inr")
 class PositionalEncoding(keras.layers.Layer):
@@ -36,9 +38,7 @@ class PositionalEncoding(keras.layers.Layer):
 
     def __init__(self, num_frequencies=8, include_input=False, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
-        self.num_frequencies = positive_int("num_frequencies", num_frequencies)
-        if self.num_frequencies > 30:
-            raise ValueError(f"num_frequencies must be at most 30, received {num_frequencies!r}")
+        self.num_frequencies = positive_int("num_frequencies", num_frequencies, MAX_FREQUENCIES)
         self.include_input = include_input
 
     def build(self, input_shape):
@@ -53,7 +53,7 @@ class PositionalEncoding(keras.layers.Layer):
         return ops.cast(encoded, self.compute_dtype)
 
     def propagate(self, jet):
-        """Rule: (sin z, cos z), (cos z, -sin z) z_k, (-sin z, -cos z) sum_k z_k^2 (z is linear in x but for x's own s)."""
+        """Rule: (sin z, cos z), (cos z, -sin z) z_k, (cos z, -sin z) z_s - (sin z, cos z) sum_k z_k^2, z linear in x."""
         twice = jet.linear(lambda part: ops.concatenate([self.phases(part)] * 2, axis=-1))
         sin, cos = tf.split(tf.sin(twice.value), 2, axis=-1)[0], tf.split(tf.cos(twice.value), 2, axis=-1)[0]
         waves = twice.chain(

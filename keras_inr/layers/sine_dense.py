@@ -8,6 +8,9 @@ from keras_inr.forward_rules import sine
 from keras_inr.initializers import RuleInitializer, derive_seed, get_scheme, scheme_config
 from keras_inr.layers.affine import Affine
 
+MAX_OMEGA_0 = 1e6
+"""Phases of so many radians are 0.06 apart in float32."""
+
 
 @keras.saving.register_keras_serializable(package="keras_inr")
 class SineDense(Affine):
@@ -30,11 +33,13 @@ class SineDense(Affine):
     Source: Sitzmann et al., Implicit Neural Representations with Periodic Activation Functions, 2020, eq. 2 to 4.
 
     Raises:
-        ValueError: for an omega_0 that is not finite and positive, or an unknown scheme.
+        ValueError: for an omega_0 that is not in (0, 1e6], or an unknown scheme.
 
     >>> SineDense(256, first=True, scheme="init-33")(ops.zeros((10, 2))).shape
     TensorShape([10, 256])
     """
+
+    kink = None  # smooth
 
     def __init__(
         self,
@@ -61,8 +66,8 @@ class SineDense(Affine):
             **kwargs,
         )
         self.omega_0 = float(resolved.omega_0 if omega_0 is None else omega_0)
-        if not 0 < self.omega_0 < float("inf"):
-            raise ValueError(f"omega_0 must be finite and positive, received {omega_0!r}")
+        if not 0 < self.omega_0 <= MAX_OMEGA_0:
+            raise ValueError(f"omega_0 must be in (0, {MAX_OMEGA_0:g}], received {omega_0!r}")
         self.first = first
         self.scheme = resolved
 

@@ -47,7 +47,7 @@ class Differentiated(keras.Model):
         if reasons:
             raise ValueError(f"a Laplacian needs a field with second derivatives, but {'; '.join(reasons)}")
         self.field = field
-        self.outputs_kept = tuple(name for name in OUTPUTS if name in outputs)
+        self.outputs = tuple(name for name in OUTPUTS if name in outputs)
         self.method = method
         self.chunk = None if chunk is None else positive_int("chunk", chunk)
         self.build((None, field.num_dims))
@@ -57,7 +57,7 @@ class Differentiated(keras.Model):
 
     def call(self, coords):
         coords = tf.cast(coords, self.field.values_dtype)
-        return differentiate(self.field, coords, self.outputs_kept, self.method)
+        return differentiate(self.field, coords, self.outputs, self.method)
 
     def train_step(self, data):
         """One optimizer update, its gradients summed over chunks where there are any."""
@@ -109,7 +109,7 @@ class Differentiated(keras.Model):
     def compute_output_shape(self, input_shape):
         values = self.field.compute_output_shape(input_shape)
         shapes = {"values": values, "jacobian": (*values, self.field.num_dims), "laplacian": values}
-        return {name: shapes[name] for name in self.outputs_kept}
+        return {name: shapes[name] for name in self.outputs}
 
     def compute_output_spec(self, coords):
         shapes = self.compute_output_shape(coords.shape)
@@ -119,7 +119,7 @@ class Differentiated(keras.Model):
         return {
             **super().get_config(),
             "field": keras.saving.serialize_keras_object(self.field),
-            "outputs": self.outputs_kept,
+            "outputs": self.outputs,
             "method": self.method,
             "chunk": self.chunk,
         }

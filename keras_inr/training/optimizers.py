@@ -1,10 +1,14 @@
 """Optimizers from a recipe, apart for tables and network where they differ."""
 
+import math
+
 import keras
 
 from keras_inr.training.schedules import make_schedule
 
 TABLES = ".*/table"
+MUON_EXCLUDES = ["head", "table"]  # what is not a map between hidden layers is left to its Adam
+MUON_ADAM_RATIO = 0.1
 
 
 def make_optimizer(recipe, field, num_pixels):
@@ -46,6 +50,28 @@ def _optimizer(recipe, num_pixels):
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=recipe.beta_1, **common)
     adam = {"beta_1": recipe.beta_1, "beta_2": recipe.beta_2, "epsilon": recipe.epsilon}
+    if recipe.optimizer == "muon":
+        return Muon(
+            adam_beta_1=recipe.beta_1,
+            adam_beta_2=recipe.beta_2,
+            adam_weight_decay=recipe.weight_decay,
+            epsilon=recipe.epsilon,
+            exclude_layers=MUON_EXCLUDES,
+            adam_lr_ratio=MUON_ADAM_RATIO,
+            **{**common, "weight_decay": recipe.weight_decay},
+        )
     if recipe.optimizer == "adamw":
         return keras.optimizers.AdamW(**adam, **{**common, "weight_decay": recipe.weight_decay})
     return keras.optimizers.Adam(**adam, **common)
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class Muon(keras.optimizers.Muon):
+    """`keras.optimizers.Muon` for any dtype: Keras 3.15 scales steps by a float32 root, which fails in float64.
+
+    >>> Muon().lr_adjust(keras.ops.ones((4, 16), "float64")).numpy().max()  # 0.2 sqrt(16)
+    np.float64(0.8)
+    """
+
+    def lr_adjust(self, x):
+        return x * (math.sqrt(max(x.shape)) * self.rms_rate)

@@ -1,6 +1,7 @@
 """publish: a version appears complete or not at all, under the number that was asked for."""
 
 import os
+import re
 import threading
 import time
 
@@ -125,7 +126,7 @@ def test_only_old_leftovers_of_our_own_are_removed(tmp_path):
         (-3, "version must be a positive integer, received -3"),
         (True, "version must be a positive integer, received True"),
         ("7", "version must be a positive integer, received '7'"),
-        (2**63, "version must be at most 2**63 - 1, received 9223372036854775808"),
+        (2**63, "version must be at most 9223372036854775807, received 9223372036854775808"),
     ],
 )
 def test_versions_out_of_range(tmp_path, version, message):
@@ -154,6 +155,21 @@ def test_a_base_path_that_cannot_be_written():
         publish("/proc/self", None, fill)
 
 
-def test_a_base_path_that_is_a_url():
-    with pytest.raises(ValueError, match="base_path must be a folder on this machine, received 'gs://bucket/model'"):
-        publish("gs://bucket/model", None, fill)
+@pytest.mark.parametrize(
+    ("base_path", "message"),
+    [
+        ("gs://bucket/model", "base_path must be a path on this machine, received 'gs://bucket/model'"),
+        ("x/[a]*", "base_path must be a path without [ and \\, which TensorFlow takes for patterns, received 'x/[a]*'"),
+        ("", "base_path must be a path, received ''"),
+    ],
+)
+def test_a_base_path_that_cannot_be_served_from(tmp_path, monkeypatch, base_path, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        publish(base_path, None, fill)
+    assert names(tmp_path) == []
+
+
+def test_a_base_path_in_the_home_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert publish("~/base", None, fill) == tmp_path / "base" / "1"

@@ -85,6 +85,7 @@ class TestDerivatives:
             ("siren", {"supervise": "laplacian", "sampling": "shuffled", "derivative_rule": "spline"}, (7,)),
             ("siren", {"supervise": "combined", "sampling": "continuous", "schedule": "plateau"}, (3, 9)),
             ("siren", {"supervise": "combined", "sampling": "full", "laplacian_weight": 0.0}, (4,)),
+            ("siren", {"supervise": "gradient", "optimizer": "muon"}, (4,)),
         ],
     )
     def test_stopped_and_resumed(self, tmp_path, kind, settings, moments):

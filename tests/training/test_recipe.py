@@ -80,7 +80,7 @@ def test_something_must_be_supervised():
 
 @pytest.mark.parametrize("name", ["weight_decay", "table_weight_decay"])
 def test_weight_decay_needs_an_optimizer_that_decouples_it(name):
-    for optimizer in ("adamw", "sgd"):
+    for optimizer in ("adamw", "sgd", "muon"):
         assert getattr(Recipe(steps=1, optimizer=optimizer, **{name: 0.25}), name) == 0.25
     with pytest.raises(ValueError, match=r"'adam' takes no weight_decay, received 0\.25: use 'adamw'"):
         Recipe(steps=1, optimizer="adam", **{name: 0.25})
