@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from keras_inr.coordinates import box_coords
 from keras_inr.derivatives import differentiate, has_rules, kinks_of
 from keras_inr.export.requests import checked_coords, checked_frames, checked_query, checked_same_sizes
+from keras_inr.models.raster import pixel_means, subpixel_coords, supersampling_of
 
 PNG_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 PARTS = 4  # value, two tangents and Laplacian; chunks are smaller by as much, so that they take no more memory
@@ -46,7 +46,7 @@ def make_endpoints(field, limits, text):
         return {"values": _in_chunks(evaluate, tf.shape(coords)[0], limits.chunk, field.channels, tf.float32)}
 
     def render(box, size):
-        box, size = checked_frames(box, size, limits)
+        box, size = _checked_points(field, *checked_frames(box, size, limits), limits)
         frames = (box, checked_same_sizes(size))
 
         def draw(frame):
@@ -56,7 +56,7 @@ def make_endpoints(field, limits, text):
         return {"image": tf.map_fn(draw, frames, fn_output_signature=image, parallel_iterations=1)}
 
     def render_png(box, size):
-        frames = checked_frames(box, size, limits)
+        frames = _checked_points(field, *checked_frames(box, size, limits), limits)
 
         def draw(frame):
             pixels = _raster(field, *frame, limits.chunk, _rounded, tf.uint8)
@@ -106,14 +106,36 @@ def _derivative_endpoints(field, limits):
     return {"gradient": (gradient, [COORDS]), "laplacian": (laplacian, [COORDS])}
 
 
+def _checked_points(field, box, size, limits):
+    """The boxes (B, 4) and sizes (B, 2), once the number of points that they take has been checked.
+
+    Otherwise a thumbnail of a huge picture could ask for up to 64 x 64 evaluations of each of its pixels.
+    """
+    points = tf.reduce_prod(tf.cast(size * supersampling_of(box, size, field.picture_size), "int64"), axis=-1)
+    rule = (
+        f"size must ask for at most {limits.max_pixels} points over all rows (several in a pixel that is larger "
+        "than those of the picture), received {}"
+    )
+    total = tf.reduce_sum(points)
+    within = tf.debugging.Assert(total <= limits.max_pixels, [tf.strings.format(rule, [total])])
+    with tf.control_dependencies([within]):
+        return tf.identity(box), tf.identity(size)
+
+
 def _raster(field, box, size, chunk, finish, dtype):
-    """finish(values) at the pixel centres of a raster of that size over the box, (height, width, channels)."""
+    """finish(values) on the pixels of a raster of that size over the box, filtered as in `FieldRaster`.
+
+    (height, width, channels). A chunk has so many points, or those of one pixel.
+    """
     height, width = tf.unstack(size, num=2)
+    supersampling = supersampling_of(box, size, field.picture_size)
+    per_pixel = tf.reduce_prod(supersampling)
 
     def evaluate(first, count):
-        return finish(field(box_coords(box, height, width, first, count, dtype=field.values_dtype)))
+        coords = subpixel_coords(box, height, width, first, count, supersampling, field.values_dtype)
+        return finish(pixel_means(field(coords), per_pixel))
 
-    pixels = _in_chunks(evaluate, height * width, chunk, field.channels, dtype)
+    pixels = _in_chunks(evaluate, height * width, tf.maximum(1, chunk // per_pixel), field.channels, dtype)
     return tf.reshape(pixels, (height, width, field.channels))
 
 

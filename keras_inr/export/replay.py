@@ -6,7 +6,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.coordinates import box_coords
+from keras_inr.coordinates import box_coords, pixel_pitch
 from keras_inr.derivatives import differentiate
 
 # a wrong graph is off by more; a right one by the order of its float32 sums, see the tests for the bound of 1e-5
@@ -26,11 +26,10 @@ def replay(folder, field):
     """
     served = tf.saved_model.load(str(folder)).signatures
     size, box = (4, 8), np.float32([[-0.75, -0.5, 1.25, 0.5]])  # pixel centres that float32 holds exactly
-    values = field.sample_grid(*size, box[0])
+    values = field.sample_grid(*size, box[0], supersampling=1)
     if not np.all(np.isfinite(values)):
         raise ValueError("field must give finite values to be exported, received NaN or infinity")
     coords = box_coords(box[0], *size)
-    frame = {"box": tf.constant(box), "size": tf.constant([size])}
     flat = values.reshape(-1, field.channels)
     _compare("serving_default", served["serving_default"](coords=coords)["values"], flat, field)
     for name, outputs in (("gradient", ("values", "jacobian")), ("laplacian", ("laplacian",))):
@@ -38,11 +37,19 @@ def replay(folder, field):
             answers, expected = served[name](coords=coords), differentiate(field, coords, outputs)
             for output in outputs:
                 _compare(name, answers[output], expected[output], field)
-    _compare("render", served["render"](**frame)["image"][0], np.clip(values, 0, 1), field)
+    size, box = (2, 4), _filtered_pitch(field.picture_size) * np.float32([[-1.5, -1, 2.5, 1]])
+    frame = {"box": tf.constant(box), "size": tf.constant([size])}
+    picture = np.clip(field.sample_grid(*size, box[0]), 0, 1)
+    _compare("render", served["render"](**frame)["image"][0], picture, field)
     if "render_png" in served:
         png = tf.io.decode_png(served["render_png"](**frame)["png_bytes"][0])
         _compare("render_png", png / 255, field.render(*size, box[0]) / 255, field, rounding=1 / 255)
     json.loads(served["info"](query=tf.constant([""]))["info"][0].numpy())
+
+
+def _filtered_pitch(picture_size):
+    """Side of a pixel, a power of two, that takes 2 x 2 points where there is a picture: 32 points in a request."""
+    return np.float32(2.0 ** np.floor(np.log2(2 * pixel_pitch(*picture_size))) if picture_size else 0.25)
 
 
 def _compare(name, answer, expected, field, rounding=0.0):

@@ -135,7 +135,9 @@ class FieldRaster:
 
     def _checked_supersampling(self, supersampling):
         if supersampling is None:
-            return tuple(supersampling_of(self.box, (self.height, self.width), self.field.picture_size).numpy().tolist())
+            return tuple(
+                supersampling_of(self.box, (self.height, self.width), self.field.picture_size).numpy().tolist()
+            )
         number = positive_int("supersampling", supersampling)
         if number > MAX_SUPERSAMPLING:
             raise ValueError(f"supersampling must be at most {MAX_SUPERSAMPLING}, received {supersampling!r}")

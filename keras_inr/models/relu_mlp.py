@@ -2,10 +2,10 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_ints
+from keras_inr.arguments import count, number_range, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense
-from keras_inr.layers.positional_encoding import PositionalEncoding
+from keras_inr.layers.positional_encoding import MAX_FREQUENCIES, PositionalEncoding
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.models.field import Field
 
@@ -43,7 +43,7 @@ class ReluMLP(Field):
     ):
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
-        self.num_frequencies = num_frequencies
+        self.num_frequencies = count("num_frequencies", num_frequencies, MAX_FREQUENCIES)
         self.include_input = include_input
         self.negative_slope = negative_slope
         self.value_range = number_range("value_range", value_range)

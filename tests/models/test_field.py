@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_inr.coordinates import box_coords, picture_box, pixel_coords
-from keras_inr.models import Field, MultiHash, ReluMLP, Siren, field
+from keras_inr.models import Field, MultiHash, ReluMLP, Siren, raster
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -37,7 +37,7 @@ def test_sample_grid_evaluates_at_pixel_centres(height, width):
 def test_chunks_do_not_show(monkeypatch, points_per_call):
     model = Siren(units=(16, 16), picture_size=(10, 6), seed=0)
     whole = model.sample_grid()
-    monkeypatch.setattr(field, "POINTS_PER_CALL", points_per_call)
+    monkeypatch.setattr(raster, "POINTS_PER_CALL", points_per_call)
     # matrix products of other heights may sum in another order, and omega_0 = 30 magnifies that twice
     np.testing.assert_allclose(model.sample_grid(), whole, rtol=0, atol=1000 * 2.0**-24)
 
@@ -46,7 +46,7 @@ def test_chunks_of_stacked_fields_join_along_the_points(monkeypatch):
     model = ReluMLP(units=(8,), picture_size=(5, 4), num_fields=3, seed=0)
     whole = model.sample_grid()
     assert whole.shape == (3, 5, 4, 3)
-    monkeypatch.setattr(field, "POINTS_PER_CALL", 7)
+    monkeypatch.setattr(raster, "POINTS_PER_CALL", 7)
     # sums of a few float32 terms, ordered otherwise
     np.testing.assert_allclose(model.sample_grid(), whole, rtol=0, atol=16 * 2.0**-24)
     assert model.render().dtype == np.uint8
@@ -58,7 +58,7 @@ def test_box_and_size_defaults():
     assert framed.sample_grid(height=2).shape == (2, 8, 3)
     assert framed.sample_grid(width=3).shape == (4, 3, 3)
     # the picture's own box; without a picture [-1, 1]^2. Values at the first cell's centre, quarters of the box
-    np.testing.assert_array_equal(framed.sample_grid(2, 2)[0, 0, :2], [-0.5, -0.25])
+    np.testing.assert_array_equal(framed.sample_grid(2, 2, supersampling=1)[0, 0, :2], [-0.5, -0.25])
     np.testing.assert_array_equal(bare.sample_grid(2, 2)[0, 0, :2], [-0.5, -0.5])
     np.testing.assert_array_equal(framed.sample_grid(2, 2, box=(0, 0, 4, 8))[0, 0, :2], [1, 2])
 
@@ -140,6 +140,9 @@ def test_wider_networks_keep_the_seeds_of_their_first_layers():
         (lambda: Plane(picture_size=(2, 2)).render(height=0), "height must be a positive integer, received 0"),
         (lambda: Plane().render(5, 2.5), r"width must be a positive integer, received 2\.5"),
         (lambda: Plane().render(5, 5, box=(0, 0, 1)), r"box must be \(x0, y0, x1, y1\), received \(0, 0, 1\)"),
+        (lambda: Plane().render(5, 5, supersampling=0), "supersampling must be a positive integer, received 0"),
+        (lambda: Plane().render(5, 5, supersampling=65), "supersampling must be at most 64, received 65"),
+        (lambda: Plane().sample_grid(2**16, 2**15), r"less than 2\^31 pixels, received 65536 x 32768"),
     ],
 )
 def test_bad_arguments(call, message):

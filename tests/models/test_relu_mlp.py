@@ -22,8 +22,8 @@ def test_with_encoding_no_layer_reads_coordinates():
     [
         ({"units": 64}, "units must be a sequence of positive integers, received 64"),
         ({"negative_slope": 1.5}, r"negative_slope must be in \[0, 1\), received 1\.5"),
-        ({"num_frequencies": 31}, "num_frequencies must be at most 30, received 31"),
-        ({"num_frequencies": -1}, "num_frequencies must be a positive integer, received -1"),
+        ({"num_frequencies": 31}, "num_frequencies must be an integer from 0 to 30, received 31"),
+        ({"num_frequencies": -1}, "num_frequencies must be an integer from 0 to 30, received -1"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -1,0 +1,108 @@
+"""Pictures of derivatives: the gradient as hue and brightness, the Laplacian on a diverging map centred at zero."""
+
+import math
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import hsv_to_rgb
+
+LUMA = (0.299, 0.587, 0.114)
+PERCENTILE = 99
+# odd, so that one colour lies in the middle and zero has it
+_DIVERGING = np.rint(matplotlib.colormaps["RdBu_r"].resampled(255)(np.arange(255))[:, :3] * 255).astype(np.uint8)
+
+
+def gradient_picture(jacobian, scale):
+    """The gradient of the luma: hue tells its direction, brightness its length.
+
+    Hue is atan2(dy, dx): red where values grow to the right, then with the clock (y points down) yellow-green at 90
+    degrees, downwards, cyan to the left, violet upwards. Brightness is min(1, length / scale), black at zero.
+
+    Args:
+        jacobian: array (H, W, C, 2), d values_c / d(x, y). RGB and RGBA are weighted by `LUMA`, alpha left out; other
+            channels by their mean.
+        scale: length that has full brightness, positive, in the jacobian's unit.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ValueError: for another shape, or a scale that is not positive and finite.
+
+    >>> gradient_picture(np.array([[[[2.0, 0.0]], [[-1.0, 0.0]], [[0.0, 0.0]]]]), scale=2.0).tolist()
+    [[[255, 0, 0], [0, 128, 128], [0, 0, 0]]]
+    """
+    slope = luma_of(_checked("jacobian", jacobian, 4), axis=2)
+    length = np.hypot(slope[..., 0], slope[..., 1])
+    hue = np.arctan2(slope[..., 1], slope[..., 0]) / (2 * math.pi) % 1.0
+    brightness = np.clip(length / _checked_scale(scale), 0, 1)
+    colours = hsv_to_rgb(np.stack([hue, np.ones_like(hue), brightness], axis=-1))
+    return np.rint(colours * 255).astype(np.uint8)
+
+
+def laplacian_picture(laplacian, scale):
+    """The Laplacian of the luma on Matplotlib's RdBu_r: blue at -scale and below, near-white at 0, red from scale on.
+
+    Args:
+        laplacian: array (H, W, C), channels weighted as in `gradient_picture`.
+        scale: magnitude at which the map ends, positive, in the laplacian's unit.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ValueError: for another shape, or a scale that is not positive and finite.
+
+    >>> laplacian_picture(np.array([[[-9.0], [0.0], [9.0]]]), scale=3.0).tolist()
+    [[[5, 48, 97], [247, 247, 247], [103, 0, 31]]]
+    """
+    level = luma_of(_checked("laplacian", laplacian, 3), axis=2) / _checked_scale(scale)
+    return _DIVERGING[np.rint(127 + 127 * np.clip(level, -1, 1)).astype(np.intp)]
+
+
+def gradient_scale(jacobian):
+    """A scale for `gradient_picture`: the 99th percentile of the lengths, 1 if that is 0.
+
+    >>> gradient_scale(np.full((4, 4, 1, 2), (3.0, 4.0)))
+    5.0
+    """
+    slope = luma_of(_checked("jacobian", jacobian, 4), axis=2)
+    return _percentile(np.hypot(slope[..., 0], slope[..., 1]))
+
+
+def laplacian_scale(laplacian):
+    """A scale for `laplacian_picture`: the 99th percentile of the magnitudes, 1 if that is 0.
+
+    >>> laplacian_scale(np.full((4, 4, 1), -3.0))
+    3.0
+    """
+    return _percentile(np.abs(luma_of(_checked("laplacian", laplacian, 3), axis=2)))
+
+
+def luma_of(channels, axis):
+    """The luma of channels along an axis, in float64: weighted by `LUMA` for RGB and RGBA, otherwise their mean.
+
+    >>> luma_of(np.array([[1.0, 0.0, 0.0, 7.0], [1.0, 1.0, 1.0, 7.0]]), axis=1).round(6).tolist()
+    [0.299, 1.0]
+    """
+    channels = np.moveaxis(np.asarray(channels, np.float64), axis, -1)
+    return channels[..., :3] @ np.array(LUMA) if channels.shape[-1] in (3, 4) else channels.mean(axis=-1)
+
+
+def _percentile(magnitudes):
+    return float(np.percentile(magnitudes, PERCENTILE)) or 1.0
+
+
+def _checked(name, array, rank):
+    """The array, once its rank, and for a Jacobian the last axis, have been checked."""
+    array = np.asarray(array)
+    if array.ndim != rank or (rank == 4 and array.shape[-1] != 2):
+        wanted = "(H, W, C, 2)" if rank == 4 else "(H, W, C)"
+        raise ValueError(f"{name} must have shape {wanted}, received {array.shape}")
+    return array
+
+
+def _checked_scale(scale):
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale must be positive and finite, received {scale!r}")
+    return float(scale)

@@ -1,0 +1,42 @@
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from keras_inr.models import Siren
+from keras_inr.runs.errors import InputError
+from keras_inr.runs.model_files import load_field, model_path
+
+
+def test_a_field_comes_back(tmp_path):
+    field = Siren(units=(8,), picture_size=(20, 30), seed=0)
+    field.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(load_field(tmp_path / "model.keras").render(), field.render())
+
+
+def test_one_of_run_and_model():
+    assert model_path(run="runs/1") == pathlib.Path("runs/1/model.keras")
+    assert model_path(model="a.keras") == pathlib.Path("a.keras")
+    for given, received in (({}, "neither"), ({"run": "a", "model": "b"}, "--run=a and --model=b")):
+        with pytest.raises(InputError, match=rf"one of --run, .*, and --model, a \.keras file, received {received}"):
+            model_path(**given)
+
+
+def test_an_absent_model(tmp_path):
+    with pytest.raises(InputError, match=f"there is no model: {tmp_path / 'model.keras'} does not exist"):
+        load_field(tmp_path / "model.keras")
+
+
+def test_a_torn_model(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"torn")
+    with pytest.raises(InputError, match=f"^{path} cannot be loaded: [^\n]+$"):
+        load_field(path)
+
+
+def test_a_foreign_model(tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save(path)
+    with pytest.raises(InputError, match=f"{path} must hold a field of keras_inr, received a Sequential"):
+        load_field(path)
