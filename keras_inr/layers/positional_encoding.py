@@ -53,7 +53,7 @@ class PositionalEncoding(keras.layers.Layer):
         return ops.cast(encoded, self.compute_dtype)
 
     def propagate(self, jet):
-        """Rule: (sin z, cos z), (cos z, -sin z) z_k, (cos z, -sin z) z_s - (sin z, cos z) sum_k z_k^2, z linear in x."""
+        """Rule: w = (sin z, cos z), w' z_k, w' z_s - w sum_k z_k^2, with w' = (cos z, -sin z) and z linear in x."""
         twice = jet.linear(lambda part: ops.concatenate([self.phases(part)] * 2, axis=-1))
         sin, cos = tf.split(tf.sin(twice.value), 2, axis=-1)[0], tf.split(tf.cos(twice.value), 2, axis=-1)[0]
         waves = twice.chain(

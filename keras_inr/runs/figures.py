@@ -12,6 +12,7 @@ from keras_inr.runs.canvas import GREY, INK, draw_text, font, headed_figure, ras
 IN_ROW, STACKED = (3700, 1280), (1180, 4000)
 SMALLEST_IN_ROW, SMALLEST_STACKED, THINNEST = 384, 768, 32
 LARGEST_FACTOR = 1024
+CAPTIONS = ("original", "reconstruction")
 FRAME = 190
 BLUE, ORANGE, GREEN, PALE = "#2066a8", "#c8501e", "#3d8c40", "#e6e6e6"
 SMOOTHED_FROM = 200
@@ -20,8 +21,10 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 PAGE_WIDTH, PAGE_FONT, PAGE_MARGIN, AXES_SPAN = 1400, 22, 18, (150, 1225)
 
 
-def save_comparison(target, prediction, path, title="", figures=()):
+def save_comparison(target, prediction, path, title="", figures=(), captions=CAPTIONS, rows=()):
     """A PNG of three panels: original, reconstruction (clamped to [0, 1]) and absolute error times a power of two.
+
+    More rows of three panels may follow, such as pictures of derivatives.
 
     The panels are in a row, stacked for a picture more than twice as wide as high, and turned by 90 degrees with their
     captions for one more than three times as high as wide. Small pictures are magnified by repeating pixels; those
@@ -35,6 +38,8 @@ def save_comparison(target, prediction, path, title="", figures=()):
         path: the file, replaced atomically.
         title: short text, shown bold.
         figures: short texts such as "PSNR 38.2 dB".
+        captions: of the first two panels.
+        rows: pairs (three captions, three uint8 pictures (height, width, 3) of the same size).
 
     Raises:
         ValueError: unless both have one such shape.
@@ -51,13 +56,14 @@ def save_comparison(target, prediction, path, title="", figures=()):
         )
     target, prediction = _over_white(target), _over_white(prediction)
     turned = target.shape[0] > 3 * target.shape[1]
+    more = [np.asarray(picture, np.float32) / 255 for _, pictures in rows for picture in pictures]
     if turned:
-        target, prediction = np.rot90(target, -1), np.rot90(prediction, -1)
+        target, prediction, *more = (np.rot90(picture, -1) for picture in (target, prediction, *more))
     panels = [_reduced(target), _reduced(prediction), _reduced(np.abs(target - prediction))]
     factor = error_factor(panels[2])
     panels[2] = panels[2] * factor
-    panels, notes = _magnified(panels, target.shape[1])
-    captions = ["original", "reconstruction", f"absolute error × {factor}"]
+    panels, notes = _magnified([*panels, *map(_reduced, more)], target.shape[1])
+    captions = [*captions, f"absolute error × {factor}", *(caption for triple, _ in rows for caption in triple)]
     write_png(path, lambda: np.rot90(_draw_comparison(panels, captions, title, [*figures, *notes]), int(turned)))
 
 
@@ -143,11 +149,13 @@ def _draw_comparison(panels, captions, title, figures):
     margin, gap, frame = round(0.6 * size), round(0.5 * size), max(1, size // 16)
     framed = (height + 2 * frame, width + 2 * frame)
     cell = max(framed[1], *(math.ceil(text_width(text, size)) for text in captions))
-    inner = cell if stacked else 3 * cell + 2 * gap
-    step = (0, framed[0] + 2 * size) if stacked else (cell + gap, 0)
-    below = 2 * step[1] + framed[0] + round(1.7 * size)
+    columns = 1 if stacked else 3
+    inner = columns * cell + (columns - 1) * gap
+    down = framed[0] + 2 * size
+    below = (len(panels) // columns - 1) * down + framed[0] + round(1.7 * size)
     figure, top = headed_figure(inner + 2 * margin, below, title, figures, size, margin)
-    corners = [(margin + (cell - framed[1]) // 2 + i * step[0], top + i * step[1]) for i in range(3)]
+    left = margin + (cell - framed[1]) // 2
+    corners = [(left + i % columns * (cell + gap), top + i // columns * down) for i in range(len(panels))]
     for (x, y), caption in zip(corners, captions, strict=True):
         draw_text(figure, x + framed[1] / 2, y + framed[0] + 1.05 * size, caption, "center", font(size), INK)
     page = rasterized(figure)

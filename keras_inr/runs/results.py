@@ -18,11 +18,19 @@ from keras_inr.export.publish import existing_versions
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.files import atomic_path
 from keras_inr.models.field import to_uint8
+from keras_inr.models.raster import FieldRaster
+from keras_inr.runs.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.run_files import METRICS
+from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
+from keras_inr.training.objectives import weights_of
 from keras_inr.version import __version__
 
+DERIVATIVES = {
+    "gradient": ("jacobian", picture_jacobian, gradient_picture, gradient_scale),
+    "laplacian": ("laplacian", picture_laplacian, laplacian_picture, laplacian_scale),
+}
 HISTORY = ("step", "seconds", "loss", "psnr_db", "learning_rate", "picture_psnr_db", *PARTIAL_LOSSES)
 
 SUMMARIZED = (
@@ -81,7 +89,8 @@ def write_results(folder, prepared, result, metrics):
     if metrics["ssim"] is not None:
         figures.append(f"SSIM {metrics['ssim']:.4f}")
     figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
-    save_comparison(signal.values, result.prediction, folder / "comparison.png", title(prepared), figures)
+    rows = derivative_rows(prepared)
+    save_comparison(signal.values, result.prediction, folder / "comparison.png", title(prepared), figures, rows=rows)
     bare = type(field).from_config(field.get_config())  # without the optimizer, which triples the file
     bare.set_weights(field.get_weights())
     with atomic_path(folder / "model.keras") as temporary:
@@ -97,6 +106,23 @@ def write_course(folder, prepared, rows):
     write_history(folder / "history.csv", rows)
     if rows:
         save_curves(rows, folder / "curves.png", title(prepared))
+
+
+def derivative_rows(prepared):
+    """Rows for `save_comparison` of the derivatives that were fitted: the picture's, the field's and their difference.
+
+    All three have the scale of the picture's, which the first caption states.
+    """
+    values, field, rows = prepared.signal.values, prepared.field, []
+    rule, kinds = prepared.recipe.derivative_rule, weights_of(prepared.recipe)
+    for kind, (output, differentiate, draw, scale_of) in DERIVATIVES.items():
+        if kind in kinds:
+            target = differentiate(values, rule)
+            learnt = FieldRaster(field, *prepared.signal.size, output=output).array()
+            scale = scale_of(target)
+            captions = (f"{kind}, full scale {scale:.3g} per unit", f"{kind} of the field", "difference, same scale")
+            rows.append((captions, [draw(part, scale) for part in (target, learnt, learnt - target)]))
+    return rows
 
 
 def aligned_figures(alignment):

@@ -102,8 +102,8 @@ class StopOnDivergence(keras.callbacks.Callback):
 class StopAtGoal(keras.callbacks.Callback):
     """Ends the run at a PSNR over all pixels, at a time budget, or when asked to.
 
-    Where values are not fitted, rounds have no PSNR of their own: it is measured on all pixels, after the best offset,
-    about 20 times a run.
+    Where values are not fitted everywhere, rounds have no PSNR of their own: it is measured on all pixels, after the
+    best offset if values are not fitted at all, about 20 times a run.
 
     Args:
         state: the `TrainingState`.
@@ -111,7 +111,7 @@ class StopAtGoal(keras.callbacks.Callback):
         signal: the picture.
         objective: the `Objective`.
         goal_psnr_db: None, or the PSNR over all pixels to stop at. The whole picture is evaluated at the end of a round
-            whose batches come within 1 dB of it, and where values are not fitted of every round.
+            whose batches come within 1 dB of it, and where batches have no PSNR of every round.
         max_seconds: None, or seconds of training.
         should_stop: callable without arguments, asked after every call of the training function.
 
@@ -149,7 +149,7 @@ class StopAtGoal(keras.callbacks.Callback):
 
     def is_due(self, logs):
         """Whether this round ends with a look at the whole picture."""
-        if self.objective.knows_values:
+        if self.objective.measures_psnr:
             return self.goal_psnr_db is not None and batches_psnr(logs) >= self.goal_psnr_db - 1
         before = self.state.rows[-2]["step"] if len(self.state.rows) > 1 else 0
         looks = [LOOKS * step // self.state.total_steps for step in (before, self.state.step)]

@@ -39,6 +39,7 @@ def fit(
     signal,
     recipe=None,
     *,
+    objective=None,
     goal_psnr_db=None,
     max_seconds=None,
     checkpoint_dir=None,
@@ -54,6 +55,7 @@ def fit(
         field: a single `Field`. Its picture_size becomes the picture's.
         signal: an `ImageSignal` with as many channels as the field.
         recipe: a `Recipe`; or its arguments as keywords, such as steps=1600, learning_rate=1e-3.
+        objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
         goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
         checkpoint_dir: None, or a folder for checkpoints. If it holds one, the run goes on from there; weights then end
             bit-identical to an undisturbed run's on the same machine (on CPUs).
@@ -85,7 +87,7 @@ def fit(
     recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
     check_pair(field, signal)
     check_supervision(field, recipe)
-    objective = make_objective(recipe, signal)
+    objective = objective or make_objective(recipe, signal)
     model = objective.model(field)
     field.picture_size = signal.size
     state = TrainingState(recipe.total_steps(signal.height * signal.width), identity=identity_of(field, signal, recipe))
@@ -137,8 +139,8 @@ def compile_model(model, objective, recipe, num_pixels):
     """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
     field = getattr(model, "field", model)
     compilation = compilation_for(field)
-    losses = {name: keras.losses.MeanSquaredError(dtype=field.values_dtype) for name in objective.outputs}
-    metrics = {"values": [PSNR(name="psnr_db")]} if objective.knows_values else None
+    losses = objective.losses(field.values_dtype)
+    metrics = {"values": [PSNR(name="psnr_db")]} if objective.measures_psnr else None
     if model is field:
         compiled = {"loss": losses["values"], "metrics": metrics["values"]}
     else:

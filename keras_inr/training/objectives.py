@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.value_range import ValueRange
+from keras_inr.losses import KnownMeanSquaredError
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 
@@ -24,6 +26,8 @@ class Objective:
         targets: dict of arrays (H, W, ...), some of "values" (H, W, C), "jacobian" (H, W, C, 2) and "laplacian"
             (H, W, C).
         loss_weights: dict with the same keys: what each mean squared error is multiplied with.
+
+    A target may be NaN where it is unknown.
     """
 
     targets: dict
@@ -38,6 +42,11 @@ class Objective:
         """Whether values are fitted; otherwise the picture is known up to a constant at best."""
         return "values" in self.targets
 
+    @property
+    def measures_psnr(self):
+        """Whether values are fitted everywhere, so that batches have a PSNR."""
+        return self.knows_values and bool(np.all(np.isfinite(self.targets["values"])))
+
     def model(self, field):
         """What to compile and fit: the field itself for values alone, else a `Differentiated` around it."""
         return field if self.outputs == ("values",) else Differentiated(field, self.outputs, chunk=CHUNK)
@@ -46,6 +55,13 @@ class Objective:
     def table_width(self):
         """T, how many numbers there are for a pixel."""
         return sum(int(np.prod(target.shape[2:])) for target in self.targets.values())
+
+    def losses(self, dtype):
+        """A mean squared error for each output."""
+        return {
+            name: (keras.losses.MeanSquaredError if np.all(np.isfinite(target)) else KnownMeanSquaredError)(dtype=dtype)
+            for name, target in self.targets.items()
+        }
 
     def table(self):
         """All targets as one array (H * W, T), a row for each pixel."""
@@ -82,8 +98,17 @@ def make_objective(recipe, signal):
         "gradient": lambda: picture_jacobian(signal.values, recipe.derivative_rule),
         "laplacian": lambda: picture_laplacian(signal.values, recipe.derivative_rule),
     }
-    targets = {OUTPUT_OF[kind]: make[kind]() for kind in weights}
-    loss_weights = {OUTPUT_OF[kind]: weight / power(kind, targets[OUTPUT_OF[kind]]) for kind, weight in weights.items()}
+    return weighted_objective({kind: (make[kind](), weight) for kind, weight in weights.items()})
+
+
+def weighted_objective(parts):
+    """The objective with relative errors of targets, a dict of kind ("value", "gradient", "laplacian") -> (target, w).
+
+    >>> weighted_objective({"gradient": (np.full((2, 2, 1, 2), 4.0), 1.0)}).loss_weights
+    {'jacobian': 0.0625}
+    """
+    targets = {OUTPUT_OF[kind]: target for kind, (target, _) in parts.items()}
+    loss_weights = {OUTPUT_OF[kind]: weight / power(kind, target) for kind, (target, weight) in parts.items()}
     return Objective(targets, loss_weights)
 
 
@@ -110,10 +135,10 @@ def check_supervision(field, recipe):
 
 
 def power(kind, target):
-    """Mean square of a target, of values about their mean; 1 where that is zero."""
+    """Mean square of a target where it is known, of values about their mean; 1 where that is zero."""
     target = np.asarray(target, "float64")
-    centred = target - target.mean(axis=(0, 1)) if kind == "value" else target
-    return float(np.mean(np.square(centred))) or 1.0
+    centred = target - np.nanmean(target, axis=(0, 1)) if kind == "value" else target
+    return float(np.nanmean(np.square(centred))) or 1.0
 
 
 def add_offset(field, offset):

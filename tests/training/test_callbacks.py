@@ -14,8 +14,8 @@ from keras_inr.training.state import TrainingState
 from training.small_fits import StopAfter, small_picture
 
 RATE = 0.25
-VALUES = types.SimpleNamespace(knows_values=True)
-DERIVATIVES = types.SimpleNamespace(knows_values=False)
+VALUES = types.SimpleNamespace(knows_values=True, measures_psnr=True)
+DERIVATIVES = types.SimpleNamespace(knows_values=False, measures_psnr=False)
 
 
 class Run:

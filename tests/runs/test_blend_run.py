@@ -1,0 +1,103 @@
+"""Blend runs: where a region goes, what a folder holds, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_inr.runs.blend_run import BlendSettings, placed, prepare_blend, run_blend
+from keras_inr.runs.errors import InputError
+
+SMALL = {"target": "sample:coffee", "target_size": 24, "arguments": {"units": (16, 16)}, "progress": False}
+RECIPE = {"steps": 20, "batch_size": 128, "optimizer": "muon"}
+CLONE = {**SMALL, "source": "sample:chelsea", "source_size": 16, "region": (1, 2, 8, 10), "at": (3, 5)}
+
+
+class TestPlaced:
+    TARGET, SOURCE = np.zeros((6, 8, 1)), np.arange(20.0).reshape(4, 5, 1)
+
+    def test_a_region_at_its_place(self):
+        values, inside = placed(self.TARGET, self.SOURCE, region=(1, 2, 2, 3), at=(3, 4))
+        expected = np.zeros((6, 8))
+        expected[3:5, 4:7] = self.SOURCE[1:3, 2:5, 0]
+        np.testing.assert_array_equal(values[..., 0], expected)
+        np.testing.assert_array_equal(inside, expected > 0)
+
+    def test_what_lies_outside_of_the_target_is_left_out(self):
+        values, inside = placed(self.TARGET, self.SOURCE, at=(-1, 6))
+        np.testing.assert_array_equal(values[:3, 6:, 0], self.SOURCE[1:, :2, 0])
+        assert inside.sum() == 6
+
+    def test_an_ellipse_touches_the_sides(self):
+        inside = placed(np.zeros((9, 11, 1)), np.ones((9, 11, 1)), shape="ellipse")[1]
+        assert inside[4].all()
+        assert inside[:, 5].all()
+        assert not inside[0, 0]
+        np.testing.assert_array_equal(inside, inside[::-1, ::-1])
+
+    def test_a_mask_takes_the_place_of_the_shape(self):
+        mask = np.eye(4, 5, dtype=bool)
+        inside = placed(self.TARGET, self.SOURCE, mask, at=(1, 1), shape="ellipse")[1]
+        np.testing.assert_array_equal(inside[1:5, 1:6], mask)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"region": (2, 0, 3, 1)}, r"region must lie inside the source, \(4, 5\), received \(2, 0, 3, 1\)"),
+            ({"region": (-1, 0, 3, 1)}, r"received \(-1, 0, 3, 1\)"),
+            ({"region": (0, 0, 0, 1)}, r"received \(0, 0, 0, 1\)"),
+            ({"at": (6, 0)}, r"at must place the region inside the target, \(6, 8\), received \(6, 0\)"),
+            ({"at": (0, -5)}, r"received \(0, -5\)"),
+        ],
+    )
+    def test_bad_places(self, arguments, message):
+        with pytest.raises(InputError, match=message):
+            placed(self.TARGET, self.SOURCE, **arguments)
+
+
+class TestRun:
+    @pytest.mark.parametrize(
+        ("settings", "alone"),
+        [(CLONE, False), ({**SMALL, "kind": "gradient"}, True), ({**SMALL, "kind": "laplacian"}, True)],
+    )
+    def test_leaves_pictures_model_and_figures(self, tmp_path, settings, alone):
+        folder, metrics = run_blend(prepare_blend(BlendSettings(recipe=RECIPE, **settings)), tmp_path / "run")
+        names = {"blend.png", "direct.png", "comparison.png", "model.keras", "metrics.json", "run.json"}
+        names |= set() if alone else {"paste.png"}
+        assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
+        with Image.open(folder / "blend.png") as picture:
+            assert picture.size == (24, 16)
+        assert json.loads((folder / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
+        assert metrics["agreement_db"] > 5
+
+    def test_what_is_pasted_are_the_source_s_pixels(self, tmp_path):
+        prepared = prepare_blend(BlendSettings(recipe=RECIPE, **CLONE))
+        changed = np.any(prepared.paste != prepared.edit.objective.targets["values"], axis=-1)
+        assert changed.sum() == 80
+        assert changed[3:11, 5:15].all()
+
+    def test_a_folder_with_a_run_is_kept(self, tmp_path):
+        prepared = prepare_blend(BlendSettings(recipe=RECIPE, **SMALL, kind="gradient"))
+        run_blend(prepared, tmp_path / "run")
+        with pytest.raises(InputError, match="holds a run already"):
+            run_blend(prepared, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({**SMALL}, "give --source, or one of --from_gradient and --from_laplacian"),
+        ({**SMALL, "kind": "poisson"}, "kind must be one of .*, received 'poisson'"),
+        ({**CLONE, "kind": "gradient"}, "source must be left out to bring a picture back, received 'sample:chelsea'"),
+        ({**CLONE, "values_weight": 0.0}, r"values_weight must be positive, received 0\.0"),
+        ({**CLONE, "mask": "sample:camera"}, r"mask must be as large as the source, \(11, 16\), received \(512, 512\)"),
+        ({**CLONE, "target": "sample:camera"}, "source must have the target's 1 channels, or one, received 3"),
+        ({**SMALL, "kind": "laplacian", "preset": "relu"}, "a Laplacian needs a field with second derivatives"),
+        ({**SMALL, "kind": "gradient", "rule": "roberts"}, "received 'roberts'"),
+        ({**SMALL, "kind": "gradient", "preset": "nerf"}, "received 'nerf'"),
+    ],
+)
+def test_bad_input(settings, message):
+    with pytest.raises(InputError, match=message):
+        prepare_blend(BlendSettings(recipe=RECIPE, **settings))

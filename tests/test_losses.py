@@ -1,0 +1,42 @@
+"""Losses against NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_inr.losses import KnownMeanSquaredError
+
+
+def known_and_predicted():
+    rng = np.random.default_rng(0)
+    target, prediction = rng.normal(size=(2, 7, 3)).astype("float32")
+    target[2] = np.nan
+    target[5, 1] = np.nan
+    return target, prediction
+
+
+def test_unknown_targets_are_no_error_and_still_count_in_the_mean():
+    target, prediction = known_and_predicted()
+    expected = np.nansum(np.square(target.astype("float64") - prediction)) / target.size
+    # float32 sums of 21 terms
+    np.testing.assert_allclose(KnownMeanSquaredError()(target, prediction), expected, rtol=1e-6)
+
+
+def test_no_gradient_comes_from_unknown_targets():
+    target, prediction = map(tf.constant, known_and_predicted())
+    with tf.GradientTape() as tape:
+        tape.watch(prediction)
+        loss = KnownMeanSquaredError()(target, prediction)
+    gradient = tape.gradient(loss, prediction).numpy()
+    expected = np.where(np.isnan(target), 0.0, 2 * (prediction - target) / 21)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("split", [1, 3, 6])
+def test_parts_weighted_by_their_points_add_up(split):
+    target, prediction = known_and_predicted()
+    loss = KnownMeanSquaredError()
+    parts = [(split, slice(0, split)), (7 - split, slice(split, 7))]
+    total = sum(count / 7 * float(loss(target[rows], prediction[rows])) for count, rows in parts)
+    # float32
+    np.testing.assert_allclose(total, float(loss(target, prediction)), rtol=1e-6)
