@@ -2,13 +2,21 @@
 
 import math
 import operator
+import os
+import pathlib
+
+INT32_MAX = 2**31 - 1
+"""The largest size of an axis that TensorFlow's kernels count with."""
+
+PATTERN_CHARACTERS = "[\\"
+"""What TensorFlow takes for a pattern in the name of a checkpoint, which is then not found under its own name."""
 
 
-def positive_int(name, value):
+def positive_int(name, value, most=INT32_MAX):
     """The value as an int.
 
     Raises:
-        ValueError: if it is not an integer of at least 1.
+        ValueError: if it is not an integer from 1 to `most`.
 
     >>> positive_int("units", 64)
     64
@@ -19,6 +27,26 @@ def positive_int(name, value):
         number = 0
     if number < 1 or isinstance(value, bool):
         raise ValueError(f"{name} must be a positive integer, received {value!r}")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}, received {value!r}")
+    return number
+
+
+def count(name, value, most=INT32_MAX):
+    """The value as an int, where there may be none of something.
+
+    Raises:
+        ValueError: if it is not an integer from 0 to `most`.
+
+    >>> count("num_frequencies", 0)
+    0
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= most or isinstance(value, bool):
+        raise ValueError(f"{name} must be an integer from 0 to {most}, received {value!r}")
     return number
 
 
@@ -52,3 +80,51 @@ def number_range(name, value):
     if not -math.inf < low < high < math.inf:
         raise ValueError(f"{name} must be two finite numbers, the first below the second, received {value!r}")
     return (low, high)
+
+
+def local_path(name, value):
+    """A file or folder on this machine as a `pathlib.Path`, with "~" expanded.
+
+    Raises:
+        ValueError: for an empty text, a URL, bytes that are no text, a null character, or the home of nobody.
+
+    >>> local_path("out", "runs/0001")
+    PosixPath('runs/0001')
+    """
+    text = os.fsdecode(value)
+    if not text:
+        raise ValueError(f"{name} must be a path, received {text!r}")
+    if "://" in text:
+        raise ValueError(f"{name} must be a path on this machine, received {text!r}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be a path that is text, received {text!r}") from None
+    if "\0" in text:
+        raise ValueError(f"{name} must be a path without null characters, received {text!r}")
+    try:
+        return pathlib.Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{name} must begin with the home of a user of this machine, received {text!r}") from None
+
+
+def servable_path(name, value):
+    """As `local_path`, for a folder that TensorFlow is to load a SavedModel from.
+
+    Raises:
+        ValueError: also for a path with `[` or a backslash.
+
+    >>> servable_path("out", "runs/[1]")
+    Traceback (most recent call last):
+    ValueError: out must be a path without [ and \\, which TensorFlow takes for patterns, received 'runs/[1]'
+    """
+    path = local_path(name, value)
+    if holds_pattern(path):
+        told = "must be a path without [ and \\, which TensorFlow takes for patterns"
+        raise ValueError(f"{name} {told}, received {os.fsdecode(value)!r}")
+    return path
+
+
+def holds_pattern(path):
+    """Whether TensorFlow would look for other names than the path's own."""
+    return any(character in path.as_posix() for character in PATTERN_CHARACTERS)

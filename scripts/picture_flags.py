@@ -22,6 +22,8 @@ def define():
 
 def image_options(values):
     """Arguments for `load_image` out of the parsed flags; those that are at their default are left out."""
+    if not values.image:
+        raise InputError(f"image must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received {values.image!r}")
     options = {}
     if values.size is not None:
         size = _integers("size", values.size, "x", (1, 2))

@@ -1,26 +1,32 @@
-"""What every script does first: find its packages, keep TensorFlow quiet, and turn errors into exit codes."""
+"""What every script does first: find its packages, quieten TensorFlow, and turn errors and signals into exit codes."""
 
-import importlib.util
 import os
-import pathlib
+import signal
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+# nothing that takes long to import may stand above: a signal that comes before `start` gets Python's own treatment
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 NEEDED = ("tensorflow", "absl", "imagecodecs", "skimage", "tensorflow_datasets", "tqdm")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_standard_error = None  # a duplicate, since TensorFlow is imported with the descriptor itself turned elsewhere
 
 
 def start():
-    """Call before importing keras_inr: makes the checkout importable and TensorFlow quiet.
+    """Call before importing keras_inr: makes the checkout importable, TensorFlow quiet, and Ctrl-C and SIGTERM end it.
 
     Where the running Python lacks a package, the script is started again in the checkout's own .venv, which `make`
     creates.
     """
+    _leave_on_signals()
+    import importlib.util
+
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        python = ROOT / ".venv" / "bin" / "python"
-        if python.exists() and pathlib.Path(sys.prefix) != ROOT / ".venv":
-            os.execv(python, [str(python), *sys.argv])
+        python = os.path.join(ROOT, ".venv", "bin", "python")
+        if os.path.exists(python) and sys.prefix != os.path.join(ROOT, ".venv"):
+            os.execv(python, [python, *sys.argv])
         sys.exit("TensorFlow is not installed for this Python: run `make install` once, or `pip install -e .`")
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, ROOT)
     silence_tensorflow()
 
 
@@ -47,39 +53,123 @@ def silence_tensorflow():
         os.close(kept)
 
 
-def run(main):
-    """Parses the flags, runs main(argv) and exits: 0, 2 bad input, 3 diverged, 130 Ctrl-C, 143 SIGTERM.
+def run(main, more_flags=lambda arguments: []):
+    """Parses the flags, runs main(argv) and exits: 0, 1 a flag or the system, 2 bad input, 3 diverged, 130 Ctrl-C,
+    143 SIGTERM.
 
     Errors that a person can mend are one line on standard error; everything else keeps its traceback.
+
+    Args:
+        main: takes the arguments that are no flags, returns the exit code.
+        more_flags: takes the command line's arguments, returns some to put in front.
     """
-    from absl import app, flags, logging
+    from absl import app
+
+    app.run(lambda argv: guarded(main, argv), flags_parser=lambda argv: parsed(argv, more_flags))
+
+
+def parsed(argv, more_flags):
+    """The arguments that are no flags, like absl's own parser; but errors are one line, and --help is a success."""
+    from absl import flags
+
+    from keras_inr.runs.errors import InputError
+
+    try:
+        return flags.FLAGS([argv[0], *more_flags(argv[1:]), *argv[1:]])
+    except SystemExit:  # how absl ends --help and its kind
+        sys.exit(0)
+    except InputError as error:
+        code, message = 2, error
+    except UnicodeDecodeError:
+        names = [text.removeprefix("--flagfile=") for text in argv[1:] if "flagfile=" in text] or argv[1:]
+        code, message = 2, f"flagfile must be a text file with a flag on each line, received {', '.join(names)}"
+    except (flags.Error, ValueError) as error:
+        code, message = 1, f"{error}; --help tells all flags"
+    tell(message)
+    sys.exit(code)
+
+
+def guarded(main, argv):
+    """The exit code of main(argv), with what went wrong told in one line."""
+    import tensorflow as tf
+    from absl import flags, logging
 
     from keras_inr.runs.errors import InputError, InterruptedRunError
+    from keras_inr.runs.interrupts import SignalInterrupt
     from keras_inr.training.callbacks import DivergedError
 
-    def guarded(argv):
-        if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # absl's app.run sets INFO, which tells of every exported function
-        try:
-            if len(argv) > 1:
-                raise InputError(f"arguments must be flags such as --image=my.jpg, received {argv[1]!r}")
-            return main(argv)
-        except InputError as error:
-            code = 2
-            message = error
-        except DivergedError as error:
-            code = 3
-            message = error
-        except InterruptedRunError as error:
-            code = 128 + error.signal_number
-            message = error
-        except KeyboardInterrupt:
-            code = 130
-            message = "interrupted"
-        except OSError as error:
-            code = 1
-            message = f"the system refused: {error}"
-        print(f"{pathlib.Path(sys.argv[0]).name}: {' '.join(str(message).split())}", file=sys.stderr)
-        return code
+    def interrupt(number, frame):
+        _on_signals(_leave)  # the next one ends the process at once; this one lets what is half written be removed
+        raise SignalInterrupt(number)
 
-    app.run(guarded)
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # absl's app.run sets INFO, which tells of every exported function
+    try:
+        _on_signals(interrupt)
+        if len(argv) > 1:
+            raise InputError(f"arguments must be flags such as --image=my.jpg, received {argv[1]!r}")
+        code = main(argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except InputError as error:
+        code, message = 2, error
+    except DivergedError as error:
+        code, message = 3, f"{error}; start anew with --overwrite or another --out"
+    except InterruptedRunError as error:
+        code, message = 128 + error.signal_number, error
+    except KeyboardInterrupt as error:
+        code, message = 128 + getattr(error, "signal_number", signal.SIGINT), "interrupted"
+    except OSError as error:
+        code, message = 1, f"the system refused: {error}"
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        code, message = 1, "the network or the batch does not fit into memory: make it, or the picture, smaller"
+    finally:
+        _leave_on_signals()
+        _give_up_what_cannot_be_written()
+        _on_signals(signal.SIG_IGN)  # the outcome is known: a signal while Python ends must not change the exit code
+    tell(message)
+    return code
+
+
+def tell(message):
+    """One line on standard error, under the script's name."""
+    try:
+        print(f"{os.path.basename(sys.argv[0])}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    except OSError:  # nobody can be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _give_up_what_cannot_be_written():
+    # or Python would try again at its end, and end with another code
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave_on_signals():
+    """Ends the process at the next signal, whatever it is doing; to raise in an import of TensorFlow may crash it."""
+    global _standard_error
+    if _standard_error is not None:
+        os.close(_standard_error)
+    try:
+        _standard_error = os.dup(2)
+    except OSError:
+        _standard_error = None
+    _on_signals(_leave)
+
+
+def _on_signals(handler):
+    import threading
+
+    if threading.current_thread() is threading.main_thread():  # no other can
+        for number in SIGNALS:
+            signal.signal(number, handler)
+
+
+def _leave(number, frame):
+    if _standard_error is not None:
+        os.write(_standard_error, f"{os.path.basename(sys.argv[0])}: interrupted\n".encode())
+    os._exit(128 + number)

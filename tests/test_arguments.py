@@ -1,9 +1,18 @@
+import pathlib
 import re
 
 import numpy as np
 import pytest
 
-from keras_inr.arguments import number_range, positive_int, positive_ints
+from keras_inr.arguments import (
+    count,
+    holds_pattern,
+    local_path,
+    number_range,
+    positive_int,
+    positive_ints,
+    servable_path,
+)
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int64(3), np.uint8(255)])
@@ -49,3 +58,59 @@ def test_number_range_names_what_it_received(value):
         match=re.escape(f"value_range must be two finite numbers, the first below the second, received {value!r}"),
     ):
         number_range("value_range", value)
+
+
+@pytest.mark.parametrize(("value", "most"), [(2**31, None), (31, 30), (2**70, None)])
+def test_positive_int_has_a_limit(value, most):
+    limit = {} if most is None else {"most": most}
+    with pytest.raises(ValueError, match=f"width must be at most {most or 2147483647}, received {value}$"):
+        positive_int("width", value, **limit)
+
+
+@pytest.mark.parametrize("value", [0, 7, 30, np.int64(3)])
+def test_count_takes_none_of_something(value):
+    number = count("octaves", value, 30)
+    assert number == value
+    assert type(number) is int
+
+
+@pytest.mark.parametrize("value", [-1, 31, False, 1.0, "1", None, float("nan")])
+def test_count_refuses(value):
+    with pytest.raises(ValueError, match=f"octaves must be an integer from 0 to 30, received {value!r}"):
+        count("octaves", value, 30)
+
+
+@pytest.mark.parametrize("text", ["a b", " a", "a*?{1}$x%20", "ü写", "a]", "/", "."])
+def test_servable_path_takes_what_names_itself(text):
+    assert servable_path("out", text) == pathlib.Path(text)
+    assert servable_path("out", pathlib.Path(text)) == pathlib.Path(text)
+    assert servable_path("out", text.encode()) == pathlib.Path(text)
+
+
+def test_servable_path_expands_the_user(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert servable_path("out", "~/x") == pathlib.Path("/home/somebody/x")
+    assert servable_path("out", "x/~") == pathlib.Path("x/~")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "out must be a path, received ''"),
+        ("gs://bucket/x", "out must be a path on this machine, received 'gs://bucket/x'"),
+        (b"\xff", "out must be a path that is text, received '\\udcff'"),
+        ("a\0", "out must be a path without null characters, received 'a\\x00'"),
+        ("~no such user/x", "out must begin with the home of a user of this machine, received '~no such user/x'"),
+        ("g[1]", "out must be a path without [ and \\, which TensorFlow takes for patterns, received 'g[1]'"),
+        ("a\\b", "out must be a path without [ and \\, which TensorFlow takes for patterns, received 'a\\\\b'"),
+    ],
+)
+def test_servable_path_refuses(text, message):
+    with pytest.raises(ValueError, match="^" + re.escape(message) + "$"):
+        servable_path("out", text)
+
+
+def test_local_path_takes_patterns():
+    assert local_path("model", "g[1]/a.keras") == pathlib.Path("g[1]/a.keras")
+    assert holds_pattern(pathlib.Path("g[1]"))
+    assert not holds_pattern(pathlib.Path("g(1)"))

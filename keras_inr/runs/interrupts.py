@@ -4,9 +4,21 @@ import signal
 import threading
 
 
+class SignalInterrupt(KeyboardInterrupt):
+    """Raised by a signal.
+
+    Args:
+        signal_number: SIGINT's or SIGTERM's.
+    """
+
+    def __init__(self, signal_number):
+        super().__init__()
+        self.signal_number = signal_number
+
+
 class Interrupts:
     """While the context lasts, the first SIGINT or SIGTERM is only noted in `received`, its number; a second one raises
-    KeyboardInterrupt at once.
+    `SignalInterrupt`, a KeyboardInterrupt, at once.
 
     Outside the main thread signals cannot be caught, and nothing happens.
     """
@@ -27,5 +39,5 @@ class Interrupts:
 
     def _note(self, number, frame):
         if self.received is not None:
-            raise KeyboardInterrupt
+            raise SignalInterrupt(number)
         self.received = number

@@ -90,8 +90,16 @@ def _parse(name, annotation, text):
             return {"true": True, "false": False}[text.lower()]
         return annotation(text)
     except (ValueError, KeyError):
-        wanted = {bool: "true or false", int: "an integer", float: "a number"}.get(annotation, "numbers with commas")
-        raise InputError(f"{name} must be {wanted}, received {text!r}") from None
+        raise InputError(f"{name} must be {_WANTED[annotation]}, received {text!r}") from None
+
+
+_WANTED = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    tuple[int, ...]: "whole numbers with commas between them, such as 64,64",
+    tuple[float, float]: "two numbers with a comma between them, such as -1,1",
+}
 
 
 def _described(owner):

@@ -3,28 +3,32 @@
 import contextlib
 import fcntl
 import json
+import os
 import pathlib
-import shutil
 
+from keras_inr.arguments import servable_path
 from keras_inr.files import TEMPORARY_PREFIX, atomic_path
 from keras_inr.runs.errors import InputError
+from keras_inr.runs.run_files import MARKER, METRICS, check_kinds, has_checkpoint, remove_written
 
 FORMAT_VERSION = 1
 RUNS = "runs"
-MARKER = "run.json"
-METRICS = "metrics.json"
 LOCK = ".lock"
+PSEUDO_FILE_SYSTEMS = ("/proc", "/sys")
+"""Where even those who may write cannot make a folder."""
 
 
 @contextlib.contextmanager
-def claim_run_folder(out, identity, resume=False, overwrite=False):
+def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=()):
     """Gives the folder to one process for as long as the context lasts.
 
     Args:
-        out: None for a new numbered folder under runs/, or a path.
+        out: None for a new numbered folder under runs/, or a path, in which "~" is expanded.
         identity: JSON-able dict of all that makes two runs the same run; kept in run.json.
         resume: go on with the run in `out`; an absent or empty folder starts.
-        overwrite: replace the run in `out`.
+        overwrite: replace the run in `out`; files that no run writes stay.
+        may_grow: names in the identity whose numbers may be larger than those of the run that is resumed, which is then
+            no longer a finished one.
 
     Yields:
         The folder's path. It holds run.json, and what the run being resumed had written.
@@ -32,9 +36,9 @@ def claim_run_folder(out, identity, resume=False, overwrite=False):
     Raises:
         InputError: for a folder that holds something else, another run, a run in progress, or cannot be written.
     """
-    check_run_folder(out, identity, resume, overwrite)
+    check_run_folder(out, identity, resume, overwrite, may_grow)
     try:
-        folder = _next_numbered(pathlib.Path(RUNS)) if out is None else pathlib.Path(out)
+        folder = _next_numbered(pathlib.Path(RUNS)) if out is None else folder_path(out)
         lock = _opened_lock(folder)
     except OSError as error:
         raise _unusable(error) from None
@@ -43,37 +47,71 @@ def claim_run_folder(out, identity, resume=False, overwrite=False):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"another process is at work in {folder}") from None
-        check_run_folder(folder, identity, resume, overwrite)  # again: another process may just have finished there
+        # again: another process may just have finished there
+        check_run_folder(folder, identity, resume, overwrite, may_grow)
         if overwrite:
-            _empty(folder)
-        if not (folder / MARKER).exists():
-            write_json(folder / MARKER, {"format_version": FORMAT_VERSION, "identity": identity})
+            remove_written(folder)
+        marker = folder / MARKER
+        if not marker.exists() or _stored_identity(marker) != _as_json(identity):
+            (folder / METRICS).unlink(missing_ok=True)  # it has grown
+            write_json(marker, {"format_version": FORMAT_VERSION, "identity": identity})
         yield folder
 
 
-def check_run_folder(out, identity, resume=False, overwrite=False):
+def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=()):
     """Raises the `InputError` that `claim_run_folder` would raise for a folder as it is now; writes nothing."""
     if resume and overwrite:
         raise InputError("give one of resume and overwrite, received both")
     if resume and out is None:
         raise InputError("resume needs out, the folder of the run to go on with")
-    if out is None:
-        return
-    folder = pathlib.Path(out)
+    folder = pathlib.Path(RUNS, "0001") if out is None else folder_path(out)
     try:
+        if out is None:
+            return _check_writable(folder)
         if folder.exists() and not folder.is_dir():
             raise InputError(f"out must be a folder, received the file {folder}")
-        if not folder.exists() or not _holds_anything(folder):
-            return
-        if not (folder / MARKER).is_file():
-            raise InputError(f"{folder} is not empty and holds no run; give another folder")
-        if not resume and not overwrite:
-            raise InputError(f"{folder} holds a run already; add --resume or --overwrite, or give another folder")
-        stored = _stored_identity(folder / MARKER)
+        if folder.exists() and _holds_anything(folder):
+            _check_run(folder, identity, resume, overwrite, may_grow)
+        _check_writable(folder)
     except OSError as error:
         raise _unusable(error) from None
+
+
+def folder_path(out):
+    """The path of a run's folder; InputError for one that a run cannot be exported to."""
+    try:
+        return servable_path("out", out)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def holds_run(out):
+    """Whether there is a run, finished or not, in a folder."""
+    return (folder_path(out) / MARKER).is_file()
+
+
+def _check_run(folder, identity, resume, overwrite, may_grow):
+    """Raises an InputError unless a folder that is not empty holds a run which may be gone on with or replaced."""
+    marker = folder / MARKER
+    if not marker.is_file():
+        if has_checkpoint(folder):
+            raise InputError(f"{folder} has checkpoints but its {MARKER} is missing; give another folder")
+        raise InputError(f"{folder} is not empty and holds no run; give another folder")
+    if not resume and not overwrite:
+        raise InputError(f"{folder} holds a run already; add --resume or --overwrite, or give another folder")
+    stored = _stored_identity(marker)
+    check_kinds(folder)
     if resume:
-        _check_same(folder, stored, identity)
+        _check_same(folder, stored, _as_json(identity), may_grow)
+
+
+def _check_writable(folder):
+    """Raises an InputError where a folder could not be made or written in; as far as can be told without trying."""
+    place = next(path for path in (folder, *folder.parents, pathlib.Path()) if path.exists())
+    pseudo = any(place.resolve().is_relative_to(root) for root in PSEUDO_FILE_SYSTEMS)
+    if pseudo or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        told = f"'{folder}' cannot be written" if place == folder else f"'{folder}' cannot be made in '{place}'"
+        raise InputError(f"out must be a folder that can be written: {told}")
 
 
 def write_json(path, content):
@@ -121,20 +159,16 @@ def _stored_identity(marker):
     return identity
 
 
-def _check_same(folder, stored, identity):
-    identity = json.loads(json.dumps(identity))
+def _check_same(folder, stored, identity, may_grow):
     changed = [name for name in sorted({*stored, *identity}) if stored.get(name) != identity.get(name)]
-    if changed:
-        told = "; ".join(f"{name} was {stored.get(name)!r} and is {identity.get(name)!r}" for name in changed)
+    numbers = {name: (stored.get(name), identity.get(name)) for name in changed}
+    grown = [name for name in may_grow if None not in numbers.get(name, [None]) and numbers[name][0] < numbers[name][1]]
+    if changed != grown:
+        told = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in numbers.items())
         raise InputError(f"{folder} holds a run with other settings: {told}")
+    if grown and not has_checkpoint(folder):
+        raise InputError(f"{folder} has no checkpoint to go on from to {grown[0]}={identity[grown[0]]}")
 
 
-def _empty(folder):
-    # metrics first, marker last: a kill in between leaves what is recognised as a run, and not as a finished one
-    for path in sorted(folder.iterdir(), key=lambda path: (path.name == MARKER, path.name != METRICS)):
-        if path.name == LOCK:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def _as_json(identity):
+    return json.loads(json.dumps(identity))

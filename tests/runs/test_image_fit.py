@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 
 import keras
@@ -16,6 +17,7 @@ from small_runs import CROP, load_field, make_settings, names, read_strict, weig
 from keras_inr.runs import image_fit, results
 from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.image_fit import prepare_image_fit, run_image_fit
+from keras_inr.runs.run_files import RESULTS, SAVED_MODEL, missing_results, written_paths
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError
 
@@ -58,6 +60,11 @@ class TestFinishedRun:
         assert [name for name in written if not name.startswith("tensorboard/")] == sorted([*FILES, *PREVIEWS])
         assert len([name for name in written if name.startswith("tensorboard/events.out.tfevents.")]) == 1
         assert (finished[0] / "flags.cfg").read_text() == "--steps=60\n"
+
+    def test_files_are_those_that_overwriting_removes(self, finished):
+        written = [path.relative_to(finished[0]).parts[0] for path in written_paths(finished[0])]
+        assert {path.name for path in finished[0].iterdir()} == {".lock", *written}
+        assert missing_results(finished[0]) == []
 
     def test_metrics(self, finished):
         folder, metrics = finished
@@ -217,15 +224,83 @@ def full_disk(*args, **kwargs):
 
 class TestAgain:
     def test_what_was_prepared_once_may_be_run_twice(self, tmp_path):
-        """Each starts from fresh weights; and overwriting leaves nothing of what was there."""
+        """Each starts from fresh weights; and overwriting leaves nothing but what no run writes."""
         prepared = prepare_image_fit(make_settings(recipe={"steps": 5}))
         first = run_image_fit(prepared, tmp_path / "run")[1]
         sha = weights_sha(tmp_path / "run")
-        (tmp_path / "run" / "notes").touch()
+        (tmp_path / "run" / "my_notes.txt").touch()
         second = run_image_fit(prepared, tmp_path / "run", overwrite=True)[1]
         assert second["psnr_db"] == first["psnr_db"]
         assert weights_sha(tmp_path / "run") == sha
-        assert "notes" not in names(tmp_path / "run")
+        assert (tmp_path / "run" / "my_notes.txt").exists()
+
+    def test_longer_it_ends_with_the_weights_of_an_undisturbed_longer_one(self, tmp_path):
+        recipe = {"schedule": "constant", "steps": 20}
+        run(make_settings(recipe=recipe), tmp_path / "run")
+        metrics = run(make_settings(recipe={**recipe, "steps": 30}), tmp_path / "run", resume=True)
+        whole = run(make_settings(recipe={**recipe, "steps": 30}), tmp_path / "whole")
+        assert (metrics["steps"], metrics["psnr_db"]) == (30, whole["psnr_db"])
+        assert weights_sha(tmp_path / "run") == weights_sha(tmp_path / "whole")
+        with open(tmp_path / "run" / "history.csv", newline="") as file:
+            assert [int(row["step"]) for row in csv.DictReader(file)] == list(range(1, 31))
+        with pytest.raises(InputError, match="steps was 30 and is 20"):
+            run(make_settings(recipe=recipe), tmp_path / "run", resume=True)
+
+
+class TestDamagedResults:
+    """A finished run that has lost some of what it wrote gets it back from its checkpoint, without training."""
+
+    @pytest.fixture
+    def damaged(self, finished, tmp_path, monkeypatch):
+        """A copy of the finished run, in which no step can be trained."""
+        monkeypatch.setattr(keras.Model, "fit", lambda *args, **kwargs: pytest.fail("trained"))
+        return shutil.copytree(finished[0], tmp_path / "run")
+
+    def assert_whole(self, folder, finished):
+        assert [name for name in names(folder) if not name.startswith("tensorboard/")] == sorted([*FILES, *PREVIEWS])
+        assert weights_sha(folder) == weights_sha(finished[0])
+        kept = ("psnr_db", "psnr_8bit_db", "ssim", "steps", "train_seconds", "stopped_by")
+        read = read_strict(folder / "metrics.json")
+        assert {name: read[name] for name in kept} == {name: finished[1][name] for name in kept}
+
+    @pytest.mark.parametrize("content", ['{"psnr_db": 1', "{}", "null", ""])
+    def test_metrics(self, finished, damaged, content):
+        (damaged / "metrics.json").write_text(content)
+        run(make_settings(preview_every=20, tensorboard=True), damaged, resume=True)
+        self.assert_whole(damaged, finished)
+
+    @pytest.mark.parametrize("name", [*RESULTS, *(f"saved_model/1/{name}" for name in SAVED_MODEL)])
+    @pytest.mark.parametrize("torn", [False, True])
+    def test_results(self, finished, damaged, name, torn):
+        (damaged / name).unlink()
+        if torn:
+            (damaged / name).touch()
+        run(make_settings(), damaged, resume=True)
+        self.assert_whole(damaged, finished)
+
+    def test_versions_that_were_exported_later_stay(self, finished, damaged):
+        shutil.copytree(damaged / "saved_model" / "1", damaged / "saved_model" / "5")
+        (damaged / "model.keras").unlink()
+        run(make_settings(), damaged, resume=True)
+        assert sorted(path.name for path in (damaged / "saved_model").iterdir()) == ["1", "5", "6"]
+
+    def test_without_a_checkpoint(self, damaged):
+        shutil.rmtree(damaged / "checkpoints")
+        assert run(make_settings(), damaged, resume=True)["steps"] == 60  # which needs none
+        (damaged / "model.keras").unlink()
+        shutil.rmtree(damaged / "saved_model")
+        told = (
+            f"{damaged} is finished but lacks model.keras, saved_model, and has no checkpoint to make that again from"
+        )
+        with pytest.raises(InputError, match=f"{told}; add --overwrite to fit again"):
+            run(make_settings(), damaged, resume=True)
+
+    @pytest.mark.parametrize("name", ["checkpoints", "saved_model"])
+    def test_a_file_in_the_place_of_a_folder(self, damaged, name):
+        shutil.rmtree(damaged / name)
+        (damaged / name).touch()
+        with pytest.raises(InputError, match=f"{damaged / name} must be a folder for a run to write in"):
+            run(make_settings(), damaged, resume=True)
 
 
 class TestOddPictures:

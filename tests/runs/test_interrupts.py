@@ -27,9 +27,10 @@ def test_the_first_is_noted(number):
 def test_the_second_interrupts_at_once(first, second):
     with Interrupts() as interrupts:
         signal.raise_signal(first)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             signal.raise_signal(second)
         assert interrupts.received == first
+        assert caught.value.signal_number == second
 
 
 def test_handlers_come_back():

@@ -86,12 +86,12 @@ class TestParse:
     @pytest.mark.parametrize(
         ("preset", "name", "text", "wanted"),
         [
-            ("siren", "units", "", "numbers with commas"),
-            ("siren", "units", "64,", "numbers with commas"),
-            ("siren", "units", "64;32", "numbers with commas"),
-            ("siren", "units", "64,32.5", "numbers with commas"),
-            ("siren", "value_range", "1", "numbers with commas"),
-            ("siren", "value_range", "0,1,2", "numbers with commas"),
+            ("siren", "units", "", "whole numbers with commas between them, such as 64,64"),
+            ("siren", "units", "64,", "whole numbers with commas between them, such as 64,64"),
+            ("siren", "units", "64;32", "whole numbers with commas between them, such as 64,64"),
+            ("siren", "units", "64,32.5", "whole numbers with commas between them, such as 64,64"),
+            ("siren", "value_range", "1", "two numbers with a comma between them, such as -1,1"),
+            ("siren", "value_range", "0,1,2", "two numbers with a comma between them, such as -1,1"),
             ("siren", "omega_0", "fast", "a number"),
             ("multi_hash", "num_levels", "4.5", "an integer"),
             ("multi_hash", "num_levels", "none", "an integer"),

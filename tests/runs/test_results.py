@@ -1,6 +1,7 @@
 """The parts of what a run leaves."""
 
 import csv
+import json
 import math
 import os
 import pathlib
@@ -14,7 +15,16 @@ from small_runs import make_settings, names
 
 from keras_inr.runs import results
 from keras_inr.runs.image_fit import prepare_image_fit
-from keras_inr.runs.results import HISTORY, describe, device_name, finite, read_metrics, save_png, write_history
+from keras_inr.runs.results import (
+    HISTORY,
+    SUMMARIZED,
+    describe,
+    device_name,
+    finite,
+    read_metrics,
+    save_png,
+    write_history,
+)
 from keras_inr.training.result import FitResult
 
 
@@ -104,9 +114,17 @@ class TestSavePng:
         assert Image.open(tmp_path / "picture.png").getpixel((0, 0)) == (0, 0, 0)
 
 
-def test_read_metrics(tmp_path):
-    (tmp_path / "metrics.json").write_text('{"psnr_db": null}')
-    assert read_metrics(str(tmp_path)) == {"psnr_db": None}
+class TestReadMetrics:
+    def test_whole(self, tmp_path):
+        metrics = {**dict.fromkeys(SUMMARIZED), "more": 3}
+        (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+        assert read_metrics(str(tmp_path)) == metrics
+
+    @pytest.mark.parametrize("content", [None, b"", b'{"psnr_db": 31', b"{}", b"null", b"[]", b'"psnr_db"', b"\xff"])
+    def test_absent_or_damaged(self, tmp_path, content):
+        if content is not None:
+            (tmp_path / "metrics.json").write_bytes(content)
+        assert read_metrics(tmp_path) is None
 
 
 class TestDeviceName:

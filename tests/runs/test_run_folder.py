@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from keras_inr.runs import run_folder
 from keras_inr.runs.errors import InputError
-from keras_inr.runs.run_folder import MARKER, METRICS, check_run_folder, claim_run_folder, write_json
+from keras_inr.runs.run_folder import MARKER, METRICS, check_run_folder, claim_run_folder, holds_run, write_json
 
 IDENTITY = {"preset": "siren", "steps": 100, "epochs": None, "image_options": {"size": (24, 32)}}
 
@@ -147,6 +148,41 @@ class TestRefusals:
         with pytest.raises(InputError, match=f"out must be a folder that can be written: .*{re.escape(str(out))}"):
             claim(out)
 
+    @pytest.mark.parametrize("out", ["file/run", "/proc/run", "/sys/a/b", "closed/run", "closed"])
+    def test_places_that_a_mere_check_refuses(self, tmp_path, monkeypatch, out):
+        monkeypatch.chdir(tmp_path)
+        pathlib.Path("file").touch()
+        pathlib.Path("closed").mkdir()
+        monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "closed")  # which root never sees
+        told = f"'{out}' cannot be written" if out == "closed" else f"'{out}' cannot be made in '"
+        refused(out, f"out must be a folder that can be written: {told}")
+
+    @pytest.mark.parametrize(
+        ("out", "reason"),
+        [
+            ("g[1]", "out must be a path without [ and \\, which TensorFlow takes for patterns, received 'g[1]'"),
+            ("a\\b", "out must be a path without [ and \\, which TensorFlow takes for patterns, received 'a\\\\b'"),
+            ("gs://bucket/run", "out must be a path on this machine, received 'gs://bucket/run'"),
+            ("\udcff", "out must be a path that is text, received '\\udcff'"),
+            ("", "out must be a path, received ''"),
+        ],
+    )
+    def test_names_that_a_run_cannot_be_exported_to(self, tmp_path, monkeypatch, out, reason):
+        monkeypatch.chdir(tmp_path)
+        refused(out, reason)
+        with pytest.raises(InputError, match=re.escape(reason)):
+            holds_run(out)
+        assert names(tmp_path) == []
+
+    @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
+    def test_a_run_without_its_marker(self, tmp_path, options):
+        run = make_run(tmp_path / "run")
+        (run / MARKER).unlink()
+        before = names(run)
+        told = f"{run} has checkpoints but its run.json is missing; give another folder"
+        refused(run, told, **options)
+        assert names(run) == before
+
     def test_a_folder_that_cannot_be_listed(self, tmp_path, monkeypatch):
         def denied(path):
             raise PermissionError(13, "Permission denied", str(path))
@@ -201,6 +237,53 @@ class TestResume:
         refused(run, f"{run} holds a run with other settings: {told}", resume=True, identity=changed)
         assert (run / METRICS).exists()
 
+    def test_in_the_home_of_the_user(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert not holds_run("~/run")
+        assert claim("~/run") == tmp_path / "run"
+        assert holds_run("~/run")
+
+
+class TestGrowth:
+    """A run that is resumed with a larger number than it had."""
+
+    LONGER = {**IDENTITY, "steps": 200}
+
+    def test_where_it_is_allowed_the_run_is_no_longer_finished(self, tmp_path):
+        run = make_run(tmp_path / "run")
+        check_run_folder(run, self.LONGER, resume=True, may_grow=("epochs", "steps"))
+        assert (run / METRICS).exists()
+        claim(run, self.LONGER, resume=True, may_grow=("epochs", "steps"))
+        assert not (run / METRICS).exists()
+        assert json.loads((run / MARKER).read_text())["identity"]["steps"] == 200
+        refused(run, "steps was 200 and is 100", resume=True, may_grow=("steps",))
+
+    @pytest.mark.parametrize(
+        ("changes", "may_grow", "told"),
+        [
+            ({"steps": 200}, (), "steps was 100 and is 200"),
+            ({"steps": 99}, ("steps",), "steps was 100 and is 99"),
+            ({"steps": None, "epochs": 900.0}, ("steps", "epochs"), "epochs was None and is 900.0; steps was 100 and "),
+            (
+                {"steps": 200, "preset": "relu"},
+                ("steps",),
+                "preset was 'siren' and is 'relu'; steps was 100 and is 200",
+            ),
+        ],
+    )
+    def test_other_changes_are_refused(self, tmp_path, changes, may_grow, told):
+        run = make_run(tmp_path / "run")
+        told = f"{run} holds a run with other settings: {told}"
+        refused(run, told, resume=True, identity={**IDENTITY, **changes}, may_grow=may_grow)
+        assert (run / METRICS).exists()
+
+    def test_without_a_checkpoint_there_is_nothing_to_grow(self, tmp_path):
+        run = make_run(tmp_path / "run")
+        (run / "checkpoints" / "step-0000000060.npz").unlink()
+        told = f"{run} has no checkpoint to go on from to steps=200"
+        refused(run, told, resume=True, identity=self.LONGER, may_grow=("steps",))
+        assert (run / METRICS).exists()
+
 
 class TestOverwrite:
     def test_replaces_a_run_by_another(self, tmp_path):
@@ -220,13 +303,23 @@ class TestOverwrite:
         (outside / "below").mkdir(parents=True)
         (outside / "below" / "file").write_text("precious")
         run = make_run(tmp_path / "run")
-        (run / "folder").symlink_to(outside)
-        (run / "file").symlink_to(outside / "below" / "file")
-        (run / "checkpoints" / "nested").symlink_to(outside)
-        (run / "dangling").symlink_to(tmp_path / "nowhere")
+        (run / "previews").symlink_to(outside)
+        (run / "curves.png").symlink_to(outside / "below" / "file")
+        (run / "checkpoints" / "step-0000000061.npz").symlink_to(outside / "below" / "file")
+        (run / "comparison.png").symlink_to(tmp_path / "nowhere")
         claim(run, overwrite=True)
         assert names(run) == [".lock", MARKER]
         assert (outside / "below" / "file").read_text() == "precious"
+
+    def test_what_no_run_writes_stays(self, tmp_path):
+        run = make_run(tmp_path / "run")
+        foreign = ["my_notes.txt", "checkpoints/best.npz", "saved_model/readme", "tensorboard/x/y", "data/run.json"]
+        for name in foreign:
+            (run / name).parent.mkdir(parents=True, exist_ok=True)
+            (run / name).write_text("precious")
+        claim(run, overwrite=True)
+        kept = [path for path in names(run) if (run / path).is_file()]
+        assert kept == sorted([".lock", MARKER, *foreign])
 
     def test_a_lock_that_is_a_link_keeps_what_it_points_to(self, tmp_path):
         (tmp_path / "file").write_text("precious")

@@ -1,20 +1,27 @@
 """scripts/export.py: from a run folder to a SavedModel, and one readable line for what it cannot do."""
 
+import functools
 import importlib.util
 import json
 import pathlib
+import signal
 import subprocess
 import sys
+import types
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags
 
+from keras_inr.export.publish import existing_versions
 from keras_inr.models import Siren
 from keras_inr.runs.errors import InputError
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "export.py"
+DEFINES = ("DEFINE_string", "DEFINE_integer")
 METRICS = {"psnr_db": 31.5, "image_sha256": "ab", "seed": 3, "steps": 10, "width": 999}
 
 
@@ -79,7 +86,8 @@ def test_a_base_path_that_is_a_file(run, tmp_path):
 
 
 def test_neither_run_nor_model(tmp_path):
-    assert_refused(export(cwd=tmp_path), "export.py: give --run, a run folder, or --model, a .keras file")
+    told = "export.py: give one of --run, a run folder, and --model, a .keras file, received neither\n"
+    assert_refused(export(cwd=tmp_path), told)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,6 +98,7 @@ def script():
         patch.syspath_prepend(SCRIPT.parent)
         spec = importlib.util.spec_from_file_location("scripts_export", SCRIPT)
         module = importlib.util.module_from_spec(spec)
+        patch.setattr(signal, "signal", lambda number, handler: None)  # the tests' own process keeps its handlers
         spec.loader.exec_module(module)
         yield module
 
@@ -105,8 +114,68 @@ def test_a_torn_model(script, run, tmp_path):
     whole = (run / "model.keras").read_bytes()
     for content in (b"", b"torn", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(InputError, match=f"^{path} cannot be loaded: [^\n]+$"):
+        with pytest.raises(InputError, match=f"^{path} is no .keras file, or not a whole one$"):
             script.load_field(path)
+
+
+def test_another_archive(script, tmp_path):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "not a model")
+    with pytest.raises(InputError, match=f"^{path} cannot be loaded: [^\n]+$"):
+        script.load_field(path)
+
+
+def test_a_folder_and_a_picture(script, tmp_path):
+    with pytest.raises(InputError, match=f"model must be a .keras file, received the folder {tmp_path}; a run's "):
+        script.load_field(tmp_path)
+    (tmp_path / "a.png").touch()
+    with pytest.raises(InputError, match=f"model must be a file whose name ends in .keras, received {tmp_path}/a.png"):
+        script.load_field(tmp_path / "a.png")
+
+
+class TestMain:
+    """The script's main function, with flags that no other test sees."""
+
+    @pytest.fixture
+    def call(self, script, monkeypatch, capsys):
+        def call(*command_line):
+            values = flags.FlagValues()
+            own = {name: functools.partial(getattr(flags, name), flag_values=values) for name in DEFINES}
+            monkeypatch.setattr(script, "flags", types.SimpleNamespace(**own))
+            monkeypatch.setattr(script, "FLAGS", values)
+            script.define_flags()
+            values(["export.py", *command_line])
+            assert script.main(["export.py"]) == 0
+            return capsys.readouterr().out
+
+        return call
+
+    def test_run_and_model(self, call, run, tmp_path):
+        with pytest.raises(
+            InputError, match=r"give one of --run.* and --model.*, received --run=a and --model=b.keras"
+        ):
+            call("--run=a", "--model=b.keras")
+
+    def test_below_the_home_of_the_user(self, call, run, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(run.parent))
+        for flag in ("--run=~/a run", "--model=~/a run/model.keras"):
+            assert call(flag, "--base_path=~/versions").startswith(str(run.parent / "versions"))
+        assert existing_versions(run.parent / "versions") == [1, 2]
+
+    @pytest.mark.parametrize("flag", ["--base_path=e[1]", "--run=e[1]"])
+    def test_a_place_that_cannot_be_served_from(self, call, run, tmp_path, monkeypatch, flag):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InputError, match=r"base_path must be a path without \[ and \\, .*, received 'e\[1\]"):
+            call(f"--run={run}", flag)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_from_a_folder_that_looks_like_a_pattern(self, call, run, tmp_path, monkeypatch):
+        """Relative paths work there, and what is printed does too."""
+        (tmp_path / "[a]").mkdir()
+        monkeypatch.chdir(tmp_path / "[a]")
+        out = call(f"--run={run}", "--base_path=versions")
+        assert "  served = tf.saved_model.load('versions/1').signatures" in out.splitlines()
 
 
 def test_a_foreign_model(script, tmp_path):

@@ -93,6 +93,7 @@ class TestBadInput:
         [
             (["--image=notes.txt"], "notes.txt: source is not a PNG, JPEG, WebP, TIFF, BMP or GIF picture"),
             (["--image=torn.png"], "torn.png: source is a PNG file that is truncated: "),
+            (["--image="], "image must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received ''"),
             (["--image=."], "source '.' must be a picture file but is a directory"),
             (["--image=sample:dog"], "source 'sample:dog' is unknown; the samples are "),
             (
@@ -106,15 +107,38 @@ class TestBadInput:
             (["--crop=1,2,3"], "crop must be whole numbers as N,N,N,N, received '1,2,3'"),
             (["--crop=0,0,1000,1000"], "crop"),
             (["--scheme=best"], "scheme must be one of ['paper', "),
-            (["--units=wide"], "units must be numbers with commas, received 'wide'"),
+            (["--units=wide"], "units must be whole numbers with commas between them, such as 64,64, received 'wide'"),
             (["--num_levels=4"], "preset 'siren' takes units, "),
-            (["--omega_0=-1"], "omega_0 must be finite and positive, received -1.0"),
+            (
+                ["--value_range=2.5"],
+                "value_range must be two numbers with a comma between them, such as -1,1, received ",
+            ),
+            (["--units=3000000000"], "units must be at most 2147483647, received 3000000000"),
+            (["--omega_0=-1"], "omega_0 must be in (0, 1e+06], received -1.0"),
             (["--learning_rate=-1"], "learning_rate must be in (0, 1000], received -1.0"),
-            (["--epochs=nan"], "epochs must be in (0, 1e+09], received nan"),
+            (["--epochs=nan"], "epochs must be in (0, 1000000000], received nan"),
             (["--weight_decay=0.1"], "optimizer 'adam' takes no weight_decay, received 0.1: use 'adamw'"),
             (["--goal_psnr_db=-3"], "goal_psnr_db must be positive, received -3.0"),
             (["--out=full"], "full is not empty and holds no run; give another folder"),
             (["--out=full", "--overwrite"], "full is not empty and holds no run; give another folder"),
+            (
+                ["--out=g[1]"],
+                "out must be a path without [ and \\, which TensorFlow takes for patterns, received 'g[1]'",
+            ),
+            (["--out=\udcff"], "out must be a path that is text, received '\\udcff'"),
+            (
+                ["--out=/proc/run", "--dry_run"],
+                "out must be a folder that can be written: '/proc/run' cannot be made in ",
+            ),
+            (
+                ["--image=a.png "],
+                "image must have no line breaks, spaces at its end, or bytes that are no text, which ",
+            ),
+            (["--flagfile=torn.png"], "flagfile must be a text file with a flag on each line, received torn.png"),
+            (
+                ["--out=damaged", "--resume"],
+                "damaged/flags.cfg is damaged (its last line is cut short); remove it and ",
+            ),
             (["--out=notes.txt"], "out must be a folder, received the file notes.txt"),
             (["--out=notes.txt/run"], "out must be a folder that can be written: "),
             (["--resume"], "resume needs out, the folder of the run to go on with"),
@@ -128,6 +152,10 @@ class TestBadInput:
         (cwd / "full" / "thesis.tex").touch()
         (cwd / "notes.txt").write_text("not a picture")
         make_picture(cwd / "torn.png")
+        make_picture(cwd / "a.png")
+        (cwd / "a.png").rename(cwd / "a.png ")
+        (cwd / "damaged").mkdir()
+        (cwd / "damaged" / "flags.cfg").write_text("--ste")
         (cwd / "torn.png").write_bytes((cwd / "torn.png").read_bytes()[:200])
         before = names(cwd)
         code, out, error = fit(*flags)
@@ -214,7 +242,7 @@ class TestFlags:
 
     def test_help_has_a_text_for_every_flag(self, fit):
         code, out, _ = fit("--help")
-        assert code == 1  # absl's own
+        assert code == 0
         texts = dict(re.findall(r"^  --(?:\[no\])?(\w+): (.*(?:\n    \w.*)*)", out, flags=re.MULTILINE))
         given = {"image", "crop", "preset", "scheme", "omega_0", "steps", "epochs", "out", "resume", "beta_2", "device"}
         assert given <= set(texts)
@@ -242,6 +270,17 @@ class TestEnds:
         assert (code, out) == (2, "")
         assert error.startswith("fit.py: run holds a run already; add --resume or --overwrite, or give another folder")
         assert {name: (cwd / name).stat().st_mtime_ns for name in names(cwd)} == before
+
+    def test_resumed_in_an_absent_folder_it_starts_and_says_so(self, cwd, tmp_path):
+        (cwd / "go on.cfg").write_text("--out=nonex\n--resume\n")
+        flags = (*TINY, "--noprogress", "--notensorboard", "--schedule=constant", "--flagfile=go on.cfg")
+        code, _, error = Call(*flags, cwd=cwd, log=tmp_path).wait()
+        assert (code, error) == (0, "fit.py: nonex holds no run yet: starting one\n")
+        code, longer, error = Call("--flagfile=go on.cfg", "--steps=30", cwd=cwd, log=tmp_path).wait()
+        assert code == 0, error
+        assert "holds no run" not in error
+        assert "\n30 steps of 64 points" in longer
+        assert Call("-resume", "--out=nonex", cwd=cwd, log=tmp_path).wait() == (0, longer, "")
 
     def test_an_exact_picture(self, cwd, fit):
         """Without a length, so that the flagfile must tell the default one."""

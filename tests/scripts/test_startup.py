@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
+import tensorflow as tf
 from absl import app, flags, logging
 
 from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.runs.interrupts import SignalInterrupt
 from keras_inr.training.callbacks import DivergedError
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
@@ -75,7 +78,7 @@ class TestRun:
         """The exit code for a main function, by way of `startup.run`."""
         codes = []
         monkeypatch.setattr(sys, "argv", ["scripts/script.py"])
-        monkeypatch.setattr(app, "run", lambda main: codes.append(main(sys.argv)))
+        monkeypatch.setattr(app, "run", lambda main, flags_parser: codes.append(main(sys.argv)))
         verbosity = logging.get_verbosity()
 
         def code_of(main):
@@ -89,10 +92,22 @@ class TestRun:
         ("error", "code", "message"),
         [
             (InputError("size must be 3,\n  received 4"), 2, "size must be 3, received 4"),
-            (DivergedError("the loss became nan"), 3, "the loss became nan"),
+            (
+                DivergedError("the loss became nan"),
+                3,
+                "the loss became nan; start anew with --overwrite or another --out",
+            ),
             (InterruptedRunError(signal.SIGINT, "run", 7), 130, "stopped at step 7; the state is saved, go on with "),
             (InterruptedRunError(signal.SIGTERM, "run", 7), 143, "stopped at step 7; the state is saved, go on with "),
             (KeyboardInterrupt(), 130, "interrupted"),
+            (SignalInterrupt(signal.SIGINT), 130, "interrupted"),
+            (SignalInterrupt(signal.SIGTERM), 143, "interrupted"),
+            (MemoryError(), 1, "the network or the batch does not fit into memory"),
+            (
+                tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"),
+                1,
+                "the network or the batch does not fit into memory: make it, or the picture, smaller",
+            ),
             (OSError(28, "No space left on device"), 1, "the system refused: [Errno 28] No space left on device"),
         ],
     )
@@ -113,6 +128,20 @@ class TestRun:
         with pytest.raises(ZeroDivisionError, match="a mistake of ours"):
             code_of(main)
 
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_lets_main_clean_up(self, code_of, capsys, number):
+        cleaned = []
+
+        def main(argv):
+            try:
+                signal.raise_signal(number)
+            finally:
+                cleaned.append(True)
+
+        assert code_of(main) == 128 + number
+        assert cleaned
+        assert capsys.readouterr() == ("", "script.py: interrupted\n")
+
     def test_success(self, code_of, capsys):
         assert code_of(lambda argv: 0) == 0
         assert capsys.readouterr() == ("", "")
@@ -129,6 +158,114 @@ class TestRun:
         monkeypatch.setattr(flags.FLAGS["verbosity"], "present", int(given))
         code_of(lambda argv: 0)
         assert logging.get_verbosity() == shown
+
+
+class TestParsed:
+    """Flags that cannot be parsed: one line, and the code."""
+
+    @pytest.fixture
+    def parse(self, startup, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["scripts/script.py"])
+        values = flags.FlagValues()
+        flags.DEFINE_integer("steps", 1, "length", flag_values=values)
+        flags.DEFINE_bool("resume", False, "go on", flag_values=values)
+        flags.DEFINE_flag(app.HelpFlag(), flag_values=values)
+        monkeypatch.setattr(flags, "FLAGS", values)
+        return lambda *arguments, more=lambda arguments: []: startup.parsed(["script.py", *arguments], more)
+
+    def test_more_flags_come_in_front(self, parse):
+        def more(arguments):
+            assert arguments == ["--steps=3", "rest"]
+            return ["--steps=2", "--resume"]
+
+        assert parse("--steps=3", "rest", more=more) == ["script.py", "rest"]
+        assert (flags.FLAGS.steps, flags.FLAGS.resume) == (3, True)
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "message"),
+        [
+            (["--steps=many"], 1, "flag --steps=many: invalid literal"),
+            (["--stepz=3"], 1, "Unknown command line flag 'stepz'. Did you mean: steps ?; --help tells all flags"),
+            (["--noresume=3"], 1, "--noresume=3 does not take an argument"),
+            (["--flagfile=missing.cfg"], 1, "ERROR:: Unable to open flagfile: [Errno 2] No such file"),
+            (["--flagfile=a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
+            (["--flagfile", "a.png"], 2, "flagfile must be a text file with a flag on each line, received --flagfile,"),
+        ],
+    )
+    def test_one_line_and_a_code(self, parse, capsys, tmp_path, arguments, code, message):
+        (tmp_path / "a.png").write_bytes(b"\x89PNG\xff\n")
+        with pytest.raises(SystemExit) as caught:
+            parse(*arguments)
+        assert caught.value.code == code
+        out, told = capsys.readouterr()
+        assert out == ""
+        assert told.startswith(f"script.py: {message}")
+        assert told.count("\n") == 1
+
+    def test_what_more_flags_refuse(self, parse, capsys):
+        def more(arguments):
+            raise InputError("flags.cfg is damaged")
+
+        with pytest.raises(SystemExit) as caught:
+            parse(more=more)
+        assert caught.value.code == 2
+        assert capsys.readouterr().err == "script.py: flags.cfg is damaged\n"
+
+    def test_help_is_a_success(self, parse, monkeypatch, capsys):
+        monkeypatch.setattr(app, "usage", lambda **options: print("usage"))
+        with pytest.raises(SystemExit) as caught:
+            parse("--help")
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith("usage")
+
+
+class TestSignals:
+    """A process that gets a signal at any time after Python itself has started."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("delay", [0.0, 0.2, 0.7, 1.5, 3.0])
+    def test_while_it_starts(self, tmp_path, number, delay):
+        script = tmp_path / "script.py"
+        # tells when the handler is there, which takes a shorter time than a loaded machine takes to start Python
+        script.write_text(
+            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import startup; take = startup._on_signals\n"
+            "def told(handler): take(handler); print('ready', flush=True)\n"
+            "startup._on_signals = told; startup.start(); import keras_inr.runs.image_fit\n"
+            "import time; startup.run(lambda argv: time.sleep(60))"
+        )
+        process = subprocess.Popen(
+            [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
+        )
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(delay)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+        assert (process.returncode, told) == (128 + number, "script.py: interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_work_does_not_change_the_code(tmp_path, number):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import startup; startup.start()\n"
+        f"import atexit, signal; atexit.register(signal.raise_signal, {int(number)})\n"
+        "startup.run(lambda argv: 0)"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_output_that_cannot_be_written(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import startup; startup.start()\n"
+        "startup.run(lambda argv: print('a summary'))"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, script], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+    told = b"script.py: the system refused: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
 
 
 def test_silence_keeps_standard_error(startup, capfd, monkeypatch):

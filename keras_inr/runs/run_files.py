@@ -1,0 +1,80 @@
+"""The files of a run: what it writes, what it must have when it is finished, and how just these are removed."""
+
+import contextlib
+import re
+import shutil
+
+from keras_inr.runs.errors import InputError
+
+MARKER = "run.json"
+METRICS = "metrics.json"
+RESULTS = ("history.csv", "curves.png", "reconstruction.png", "comparison.png", "model.keras")
+"""What a finished run has beside its metrics and a version in saved_model/."""
+
+FOLDERS = ("checkpoints", "previews", "tensorboard", "saved_model")
+SAVED_MODEL = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
+_TEMPORARY = r"[.]tmp-[0-9a-f]{16}-.*"
+WRITTEN = (
+    *map(re.escape, (METRICS, *RESULTS, "flags.cfg", MARKER)),
+    r"checkpoints/step-\d+[.]npz",
+    r"previews/step-\d+[.]png",
+    r"tensorboard/events[.]out[.]tfevents[.].*",
+    r"saved_model/(\d+|tmp[.][0-9a-f]{32})",
+    rf"((checkpoints|previews)/)?{_TEMPORARY}",
+)
+"""All that runs write, as regular expressions of paths in the run's folder; anything else there is someone else's."""
+
+
+def written_paths(folder):
+    """What a run has written in a folder: metrics first, marker last."""
+    inner = [folder / name for name in FOLDERS if (folder / name).is_dir() and not (folder / name).is_symlink()]
+    entries = [path for place in (folder, *inner) for path in place.iterdir()]
+    written = [path for path in entries if re.fullmatch("|".join(WRITTEN), path.relative_to(folder).as_posix())]
+    return sorted(written, key=lambda path: (path.name == MARKER, path.name != METRICS))
+
+
+def remove_written(folder):
+    """Removes what a run has written, and a folder that is then empty; links are removed and not followed.
+
+    Killed in between, it leaves what is recognised as a run, and not as a finished one.
+    """
+    for name in FOLDERS:
+        if (folder / name).is_symlink():  # a new run must not find the old one's checkpoints behind it
+            (folder / METRICS).unlink(missing_ok=True)
+            (folder / name).unlink()
+    for path in written_paths(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for name in FOLDERS:
+        with contextlib.suppress(OSError):  # absent, or there is something else in it
+            (folder / name).rmdir()
+
+
+def check_kinds(folder):
+    """Raises an InputError where a folder stands in the place of a file that a run writes, or a file in a folder's."""
+    for name in FOLDERS:
+        if (folder / name).exists() and not (folder / name).is_dir():
+            raise InputError(f"{folder / name} must be a folder for a run to write in, received a file")
+    for name in (METRICS, *RESULTS, "flags.cfg"):
+        if (folder / name).is_dir():
+            raise InputError(f"{folder / name} must be a file for a run to replace, received a folder")
+
+
+def has_checkpoint(folder):
+    """Whether a run has left something to go on from."""
+    return any((folder / "checkpoints").glob("step-*.npz"))
+
+
+def missing_results(folder):
+    """Names of the results that a finished run should have and that are absent or empty."""
+    missing = [name for name in RESULTS if not _is_whole(folder / name)]
+    versions = [path for path in (folder / "saved_model").glob("*") if path.name.isdecimal()]
+    if not any(all(_is_whole(version / name) for name in SAVED_MODEL) for version in versions):
+        missing.append("saved_model")
+    return missing
+
+
+def _is_whole(path):
+    return path.is_file() and path.stat().st_size > 0

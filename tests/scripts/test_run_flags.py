@@ -1,0 +1,147 @@
+"""scripts/run_flags.py: flags to a flagfile that reads back as it was, and the flagfile of a resumed run."""
+
+import os
+import pathlib
+import re
+
+import pytest
+from absl import flags
+
+from keras_inr.runs.errors import InputError
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
+
+
+@pytest.fixture
+def run_flags(monkeypatch, tmp_path):
+    """The module, with flags that no other test sees, in a folder of its own."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.chdir(tmp_path)
+    import run_flags
+
+    values = flags.FlagValues()
+    for name in ("image", "data_dir", "units", "out"):
+        flags.DEFINE_string(name, None, "text", flag_values=values)
+    for name in ("resume", "overwrite", "grayscale"):
+        flags.DEFINE_bool(name, False, "yes or no", flag_values=values)
+    flags.DEFINE_float("learning_rate", 1e-3, "number", flag_values=values)
+    flags.DEFINE_integer("steps", None, "number", flag_values=values)
+    monkeypatch.setattr(run_flags, "FLAGS", values)
+    return run_flags
+
+
+def parsed(run_flags, *arguments):
+    run_flags.FLAGS(["fit.py", *arguments])
+    return [run_flags.FLAGS[name] for name in run_flags.FLAGS]
+
+
+def read_back(run_flags, text):
+    """name -> value of every flag, from a flagfile alone."""
+    pathlib.Path("flags.cfg").write_text(text)
+    run_flags.FLAGS.unparse_flags()
+    for name in run_flags.FLAGS:
+        run_flags.FLAGS[name].value = run_flags.FLAGS[name].default
+    run_flags.FLAGS(["fit.py", "--flagfile=flags.cfg"])
+    return run_flags.FLAGS.flag_values_dict()
+
+
+class TestText:
+    @pytest.mark.parametrize("image", ["sample:chelsea", "a b.png", "missing.png", "ü写.png", "a=b,#c.png", "--x.png"])
+    def test_reads_back(self, run_flags, tmp_path, image):
+        if not image.startswith(("sample", "missing")):
+            (tmp_path / image).touch()
+        own = parsed(run_flags, f"--image={image}", "--units= 64,\n32 ", "--learning_rate=0.1", "--out=run", "--resume")
+        text = run_flags.flags_text(own)
+        assert text.endswith("\n")
+        values = read_back(run_flags, text)
+        expected = image if image.startswith(("sample", "missing")) else str(tmp_path / image)
+        assert (values["image"], values["learning_rate"], values["grayscale"]) == (expected, 0.1, False)
+        assert "".join(values["units"].split()) == "64,32"
+        assert (values["out"], values["resume"], values["data_dir"], values["steps"]) == (None, False, None, None)
+
+    def test_paths_are_right_from_any_folder(self, run_flags, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / "a.png").touch()
+        own = parsed(run_flags, "--image=~/a.png", "--data_dir=.")
+        assert f"--data_dir={tmp_path}\n" in run_flags.flags_text(own)
+        assert f"--image={tmp_path}/a.png\n" in run_flags.flags_text(own)
+
+    @pytest.mark.parametrize("image", ["a.png ", "a.png\t", "a\n.png", "a\r.png", "a\udcff.png"])
+    def test_what_would_not_read_back_is_refused(self, run_flags, tmp_path, image):
+        (tmp_path / os.fsencode(image).decode("utf-8", "surrogateescape")).touch()
+        own = parsed(run_flags, f"--image={image}")
+        told = (
+            "image must have no line breaks, spaces at its end, or bytes that are no text, which flags.cfg cannot hold"
+        )
+        with pytest.raises(InputError, match=re.escape(f"{told}, received {str(tmp_path / image)!r}")):
+            run_flags.flags_text(own)
+
+
+class TestResumed:
+    @pytest.fixture
+    def run(self, tmp_path):
+        (tmp_path / "a run").mkdir()
+        (tmp_path / "a run" / "flags.cfg").write_text("--learning_rate=0.5\n--steps=20\n")
+        return tmp_path / "a run"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--out=a run", "--resume"],
+            ["--resume", "--out", "a run", "--steps", "30"],
+            ["-resume", "-out=a run"],
+            ["--out=a run", "--resume=true"],
+            ["--noresume", "--resume=1", "--out=a run"],
+            ["--flagfile=go on.cfg"],
+            ["--out=~/a run", "--resume"],
+        ],
+    )
+    def test_however_it_is_spelled(self, run_flags, run, tmp_path, monkeypatch, arguments):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        (tmp_path / "go on.cfg").write_text("--out=a run\n--resume\n")
+        more = run_flags.flags_of_resumed(arguments)
+        assert more == ["--flagfile", str(run / "flags.cfg")]
+        parsed(run_flags, *more, *arguments)
+        assert (run_flags.FLAGS.learning_rate, run_flags.FLAGS.resume) == (0.5, True)
+        assert run_flags.FLAGS.steps == (30 if "30" in arguments else 20)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            [],
+            ["--out=a run"],
+            ["--out=a run", "--resume=false"],
+            ["--resume", "--noresume", "--out=a run"],
+            ["--resume"],
+            ["--resume", "--out=elsewhere"],
+            ["--resume", "--out=a run", "--stepz=3"],  # told when they are parsed in earnest
+            ["--resume", "--out=a run", "--steps=many"],
+            ["--resume", "--out=a run", "--flagfile=missing.cfg"],
+            ["--resume", "--out"],
+        ],
+    )
+    def test_nothing_to_add(self, run_flags, run, arguments):
+        assert run_flags.flags_of_resumed(arguments) == []
+        assert not run_flags.FLAGS.is_parsed()
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            (b"--learning_rate=0.5\n--ste", "its last line is cut short"),
+            (b"--learning_rate=0.5\n--stepz=20\n", "Unknown command line flag 'stepz'"),
+            (b"--learning_rate=fast\n", "flag --learning_rate=fast: "),
+            (b"garbage\n", "'garbage' is no flag"),
+            (b"--noresume=3\n", "--noresume=3 does not take an argument"),
+            (b"\x89PNG\xff\n", "it is no text"),
+        ],
+    )
+    def test_damage(self, run_flags, run, content, problem):
+        (run / "flags.cfg").write_bytes(content)
+        with pytest.raises(InputError) as caught:
+            run_flags.flags_of_resumed(["--resume", "--out=a run"])
+        assert str(caught.value).startswith(f"a run/flags.cfg is damaged ({problem}")
+        assert str(caught.value).endswith("; remove it and give the run's flags again")
+
+    def test_a_run_that_left_no_flags(self, run_flags, run):
+        (run / "flags.cfg").write_text("")
+        assert run_flags.flags_of_resumed(["--resume", "--out=a run"]) == ["--flagfile", str(run / "flags.cfg")]
