@@ -5,6 +5,12 @@ from keras_inr.version import __version__ as __version__
 
 _require_tensorflow()
 
+from keras_inr.derivatives import curl as curl
+from keras_inr.derivatives import divergence as divergence
+from keras_inr.derivatives import gradient as gradient
+from keras_inr.derivatives import hessian as hessian
+from keras_inr.derivatives import jacobian as jacobian
+from keras_inr.derivatives import laplacian as laplacian
 from keras_inr.export import export_saved_model as export_saved_model
 from keras_inr.initializers import Scheme as Scheme
 from keras_inr.initializers import get_scheme as get_scheme

@@ -1,5 +1,6 @@
 """Fields: models from coordinates to values."""
 
+from keras_inr.models.differentiated import Differentiated as Differentiated
 from keras_inr.models.field import Field as Field
 from keras_inr.models.multi_hash import MultiHash as MultiHash
 from keras_inr.models.presets import PresetInfo as PresetInfo

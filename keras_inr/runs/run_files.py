@@ -11,11 +11,14 @@ METRICS = "metrics.json"
 RESULTS = ("history.csv", "curves.png", "reconstruction.png", "comparison.png", "model.keras")
 """What a finished run has beside its metrics and a version in saved_model/."""
 
+BLENDS = ("blend.png", "direct.png", "paste.png")
+"""What a run of scripts/blend.py has instead of a course and a reconstruction."""
+
 FOLDERS = ("checkpoints", "previews", "tensorboard", "saved_model")
 SAVED_MODEL = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
 _TEMPORARY = r"[.]tmp-[0-9a-f]{16}-.*"
 WRITTEN = (
-    *map(re.escape, (METRICS, *RESULTS, "flags.cfg", MARKER)),
+    *map(re.escape, (METRICS, *RESULTS, *BLENDS, "flags.cfg", MARKER)),
     r"checkpoints/step-\d+[.]npz",
     r"previews/step-\d+[.]png",
     r"tensorboard/events[.]out[.]tfevents[.].*",
