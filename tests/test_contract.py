@@ -36,6 +36,7 @@ from contract import Example
 import keras_inr
 from keras_inr.initializers import Rule, RuleInitializer, Scheme
 from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEncoding, SineDense, ValueRange
+from keras_inr.losses import KnownMeanSquaredError
 from keras_inr.metrics import PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.differentiated import Differentiated
@@ -106,6 +107,7 @@ EXAMPLES = [
         for arguments, shape in [({"omega_0": 2.0, "fan_in": 3}, (20,)), ({"seed": 7}, (3, 4, 5))]
     ),
     Example(Muon, {"learning_rate": 0.1}),
+    Example(KnownMeanSquaredError, {}, tuple(PICTURES)),
     Example(PSNR, {"name": "quality", "dtype": "float32"}, tuple(PICTURES)),
     Example(
         WarmupExponentialDecay,
