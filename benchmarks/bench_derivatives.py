@@ -142,7 +142,7 @@ def summarise(seconds, memory, failed, load, arguments):
             case: {"median": median[case], "all": seconds[case]} for case in median if not case.startswith("floor")
         },
         "ratios": {
-            "ours_over_value": {kind: round(ours[kind] / ours["value"], 3) for kind in ours if "value" in ours},
+            "ours_over_value": {k: round(ours[k] / ours["value"], 3) for k in DERIVED if {k, "value"} <= set(ours)},
             "over_ours": over_ours,
             "fastest_over_ours": {maker: fastest(over_ours, maker) for maker in ("torch", "jax")},
         },
