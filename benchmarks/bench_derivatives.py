@@ -251,28 +251,28 @@ def ours_step(problem, kind, method):
     import keras
     import tensorflow as tf
 
-    from keras_inr.derivatives import differentiate
+    from keras_inr.models.differentiated import Differentiated
     from keras_inr.models.presets import from_preset
+    from keras_inr.training.objectives import CHUNK, OUTPUT_OF
 
-    field = from_preset("siren_jax", channels=1)
+    field, output = from_preset("siren_jax", channels=1), OUTPUT_OF[kind]
     field.set_weights([array for pair in problem.weights for array in pair])
-    weights = field.trainable_variables
+    # as `fit` does: values by the field itself, derivatives by a model around it, tapes on all points at once
+    chunk = None if method == "tape" else CHUNK
+    model = field if kind == "value" else Differentiated(field, (output,), method, chunk)
     optimizer = keras.optimizers.Adam(problem.learning_rate, epsilon=1e-8)
-    optimizer.build(weights)
-    coords, targets = tf.constant(problem.coords), tf.constant(problem.targets[kind])
-    output = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}[kind]
+    optimizer.build(field.trainable_variables)
+    target = tf.constant(problem.targets[kind])
+    batch = (tf.constant(problem.coords), target if kind == "value" else {output: target})
+    model.compile(optimizer, loss="mse" if kind == "value" else {output: "mse"})
+    step = tf.function(lambda: model.train_step(batch)["loss"])
 
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape:
-            prediction = differentiate(field, coords, (output,), method)[output]
-            loss = tf.reduce_mean(tf.square(prediction - targets))
-        slopes = tape.gradient(loss, [weight.value for weight in weights], unconnected_gradients="zero")
-        optimizer.apply([tf.convert_to_tensor(slope) for slope in slopes], weights)
-        return loss
+    def take():
+        model.reset_metrics()  # so that the loss is the step's own
+        return float(step())
 
     momenta = [variable for variable in optimizer.variables if variable.path.endswith("momentum")]
-    return lambda: float(step()), lambda: [momentum.numpy() for momentum in momenta]
+    return take, lambda: [momentum.numpy() for momentum in momenta]
 
 
 def floor(kind, arguments):

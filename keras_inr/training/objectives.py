@@ -12,8 +12,8 @@ from keras_inr.losses import KnownMeanSquaredError
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 
-CHUNK = 8192
-"""Points that are differentiated at a time: speed is flat from 2048 to 16384, memory grows with it."""
+CHUNK = 2048
+"""Points that are differentiated at a time: the fastest from 2048 to all of 65536 on CPUs, and memory grows with it."""
 
 OUTPUT_OF = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}
 
