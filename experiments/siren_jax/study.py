@@ -2,10 +2,12 @@
 
     python experiments/siren_jax/study.py --image=../shared/data/siren_jax_reference_321.jpg --part=ours
     python experiments/siren_jax/study.py --image=... --part=recipe --recipe_steps=200
+    python experiments/siren_jax/study.py --image=... --part=batches
     python experiments/siren_jax/study.py --image=... --part=report
 
 Our fits are the flagfiles beside this script. The recipe is siren-jax's: its network and initialisation, Adam at 1e-4,
 all pixels in every step, on our targets. Both go on where they were stopped; more --recipe_steps continue a recipe.
+"batches" runs the recipe with random batches of all, a quarter, a sixteenth of the pixels at equal points seen.
 """
 
 import pathlib
@@ -19,6 +21,8 @@ import startup
 
 startup.start()
 
+import csv
+import itertools
 import json
 import subprocess
 
@@ -31,7 +35,9 @@ from keras_inr.alignment import aligned_psnr
 from keras_inr.models.field import to_uint8
 from keras_inr.models.presets import from_preset
 from keras_inr.runs.errors import InputError
+from keras_inr.runs.model_files import load_field
 from keras_inr.runs.results import device_name
+from keras_inr.runs.upscaling import resampled
 from keras_inr.signals.image import load_image
 from keras_inr.training.fit import fit
 
@@ -40,11 +46,15 @@ CASES = ("value", "value_grey", "gradient", "laplacian")
 RESULTS = HERE / "results"
 RUNS = ROOT / "runs" / "siren_jax"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
+PARTS = (1, 4, 16, 64)  # of which batches of the picture's pixels are one
+BATCH_SIZE, BATCH_EPOCHS = 128, 200  # side of the picture in the study of batches, and how often it is seen
+ENLARGED = 4
+ZOOM = (88, 40, 72)  # first row, first column and side of the square that is shown enlarged, in pixels of 256 x 256
 
 
 def define_flags():
     flags.DEFINE_string("image", None, "path of siren-jax's reference.jpg", required=True)
-    flags.DEFINE_enum("part", "report", ["ours", "recipe", "report"], "what to do")
+    flags.DEFINE_enum("part", "report", ["ours", "recipe", "batches", "report"], "what to do")
     flags.DEFINE_list("cases", list(CASES), "which of value, value_grey, gradient, laplacian")
     flags.DEFINE_integer("recipe_steps", 100, "steps of the recipe, of its 10000", lower_bound=2)
 
@@ -58,13 +68,15 @@ def main(argv):
             run_ours(case)
         elif FLAGS.part == "recipe":
             run_recipe(case)
+        elif FLAGS.part == "batches" and case != "value":
+            run_batches(case)
     if FLAGS.part == "report":
         report()
     return 0
 
 
-def picture(case):
-    return load_image(FLAGS.image, size=(256, 256), grayscale=case != "value")
+def picture(case, side=256):
+    return load_image(FLAGS.image, size=(side, side), grayscale=case != "value")
 
 
 def run_ours(case):
@@ -82,57 +94,116 @@ def run_ours(case):
     facts |= {name: value for name, value in metrics.items() if name.startswith("psnr_")}
     if "psnr_affine_db" not in facts:  # of a fit to values, as an 8-bit picture holds them
         facts |= aligned_psnr(signal.values, (prediction / 255).astype("float32"))
+    with (folder / "history.csv").open() as file:
+        facts["looks"] = looks(csv.DictReader(file))
     write(f"ours-{case}", facts)
 
 
 def run_recipe(case):
     """siren-jax's recipe for --recipe_steps of its steps, in our code."""
     signal = picture(case)
-    supervise = case if case in ("gradient", "laplacian") else "value"
-    field = from_preset("siren_jax", channels=signal.channels, seed=0)
-    result = fit(
-        field,
+    result = fit_recipe(case, signal, FLAGS.recipe_steps, checkpoint_dir=RUNS / f"recipe-{case}")
+    write(f"recipe-{case}", {**outcome(signal, result), "looks": looks(result.rows), "device": device_name()})
+
+
+def looks(rows):
+    """Step and PSNR (dB), of all pixels after the best offset where derivatives are fitted, else of a step's batch."""
+    rows = list(rows)
+    name = "picture_psnr_db" if any(row.get("picture_psnr_db") for row in rows) else "psnr_db"
+    return [[int(row["step"]), float(row[name])] for row in rows if row.get(name)]
+
+
+def run_batches(case):
+    """The recipe with random batches, every size until it has seen the picture equally often."""
+    signal = picture(case, BATCH_SIZE)
+    points = BATCH_SIZE**2
+    rows = []
+    for parts in PARTS:
+        batch = {"sampling": "full"} if parts == 1 else {"sampling": "shuffled", "batch_size": points // parts}
+        result = fit_recipe(case, signal, BATCH_EPOCHS * parts, **batch)
+        rows.append({"points_per_step": points // parts, **outcome(signal, result)})
+    facts = {"picture_size": [BATCH_SIZE] * 2, "epochs": BATCH_EPOCHS, "seed": 0, "rows": rows, "device": device_name()}
+    write(f"batches-{case}", facts)
+
+
+def fit_recipe(case, signal, steps, sampling="full", **arguments):
+    """siren-jax's network fitted as siren-jax fits it."""
+    return fit(
+        from_preset("siren_jax", channels=signal.channels, seed=0),
         signal,
-        steps=FLAGS.recipe_steps,
-        sampling="full",
+        steps=steps,
+        sampling=sampling,
         optimizer="adam",
         learning_rate=1e-4,
         schedule="constant",
-        supervise=supervise,
+        supervise=case if case in ("gradient", "laplacian") else "value",
         derivative_rule="sobel",
-        checkpoint_dir=RUNS / f"recipe-{case}",
+        **arguments,
     )
-    facts = {
+
+
+def outcome(signal, result):
+    """Length and figures of a fit."""
+    return {
         "steps": result.steps,
         "train_seconds": result.train_seconds,
         "seconds_per_step": result.train_seconds / result.steps,
         **aligned_psnr(signal.values, result.prediction),
         "psnr_db": result.psnr_db,
-        "rows": result.rows,
-        "device": device_name(),
     }
-    write(f"recipe-{case}", facts)
 
 
 def report():
     """Table and figure of what there is."""
-    heads = ["fitted to", "siren-jax, 10000 steps (dB)", "its recipe here: steps, dB, s per step"]
-    heads += ["10000 such steps (s)", "ours (dB)", "steps", "seconds", "of the recipe's"]
-    lines = [f"| {' | '.join(heads)} |"]
-    lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    heads = ["fitted to", "siren-jax, 10000 steps (dB)", "its recipe here, steps: dB", "ours at that step (dB)"]
+    heads += ["its recipe drawn on to 10000 steps (dB)", "10000 such steps (s)", "ours (dB)", "steps", "seconds"]
+    heads += ["of the recipe's"]
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for case in CASES:
         ours, recipe, figure = read(f"ours-{case}"), read(f"recipe-{case}"), EXPECTED["figure"][case]
         whole = recipe["seconds_per_step"] * EXPECTED["published_steps"]
         lines.append(
-            f"| {case.replace('_', ', ')} | {EXPECTED['published_db'][case]} "
-            f"| {recipe['steps']}, {recipe[figure]:.1f}, {recipe['seconds_per_step']:.2f} | {whole:.0f} "
+            f"| {case.replace('_', ', ')} | {EXPECTED['published_db'][case]} | {recipe['steps']}: {recipe[figure]:.1f} "
+            f"| {near(ours['looks'], recipe['steps']):.1f} "
+            f"| {drawn_on(recipe['looks'], EXPECTED['published_steps']):.1f} | {whole:.0f} "
             f"| {ours[figure]:.2f} | {ours['steps']} | {ours['train_seconds']:.0f} "
             f"| {ours['train_seconds'] / whole:.3f} |"
         )
     lines.append(f"\nOne seed (0); {ours['device']}, TensorFlow {ours['versions']['tensorflow']}.")
     (RESULTS / "table.md").write_text("\n".join(lines) + "\n")
     draw(RESULTS / "pictures.png")
-    print("\n".join(lines))
+    draw_enlarged(RESULTS / "enlarged.png")
+    batches = batch_table()
+    (RESULTS / "batches.md").write_text(batches)
+    print("\n".join(lines), batches, sep="\n")
+
+
+def near(looks, step):
+    """The PSNR at the look nearest to a step."""
+    return min(looks, key=lambda look: abs(look[0] - step))[1]
+
+
+def drawn_on(looks, step):
+    """The PSNR at a later step, by a straight line in the logarithm of the step through the later half of the looks."""
+    steps, psnr_db = np.transpose(looks[len(looks) // 2 :])
+    slope, start = np.polyfit(np.log(steps), psnr_db, 1)
+    return slope * np.log(step) + start
+
+
+def batch_table():
+    """The recipe at equal points seen, one column for each size of batch."""
+    kinds = [case for case in CASES if case != "value"]
+    rows = {case: read(f"batches-{case}") for case in kinds}
+    sizes = [row["points_per_step"] for row in rows[kinds[0]]["rows"]]
+    lines = [f"| fitted to | {' | '.join(f'{size} points a step' for size in sizes)} |"]
+    lines.append("| --- |" + " ---: |" * len(sizes))
+    for case in kinds:
+        cells = [
+            f"{row[EXPECTED['figure'][case]]:.1f} dB, {row['steps']} steps, {row['train_seconds']:.0f} s"
+            for row in rows[case]["rows"]
+        ]
+        lines.append(f"| {case.replace('_', ', ')} | {' | '.join(cells)} |")
+    return "\n".join(lines) + f"\n\nOne seed (0); {rows[kinds[0]]['device']}.\n"
 
 
 def draw(path):
@@ -142,8 +213,26 @@ def draw(path):
         ours = read(f"ours-{case}")
         shown = np.atleast_3d(np.asarray(Image.open(RUNS / f"ours-{case}" / "reconstruction.png")))
         panels.append((f"{case.replace('_', ', ')}\n{ours[EXPECTED['figure'][case]]:.1f} dB", shown))
-    figure = matplotlib.figure.Figure(figsize=(3 * len(panels), 3.5), dpi=120, layout="constrained")
-    for axes, (title, shown) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    save_rows(path, [panels])
+
+
+def draw_enlarged(path):
+    """The grey picture four times larger by bicubic interpolation and by each field; below, a part of it."""
+    signal = picture("value_grey")
+    side = 256 * ENLARGED
+    row, column, width = (ENLARGED * number for number in ZOOM)
+    panels = [("bicubic", to_uint8(resampled(signal.values, side, side, "bicubic")))]
+    for case in CASES[1:]:
+        field = load_field(RUNS / f"ours-{case}" / "model.keras")
+        panels.append((f"field fitted to the {case.split('_')[0]}", field.render(side, side)))
+    parts = [("", shown[row : row + width, column : column + width]) for _, shown in panels]
+    save_rows(path, [panels, parts])
+
+
+def save_rows(path, rows):
+    """Rows of (title, picture) as a figure."""
+    figure = matplotlib.figure.Figure(figsize=(3 * len(rows[0]), 3.3 * len(rows)), dpi=120, layout="constrained")
+    for axes, (title, shown) in zip(figure.subplots(len(rows), len(rows[0])).flat, itertools.chain(*rows), strict=True):
         axes.set_title(title, fontsize=10)
         axes.imshow(np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown, interpolation="antialiased")
         axes.set_axis_off()
