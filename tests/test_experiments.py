@@ -9,8 +9,11 @@ import sys
 
 import pytest
 
-DESCENT = pathlib.Path(__file__).parent.parent / "experiments" / "descent"
+EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
+DESCENT = EXPERIMENTS / "descent"
 EXPECTED = json.loads((DESCENT / "expected.json").read_text())
+SIREN_JAX = EXPERIMENTS / "siren_jax"
+SIREN_JAX_EXPECTED = json.loads((SIREN_JAX / "expected.json").read_text())
 
 
 def assert_reached(rows):
@@ -36,3 +39,13 @@ def test_descent_s_results_are_reached_again():
     flags = [f"--image={os.environ['DESCENT_CAT']}", f"--seeds={seeds}", "--name=again"]
     subprocess.run([sys.executable, DESCENT / "study.py", *flags], check=True)
     assert_reached(json.loads((DESCENT / "results" / "again.json").read_text()))
+
+
+@pytest.mark.parametrize("case", SIREN_JAX_EXPECTED["published_db"])
+def test_siren_jax_s_results_are_reached_in_a_tenth_of_its_seconds(case):
+    ours = json.loads((SIREN_JAX / "results" / f"ours-{case}.json").read_text())
+    recipe = json.loads((SIREN_JAX / "results" / f"recipe-{case}.json").read_text())
+    assert ours["image_sha256"] == SIREN_JAX_EXPECTED["image_sha256"][case]
+    assert ours[SIREN_JAX_EXPECTED["figure"][case]] >= SIREN_JAX_EXPECTED["published_db"][case]
+    whole = recipe["train_seconds"] / recipe["steps"] * SIREN_JAX_EXPECTED["published_steps"]
+    assert ours["train_seconds"] <= whole / 10
