@@ -15,7 +15,7 @@ class Limits:
     """The bounds of one request.
 
     Args:
-        max_pixels: most pixels over all rows of a render request.
+        max_pixels: most points over all rows of a render request, several in a pixel that is filtered.
         chunk: points evaluated at a time.
         max_side: most pixels along a side; PNG encoders stop there.
         max_coord: largest magnitude of a coordinate or edge. Beyond it phases overflow, and values would be NaN,

@@ -40,14 +40,14 @@ def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=
     whatever the field's policy, so that clients need not ask; a float64 field still computes in float64.
     Points are evaluated `chunk` at a time, so memory does not grow with a layer's width times the picture.
     A request that is out of limits fails with INVALID_ARGUMENT and a sentence: coordinates and edges beyond +-1e6
-    or not finite, sides above 1e6 pixels, more than max_pixels in all rows together.
+    or not finite, sides above 1e6 pixels, more than max_pixels points in all rows together.
 
     Args:
         field: a `Field`; weights are stored once, as they are, in the policy's variable dtype.
         base_path: folder of the model's versions, made if absent.
         version: integer from 1 that does not exist yet; None is the largest existing plus 1.
         info: dict of facts for the `info` signature, such as image_sha256, seed, psnr_db; strict JSON.
-        max_pixels: most pixels that one render request may ask for.
+        max_pixels: most points that one render request may evaluate: its pixels, several in each where it is filtered.
         chunk: points per evaluation, of derivatives a quarter of them.
 
     Returns:

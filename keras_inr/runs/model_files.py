@@ -1,9 +1,11 @@
 """Fields read back from run folders and .keras files."""
 
 import pathlib
+import zipfile
 
 import keras
 
+from keras_inr.arguments import local_path
 from keras_inr.models.field import Field
 from keras_inr.runs.errors import InputError
 
@@ -12,7 +14,7 @@ def model_path(run=None, model=None):
     """Where the .keras file is that one of two flags names: `run`, a run folder, or `model`, the file itself.
 
     Raises:
-        InputError: unless one of them is given.
+        InputError: unless one of them is given, and a path.
 
     >>> str(model_path(run="runs/0001"))
     'runs/0001/model.keras'
@@ -20,7 +22,10 @@ def model_path(run=None, model=None):
     if (run is None) == (model is None):
         received = "neither" if run is None else f"--run={run} and --model={model}"
         raise InputError(f"give one of --run, a run folder, and --model, a .keras file, received {received}")
-    return pathlib.Path(run, "model.keras") if model is None else pathlib.Path(model)
+    try:
+        return local_path("run", run) / "model.keras" if model is None else local_path("model", model)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def load_field(path):
@@ -30,8 +35,14 @@ def load_field(path):
         InputError: for a file that does not exist, is torn, or holds something else.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"there is no model: {path} does not exist")
+    if path.is_dir():
+        raise InputError(f"model must be a .keras file, received the folder {path}; a run's folder goes with --run")
+    if path.suffix != ".keras":
+        raise InputError(f"model must be a file whose name ends in .keras, received {path}")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is no .keras file, or not a whole one")
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever a torn or foreign file makes Keras raise

@@ -1,4 +1,5 @@
 import pathlib
+import zipfile
 
 import keras
 import numpy as np
@@ -28,11 +29,35 @@ def test_an_absent_model(tmp_path):
         load_field(tmp_path / "model.keras")
 
 
+def test_a_path_elsewhere():
+    with pytest.raises(InputError, match=r"run must be a path on this machine, received 'gs://a'"):
+        model_path(run="gs://a")
+
+
 def test_a_torn_model(tmp_path):
     path = tmp_path / "model.keras"
-    path.write_bytes(b"torn")
+    Siren(units=(8,), seed=0).save(path)
+    whole = path.read_bytes()
+    for content in (b"", b"torn", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"^{path} is no .keras file, or not a whole one$"):
+            load_field(path)
+
+
+def test_another_archive(tmp_path):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "not a model")
     with pytest.raises(InputError, match=f"^{path} cannot be loaded: [^\n]+$"):
         load_field(path)
+
+
+def test_a_folder_and_a_picture(tmp_path):
+    with pytest.raises(InputError, match=f"model must be a .keras file, received the folder {tmp_path}; a run's "):
+        load_field(tmp_path)
+    (tmp_path / "a.png").touch()
+    with pytest.raises(InputError, match=f"model must be a file whose name ends in .keras, received {tmp_path}/a.png"):
+        load_field(tmp_path / "a.png")
 
 
 def test_a_foreign_model(tmp_path):

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import types
-import zipfile
 
 import keras
 import numpy as np
@@ -101,37 +100,6 @@ def script():
         patch.setattr(signal, "signal", lambda number, handler: None)  # the tests' own process keeps its handlers
         spec.loader.exec_module(module)
         yield module
-
-
-def test_an_absent_model(script, tmp_path):
-    path = tmp_path / "model.keras"
-    with pytest.raises(InputError, match=f"there is no model to export: {path} does not exist"):
-        script.load_field(path)
-
-
-def test_a_torn_model(script, run, tmp_path):
-    path = tmp_path / "model.keras"
-    whole = (run / "model.keras").read_bytes()
-    for content in (b"", b"torn", whole[: len(whole) // 2]):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match=f"^{path} is no .keras file, or not a whole one$"):
-            script.load_field(path)
-
-
-def test_another_archive(script, tmp_path):
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("notes.txt", "not a model")
-    with pytest.raises(InputError, match=f"^{path} cannot be loaded: [^\n]+$"):
-        script.load_field(path)
-
-
-def test_a_folder_and_a_picture(script, tmp_path):
-    with pytest.raises(InputError, match=f"model must be a .keras file, received the folder {tmp_path}; a run's "):
-        script.load_field(tmp_path)
-    (tmp_path / "a.png").touch()
-    with pytest.raises(InputError, match=f"model must be a file whose name ends in .keras, received {tmp_path}/a.png"):
-        script.load_field(tmp_path / "a.png")
 
 
 class TestMain:
