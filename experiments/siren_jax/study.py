@@ -42,14 +42,15 @@ from keras_inr.signals.image import load_image
 from keras_inr.training.fit import fit
 
 FLAGS = flags.FLAGS
-CASES = ("value", "value_grey", "gradient", "laplacian")
+NAMES = {"value": "values, colour", "value_grey": "values, grey", "gradient": "gradient", "laplacian": "Laplacian"}
+CASES = tuple(NAMES)
 RESULTS = HERE / "results"
 RUNS = ROOT / "runs" / "siren_jax"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
 PARTS = (1, 4, 16, 64)  # of which batches of the picture's pixels are one
 BATCH_SIZE, BATCH_EPOCHS = 128, 200  # side of the picture in the study of batches, and how often it is seen
 ENLARGED = 4
-ZOOM = (88, 40, 72)  # first row, first column and side of the square that is shown enlarged, in pixels of 256 x 256
+ZOOM = (96, 150, 72)  # first row, first column and side of the square that is shown enlarged, in pixels of 256 x 256
 
 
 def define_flags():
@@ -163,19 +164,19 @@ def report():
         ours, recipe, figure = read(f"ours-{case}"), read(f"recipe-{case}"), EXPECTED["figure"][case]
         whole = recipe["seconds_per_step"] * EXPECTED["published_steps"]
         lines.append(
-            f"| {case.replace('_', ', ')} | {EXPECTED['published_db'][case]} | {recipe['steps']}: {recipe[figure]:.1f} "
+            f"| {NAMES[case]} | {EXPECTED['published_db'][case]} | {recipe['steps']}: {recipe[figure]:.1f} "
             f"| {near(ours['looks'], recipe['steps']):.1f} "
             f"| {drawn_on(recipe['looks'], EXPECTED['published_steps']):.1f} | {whole:.0f} "
             f"| {ours[figure]:.2f} | {ours['steps']} | {ours['train_seconds']:.0f} "
             f"| {ours['train_seconds'] / whole:.3f} |"
         )
     lines.append(f"\nOne seed (0); {ours['device']}, TensorFlow {ours['versions']['tensorflow']}.")
-    (RESULTS / "table.md").write_text("\n".join(lines) + "\n")
+    table, batches = "\n".join(lines) + "\n", batch_table()
+    for name, text in (("table", table), ("batches", batches)):
+        put_between(HERE / "README.md", f"<!-- {name} -->", text)
     draw(RESULTS / "pictures.png")
     draw_enlarged(RESULTS / "enlarged.png")
-    batches = batch_table()
-    (RESULTS / "batches.md").write_text(batches)
-    print("\n".join(lines), batches, sep="\n")
+    print(table, batches, sep="\n")
 
 
 def near(looks, step):
@@ -190,6 +191,12 @@ def drawn_on(looks, step):
     return slope * np.log(step) + start
 
 
+def put_between(path, marker, text):
+    """Replaces what stands between two lines that are the marker, in a file."""
+    before, _, after = path.read_text().split(f"{marker}\n")
+    path.write_text(f"{before}{marker}\n{text}{marker}\n{after}")
+
+
 def batch_table():
     """The recipe at equal points seen, one column for each size of batch."""
     kinds = [case for case in CASES if case != "value"]
@@ -202,7 +209,7 @@ def batch_table():
             f"{row[EXPECTED['figure'][case]]:.1f} dB, {row['steps']} steps, {row['train_seconds']:.0f} s"
             for row in rows[case]["rows"]
         ]
-        lines.append(f"| {case.replace('_', ', ')} | {' | '.join(cells)} |")
+        lines.append(f"| {NAMES[case]} | {' | '.join(cells)} |")
     return "\n".join(lines) + f"\n\nOne seed (0); {rows[kinds[0]]['device']}.\n"
 
 
@@ -212,7 +219,7 @@ def draw(path):
     for case in CASES:
         ours = read(f"ours-{case}")
         shown = np.atleast_3d(np.asarray(Image.open(RUNS / f"ours-{case}" / "reconstruction.png")))
-        panels.append((f"{case.replace('_', ', ')}\n{ours[EXPECTED['figure'][case]]:.1f} dB", shown))
+        panels.append((f"{NAMES[case]}\n{ours[EXPECTED['figure'][case]]:.1f} dB", shown))
     save_rows(path, [panels])
 
 
@@ -224,14 +231,14 @@ def draw_enlarged(path):
     panels = [("bicubic", to_uint8(resampled(signal.values, side, side, "bicubic")))]
     for case in CASES[1:]:
         field = load_field(RUNS / f"ours-{case}" / "model.keras")
-        panels.append((f"field fitted to the {case.split('_')[0]}", field.render(side, side)))
+        panels.append((f"field fitted to {NAMES[case]}", field.render(side, side)))
     parts = [("", shown[row : row + width, column : column + width]) for _, shown in panels]
     save_rows(path, [panels, parts])
 
 
 def save_rows(path, rows):
     """Rows of (title, picture) as a figure."""
-    figure = matplotlib.figure.Figure(figsize=(3 * len(rows[0]), 3.3 * len(rows)), dpi=120, layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(3 * len(rows[0]), 3.7 * len(rows)), dpi=120, layout="constrained")
     for axes, (title, shown) in zip(figure.subplots(len(rows), len(rows[0])).flat, itertools.chain(*rows), strict=True):
         axes.set_title(title, fontsize=10)
         axes.imshow(np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown, interpolation="antialiased")
