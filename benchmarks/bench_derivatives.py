@@ -253,12 +253,12 @@ def ours_step(problem, kind, method):
 
     from keras_inr.models.differentiated import Differentiated
     from keras_inr.models.presets import from_preset
-    from keras_inr.training.objectives import CHUNK, OUTPUT_OF
+    from keras_inr.training.objectives import CHUNKS, OUTPUT_OF
 
     field, output = from_preset("siren_jax", channels=1), OUTPUT_OF[kind]
     field.set_weights([array for pair in problem.weights for array in pair])
     # as `fit` does: values by the field itself, derivatives by a model around it, tapes on all points at once
-    chunk = None if method == "tape" else CHUNK
+    chunk = None if method == "tape" else CHUNKS.get(output)
     model = field if kind == "value" else Differentiated(field, (output,), method, chunk)
     optimizer = keras.optimizers.Adam(problem.learning_rate, epsilon=1e-8)
     optimizer.build(field.trainable_variables)

@@ -80,7 +80,8 @@ def test_combined_knows_the_constant():
 
 def test_chunks_change_nothing_but_the_order_of_sums(monkeypatch):
     whole = fit(network(), SIGNAL, steps=5, supervise="laplacian", **QUICK)
-    monkeypatch.setattr("keras_inr.training.objectives.CHUNK", 100)  # 320 points: three chunks and a rest
+    # 320 points: three chunks and a rest
+    monkeypatch.setattr("keras_inr.training.objectives.CHUNKS", {"jacobian": 100, "laplacian": 100})
     chunked = fit(network(), SIGNAL, steps=5, supervise="laplacian", **QUICK)
     # five Adam steps on sums of float32 terms
     np.testing.assert_allclose(chunked.prediction, whole.prediction, atol=1e-4)
