@@ -59,3 +59,15 @@ def test_derivative_steps_are_as_fast_as_claimed():
     assert measured["ratios"]["ours_over_value"]["laplacian"] <= 3.6
     assert measured["memory_ratio"] <= 0.4
     assert all(ratio > 1 for ratio in measured["ratios"]["over_ours"].values())
+
+
+def test_the_upscaling_page_shows_its_committed_results():
+    folder = EXPERIMENTS / "upscaling"
+    table = (folder / "results" / "upscaling.md").read_text()
+    assert table in (folder / "README.md").read_text()
+    rows = json.loads((folder / "results" / "upscaling.json").read_text())["rows"]
+    for factor, told in ((2, "**30.05**"), (4, "25.73")):
+        lanczos = [row["psnr_db"] for row in rows if row["method"] == "lanczos" and row["factor"] == factor]
+        assert len(lanczos) == 5
+        assert told == f"{statistics.mean(lanczos):.2f}" or told == f"**{statistics.mean(lanczos):.2f}**"
+        assert f" {told} " in table
