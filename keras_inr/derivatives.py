@@ -21,10 +21,13 @@ from keras_inr.forward_rules import Jet
 
 METHODS = ("auto", "tape", "forward")
 OUTPUTS = ("values", "jacobian", "laplacian")
-# Ops on floats whose slope or value jumps, comparisons among them; what a plain function is searched for
+# Ops on floats whose slope or value jumps, comparisons among them; what a plain function is searched for, beside casts
+# from floats to integers and calls of Python
 _KINKED = """
-    Abs Ceil ClipByValue Floor FloorDiv FloorMod Greater GreaterEqual LeakyRelu Less LessEqual Max Maximum Min Minimum
-    Mod Relu Relu6 Rint Round Select SelectV2 Selu Sign TruncateMod
+    Abs ArgMax ArgMin Bitcast Ceil ClipByValue Elu Equal Floor FloorDiv FloorMod Greater GreaterEqual LeakyRelu Less
+    LessEqual LowerBound Max MaxPool Maximum Min Minimum Mod NotEqual Relu Relu6 ResizeBilinear ResizeNearestNeighbor
+    Rint Round SegmentMax SegmentMin Select SelectV2 Selu Sign TopKV2 TruncateMod UnsortedSegmentMax UnsortedSegmentMin
+    UpperBound
 """
 KINKED_OPS = frozenset(_KINKED.split())
 
@@ -153,7 +156,8 @@ def kinks_of(function, coords=None):
     """Why second derivatives do not exist everywhere: a list of reasons, empty for a smooth function.
 
     Layers that have a `kink` answer for themselves. Any other function is traced at coords (a field at any) and
-    searched for piecewise operations, which can find more than there is: a difference of two ReLUs may be smooth.
+    searched for piecewise operations. That can find more than there is, since a difference of two ReLUs may be smooth,
+    and it knows only TensorFlow's own common operations: `KINKED_OPS`, casts to integers, `tf.numpy_function`.
 
     >>> kinks_of(tf.nn.relu, tf.zeros((1, 2)))
     ['the function has the operation Relu']
@@ -165,8 +169,16 @@ def kinks_of(function, coords=None):
     traced = tf.function(function).get_concrete_function(tf.TensorSpec(points.shape, points.dtype)).graph
     graph = traced.as_graph_def()
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
-    found = {node.op for node in nodes if node.op in KINKED_OPS and tf.as_dtype(node.attr["T"].type).is_floating}
-    return [f"the function has the operation {op}" for op in sorted(found)]
+    return [f"the function has the operation {op}" for op in sorted({node.op for node in nodes if _is_kinked(node)})]
+
+
+def _is_kinked(node):
+    """Whether a node of a graph is piecewise in floats, or may be anything."""
+    if node.op == "PyFunc":  # tf.numpy_function, which has no derivatives at all
+        return True
+    if node.op == "Cast":
+        return tf.as_dtype(node.attr["SrcT"].type).is_floating and not tf.as_dtype(node.attr["DstT"].type).is_floating
+    return node.op in KINKED_OPS and tf.as_dtype(node.attr["T"].type).is_floating
 
 
 def has_rules(function):
@@ -189,14 +201,17 @@ def _states(part, name):
 def _refuse_kinks(name, function, coords, allow_kinks):
     reasons = [] if allow_kinks else kinks_of(function, coords)
     if reasons:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         raise ValueError(
-            f"{name} does not exist everywhere, since {'; '.join(reasons)}; allow_kinks=True takes the value between "
+            f"{name} does not exist everywhere, since {reasons[0]}{more}; allow_kinks=True takes the value between "
             "the kinks"
         )
 
 
 def _checked(function, coords, method):
     """The coords as a tensor, in the dtype of a field's values."""
+    if not callable(function):
+        raise TypeError(f"function must be a field or another callable, received {function!r}")
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, received {method!r}")
     if method == "forward" and not has_rules(function):
@@ -210,6 +225,16 @@ def _checked(function, coords, method):
     return tf.cast(coords, getattr(function, "values_dtype", coords.dtype))
 
 
+def _checked_values(values, coords):
+    """The values of a function on points of their own."""
+    wanted = f"values must be a floating tensor of shape (..., channels) for coords of shape {coords.shape}"
+    if not tf.is_tensor(values) or not values.dtype.is_floating:
+        raise ValueError(f"{wanted}, received {getattr(values, 'dtype', type(values).__name__)!r}")
+    if not values.shape[:-1].is_compatible_with(coords.shape[:-1]) or values.shape.rank == 0:
+        raise ValueError(f"{wanted}, received shape {values.shape}")
+    return values
+
+
 def _is_point_of_stack(function, coords):
     """Whether the coords are a single point for stacked fields: its copies would be taken for shared points."""
     return getattr(function, "num_fields", None) is not None and coords.shape.rank == 1
@@ -220,6 +245,8 @@ def _own_points(function, coords):
     fields = getattr(function, "num_fields", None)
     if fields is None:
         return coords
+    if coords.shape.rank > 2 and coords.shape[0] not in (None, 1, fields):
+        raise ValueError(f"coords must have a first axis of 1 or {fields} stacked fields, received {coords.shape}")
     points = tf.shape(coords) if coords.shape.rank == 2 else tf.shape(coords)[1:]
     return tf.broadcast_to(coords, tf.concat([[fields], points], axis=0))
 
@@ -272,7 +299,7 @@ def _tape_rows(function, coords):
     """Values, and the gradient (..., dims) of each channel."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(coords)
-        values = function(coords)
+        values = _checked_values(function(coords), coords)
         channels = tf.unstack(values, axis=-1)
     return values, [_slope(tape, channel, coords) for channel in channels]
 

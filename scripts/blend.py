@@ -11,7 +11,7 @@ startup.start()
 from absl import flags
 
 from keras_inr.models.presets import list_presets
-from keras_inr.runs.blend_run import BlendSettings, prepare_blend, run_blend
+from keras_inr.runs.blend_run import BlendSettings, agreement_text, prepare_blend, run_blend
 from keras_inr.runs.errors import InputError
 from keras_inr.signals.derivatives import RULES
 from keras_inr.training.recipe import OPTIMIZERS
@@ -70,7 +70,7 @@ def main(argv):
         raise InputError("give one of --from_gradient and --from_laplacian, received both")
     folder, metrics = run_blend(prepare_blend(settings), FLAGS.out, FLAGS.overwrite)
     after = f"{metrics['steps']} steps in {metrics['train_seconds']:.0f} s"
-    print(f"{metrics['kind']}: field and direct solver agree to {metrics['agreement_db']:.2f} dB after {after}")
+    print(f"{metrics['kind']}: agreement of field and direct solver {agreement_text(metrics)} after {after}")
     print(f"pictures: {folder}/blend.png, {folder}/direct.png, {folder}/comparison.png")
     print(f"Keras: {folder}/model.keras   figures: {folder}/metrics.json")
     return 0

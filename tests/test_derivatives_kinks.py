@@ -43,12 +43,12 @@ SIREN, PAIR = Siren((8,), seed=0), Siren((8,), channels=2, seed=0)
 KINKED = [
     (RELU, f"'relu_0' is {PLAIN}"),
     (ReluMLP((8,), negative_slope=0.0, seed=0), f"'relu_0' is {PLAIN}"),
-    (ReluMLP((8, 4), seed=0), f"'relu_0' is {PLAIN}; 'relu_1' is {PLAIN}"),
+    (ReluMLP((8, 4), seed=0), f"'relu_0' is {PLAIN} (and 1 more); "),
     (ReluMLP((8,), num_frequencies=4, seed=0), f"'relu_0' is {PLAIN}"),
     (ReluMLP((8,), num_fields=3, seed=0), f"'relu_0' is {PLAIN}"),
     (
         LINEAR_HASH,
-        f"'encoding' interpolates linearly (interpolation='smoothstep' has second derivatives); 'relu_0' is {PLAIN}",
+        "'encoding' interpolates linearly (interpolation='smoothstep' has second derivatives) (and 1 more); ",
     ),
     (MultiHash(**LATTICE, units=(8,), interpolation="smoothstep", seed=0), f"'relu_0' is {PLAIN}"),
     (
@@ -64,9 +64,18 @@ KINKED = [
     (lambda coords: tf.clip_by_value(coords, -0.5, 0.5), "the function has the operation Maximum"),
     (lambda coords: tf.reduce_max(coords, axis=-1, keepdims=True), "the function has the operation Max"),
     (lambda coords: coords % 0.5, "the function has the operation FloorMod"),
+    (lambda coords: coords - tf.cast(tf.cast(coords, "int32"), coords.dtype), "the function has the operation Cast"),
+    (lambda coords: tf.sort(coords), "the function has the operation TopKV2"),
+    (lambda coords: tf.cast(tf.argmax(coords, -1), coords.dtype)[..., None] * coords, "the function has the operation"),
+    (tf.nn.elu, "the function has the operation Elu"),
+    (lambda coords: tf.cast(coords == 0.3, coords.dtype) * coords, "the function has the operation Equal"),
+    (
+        lambda coords: tf.ensure_shape(tf.numpy_function(np.cos, [coords], "float32"), coords.shape),
+        "the function has the operation PyFunc",
+    ),
     (keras.activations.selu, "the function has the operation "),
     (lambda coords: RELU(coords) * 2, "the function has the operation LeakyRelu"),
-    (lambda coords: LINEAR_HASH(coords), "the function has the operation Floor"),
+    (lambda coords: LINEAR_HASH(coords), "the function has the operation Cast (and 4 more)"),
     (tf.function(lambda coords: tf.function(tf.nn.relu)(coords)), "the function has the operation Relu"),
     (functional_model("relu"), "the function has the operation Relu"),
     (keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "leaky_relu")]), "the function has the operation"),
@@ -186,6 +195,16 @@ RULES = 'method="forward" needs a field, whose layers have rules, received <func
             ),
             "coords must be floating with shape (..., dims), received float32 (None, None)",
         ),
+        (
+            lambda: jacobian(lambda coords: tf.sin(coords[..., 0]), NARROW),
+            "values must be a floating tensor of shape (..., channels) for coords of shape (",
+        ),
+        (lambda: jacobian(lambda coords: np.sin(coords.numpy()), NARROW), "received dtype('float32')"),
+        (lambda: jacobian(lambda coords: tf.cast(coords, "int32"), NARROW), "received tf.int32"),
+        (
+            lambda: jacobian(Siren(units=(4,), num_fields=3), np.zeros((2, 5, 2))),
+            "coords must have a first axis of 1 or 3 stacked fields, received (2, 5, 2)",
+        ),
         (lambda: jacobian(SIREN, np.zeros((5, 3))), "coords must have a last axis of 2, received shape (5, 3)"),
         (lambda: divergence(SIREN, NARROW), "divergence needs as many channels as dims, received 3 and 2"),
         (lambda: curl(SIREN, NARROW), "curl needs as many channels as dims, received 3 and 2"),
@@ -196,3 +215,8 @@ def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match="received") as error:
         call()
     assert message in str(error.value)
+
+
+def test_a_function_must_be_callable():
+    with pytest.raises(TypeError, match="function must be a field or another callable, received None"):
+        laplacian(None, NARROW)

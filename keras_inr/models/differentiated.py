@@ -20,7 +20,8 @@ class Differentiated(keras.Model):
         outputs: some of "values" (..., channels), "jacobian" (..., channels, dims), "laplacian" (..., channels).
         method: "auto", "tape" or "forward", see `keras_inr.derivatives`.
         chunk: None, or how many points are differentiated at a time in a training step. Their gradients are summed,
-            which takes memory for so many points only. The losses must be means over points.
+            which takes memory for so many points only. The losses must be means over points. Batches whose number of
+            points is not known when the step is traced, such as a shorter last one, are taken whole.
 
     Raises:
         TypeError: unless field is a `Field`.
@@ -39,7 +40,7 @@ class Differentiated(keras.Model):
         super().__init__(**{"autocast": False, **kwargs})
         if not isinstance(field, Field):
             raise TypeError(f"field must be a keras_inr.models.Field, received {field!r}")
-        if not outputs or isinstance(outputs, str) or not set(outputs) <= set(OUTPUTS):
+        if not isinstance(outputs, (tuple, list)) or not outputs or not all(name in OUTPUTS for name in outputs):
             raise ValueError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, received {method!r}")
@@ -62,12 +63,9 @@ class Differentiated(keras.Model):
     def train_step(self, data):
         """One optimizer update, its gradients summed over chunks where there are any."""
         coords, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if sample_weight is not None:
-            raise ValueError(f"sample_weight must be None, received shape {sample_weight.shape}")
+        self.check_targets(targets, sample_weight)
         count = coords.shape[0]
-        if self.chunk is not None and count is None:
-            raise ValueError(f"chunk needs batches whose number of points is known, received shape {coords.shape}")
-        if self.chunk is None or count <= self.chunk:
+        if self.chunk is None or count is None or count <= self.chunk:
             loss, gradients = self.loss_and_gradients(coords, targets)
         else:
             loss, gradients = self.summed_over_chunks(coords, targets, count)
@@ -76,6 +74,21 @@ class Differentiated(keras.Model):
             if metric.name == "loss":
                 metric.update_state(loss, sample_weight=tf.shape(coords)[0])
         return self.get_metrics_result()
+
+    def test_step(self, data):
+        self.check_targets(*keras.utils.unpack_x_y_sample_weight(data)[1:])
+        return super().test_step(data)
+
+    def check_targets(self, targets, sample_weight):
+        """Raises unless the targets are those of the outputs: a wrong axis would be broadcast in silence."""
+        if any(weight is not None for weight in tf.nest.flatten(sample_weight)):
+            raise ValueError("sample_weight must be None: put weights into loss_weights, or into the targets")
+        if not isinstance(targets, dict) or set(targets) != set(self.outputs):
+            told = sorted(targets) if isinstance(targets, dict) else type(targets).__name__
+            raise ValueError(f"targets must be a dict with the keys {self.outputs}, received {told}")
+        for name, shape in self.compute_output_shape((None, self.field.num_dims)).items():
+            if not tf.TensorShape(shape).is_compatible_with(targets[name].shape):
+                raise ValueError(f"target {name!r} must have shape {tuple(shape)}, received {targets[name].shape}")
 
     def loss_and_gradients(self, coords, targets, share=1.0):
         """The share of the loss that these points have, and its gradients, scaled as the optimizer wants them."""

@@ -11,6 +11,8 @@ POINTS_PER_CALL = 65536
 # a Jacobian or Laplacian carries about four times as much through every layer, and twice that between layers
 DERIVATIVE_POINTS_PER_CALL = POINTS_PER_CALL // 8
 MAX_SUPERSAMPLING = 64
+MAX_EDGE = 1e6
+"""Largest magnitude of a box's edge, as in exports: beyond it float32 phases mean nothing."""
 
 
 class FieldRaster:
@@ -54,8 +56,8 @@ class FieldRaster:
         self.field = field
         self.height, self.width = _checked_size(height, width, field.picture_size)
         self.box = default_box(field.picture_size) if box is None else box
-        if len(self.box) != 4:
-            raise ValueError(f"box must be (x0, y0, x1, y1), received {box!r}")
+        if len(self.box) != 4 or not np.all(np.abs(np.asarray(self.box, np.float64)) <= MAX_EDGE):
+            raise ValueError(f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g}, received {box!r}")
         self.supersampling = self._checked_supersampling(supersampling)
         self.dtype = np.dtype(field.values_dtype)
         self._leading = () if field.num_fields is None else (field.num_fields,)

@@ -101,8 +101,10 @@ def _edit(settings, target):
     """The edit, what copying pixels would give (None without a source), and the pictures' SHA-256."""
     digests = {"target_sha256": target.sha256}
     if settings.kind != "clone":
-        if settings.source is not None:
-            raise InputError(f"source must be left out to bring a picture back, received {settings.source!r}")
+        for name in ("source", "source_size", "region", "mask", "mixed"):
+            if getattr(settings, name):
+                told = "must be left out to bring a picture back"
+                raise InputError(f"{name} {told}, received {getattr(settings, name)!r}")
         make = {"gradient": gradient_edit, "laplacian": laplacian_edit}[settings.kind]
         return make(target.values, settings.rule), None, digests
     if settings.source is None:
@@ -190,16 +192,24 @@ def run_blend(prepared, out=None, overwrite=False):
             "device": device_name(),
             **prepared.identity,
         }
+        with atomic_path(folder / "model.keras") as temporary:
+            prepared.field.save(temporary)
         save_png(folder / "blend.png", to_uint8(result.prediction))
         save_png(folder / "direct.png", to_uint8(edit.direct))
         if prepared.paste is not None:
             save_png(folder / "paste.png", to_uint8(prepared.paste))
-        agreement = f"agreement {metrics['agreement_db']:.2f} dB"
-        figures = [agreement, f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
+        figures = [f"agreement {agreement_text(metrics)}", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
         captions = ("direct Poisson solver", "field")
         title = f"{settings.kind} on {settings.target}"
         save_comparison(edit.direct, result.prediction, folder / "comparison.png", title, figures, captions)
-        with atomic_path(folder / "model.keras") as temporary:
-            prepared.field.save(temporary)
         write_json(folder / METRICS, metrics)
     return folder, metrics
+
+
+def agreement_text(metrics):
+    """The agreement as it is told; it is null where field and direct solution are equal.
+
+    >>> agreement_text({"agreement_db": 30.123}), agreement_text({"agreement_db": None})
+    ('30.12 dB', 'exact')
+    """
+    return "exact" if metrics["agreement_db"] is None else f"{metrics['agreement_db']:.2f} dB"

@@ -12,7 +12,7 @@ import tqdm
 
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.files import atomic_path
-from keras_inr.models.raster import FieldRaster
+from keras_inr.models.raster import MAX_EDGE, FieldRaster
 from keras_inr.runs.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.raster_files import PNG_COLOUR_TYPES, write_npy_strips, write_png_strips, write_tiff_strips
@@ -128,8 +128,10 @@ def raster_size(field, settings):
         InputError: for size and scale together, numbers out of range, or a scale where the field has no picture.
     """
     size, scale, box = settings.size, settings.scale, settings.box
-    if box is not None and (len(box) != 4 or not np.all(np.isfinite(box)) or box[0] == box[2] or box[1] == box[3]):
-        raise InputError(f"box must be (x0, y0, x1, y1), finite, with a width and a height, received {box!r}")
+    inside = box is not None and len(box) == 4 and bool(np.all(np.abs(box) <= MAX_EDGE))
+    if box is not None and not (inside and box[0] != box[2] and box[1] != box[3]):
+        told = f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g} with a width and a height"
+        raise InputError(f"{told}, received {box!r}")
     if size is not None and scale is not None:
         raise InputError(f"give one of size and scale, received {size!r} and {scale!r}")
     if size is not None:

@@ -77,6 +77,14 @@ class TestRun:
         assert changed.sum() == 80
         assert changed[3:11, 5:15].all()
 
+    def test_an_exact_agreement_is_told(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("keras_inr.runs.blend_run.agreement_db", lambda edit, prediction: float("inf"))
+        folder, metrics = run_blend(
+            prepare_blend(BlendSettings(recipe=RECIPE, **SMALL, kind="gradient")), tmp_path / "run"
+        )
+        assert metrics["agreement_db"] is None
+        assert (folder / "comparison.png").exists()
+
     def test_a_folder_with_a_run_is_kept(self, tmp_path):
         prepared = prepare_blend(BlendSettings(recipe=RECIPE, **SMALL, kind="gradient"))
         run_blend(prepared, tmp_path / "run")
@@ -90,6 +98,8 @@ class TestRun:
         ({**SMALL}, "give --source, or one of --from_gradient and --from_laplacian"),
         ({**SMALL, "kind": "poisson"}, "kind must be one of .*, received 'poisson'"),
         ({**CLONE, "kind": "gradient"}, "source must be left out to bring a picture back, received 'sample:chelsea'"),
+        ({**SMALL, "kind": "gradient", "mixed": True}, "mixed must be left out to bring a picture back, received True"),
+        ({**SMALL, "kind": "laplacian", "region": (0, 0, 2, 2)}, r"region must be left out .* received \(0, 0, 2, 2\)"),
         ({**CLONE, "values_weight": 0.0}, r"values_weight must be positive, received 0\.0"),
         ({**CLONE, "mask": "sample:camera"}, r"mask must be as large as the source, \(11, 16\), received \(512, 512\)"),
         ({**CLONE, "target": "sample:camera"}, "source must have the target's 1 channels, or one, received 3"),

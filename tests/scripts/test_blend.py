@@ -22,7 +22,7 @@ def test_a_region_is_cloned(tmp_path):
     source = ("--source=sample:chelsea", "--source_size=16", "--region=1,2,8,10", "--at=-2,5", "--shape=ellipse")
     code, out, error = call(*SMALL, *source, "--mixed", "--out=run", cwd=tmp_path)
     assert (code, error) == (0, "")
-    assert out.startswith("clone: field and direct solver agree to ")
+    assert out.startswith("clone: agreement of field and direct solver ")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert (metrics["kind"], metrics["at"], metrics["mixed"], metrics["steps"]) == ("clone", [-2, 5], True, 10)
 
