@@ -50,6 +50,24 @@ def count(name, value, most=INT32_MAX):
     return number
 
 
+def positive_float(name, value):
+    """The value as a float.
+
+    Raises:
+        ValueError: if it is not a finite number above 0.
+
+    >>> positive_float("scale", 30)
+    30.0
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be finite and positive, received {value!r}")
+    return number
+
+
 def positive_ints(name, values):
     """The values as a tuple of at least one positive int.
 

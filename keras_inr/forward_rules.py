@@ -130,3 +130,17 @@ def sum_of(tensors):
     for tensor in tensors[1:]:
         total = total + tensor
     return total
+
+
+def side_by_side(jets):
+    """The jet of concatenated functions, along the last axis."""
+    shape = tf.shape(jets[0].value)[:-1]
+
+    def joined(parts):
+        # a part may have axes of length 1 where it is the same at all points
+        full = [tf.broadcast_to(part, tf.concat([shape, tf.shape(part)[-1:]], axis=0)) for part in parts]
+        return tf.concat(full, axis=-1)
+
+    tangents = tuple(joined(parts) for parts in zip(*(jet.tangents for jet in jets), strict=True))
+    second = None if jets[0].second is None else joined([jet.second for jet in jets])
+    return Jet(joined([jet.value for jet in jets]), tangents, second)

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
-from keras_inr.initializers import HE_NORMAL, ZEROS, RuleInitializer, derive_seed
+from keras_inr.initializers.rules import HE_NORMAL, ZEROS, RuleInitializer, derive_seed
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -21,7 +21,8 @@ class Affine(keras.layers.Layer):
     Args:
         units: width of the output, >= 1.
         use_bias: whether there is a b.
-        kernel_initializer, bias_initializer: initializer objects; None draws W from N(0, 2/fan_in) and zeros b.
+        kernel_initializer, bias_initializer: initializer objects; None draws W from N(0, 2/fan_in) and zeros b, or
+            as a subclass states in `kernel_rule` and `bias_rule`.
         reads_coords: True for a layer on raw coordinates. Its products are summed term by term in at least float32,
             because a matrix product may run in TF32 on GPUs (10 bits, about 1/100 rad at a phase of 15 rad), and
             its inputs are never cast down by a mixed policy.
@@ -38,6 +39,7 @@ class Affine(keras.layers.Layer):
     """
 
     kink = None  # smooth
+    kernel_rule, bias_rule = HE_NORMAL, ZEROS  # where no initializer is given
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Affine(keras.layers.Layer):
             )
         fields = () if self.num_fields is None else (self.num_fields,)
         self.kernel = self.add_weight(
-            shape=(*fields, fan_in, self.units),
+            shape=(*fields, fan_in, self.num_maps),
             initializer=self.kernel_initializer or self.default_kernel_initializer(fan_in),
             autocast=self.autocast,
             name="kernel",
@@ -75,19 +77,24 @@ class Affine(keras.layers.Layer):
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                shape=(*fields, self.units),
+                shape=(*fields, self.num_maps),
                 initializer=self.bias_initializer or self.default_bias_initializer(fan_in),
                 autocast=self.autocast,
                 name="bias",
             )
 
+    @property
+    def num_maps(self):
+        """How many affine maps the kernel holds; more than `units` where a subclass makes one output of several."""
+        return self.units
+
     def default_kernel_initializer(self, fan_in):
         """Initializer of the kernel where none was given."""
-        return RuleInitializer(HE_NORMAL, fan_in=fan_in, seed=derive_seed(self.seed, 0))
+        return RuleInitializer(self.kernel_rule, fan_in=fan_in, seed=derive_seed(self.seed, 0))
 
     def default_bias_initializer(self, fan_in):
         """Initializer of the bias where none was given."""
-        return RuleInitializer(ZEROS, fan_in=fan_in, seed=derive_seed(self.seed, 1))
+        return RuleInitializer(self.bias_rule, fan_in=fan_in, seed=derive_seed(self.seed, 1))
 
     def call(self, inputs):
         return ops.cast(self.affine(inputs), self.compute_dtype)

@@ -10,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import INT32_MAX, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import sum_of
 
 # One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.
 PRIMES = (1958374283, 2654435761, 805459861)
 INTERPOLATIONS = ("linear", "smoothstep")
+GRIDS = ("hash", "dense", "tiled")
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -25,18 +26,21 @@ class HashEncoding(keras.layers.Layer):
 
     Level l is a lattice of g_l cells per axis over [-1, 1]^dims, g_l = floor(base * b^l) with
     b = (finest / base)^(1 / (num_levels - 1)); a single level is the base one. If its (g_l + 1)^dims vertices fit into
-    the table, they are indexed row-major, x fastest, one entry each; otherwise vertex c takes entry
-    (xor over axes of c_d * prime_d) mod table_size.
+    the table, they are indexed row-major, x fastest, one entry each; otherwise vertex c takes an entry by `grid`:
+    "hash", (xor over axes of c_d * prime_d) mod table_size; "tiled", sum_d (c_d mod s) s^d with
+    s = floor(table_size^(1 / dims)), a square of s^dims entries that repeats; "dense" never comes to that, it
+    has as many entries as vertices.
 
     Args:
         num_levels: number of lattices.
-        table_size: most entries a level may have, a power of two.
+        table_size: most entries a level may have, a power of two; without effect for "dense" grids.
         num_features: features per entry.
         base_resolution, finest_resolution: cells per axis of the first and the last level.
         interpolation: "linear" weighs the 2^dims corners by t and 1 - t along each axis; "smoothstep" by
             s(t) = t^3 (6 t^2 - 15 t + 10) and 1 - s(t), which makes first and second derivatives continuous.
         initial_scale: the table starts as U(-initial_scale, initial_scale).
         num_dims: 2 or 3.
+        grid: "hash", "dense" or "tiled".
         num_fields: None, or K for K stacked tables and coordinates (K or 1, ..., dims).
         seed: int for repeatable tables.
 
@@ -44,8 +48,9 @@ class HashEncoding(keras.layers.Layer):
     to the lattice: features are constant there and derivatives zero. Positions are formed in at least float32.
 
     Source: Müller et al., Instant Neural Graphics Primitives, 2022, eq. 2 to 4. Different here: an odd prime for
-    every axis, and vertices including the border (g + 1 per axis). descent's image_fit indexes its small levels with
-    xor, which leaves up to 22 % of them unused.
+    every axis, and vertices including the border (g + 1 per axis); tiles repeat along each axis, where tiny-cuda-nn
+    wraps the row-major index, which shifts them from row to row. descent's image_fit indexes its small levels with xor,
+    which leaves up to 22 % of them unused.
 
     Raises:
         ValueError: for arguments out of range.
@@ -54,6 +59,8 @@ class HashEncoding(keras.layers.Layer):
     >>> encoding(ops.zeros((5, 2))).shape, encoding.resolutions
     (TensorShape([5, 8]), (4, 10, 25, 64))
     """
+
+    gathers = True  # see keras_inr.training.compilation
 
     def __init__(
         self,
@@ -65,6 +72,7 @@ class HashEncoding(keras.layers.Layer):
         interpolation="linear",
         initial_scale=1e-4,
         num_dims=2,
+        grid="hash",
         num_fields=None,
         seed=None,
         **kwargs,
@@ -79,6 +87,7 @@ class HashEncoding(keras.layers.Layer):
         self.interpolation = interpolation
         self.initial_scale = initial_scale
         self.num_dims = num_dims
+        self.grid = grid
         self.seed = seed
         if self.table_size & (self.table_size - 1):
             raise ValueError(f"table_size must be a power of two, received {table_size!r}")
@@ -93,6 +102,13 @@ class HashEncoding(keras.layers.Layer):
             raise ValueError(f"initial_scale must be finite and positive, received {initial_scale!r}")
         if num_dims not in (2, 3):
             raise ValueError(f"num_dims must be 2 or 3, received {num_dims!r}")
+        if grid not in GRIDS:
+            raise ValueError(f"grid must be one of {GRIDS}, received {grid!r}")
+        if sum(self.num_entries) * self.num_features > INT32_MAX:
+            raise ValueError(
+                f"a {grid} grid of {self.resolutions} cells per axis has {sum(self.num_entries)} entries of "
+                f"{self.num_features}, more than the {INT32_MAX} numbers that a table may hold"
+            )
 
     @property
     def resolutions(self):
@@ -105,11 +121,23 @@ class HashEncoding(keras.layers.Layer):
     @property
     def num_entries(self):
         """Entries of each level's table."""
-        return tuple(min(self.table_size, (g + 1) ** self.num_dims) for g in self.resolutions)
+        vertices = [(g + 1) ** self.num_dims for g in self.resolutions]
+        if self.grid == "dense":
+            return tuple(vertices)
+        most = self.table_size if self.grid == "hash" else self.tile_side**self.num_dims
+        return tuple(number if number <= self.table_size else most for number in vertices)
+
+    @property
+    def tile_side(self):
+        """Vertices along each side of the square that a "tiled" grid repeats."""
+        side = round(self.table_size ** (1 / self.num_dims))
+        return side if side**self.num_dims <= self.table_size else side - 1
 
     @property
     def num_dense_levels(self):
         """How many levels, from the coarsest, have one entry for each vertex."""
+        if self.grid == "dense":
+            return self.num_levels
         return sum((g + 1) ** self.num_dims <= self.table_size for g in self.resolutions)
 
     def build(self, input_shape):
@@ -188,26 +216,30 @@ class HashEncoding(keras.layers.Layer):
         """Rows of the flat table, (..., levels, 2^dims), for the cells' lower vertices (..., levels, dims)."""
         dense, resolutions = self.num_dense_levels, np.array(self.resolutions, np.int32)
         offsets = np.concatenate([[0], np.cumsum(self.num_entries)[:-1]]).astype(np.int32)
-        primes = np.array(PRIMES, np.uint32).view(np.int32)  # products wrap around, as unsigned ones do
+        shared_entries = self.hashed if self.grid == "hash" else self.tiled
         rows = []
         for corner in self.corners():
             vertex = [c + step for c, step in zip(tf.unstack(cell, axis=-1), corner, strict=True)]
-            row_major, hashed = vertex[0][..., :dense], vertex[0][..., dense:] * primes[0]
+            row_major = vertex[0][..., :dense]
             for axis in range(1, self.num_dims):
                 row_major += vertex[axis][..., :dense] * (resolutions[:dense] + 1) ** axis
-                hashed = tf.bitwise.bitwise_xor(hashed, vertex[axis][..., dense:] * primes[axis])
-            hashed = tf.bitwise.bitwise_and(hashed, self.table_size - 1)
-            rows.append(tf.concat([row_major, hashed], axis=-1) + offsets)
+            shared = shared_entries([c[..., dense:] for c in vertex])
+            rows.append(tf.concat([row_major, shared], axis=-1) + offsets)
         return tf.stack(rows, axis=-1)
+
+    def hashed(self, vertex):
+        """Entries of vertices, one tensor for each axis, by the hash."""
+        primes = np.array(PRIMES, np.uint32).view(np.int32)  # products wrap around, as unsigned ones do
+        products = [c * prime for c, prime in zip(vertex, primes, strict=False)]
+        return tf.bitwise.bitwise_and(functools.reduce(tf.bitwise.bitwise_xor, products), self.table_size - 1)
+
+    def tiled(self, vertex):
+        """Entries of vertices by their place in a tile."""
+        return sum_of([c % self.tile_side * self.tile_side**axis for axis, c in enumerate(vertex)])
 
     def lookup(self, entries):
         """Features (..., levels, 2^dims, num_features) of the table's rows."""
-        if self.num_fields is None:
-            return tf.gather(self.table, entries)
-        rows = sum(self.num_entries)
-        first_row = np.arange(self.num_fields, dtype=np.int32) * rows
-        entries += np.reshape(first_row, (-1, *[1] * (entries.shape.rank - 1)))
-        return tf.gather(tf.reshape(self.table, (self.num_fields * rows, self.num_features)), entries)
+        return gathered(self.table, entries)
 
     def corners(self):
         """The 2^dims corners of a cell as 0/1 steps along (x, y[, z])."""
@@ -219,5 +251,15 @@ class HashEncoding(keras.layers.Layer):
 
     def get_config(self):
         names = ("num_levels", "table_size", "num_features", "base_resolution", "finest_resolution", "interpolation")
-        names += ("initial_scale", "num_dims", "num_fields", "seed")
+        names += ("initial_scale", "num_dims", "grid", "num_fields", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def gathered(table, entries):
+    """Rows of a table (T, F), (...) -> (..., F), or field by field of a stacked one (K, T, F), (K or 1, ...)."""
+    if table.shape.rank == 2:
+        return tf.gather(table, entries)
+    fields, rows, width = table.shape
+    first_row = np.arange(fields, dtype=np.int32) * rows
+    entries += np.reshape(first_row, (-1, *[1] * (entries.shape.rank - 1)))
+    return tf.gather(tf.reshape(table, (fields * rows, width)), entries)

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
+from keras_inr.forward_rules import side_by_side
 
 MAX_FREQUENCIES = 30
 
@@ -64,8 +65,7 @@ class PositionalEncoding(keras.layers.Layer):
         encoded = waves.linear(self.flattened)
         if not self.include_input:
             return encoded
-        dims, width = jet.value.shape[-1], encoded.value.shape[-1]
-        return jet.linear(lambda part: _padded(part, 0, width)) + encoded.linear(lambda part: _padded(part, dims, 0))
+        return side_by_side([jet, encoded])
 
     def phases(self, inputs):
         """2^k pi x, (..., dims, num_frequencies)."""
@@ -86,8 +86,3 @@ class PositionalEncoding(keras.layers.Layer):
             "num_frequencies": self.num_frequencies,
             "include_input": self.include_input,
         }
-
-
-def _padded(part, before, after):
-    """Zeros in front of and behind the last axis."""
-    return tf.pad(part, [[0, 0]] * (part.shape.rank - 1) + [[before, after]])

@@ -5,7 +5,8 @@ from keras import ops
 
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import sine
-from keras_inr.initializers import RuleInitializer, derive_seed, get_scheme, scheme_config
+from keras_inr.initializers.published import get_scheme, scheme_config
+from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 
 MAX_OMEGA_0 = 1e6

@@ -1,0 +1,44 @@
+"""The sine layer that learns its frequency."""
+
+import keras
+from keras import ops
+
+from keras_inr.layers.sine_dense import SineDense
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class LearntSineDense(SineDense):
+    """sin(a * omega_0 * (x W + b)) with one trainable a for the layer, which starts at 1.
+
+    Args:
+        units, omega_0, first, scheme, kernel_initializer, bias_initializer, num_fields, seed: see `SineDense`.
+
+    Stacked fields have one a each. Shapes and ranges are those of `SineDense`; differentiable to every order.
+
+    Source: Jagtap et al., Locally adaptive activation functions, 2020, eq. 5, with their fixed n = omega_0 and sine for
+    the activation.
+
+    >>> layer = LearntSineDense(8)
+    >>> layer.build((None, 4))
+    >>> [weight.name for weight in layer.trainable_weights]
+    ['kernel', 'bias', 'frequency']
+    """
+
+    kink = None  # smooth
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        fields = () if self.num_fields is None else (self.num_fields,)
+        self.frequency = self.add_weight(shape=(*fields, 1), initializer="ones", autocast=False, name="frequency")
+
+    def call(self, inputs):
+        return ops.cast(ops.sin(self.phases(inputs)), self.compute_dtype)
+
+    def propagate(self, jet):
+        """Rule: that of `SineDense`."""
+        return super().propagate(jet)
+
+    def folded_weights(self, scale, dtype):
+        kernel, bias = super().folded_weights(scale, dtype)
+        frequency = ops.cast(self.frequency, kernel.dtype)
+        return [kernel * frequency[..., None, :], None if bias is None else bias * frequency]

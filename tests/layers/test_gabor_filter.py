@@ -1,0 +1,40 @@
+import re
+
+import numpy as np
+import pytest
+
+from keras_inr.layers import GaborFilter
+from layers.reference import assert_as_exact_as_numpy
+
+COORDS = np.random.default_rng(0).uniform(-1, 1, (200, 2)).astype("float32")
+
+
+def gabor_filter(x, gamma, kernel, bias, centre):
+    squares = ((x[:, :, None] - centre[None]) ** 2).sum(axis=1)
+    return np.sin(x @ kernel + bias) * np.exp(-kernel.dtype.type(0.5) * gamma * squares)
+
+
+def test_formula():
+    layer = GaborFilter(32, scale=40.0, gamma_shape=4.0, seed=0)
+    outputs = layer(COORDS)
+    weights = [getattr(layer, name).numpy() for name in ("gamma", "kernel", "bias", "centre")]
+    assert_as_exact_as_numpy(outputs, gabor_filter, COORDS, *weights)
+
+
+def test_distributions_at_the_start():
+    layer = GaborFilter(100_000, scale=7.0, gamma_shape=3.0, gamma_rate=2.0, seed=0)
+    layer.build((None, 2))
+    gamma, kernel = layer.gamma.numpy().astype("float64"), layer.kernel.numpy().astype("float64")
+    # mean shape / rate and variance shape / rate^2 of a Gamma distribution, within five standard errors
+    np.testing.assert_allclose(gamma.mean(), 1.5, atol=5 * np.sqrt(0.75 / 1e5))
+    np.testing.assert_allclose(gamma.var(), 0.75, rtol=5 * np.sqrt((2 + 6 / 3) / 1e5))
+    unfolded = np.abs(kernel / np.sqrt(gamma))
+    assert 7 / np.sqrt(2) * 0.999 < unfolded.max() <= 7 / np.sqrt(2) * 1.0001
+    assert np.pi * 0.999 < np.abs(layer.bias.numpy()).max() <= np.pi * 1.0001
+    assert 0.999 < np.abs(layer.centre.numpy()).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["scale", "gamma_shape", "gamma_rate"])
+def test_bad_arguments(name):
+    with pytest.raises(ValueError, match=re.escape(f"{name} must be finite and positive, received 0")):
+        GaborFilter(8, **{name: 0})
