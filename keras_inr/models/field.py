@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_inr.arguments import positive_int, positive_ints
 from keras_inr.coordinates import coords_dtype
-from keras_inr.initializers import derive_seed
+from keras_inr.initializers.rules import RuleInitializer, derive_seed
+from keras_inr.layers.affine import Affine
 from keras_inr.models.raster import POINTS_PER_CALL as POINTS_PER_CALL
 from keras_inr.models.raster import FieldRaster
 
@@ -70,6 +71,21 @@ class Field(keras.Model):
             "seed": derive_seed(self.seed, index),
         }
 
+    def make_head(self, index, fan_in, kernel_rule, bias_rule, omega_0=1.0, name="head"):
+        """The linear layer that ends a network, drawn by rules; a bias rule of None is no bias."""
+
+        def draw(rule, number):
+            return RuleInitializer(rule, omega_0, fan_in, derive_seed(self.seed, index, number))
+
+        return Affine(
+            self.channels,
+            use_bias=bias_rule is not None,
+            kernel_initializer=draw(kernel_rule, 0),
+            bias_initializer=None if bias_rule is None else draw(bias_rule, 1),
+            name=name,
+            **self.place(index, self.values_dtype),
+        )
+
     def set_stack(self, layers):
         """Takes the layers, first to last, and builds them."""
         self.stack = layers
@@ -78,11 +94,16 @@ class Field(keras.Model):
     def build(self, input_shape):
         if self.built:  # loading from disk asks again
             return
-        shape = (self.num_fields, None, self.num_dims) if self.num_fields else (None, self.num_dims)
+        shape = self.stack_shape
         for layer in self.stack:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
         self.built = True
+
+    @property
+    def stack_shape(self):
+        """Shape of what the first layer reads."""
+        return (self.num_fields, None, self.num_dims) if self.num_fields else (None, self.num_dims)
 
     def call(self, coords):
         if coords.shape[-1] != self.num_dims:

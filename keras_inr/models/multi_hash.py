@@ -9,6 +9,7 @@ from keras_inr.layers.leaky_relu_dense import LeakyReluDense
 from keras_inr.layers.sine_dense import SineDense
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.models.field import Field
+from keras_inr.models.preset import DESCENT, Preset, PresetInfo
 
 ACTIVATIONS = ("leaky_relu", "sine")
 
@@ -20,7 +21,8 @@ class MultiHash(Field):
     With interpolation="smoothstep" and activation="sine" it has second derivatives everywhere.
 
     Args:
-        num_levels, table_size, num_features, base_resolution, finest_resolution, interpolation: see `HashEncoding`.
+        num_levels, table_size, num_features, base_resolution, finest_resolution, interpolation, grid: see
+            `HashEncoding`.
         units: widths of the layers behind the encoding.
         activation: "leaky_relu", or "sine" for sine layers with omega_0 = 1.
         negative_slope: of the leaky ReLU, for negative pre-activations.
@@ -41,6 +43,7 @@ class MultiHash(Field):
         base_resolution: int = 2,
         finest_resolution: int = 512,
         interpolation: str = "linear",
+        grid: str = "hash",
         units: tuple[int, ...] = (64, 64),
         activation: str = "leaky_relu",
         negative_slope: float = 0.01,
@@ -58,6 +61,7 @@ class MultiHash(Field):
         self.base_resolution = base_resolution
         self.finest_resolution = finest_resolution
         self.interpolation = interpolation
+        self.grid = grid
         self.units = positive_ints("units", units)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {ACTIVATIONS}, received {activation!r}")
@@ -72,6 +76,7 @@ class MultiHash(Field):
             finest_resolution,
             interpolation,
             num_dims=self.num_dims,
+            grid=grid,
             name="encoding",
             **self.place(0),
         )
@@ -89,5 +94,61 @@ class MultiHash(Field):
 
     def get_config(self):
         names = ("num_levels", "table_size", "num_features", "base_resolution", "finest_resolution", "interpolation")
-        names += ("units", "activation", "negative_slope", "value_range")
+        names += ("grid", "units", "activation", "negative_slope", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+PRESETS = (
+    Preset(
+        PresetInfo("multi_hash", 43977, "10 hash levels of up to 4096 entries, leaky ReLU 64-64", DESCENT),
+        MultiHash,
+        {
+            "num_levels": 10,
+            "table_size": 4096,
+            "num_features": 2,
+            "base_resolution": 2,
+            "finest_resolution": 512,
+            "units": (64, 64),
+        },
+    ),
+    Preset(
+        PresetInfo("dense_grid", 49419, "4 dense levels up to 128 cells, ReLU 64-64", "NVlabs/tiny-cuda-nn, DenseGrid"),
+        MultiHash,
+        {"grid": "dense", "num_levels": 4, "base_resolution": 16, "finest_resolution": 128, "units": (64, 64)},
+    ),
+    Preset(
+        PresetInfo("tiled_grid", 43977, "10 levels on repeated tiles of 64 x 64", "NVlabs/tiny-cuda-nn, TiledGrid"),
+        MultiHash,
+        {"grid": "tiled", "num_levels": 10, "table_size": 4096, "base_resolution": 2, "finest_resolution": 512},
+    ),
+    Preset(
+        PresetInfo("hash_16", 291777, "16 hash levels of up to 16384 entries, leaky ReLU 64-64", "Müller et al. 2022"),
+        MultiHash,
+        {
+            "num_levels": 16,
+            "table_size": 2**14,
+            "num_features": 2,
+            "base_resolution": 16,
+            "finest_resolution": 512,
+            "units": (64, 64),
+        },
+    ),
+    Preset(
+        PresetInfo("hash_large", 181233, "8 hash levels of up to 65536 entries, finest 256", "Müller et al. 2022"),
+        MultiHash,
+        {"num_levels": 8, "table_size": 2**16, "base_resolution": 2, "finest_resolution": 256, "units": (64, 64)},
+    ),
+    Preset(
+        PresetInfo("hash_smooth", 73031, "13 smooth hash levels, sine 64-64: has a Laplacian", "Müller et al. 2022"),
+        MultiHash,
+        {
+            "num_levels": 13,
+            "table_size": 2**16,
+            "base_resolution": 2,
+            "finest_resolution": 128,
+            "interpolation": "smoothstep",
+            "activation": "sine",
+            "units": (64, 64),
+        },
+    ),
+)

@@ -1,86 +1,33 @@
 """Named architectures of the zoo."""
 
-import dataclasses
+import functools
+import importlib
 import inspect
+import pkgutil
 
-from keras_inr.models.multi_hash import MultiHash
-from keras_inr.models.relu_mlp import ReluMLP
-from keras_inr.models.siren import Siren
-
-
-@dataclasses.dataclass(frozen=True)
-class PresetInfo:
-    """What `list_presets` tells: name, trainable parameters (RGB), a one-line summary, and the source."""
-
-    name: str
-    num_parameters: int
-    summary: str
-    source: str
+import keras_inr.models
+from keras_inr.models.preset import Preset as Preset
+from keras_inr.models.preset import PresetInfo as PresetInfo
 
 
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """A model class with the arguments that make it a published network."""
-
-    info: PresetInfo
-    model: type
-    arguments: dict
-
-
-_DESCENT = "sjb3d/descent, examples/image_fit"
-_PRESETS = {
-    preset.info.name: preset
-    for preset in (
-        Preset(
-            PresetInfo("relu", 44099, "leaky ReLU 256-128-64-32 on raw coordinates", _DESCENT),
-            ReluMLP,
-            {"units": (256, 128, 64, 32)},
-        ),
-        Preset(
-            PresetInfo("relu_pe", 51779, "leaky ReLU 256-128-64-32 on 8 octaves of sines and cosines", _DESCENT),
-            ReluMLP,
-            {"units": (256, 128, 64, 32), "num_frequencies": 8},
-        ),
-        Preset(
-            PresetInfo("siren", 44099, "sine layers 256-128-64-32, omega folded into the first kernel", _DESCENT),
-            Siren,
-            {"units": (256, 128, 64, 32), "scheme": "descent", "value_range": (0.0, 1.0)},
-        ),
-        Preset(
-            PresetInfo("multi_hash", 43977, "10 hash levels of up to 4096 entries, leaky ReLU 64-64", _DESCENT),
-            MultiHash,
-            {
-                "num_levels": 10,
-                "table_size": 4096,
-                "num_features": 2,
-                "base_resolution": 2,
-                "finest_resolution": 512,
-                "units": (64, 64),
-            },
-        ),
-        Preset(
-            PresetInfo(
-                "siren_jax", 198915, "4 sine layers of 256, the paper's initialisation", "KeunwooPark/siren-jax"
-            ),
-            Siren,
-            {"units": (256, 256, 256, 256), "scheme": "paper"},
-        ),
-        Preset(
-            PresetInfo("siren_256", 198915, "4 sine layers of 256 on init-33", "KeunwooPark/siren-jax; pugh_torch"),
-            Siren,
-            {"units": (256, 256, 256, 256), "scheme": "init-33"},
-        ),
-    )
-}
+@functools.cache
+def _presets():
+    """Name -> `Preset` of all modules of keras_inr.models that have `PRESETS`, by name."""
+    names = [module.name for module in pkgutil.iter_modules(keras_inr.models.__path__, "keras_inr.models.")]
+    found = [preset for name in names for preset in getattr(importlib.import_module(name), "PRESETS", ())]
+    presets = {preset.info.name: preset for preset in sorted(found, key=lambda preset: preset.info.name)}
+    if len(presets) < len(found):
+        raise ValueError(f"two presets have one name: {sorted(preset.info.name for preset in found)}")
+    return presets
 
 
 def list_presets():
     """What the zoo holds.
 
-    >>> [info.name for info in list_presets()]
-    ['relu', 'relu_pe', 'siren', 'multi_hash', 'siren_jax', 'siren_256']
+    >>> "siren_256" in [info.name for info in list_presets()]
+    True
     """
-    return [preset.info for preset in _PRESETS.values()]
+    return [preset.info for preset in _presets().values()]
 
 
 def get_preset(name):
@@ -89,9 +36,9 @@ def get_preset(name):
     Raises:
         ValueError: for a name that `list_presets` does not show.
     """
-    if name not in _PRESETS:
-        raise ValueError(f"preset must be one of {list(_PRESETS)}, received {name!r}")
-    return _PRESETS[name]
+    if name not in _presets():
+        raise ValueError(f"preset must be one of {list(_presets())}, received {name!r}")
+    return _presets()[name]
 
 
 def from_preset(name, /, **arguments):

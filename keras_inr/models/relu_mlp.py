@@ -8,6 +8,7 @@ from keras_inr.layers.leaky_relu_dense import LeakyReluDense
 from keras_inr.layers.positional_encoding import MAX_FREQUENCIES, PositionalEncoding
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.models.field import Field
+from keras_inr.models.preset import DESCENT, Preset, PresetInfo
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -60,3 +61,17 @@ class ReluMLP(Field):
     def get_config(self):
         names = ("units", "num_frequencies", "include_input", "negative_slope", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+PRESETS = (
+    Preset(
+        PresetInfo("relu", 44099, "leaky ReLU 256-128-64-32 on raw coordinates", DESCENT),
+        ReluMLP,
+        {"units": (256, 128, 64, 32)},
+    ),
+    Preset(
+        PresetInfo("relu_pe", 51779, "leaky ReLU 256-128-64-32 on 8 octaves of sines and cosines", DESCENT),
+        ReluMLP,
+        {"units": (256, 128, 64, 32), "num_frequencies": 8},
+    ),
+)

@@ -3,11 +3,11 @@
 import keras
 
 from keras_inr.arguments import number_range, positive_ints
-from keras_inr.initializers import RuleInitializer, derive_seed, get_scheme, scheme_config
-from keras_inr.layers.affine import Affine
+from keras_inr.initializers.published import get_scheme, scheme_config
 from keras_inr.layers.sine_dense import SineDense
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.models.field import Field
+from keras_inr.models.preset import DESCENT, Preset, PresetInfo
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -33,6 +33,8 @@ class Siren(Field):
     44099
     """
 
+    layer_class = SineDense
+
     def __init__(
         self,
         units: tuple[int, ...] = (256, 256, 256, 256),
@@ -51,28 +53,13 @@ class Siren(Field):
         self.omega_0 = float(self.scheme.omega_0 if omega_0 is None else omega_0)
         self.value_range = number_range("value_range", value_range)
         layers = [
-            SineDense(width, self.omega_0, i == 0, self.scheme, name=f"sine_{i}", **self.place(i))
+            self.layer_class(width, self.omega_0, i == 0, self.scheme, name=f"sine_{i}", **self.place(i))
             for i, width in enumerate(self.units)
         ]
         values = ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")
-        self.set_stack([*layers, self.make_head(), values])
-
-    def make_head(self):
-        """The linear layer that ends the network, drawn by the scheme's head rules."""
-        fan_in, place = self.units[-1], len(self.units)
-
-        def draw(rule, index):
-            return RuleInitializer(rule, self.omega_0, fan_in, derive_seed(self.seed, place, index))
-
-        bias = self.scheme.head_bias
-        return Affine(
-            self.channels,
-            use_bias=bias is not None,
-            kernel_initializer=draw(self.scheme.head_kernel, 0),
-            bias_initializer=None if bias is None else draw(bias, 1),
-            name="head",
-            **self.place(place, self.values_dtype),
-        )
+        rules = self.scheme.head_kernel, self.scheme.head_bias
+        head = self.make_head(len(self.units), self.units[-1], *rules, self.omega_0)
+        self.set_stack([*layers, head, values])
 
     def get_config(self):
         return {
@@ -82,3 +69,22 @@ class Siren(Field):
             "omega_0": self.omega_0,
             "value_range": self.value_range,
         }
+
+
+PRESETS = (
+    Preset(
+        PresetInfo("siren", 44099, "sine layers 256-128-64-32, omega folded into the first kernel", DESCENT),
+        Siren,
+        {"units": (256, 128, 64, 32), "scheme": "descent", "value_range": (0.0, 1.0)},
+    ),
+    Preset(
+        PresetInfo("siren_jax", 198915, "4 sine layers of 256, the paper's initialisation", "KeunwooPark/siren-jax"),
+        Siren,
+        {"units": (256, 256, 256, 256), "scheme": "paper"},
+    ),
+    Preset(
+        PresetInfo("siren_256", 198915, "4 sine layers of 256 on init-33", "KeunwooPark/siren-jax; pugh_torch"),
+        Siren,
+        {"units": (256, 256, 256, 256), "scheme": "init-33"},
+    ),
+)

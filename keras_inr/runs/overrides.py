@@ -7,6 +7,7 @@ import types
 import typing
 
 import keras_inr.layers
+import keras_inr.models
 from keras_inr.models.presets import get_preset, list_presets
 from keras_inr.runs.errors import InputError
 from keras_inr.training.recipe import CHOICES, Recipe
@@ -54,16 +55,28 @@ def parse_overrides(preset, texts):
     >>> parse_overrides("siren", {"units": "64,64", "omega_0": "20"})
     {'units': (64, 64), 'omega_0': 20.0}
     """
-    try:
-        annotations = _annotations(get_preset(preset).model)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    annotations = preset_arguments(preset)
     arguments = {}
     for name, text in texts.items():
         if name not in annotations:
             raise InputError(f"preset {preset!r} takes {', '.join(annotations)}, received {name!r}")
         arguments[name] = _parse(name, annotations[name], text)
     return arguments
+
+
+def preset_arguments(preset):
+    """Name -> type of every argument that can be overridden in a preset.
+
+    Raises:
+        InputError: for an unknown preset.
+
+    >>> list(preset_arguments("relu"))[0]
+    'units'
+    """
+    try:
+        return _annotations(get_preset(preset).model)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _annotations(model):
@@ -82,10 +95,7 @@ def _parse(name, annotation, text):
         annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     try:
         if typing.get_origin(annotation) is tuple:
-            kinds = typing.get_args(annotation)
-            parts = text.split(",")
-            kinds = kinds[:1] * len(parts) if kinds[-1] is ... else kinds
-            return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))
+            return _parse_tuple(annotation, text, ",:")
         if annotation is bool:
             return {"true": True, "false": False}[text.lower()]
         return annotation(text)
@@ -93,22 +103,36 @@ def _parse(name, annotation, text):
         raise InputError(f"{name} must be {_WANTED[annotation]}, received {text!r}") from None
 
 
+def _parse_tuple(annotation, text, separators):
+    """A tuple whose parts stand between the first separator, and parts of those between the next one."""
+    kinds = typing.get_args(annotation)
+    parts = text.split(separators[0])
+    kinds = kinds[:1] * len(parts) if kinds[-1] is ... else kinds
+    return tuple(
+        _parse_tuple(kind, part, separators[1:]) if typing.get_origin(kind) is tuple else kind(part)
+        for kind, part in zip(kinds, parts, strict=True)
+    )
+
+
 _WANTED = {
     bool: "true or false",
     int: "an integer",
     float: "a number",
     tuple[int, ...]: "whole numbers with commas between them, such as 64,64",
+    tuple[tuple[int, float, int], ...]: "numbers with : within and commas between levels, such as 14:8:4,16:2:8",
+    tuple[float, ...]: "numbers with commas between them, such as 0.25,0.75",
     tuple[float, float]: "two numbers with a comma between them, such as -1,1",
 }
 
 
 def _described(owner):
-    """Argument -> its text in the docstring of a class, or of the layer that the text points to."""
+    """Argument -> its text in the docstring of a class, after that of the layer or model which the text points to."""
     section = inspect.getdoc(owner).partition("Args:\n")[2].partition("\n\n")[0]
     described = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE):
-        pointer = re.fullmatch(r"see `(\w+)`\.", text)
-        layer = getattr(keras_inr.layers, pointer[1], None) if pointer else None
-        elsewhere = _described(layer) if layer else {}
-        described |= {name: elsewhere.get(name, " ".join(text.split())) for name in names.split(", ")}
+        text = " ".join(text.split())
+        pointer = re.fullmatch(r"see `(\w+)`\. ?(.*)", text)
+        there = pointer and (getattr(keras_inr.layers, pointer[1], None) or getattr(keras_inr.models, pointer[1], None))
+        elsewhere, own = (_described(there), pointer[2]) if there else ({}, "")
+        described |= {n: f"{elsewhere[n]} {own}".strip() if n in elsewhere else text for n in names.split(", ")}
     return described

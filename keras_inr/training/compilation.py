@@ -4,8 +4,6 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_inr.layers.hash_encoding import HashEncoding
-
 
 @dataclasses.dataclass(frozen=True)
 class Compilation:
@@ -29,13 +27,14 @@ def compilation_for(field, device=None):
     """The table's row for a field on a device.
 
     Args:
-        field: a model with a `stack` of layers; a `HashEncoding` in it makes it a "hash" field, else it is "dense".
+        field: a model with a `stack` of layers; one that gathers entries of tables, and says so by `gathers = True`,
+            makes it a "hash" field, else it is "dense".
         device: "CPU" or "GPU"; None takes the GPU if TensorFlow sees one.
 
     >>> from keras_inr.models import MultiHash, Siren
     >>> compilation_for(Siren(), "CPU").jit_compile, compilation_for(MultiHash(), "CPU").jit_compile
     (False, True)
     """
-    family = "hash" if any(isinstance(layer, HashEncoding) for layer in field.stack) else "dense"
+    family = "hash" if any(getattr(layer, "gathers", False) for layer in field.stack) else "dense"
     device = device or ("GPU" if tf.config.list_logical_devices("GPU") else "CPU")
     return TABLE[family, device]

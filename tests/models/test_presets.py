@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+from contract_rules import check_rule
 from layers import reference
+from zoo_examples import derived
 
-from keras_inr.models import MultiHash, ReluMLP, Siren, from_preset, list_presets
+import keras_inr.models
+from keras_inr.models import MultiHash, ReluMLP, Siren, from_preset, list_presets, presets
+from keras_inr.models.presets import get_preset
 
 COORDS = np.random.default_rng(0).uniform(-1, 1, (40, 2)).astype("float32")
-NUM_PARAMETERS = {
+PUBLISHED = {  # names and numbers of parameters that the sources state
     "relu": 44099,
     "relu_pe": 51779,
     "siren": 44099,
@@ -52,15 +56,17 @@ FORMULAS = {
 
 
 def test_list_presets():
-    assert {info.name: info.num_parameters for info in list_presets()} == NUM_PARAMETERS
+    told = {info.name: info.num_parameters for info in list_presets()}
+    assert told.items() >= PUBLISHED.items()
+    assert len(told) >= 20
+    assert list(told) == sorted(told)
     assert all(info.summary and info.source for info in list_presets())
 
 
-@pytest.mark.parametrize("name", NUM_PARAMETERS)
-def test_number_of_parameters(name):
-    field = from_preset(name)
-    assert sum(np.prod(weight.shape) for weight in field.trainable_weights) == NUM_PARAMETERS[name]
-    assert field.count_params() == NUM_PARAMETERS[name]
+@pytest.mark.parametrize("info", list_presets(), ids=lambda info: info.name)
+def test_number_of_parameters(info):
+    field = from_preset(info.name)
+    assert sum(np.prod(weight.shape) for weight in field.trainable_weights) == info.num_parameters
 
 
 @pytest.mark.parametrize("name", ["siren_jax", "siren_256"])
@@ -68,7 +74,7 @@ def test_number_of_parameters_of_a_grey_field(name):
     assert from_preset(name, channels=1).count_params() == 198401
 
 
-@pytest.mark.parametrize("name", NUM_PARAMETERS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_formula(name):
     field = from_preset(name, seed=0)
     rng = np.random.default_rng(1)
@@ -111,10 +117,62 @@ def test_a_seed_makes_presets_repeatable():
 
 
 def test_unknown_preset():
-    with pytest.raises(ValueError, match=r"preset must be one of \['relu', .*\], received 'vgg16'"):
+    with pytest.raises(ValueError, match=r"preset must be one of \['bacon', .*\], received 'vgg16'"):
         from_preset("vgg16")
 
 
 def test_unknown_argument():
     with pytest.raises(ValueError, match=r"'num_levels' is not an argument of preset 'relu', which takes .*'units'"):
         from_preset("relu", num_levels=3)
+
+
+NEW = '''
+import keras
+
+from keras_inr.models.preset import Preset, PresetInfo
+from keras_inr.models.siren import Siren
+
+
+@keras.saving.register_keras_serializable(package="elsewhere")
+class Twice(Siren):
+    """A `Siren` with each width twice.
+
+    Args:
+        units: widths.
+    """
+
+    def __init__(
+        self, units: tuple[int, ...] = (4, 4), channels=3, picture_size=None, num_fields=None, seed=None, **kwargs
+    ):
+        shared = {"channels": channels, "picture_size": picture_size, "num_fields": num_fields, "seed": seed}
+        super().__init__(tuple(width for width in units for _ in (0, 1)), **shared, **kwargs)
+
+
+PRESETS = (Preset(PresetInfo("twice", 95, "a test", "nobody"), Twice, {"units": (4,)}),)
+'''
+
+
+@pytest.fixture
+def new_architecture(tmp_path, monkeypatch):
+    """A file with a model and its presets, as if it lay beside the others."""
+    (tmp_path / "twice.py").write_text(NEW)
+    monkeypatch.setattr(keras_inr.models, "__path__", [*keras_inr.models.__path__, str(tmp_path)])
+    presets._presets.cache_clear()
+    yield
+    presets._presets.cache_clear()
+
+
+def test_an_architecture_is_one_file(new_architecture):
+    assert "twice" in [info.name for info in list_presets()]
+    assert from_preset("twice", channels=1).count_params() == 3 * 4 + 5 * 4 + 5
+    known = {type(layer) for info in list_presets() for layer in from_preset(info.name).stack}
+    examples = derived([get_preset("twice")], known)
+    assert [example.cls.__name__ for example in examples] == ["Twice"]
+    check_rule(examples[0])
+
+
+def test_two_presets_of_one_name(new_architecture, tmp_path):
+    (tmp_path / "thrice.py").write_text(NEW.replace("Twice", "Thrice"))
+    presets._presets.cache_clear()
+    with pytest.raises(ValueError, match=r"two presets have one name: .*'twice', 'twice'"):
+        list_presets()

@@ -5,19 +5,23 @@ import re
 
 import pytest
 
-from keras_inr.models.multi_hash import MultiHash
 from keras_inr.models.presets import from_preset, get_preset, list_presets
-from keras_inr.models.relu_mlp import ReluMLP
-from keras_inr.models.siren import Siren
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.overrides import FROM_ELSEWHERE, model_arguments, parse_overrides
+
+
+def text_of(value, separators=",:"):
+    """A default as it is typed."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return separators[0].join(text_of(part, separators[1:]) for part in value)
 
 
 class TestModelArguments:
     def test_every_argument_of_every_model_is_there_and_has_a_text_of_each(self):
         texts = model_arguments()
         expected = set()
-        for model in (ReluMLP, Siren, MultiHash):
+        for model in {get_preset(info.name).model for info in list_presets()}:
             arguments = set(inspect.signature(model.__init__).parameters) - {"self", "kwargs", *FROM_ELSEWHERE}
             for name in arguments:
                 assert re.search(rf"\b{model.__name__}: \S.{{5,}}", texts[name]), (model, name, texts[name])
@@ -34,6 +38,8 @@ class TestModelArguments:
     def test_a_text_that_points_to_a_layer_is_the_one_there(self):
         texts = model_arguments()
         assert texts["num_levels"] == "MultiHash: number of lattices."
+        for told in ("Siren: widths of the sine layers.", "Finer: widths of the sine layers."):
+            assert told in texts["units"]
         assert texts["base_resolution"] == texts["finest_resolution"]
         assert not [text for text in texts.values() if "see `" in text]
 
@@ -75,7 +81,7 @@ class TestParse:
         defaults = {name: p.default for name, p in inspect.signature(model.__init__).parameters.items()}
         defaults |= get_preset(preset).arguments
         values = {name: defaults[name] for name in defaults if name not in ("self", "kwargs", *FROM_ELSEWHERE)}
-        texts = {name: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for name, v in values.items()}
+        texts = {name: text_of(value) for name, value in values.items()}
         parsed = parse_overrides(preset, texts)
         assert parsed == values
         assert from_preset(preset, **parsed).count_params() == from_preset(preset).count_params()
@@ -109,5 +115,5 @@ class TestParse:
             parse_overrides("siren", {"units": "8", name: "3"})
 
     def test_an_unknown_preset(self):
-        with pytest.raises(InputError, match=r"preset must be one of \['relu', .*\], received 'sirens'"):
+        with pytest.raises(InputError, match=r"preset must be one of \['bacon', .*\], received 'sirens'"):
             parse_overrides("sirens", {"units": "8"})
