@@ -32,6 +32,8 @@ class Example:
             shape; of a schedule, steps.
         growth: by how many roundings of the compute dtype a layer's largest output may be off.
         phase_growth: the same for what is formed from raw coordinates in at least float32, whatever the policy.
+        fixed: names of the weights that are drawn and never trained.
+        aside: names of layers that take part in training alone, so that a call does not read their weights.
     """
 
     cls: type
@@ -39,6 +41,8 @@ class Example:
     inputs: object = None
     growth: float = 0.0
     phase_growth: float = 0.0
+    fixed: tuple = ()
+    aside: tuple = ()
 
     def __str__(self):
         words = [str(value) for value in self.arguments.values() if isinstance(value, str | float)]
@@ -229,15 +233,18 @@ def check_gradients(example):
     layer, points = example.built(), tf.constant(example.inputs)
     with tf.GradientTape() as tape:
         tape.watch(points)
+        weights = {weight.path: weight.value for weight in layer.weights}
+        tape.watch(list(weights.values()))
         outputs = layer(points)
         total = tf.reduce_sum(outputs * np.random.default_rng(0).normal(size=outputs.shape).astype("float32"))
-    sources = {"inputs": points, **{weight.path: weight.value for weight in layer.trainable_weights}}
-    for name, gradient in tape.gradient(total, sources).items():
+    for name, gradient in tape.gradient(total, {"inputs": points, **weights}).items():
+        if any(part in example.aside for part in name.split("/")):
+            continue
         assert gradient is not None, f"{name} is not used"
         gradient = tf.convert_to_tensor(gradient).numpy()
         assert np.all(np.isfinite(gradient)), f"the gradient of {name} is not finite"
         assert np.any(gradient), f"the gradient of {name} is zero"
-    assert layer.weights == layer.trainable_weights
+    assert {weight.name for weight in layer.non_trainable_weights} == set(example.fixed)
 
 
 def check_export(example, folder):

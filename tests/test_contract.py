@@ -32,6 +32,7 @@ from broken_layers import (
     WrongShape,
 )
 from contract import Example
+from zoo_examples import ZOO, derived
 
 import keras_inr
 from keras_inr.initializers import Rule, RuleInitializer, Scheme
@@ -40,6 +41,7 @@ from keras_inr.losses import KnownMeanSquaredError
 from keras_inr.metrics import PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.differentiated import Differentiated
+from keras_inr.models.presets import get_preset, list_presets
 from keras_inr.training.optimizers import Muon
 from keras_inr.training.schedules import WarmupExponentialDecay
 
@@ -103,7 +105,7 @@ EXAMPLES = [
     ),
     *(
         Example(RuleInitializer, {"rule": Rule(distribution, gain=0.5, omega_power=1), **arguments}, shape)
-        for distribution in ("uniform", "normal", "evenly_spaced", "zeros")
+        for distribution in ("uniform", "normal", "evenly_spaced", "integers", "zeros")
         for arguments, shape in [({"omega_0": 2.0, "fan_in": 3}, (20,)), ({"seed": 7}, (3, 4, 5))]
     ),
     Example(Muon, {"learning_rate": 0.1}),
@@ -114,7 +116,9 @@ EXAMPLES = [
         {"initial_learning_rate": 0.02, "steps_per_epoch": 16, "warmup_epochs": 10, "half_life_epochs": 40},
         (0, 1, 16, 3199, 10**6),
     ),
+    *ZOO,
 ]
+EXAMPLES += derived([get_preset(info.name) for info in list_presets()], {example.cls for example in EXAMPLES})
 # the checks vary these themselves; Keras's own arguments are Keras's to test
 VARIED_BY_CHECKS = {"seed", "num_fields", "dtype", "name"}
 

@@ -15,17 +15,29 @@ SMALL = {
     "relu_pe": {"units": (32, 16)},
     "siren": {"units": (32, 16)},
     "multi_hash": {"num_levels": 4, "table_size": 256, "units": (16,)},
-    "siren_jax": {"units": (32, 32)},
     "siren_256": {"units": (32, 32)},
+    "siren_learnt": {"units": (32, 32)},
+    "finer": {"units": (32, 32), "omega_0": 10.0},
+    "gauss": {"units": (32, 32), "scale": 3.0},
+    "wire": {"units": (16, 16), "omega_0": 5.0, "scale": 2.0},
+    "wire_real": {"units": (16, 16), "omega_0": 5.0, "scale": 2.0},
+    "fourier": {"units": (32, 16), "num_frequencies": 16, "sigma": 3.0},
+    "mfn_gabor": {"units": 16, "input_scale": 30.0},
+    "bacon": {"units": 16},
+    "dense_grid": {"num_levels": 3, "base_resolution": 4, "finest_resolution": 16, "units": (16,)},
+    "hash_smooth": {"num_levels": 4, "table_size": 256, "finest_resolution": 20, "units": (16,)},
+    "cell_grid": {"layout": ((6, 4.0, 2), (6, 0.5, 4)), "units": (16,)},
+    "cell_grid_source": {"layout": ((6, 4.0, 2),), "units": (16,)},
 }
+"""Presets made small: every model of the zoo, and each kind of what its call can take."""
 
 
 def small_field(preset="siren_256", **arguments):
     """A preset made small, with values that vary over the picture and leave [0, 1] here and there."""
     field = from_preset(preset, **{"seed": 1, "picture_size": (20, 30), **SMALL[preset], **arguments})
-    if preset == "multi_hash":
-        table = field.stack[0].table
-        table.assign(np.random.default_rng(0).uniform(-1, 1, table.shape))
+    for weight in field.stack[0].weights:
+        if "table" in weight.name:
+            weight.assign(np.random.default_rng(0).uniform(-1, 1, weight.shape))
     values = field.sample_grid(16, 16)
     *_, head, _ = field.stack
     spread = 1 / max(float(values.std()), 1e-6)

@@ -49,7 +49,8 @@ def ask(signatures, coords=COORDS):
 
 
 def test_both_kinds_of_presets_are_tested():
-    assert set(SMOOTH) == {"siren", "siren_jax", "siren_256"}
+    smooth = {"siren", "siren_256", "siren_learnt", "finer", "gauss", "wire", "wire_real", "mfn_gabor", "bacon"}
+    assert set(SMOOTH) == smooth | {"hash_smooth"}
 
 
 @pytest.mark.parametrize("preset", SMALL)
