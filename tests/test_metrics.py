@@ -12,7 +12,7 @@ import tensorflow as tf
 from scipy.ndimage import correlate1d
 
 from keras_inr import metrics
-from keras_inr.metrics import PSNR, mse, psnr, psnr_8bit, psnr_from_mse, ssim
+from keras_inr.metrics import PSNR, ms_ssim, mse, psnr, psnr_8bit, psnr_from_mse, ssim
 
 # Sums of float64 terms, in another order than the reference's.
 FLOAT64 = 1e-12
@@ -218,3 +218,26 @@ class TestMetric:
         for other in (np.zeros((4, 1)), np.zeros((4,))):
             with pytest.raises(ValueError, match=re.escape(f"received (4, 3) and {other.shape}")):
                 metric.update_state(np.zeros((4, 3)), other)
+
+
+class TestMsSsim:
+    @pytest.mark.parametrize("noise", [0.02, 0.2])
+    def test_is_tensorflows_where_all_scales_fit(self, noise):
+        target, prediction = noisy_pair((192, 208, 3), noise=noise)
+        expected = tf.image.ssim_multiscale(target[None], np.clip(prediction, 0, 1)[None], max_val=1.0)[0]
+        # float32 variances by differences of squares
+        assert ms_ssim(target, prediction) == pytest.approx(float(expected), abs=2e-4)
+
+    @pytest.mark.parametrize("size", [(11, 30), (22, 22), (128, 129)])
+    def test_small_pictures_have_fewer_scales(self, size):
+        target, prediction = noisy_pair((*size, 1), noise=0.05)
+        assert ms_ssim(target, target) == pytest.approx(1.0, abs=1e-12)
+        assert 0 < ms_ssim(target, prediction) < 1
+
+    def test_one_scale_is_ssim(self):
+        target, prediction = noisy_pair((15, 21, 3), noise=0.1)
+        assert ms_ssim(target, prediction) == pytest.approx(ssim(target, prediction), abs=1e-9)
+
+    def test_bad_shapes(self):
+        with pytest.raises(ValueError, match=re.escape("received shape (10, 30, 1)")):
+            ms_ssim(np.zeros((10, 30, 1)), np.zeros((10, 30, 1)))
