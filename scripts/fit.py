@@ -14,6 +14,7 @@ from absl import flags
 from keras_inr.initializers import list_schemes
 from keras_inr.models.presets import list_presets
 from keras_inr.runs.errors import InputError
+from keras_inr.runs.found_rate import AUTO, with_found_rate
 from keras_inr.runs.image_fit import PRECISIONS, ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
 from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
 from keras_inr.runs.run_folder import holds_run
@@ -22,6 +23,8 @@ FLAGS = flags.FLAGS
 DEFAULT_STEPS = 2000
 
 PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
+
+AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."
 
 
 def define_flags():
@@ -33,9 +36,11 @@ def define_flags():
         choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
         flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
     define_length()
-    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for name, (kind, default, allowed, text) in recipe_arguments().items():
-        if allowed is None:
+        if name == "learning_rate":
+            flags.DEFINE(RateParser(), name, default, f"{text} {AUTO_HELP}", serializer=flags.ArgumentSerializer())
+        elif allowed is None:
             define[kind](name, default, text)
         else:
             flags.DEFINE_enum(name, default, allowed, text)
@@ -51,6 +56,16 @@ def define_flags():
     flags.DEFINE_bool("progress", True, "show a progress bar")
     flags.DEFINE_bool("dry_run", False, "check everything, tell what would be done, write nothing")
     flags.DEFINE_bool("list_presets", False, "show the zoo and exit")
+
+
+class RateParser(flags.FloatParser):
+    """A number, or "auto"."""
+
+    def parse(self, argument):
+        try:
+            return argument if argument == AUTO else super().parse(argument)
+        except ValueError:
+            raise ValueError(f"learning_rate must be a number or auto, received {argument!r}") from None
 
 
 class LengthFlag(flags.Flag):
@@ -99,6 +114,15 @@ def settings_from_flags():
     )
 
 
+def with_number(settings, where):
+    """The settings with the number that --learning_rate=auto stands for, which flags.cfg then holds as well."""
+    found = with_found_rate(settings, *where)
+    if found is not settings:
+        FLAGS["learning_rate"].value = found.recipe["learning_rate"]
+        startup.tell(f"--learning_rate=auto is {FLAGS.learning_rate:g} in this run")
+    return found
+
+
 def choose_device():
     import tensorflow as tf
 
@@ -135,10 +159,10 @@ def main(argv):
             print(f"{info.name:12} {info.num_parameters:>9,} parameters  {info.summary} ({info.source})")
         return 0
     choose_device()
-    prepared = prepare_image_fit(settings_from_flags())
+    where = (FLAGS.out, FLAGS.resume, FLAGS.overwrite)
+    prepared = prepare_image_fit(with_number(settings_from_flags(), where))
     own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)
     flags_text = run_flags.flags_text(own)
-    where = (FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     check_image_fit(prepared, *where)
     if FLAGS.resume and not holds_run(FLAGS.out):
         startup.tell(f"{FLAGS.out} holds no run yet: starting one")

@@ -21,6 +21,7 @@ from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError, check_goals
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint
 from keras_inr.training.fit import fit
+from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision, weights_of
 from keras_inr.training.recipe import Recipe
 
@@ -85,6 +86,7 @@ def prepare_image_fit(settings):
         shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
         field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
         check_supervision(field, recipe)
+        frozen_layers(field, recipe.freeze)
         identity = _identity(settings, signal, recipe)
     except (ImageError, ValueError, TypeError) as error:
         raise InputError(str(error)) from error

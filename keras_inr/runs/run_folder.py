@@ -90,6 +90,11 @@ def holds_run(out):
     return (folder_path(out) / MARKER).is_file()
 
 
+def run_identity(out):
+    """What makes the run in a folder this run, as it was started; InputError where that is damaged."""
+    return _stored_identity(folder_path(out) / MARKER)
+
+
 def _check_run(folder, identity, resume, overwrite, may_grow):
     """Raises an InputError unless a folder that is not empty holds a run which may be gone on with or replaced."""
     marker = folder / MARKER

@@ -13,7 +13,8 @@ from keras_inr.models.field import Field
 from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopAtGoal, StopOnDivergence
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import compilation_for
-from keras_inr.training.objectives import check_supervision, make_objective
+from keras_inr.training.freezing import frozen
+from keras_inr.training.objectives import check_offset, check_supervision, make_objective
 from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.progress import ProgressBar
 from keras_inr.training.recipe import Recipe
@@ -70,8 +71,8 @@ def fit(
 
     Raises:
         TypeError: for a field that is no `Field` or a signal without values.
-        ValueError: for arguments out of range, a stacked field, a field with other channels than the picture, or one
-            that has not the derivatives asked for.
+        ValueError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
+            has not the derivatives asked for, or without layers of the names to freeze.
         DivergedError: when the loss is no longer finite; checkpoints are from before it rose to 100 times its best.
         CheckpointError: if checkpoints exist and none can be read, or they are of another picture, network or recipe,
             or of more steps.
@@ -88,30 +89,34 @@ def fit(
     check_pair(field, signal)
     check_supervision(field, recipe)
     objective = objective or make_objective(recipe, signal)
+    if not objective.knows_values:
+        check_offset(field, recipe.freeze)
     model = objective.model(field)
-    field.picture_size = signal.size
-    state = TrainingState(recipe.total_steps(signal.height * signal.width), identity=identity_of(field, signal, recipe))
-    compile_model(model, objective, recipe, signal.height * signal.width)
-    if checkpoint_dir is not None:
-        restore(model, state, checkpoint_dir)
-    recorder = Recorder(state, started)
-    watchers = [recorder, StopOnDivergence(state)]
-    watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop))
-    if recipe.schedule == "plateau":
-        watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
-    bar = ProgressBar(state)
-    watchers += [bar, *callbacks] if progress else callbacks
-    if checkpoint_dir is not None:
-        watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
-    try:
-        run_rounds(model, Sampler(signal, recipe, field.values_dtype, objective), state, watchers)
-        recorder.finish()
-        return measure(field, signal, state, objective, model.optimizer)
-    except DivergedError as error:
-        error.rows = state.rows
-        raise
-    finally:
-        bar.close()
+    num_pixels = signal.height * signal.width
+    with frozen(field, recipe.freeze):
+        field.picture_size = signal.size
+        state = TrainingState(recipe.total_steps(num_pixels), identity=identity_of(field, signal, recipe))
+        compile_model(model, objective, recipe, num_pixels)
+        if checkpoint_dir is not None:
+            restore(model, state, checkpoint_dir)
+        recorder = Recorder(state, started)
+        watchers = [recorder, StopOnDivergence(state)]
+        watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop))
+        if recipe.schedule == "plateau":
+            watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
+        bar = ProgressBar(state)
+        watchers += [bar, *callbacks] if progress else callbacks
+        if checkpoint_dir is not None:
+            watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
+        try:
+            run_rounds(model, Sampler(signal, recipe, field.values_dtype, objective), state, watchers)
+            recorder.finish()
+            return measure(field, signal, state, objective, model.optimizer)
+        except DivergedError as error:
+            error.rows = state.rows
+            raise
+        finally:
+            bar.close()
 
 
 def check_pair(field, signal):

@@ -11,6 +11,7 @@ from keras_inr.layers.value_range import ValueRange
 from keras_inr.losses import KnownMeanSquaredError
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
+from keras_inr.training.freezing import frozen_layers
 
 CHUNKS = {"jacobian": 8192, "laplacian": 2048}
 """Points that are differentiated at a time, by the highest derivative: the fastest from 2048 to all on CPUs."""
@@ -133,7 +134,7 @@ def check_supervision(field, recipe):
     if "laplacian" in kinds:
         Differentiated(field, ("laplacian",))
     if "value" not in kinds:
-        offset_bias(field)  # raises now rather than after the fit
+        check_offset(field, recipe.freeze)
 
 
 def power(kind, target):
@@ -141,6 +142,17 @@ def power(kind, target):
     target = np.asarray(target, "float64")
     centred = target - np.nanmean(target, axis=(0, 1)) if kind == "value" else target
     return float(np.nanmean(np.square(centred))) or 1.0
+
+
+def check_offset(field, freeze):
+    """Raises now the ValueError that `add_offset` would raise after the fit, and one where the bias is to be frozen."""
+    bias, _ = offset_bias(field)
+    for layer in frozen_layers(field, freeze):
+        if any(weight is bias for weight in layer.weights):
+            told = f"the bias of {layer.name!r} takes the picture's mean"
+            raise ValueError(
+                f"freeze must leave the head free in a fit to derivatives alone: {told}, received {freeze!r}"
+            )
 
 
 def add_offset(field, offset):

@@ -24,8 +24,8 @@ def make_optimizer(recipe, field, num_pixels):
 
     >>> from keras_inr.models import MultiHash
     >>> from keras_inr.training.recipe import Recipe
-    >>> make_optimizer(Recipe(steps=1, table_learning_rate=0.1), MultiHash(), 100).name
-    'multi_optimizer'
+    >>> type(make_optimizer(Recipe(steps=1, table_learning_rate=0.1), MultiHash(), 100)).__name__
+    'MultiOptimizer'
     """
     network, tables = recipe, recipe.for_tables()
     has_tables = any(weight.path.endswith("/table") for weight in field.trainable_variables)

@@ -55,6 +55,8 @@ class Recipe:
             relative to its target's mean square over the picture; 0 leaves one out.
         derivative_rule: how the picture is differentiated: "sobel", "central" differences or cubic "spline", see
             `keras_inr.signals.derivatives`.
+        freeze: names of layers that stay as they are, with commas between them, such as sine_0,sine_1 or sine_*; none
+            by default.
 
     Raises:
         ValueError: naming the first argument that is out of range.
@@ -91,6 +93,7 @@ class Recipe:
     gradient_weight: float = 1.0
     laplacian_weight: float = 1.0
     derivative_rule: str = "sobel"
+    freeze: str | None = None
 
     def __post_init__(self):
         if (self.steps is None) == (self.epochs is None):
@@ -107,6 +110,9 @@ class Recipe:
             elif not (optional and value is None):
                 start = "[" if low_allowed else "("
                 raise ValueError(f"{name} must be {whole}in {start}{low:.10g}, {high:.10g}], received {value!r}")
+        if not isinstance(self.freeze, str | None):
+            raise ValueError(f"freeze must be names of layers with commas between them, received {self.freeze!r}")
+        object.__setattr__(self, "freeze", self.freeze or None)  # an empty flag takes back a flagfile's
         decays = (self.weight_decay, self.table_weight_decay or 0.0)
         if self.optimizer == "adam" and any(decays):
             raise ValueError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")

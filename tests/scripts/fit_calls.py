@@ -1,4 +1,4 @@
-"""Calls of scripts/fit.py, each in a process of its own.
+"""Calls of scripts/fit.py or another script, each in a process of its own.
 
 `call` starts Python as a user does. `Call` forks it from a process that has imported TensorFlow, which saves the
 seconds that the import takes; nothing that computes has run there.
@@ -35,15 +35,16 @@ class Call:
         cwd: working folder.
         log: folder for its output; must not be below cwd where a test looks at what is written there.
         max_file_size: bytes after which the system refuses to write on, None for no limit.
+        script: what is called.
     """
 
-    def __init__(self, *flags, cwd, log, max_file_size=None):
+    def __init__(self, *flags, cwd, log, max_file_size=None, script=SCRIPT):
         _start_server()
         self.output = [pathlib.Path(log) / name for name in ("stdout", "stderr")]
         for path in self.output:
             path.write_text("")
         self.process = multiprocessing.get_context("forkserver").Process(
-            target=_run, args=(flags, str(cwd), self.output, max_file_size)
+            target=_run, args=(script, flags, str(cwd), self.output, max_file_size)
         )
         self.process.start()
 
@@ -73,12 +74,12 @@ def _start_server():
         multiprocessing.forkserver.ensure_running()
 
 
-def _run(flags, cwd, output, max_file_size):
+def _run(script, flags, cwd, output, max_file_size):
     for descriptor, path in zip((1, 2), output, strict=True):
         os.dup2(os.open(path, os.O_WRONLY), descriptor)
     os.chdir(cwd)
-    sys.path.insert(0, str(SCRIPT.parent))  # as Python does for a script
+    sys.path.insert(0, str(script.parent))  # as Python does for a script
     if max_file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_size, max_file_size))
-    sys.argv = [str(SCRIPT), *flags]
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    sys.argv = [str(script), *flags]
+    runpy.run_path(str(script), run_name="__main__")

@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from small_runs import names, read_strict, weights_sha
 
+from keras_inr.models.presets import list_presets
 from scripts.fit_calls import TINY, Call, call
 
 PROGRESS = re.compile(r"step \d+/\d+: loss \d\.\d{3}e[+-]\d\d, PSNR -?\d+\.\d\d dB, about \d+ s left")
@@ -116,6 +117,16 @@ class TestBadInput:
             (["--units=3000000000"], "units must be at most 2147483647, received 3000000000"),
             (["--omega_0=-1"], "omega_0 must be in (0, 1e+06], received -1.0"),
             (["--learning_rate=-1"], "learning_rate must be in (0, 1000], received -1.0"),
+            (["--learning_rate=auto", "--epochs=nan"], "epochs must be in (0, 1000000000], received nan"),
+            (["--learning_rate=auto", "--out=full"], "full is not empty and holds no run; give another folder"),
+            (
+                ["--freeze=sine_9"],
+                "freeze must name some of the layers sine_0, sine_1, sine_2, sine_3, head, received ",
+            ),
+            (
+                ["--freeze=*"],
+                "freeze must leave one of the layers sine_0, sine_1, sine_2, sine_3, head to be trained, ",
+            ),
             (["--epochs=nan"], "epochs must be in (0, 1000000000], received nan"),
             (["--weight_decay=0.1"], "optimizer 'adam' takes no weight_decay, received 0.1: use 'adamw'"),
             (["--goal_psnr_db=-3"], "goal_psnr_db must be positive, received -3.0"),
@@ -171,7 +182,11 @@ class TestBadInput:
         assert error == "fit.py: device must be cpu or auto where TensorFlow sees no GPU, received 'gpu'\n"
 
     @pytest.mark.parametrize(
-        "flag", ["--steps=many", "--steps=0", "--preset=sirens", "--stepz=3", "--flagfile=missing.cfg", "--alpha=black"]
+        "flag",
+        [
+            *("--steps=many", "--steps=0", "--preset=sirens", "--stepz=3", "--flagfile=missing.cfg", "--alpha=black"),
+            *("--learning_rate=best", "--table_learning_rate=auto"),
+        ],
     )
     def test_flags_that_absl_refuses(self, cwd, fit, flag):
         code, _, error = fit(flag)
@@ -237,8 +252,7 @@ class TestFlags:
         code, out, error = fit("--list_presets")
         assert (code, error, names(cwd)) == (0, "", [])
         shown = {line.split()[0]: line.split()[1] for line in out.splitlines()}
-        four = {"relu": "44,099", "relu_pe": "51,779", "siren": "44,099", "multi_hash": "43,977"}
-        assert shown == {**four, "siren_jax": "198,915", "siren_256": "198,915"}
+        assert shown == {info.name: f"{info.num_parameters:,}" for info in list_presets()}
 
     def test_help_has_a_text_for_every_flag(self, fit):
         code, out, _ = fit("--help")
@@ -247,6 +261,31 @@ class TestFlags:
         given = {"image", "crop", "preset", "scheme", "omega_0", "steps", "epochs", "out", "resume", "beta_2", "device"}
         assert given <= set(texts)
         assert not [name for name, text in texts.items() if len(text) < 9]
+
+
+class TestFoundRate:
+    def test_is_told_kept_as_a_number_and_taken_again_by_resume(self, cwd, fit):
+        flags = (*TINY, "--noprogress", "--notensorboard", "--learning_rate=auto", "--freeze=sine_0", "--out=run")
+        code, summary, error = fit(*flags)
+        assert code == 0, error
+        told = re.fullmatch(r"fit\.py: --learning_rate=auto is (\S+) in this run\n", error)
+        rate = float(told[1])
+        assert 1e-6 < rate < 1e-2
+        assert f"--learning_rate={rate!r}\n" in (cwd / "run" / "flags.cfg").read_text()
+        assert read_strict(cwd / "run" / "run.json")["identity"]["learning_rate"] == rate
+        metrics = read_strict(cwd / "run" / "metrics.json")
+        assert (metrics["recipe"]["learning_rate"], metrics["recipe"]["freeze"]) == (rate, "sine_0")
+        for again in (("--resume", "--out=run"), (*flags, "--resume")):
+            assert fit(*again)[:2] == (0, summary)
+        code, _, error = fit("--flagfile=run/flags.cfg", "--out=same", "--noprogress")
+        assert (code, error) == (0, "")
+        assert weights_sha(cwd / "same") == weights_sha(cwd / "run")
+
+    def test_a_dry_run_shows_the_number(self, cwd, fit):
+        code, out, error = fit(*TINY, "--learning_rate=auto", "--dry_run")
+        assert code == 0
+        assert f"is {json.loads(out)['learning_rate']:g} in this run" in error
+        assert names(cwd) == []
 
 
 class TestEnds:

@@ -1,0 +1,60 @@
+"""Layers that a fit leaves as they are."""
+
+import contextlib
+import fnmatch
+
+
+def frozen_layers(field, freeze):
+    """The layers of a field's stack that stay as they are in a fit, first to last.
+
+    Args:
+        field: a `Field`.
+        freeze: None, or names of layers with weights, with commas between them; *, ? and [] stand for parts of names
+            as in names of files.
+
+    Raises:
+        ValueError: for a name that no layer with weights has, or if nothing is left to be trained.
+
+    >>> from keras_inr.models import Siren
+    >>> [layer.name for layer in frozen_layers(Siren(units=(8, 8, 8)), "sine_[01]")]
+    ['sine_0', 'sine_1']
+    """
+    if freeze is None:
+        return []
+    layers = [layer for layer in field.stack if layer.weights]
+    names = [layer.name for layer in layers]
+    patterns = [pattern.strip() for pattern in freeze.split(",")]
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise ValueError(f"freeze must name some of the layers {', '.join(names)}, received {pattern!r}")
+    chosen = [layer for layer in layers if any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in patterns)]
+    if not any(layer.trainable_weights for layer in layers if layer not in chosen):
+        raise ValueError(f"freeze must leave one of the layers {', '.join(names)} to be trained, received {freeze!r}")
+    return chosen
+
+
+@contextlib.contextmanager
+def frozen(field, freeze):
+    """Keeps layers out of what is trained for as long as the context lasts; takes and raises as `frozen_layers`.
+
+    Their weights are in no optimizer, so that neither momentum nor weight decay moves them. A model must be compiled
+    inside the context; a field that was is no longer compiled after it, since a file with an optimizer of some of the
+    weights could not be loaded.
+
+    >>> from keras_inr.models import Siren
+    >>> field = Siren(units=(8, 8))
+    >>> with frozen(field, "sine_0"):
+    ...     inside = len(field.trainable_weights)
+    >>> inside, len(field.trainable_weights)
+    (4, 6)
+    """
+    layers = [layer for layer in frozen_layers(field, freeze) if layer.trainable]
+    for layer in layers:
+        layer.trainable = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.trainable = True
+        if layers:
+            field.compiled, field.optimizer = False, None
