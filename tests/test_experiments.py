@@ -1,17 +1,24 @@
 """The studies' committed results against the claims that they stand for."""
 
+import importlib.util
 import json
+import math
 import os
 import pathlib
+import re
+import shutil
 import statistics
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
 DESCENT = EXPERIMENTS / "descent"
 EXPECTED = json.loads((DESCENT / "expected.json").read_text())
+HASH_UPSCALER = EXPERIMENTS / "hash_upscaler"
 SIREN_JAX = EXPERIMENTS / "siren_jax"
 SIREN_JAX_EXPECTED = json.loads((SIREN_JAX / "expected.json").read_text())
 
@@ -49,6 +56,138 @@ def test_siren_jax_s_results_are_reached_in_a_tenth_of_its_seconds(case):
     assert ours[SIREN_JAX_EXPECTED["figure"][case]] >= SIREN_JAX_EXPECTED["published_db"][case]
     whole = recipe["train_seconds"] / recipe["steps"] * SIREN_JAX_EXPECTED["published_steps"]
     assert ours["train_seconds"] <= whole / 10
+
+
+def test_descent_s_curves_reach_the_published_points():
+    """Of a seed of the table: the loss of the last epoch is that of the finished field, but for one more step."""
+    data = json.loads((DESCENT / "results" / "descent_cat_curves.json").read_text())
+    table = {row["preset"]: row for row in json.loads((DESCENT / "results" / "descent_cat.json").read_text())}
+    assert data["image_sha256"] == EXPECTED["image_sha256"]
+    assert data["epochs"] == list(range(1, EXPECTED["epochs"] + 1))
+    assert set(data["loss"]) == set(table)
+    for preset, losses in data["loss"].items():
+        assert len(losses) == len(data["seeds"])
+        for seed, curve in zip(data["seeds"], losses, strict=True):
+            row = table[preset]
+            # random batches of an epoch hold every pixel once on average; unclamped values cost a little
+            assert decibels(curve[-1]) == pytest.approx(row["psnr_db"][row["seeds"].index(seed)], abs=0.3)
+            assert decibels(curve[-1]) >= EXPECTED["psnr_db"][preset] - EXPECTED["grace_db"]
+
+
+def test_descent_s_published_points_are_in_our_unit():
+    """The last loss is the published PSNR, and none of the networks begins anywhere but between 5 and 20 dB."""
+    epochs, points = module(DESCENT / "curves.py").published_points(EXPECTED)
+    assert epochs[-1] == EXPECTED["epochs"]
+    for preset, psnr_db in EXPECTED["psnr_db"].items():
+        assert decibels(points[preset][-1]) == pytest.approx(psnr_db, abs=0.06)  # as rounded there
+        assert 4 <= decibels(points[preset][0]) <= 20
+
+
+def test_descent_s_curves_are_collected_and_drawn(tmp_path):
+    curves = module(DESCENT / "curves.py")
+    for seed, losses in enumerate(([0.1, 0.010000004], [0.2, 0.03])):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        lines = [f"{step},{loss}" for step, loss in zip((2, 4), losses, strict=True)]
+        (folder / "history.csv").write_text("\n".join(["step,loss", *lines]) + "\n")
+    metrics = {"height": 10, "width": 20, "points_per_step": 100, "image_sha256": "abc", "device": "CPU"}
+    data = curves.collected({"siren": [tmp_path / "0", tmp_path / "1"]}, metrics)
+    assert data["epochs"] == [1.0, 2.0]
+    assert data["loss"] == {"siren": [[0.1, 0.01], [0.2, 0.03]]}
+    curves.draw({"seeds": [0, 1], **data}, ([1, 2], {"siren": [0.3, 0.02]}), tmp_path / "curves.png")
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert np.ptp(np.asarray(picture)) == 255
+
+
+def test_descent_s_figure_is_drawn_from_its_data(tmp_path):
+    """As anybody would who has no runs."""
+    command = [sys.executable, DESCENT / "study.py", "--part=draw", "--name=descent_cat", f"--results={tmp_path}"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "descent_cat_curves.json is missing: give --part=curves first" in refused.stderr
+    shutil.copy(DESCENT / "results" / "descent_cat_curves.json", tmp_path)
+    subprocess.run(command, check=True)
+    names = ("descent_cat_curves.json", "descent_cat_curves.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    drawn, committed = (np.asarray(Image.open(folder / names[1]), float) for folder in (tmp_path, DESCENT / "results"))
+    assert np.abs(drawn - committed).mean() < 5  # of 255: lines that are elsewhere change more than letters do
+
+
+@pytest.mark.parametrize("name", ["pixels", "enlargement"])
+def test_hash_upscaler_s_page_shows_its_results(name):
+    pages = module(HASH_UPSCALER / "pages.py")
+    table = {"pixels": pages.pixel_table, "enlargement": pages.enlargement_table}[name]
+    assert f"<!-- {name} -->\n{table(upscaler_rows())}<!-- {name} -->\n" in (HASH_UPSCALER / "README.md").read_text()
+
+
+def test_hash_upscaler_s_quality_is_passed():
+    """By every interpolating layout with fine cells, in fewer epochs and on every picture."""
+    expected = json.loads((HASH_UPSCALER / "expected.json").read_text())
+    rows = [row for row in upscaler_rows() if row["part"] == "pixels" and row["method"] in expected["passed_by"]]
+    assert {(row["width"], row["height"]) for row in rows} == {tuple(size) for size in expected["sizes"]}
+    assert len(rows) == len(expected["passed_by"]) * len(expected["sizes"])
+    for row in rows:
+        assert row["epochs"] <= expected["published_epochs"]
+        assert row["psnr_db"] >= expected["least_db"] > max(expected["published_db"])
+
+
+def test_bicubic_wins_the_enlargement():
+    """As the page says; should a field win one day, the page is to say that."""
+    for row in upscaler_rows():
+        if row["part"] == "enlargement":
+            assert row["bicubic_psnr_db"] > row["psnr_db"]
+
+
+def test_hash_upscaler_s_study_runs_and_goes_on(tmp_path):
+    """One step each for one picture, whole and halved; the second call fits nothing."""
+    (tmp_path / "README.md").write_text("".join(2 * f"<!-- {name} -->\n" for name in ("pixels", "enlargement")))
+    flags = ["--steps=1", "--pictures=coffee", "--methods=cell_grid_smooth", f"--runs={tmp_path}/runs"]
+    command = [sys.executable, HASH_UPSCALER / "study.py", *flags, f"--out={tmp_path}"]
+    first = subprocess.run(command, check=True, capture_output=True, text=True)
+    fits = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    assert len([path for path in fits if path.suffix == ".json"]) == 2
+    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert fits == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    assert first.stdout == again.stdout
+    readme = (tmp_path / "README.md").read_text()
+    assert "| coffee, 258 x 258 |" in readme
+    assert "| bicubic |" in readme
+    assert len(json.loads((tmp_path / "results" / "results.json").read_text())["rows"]) == 2
+    assert (tmp_path / "results" / "pictures.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--pictures=girl"], "pictures must be some of chelsea, coffee, astronaut, hubble, received girl"),
+        (["--methods=siren"], "methods must be some of cell_grid, .* received siren"),
+        (["--part=report"], r"2 of 2 fits are missing in .*: run --part=run first"),
+    ],
+)
+def test_hash_upscaler_s_study_refuses(flags, message, tmp_path):
+    settings = ["--pictures=coffee", "--methods=cell_grid", f"--runs={tmp_path}", f"--out={tmp_path}", *flags]
+    result = subprocess.run(
+        [sys.executable, HASH_UPSCALER / "study.py", *settings], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert re.search(message, result.stderr)
+    assert not list(tmp_path.iterdir())
+
+
+def decibels(mean_squared_error):
+    return -10 * math.log10(mean_squared_error)
+
+
+def upscaler_rows():
+    return json.loads((HASH_UPSCALER / "results" / "results.json").read_text())["rows"]
+
+
+def module(path):
+    """A study's module that is no script."""
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 def test_derivative_steps_are_as_fast_as_claimed():

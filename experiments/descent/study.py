@@ -1,9 +1,13 @@
-"""Four networks race on one picture: runs the four configs over several seeds and writes table, figure and data.
+"""Four networks race on one picture: runs the four configs over several seeds and writes table, figures and data.
 
     python experiments/descent/study.py --image=sample:chelsea --seeds=0 --name=chelsea --readme
     python experiments/descent/study.py --image=../shared/data/descent_cat_512.jpg --seeds=0,1,2 --name=descent_cat
 
-Runs are kept under runs/descent/ and are resumed or reused when the command is given again.
+    python experiments/descent/study.py --image=... --seeds=0 --name=descent_cat --part=curves
+    python experiments/descent/study.py --name=descent_cat --part=draw
+
+Runs are kept under runs/descent/ and are resumed or reused when the command is given again. --part=curves leaves the
+table as it is and writes the loss curves alone, --part=draw draws them from their data in results/ and needs no runs.
 """
 
 import pathlib
@@ -21,6 +25,7 @@ import json
 import statistics
 import subprocess
 
+import curves
 import matplotlib.figure
 import numpy as np
 from absl import flags
@@ -39,16 +44,28 @@ def define_flags():
     flags.DEFINE_list("seeds", ["0"], "seeds, with commas between")
     flags.DEFINE_float("epochs", 200, "length of every run")
     flags.DEFINE_string("name", "chelsea", "what the results are called")
+    flags.DEFINE_string("results", str(HERE / "results"), "folder for the results")
+    flags.DEFINE_enum("part", "all", ["all", "curves", "draw"], "all, the loss curves alone, their figure alone")
     flags.DEFINE_bool("readme", False, "put the table into the project's README")
 
 
 def main(argv):
-    results = HERE / "results"
+    results = pathlib.Path(FLAGS.results)
     results.mkdir(exist_ok=True)
-    folders = {preset: [fit(preset, seed) for seed in FLAGS.seeds] for preset in PRESETS}
+    if FLAGS.part != "draw":
+        folders = {preset: [fit(preset, seed) for seed in FLAGS.seeds] for preset in PRESETS}
+        write_curves(folders, results / f"{FLAGS.name}_curves.json")
+    if FLAGS.part == "all":
+        report(folders, results)
+    draw_curves(results / f"{FLAGS.name}_curves.json")
+    return 0
+
+
+def report(folders, results):
+    """Table, pictures and data of finished runs."""
     rows = [row(preset, [read(folder) for folder in folders[preset]]) for preset in PRESETS]
     (results / f"{FLAGS.name}.json").write_text(json.dumps(rows, indent=2) + "\n")
-    expected = json.loads((HERE / "expected.json").read_text())
+    expected = published()
     theirs = rows[0]["image_sha256"] == expected["image_sha256"] and FLAGS.epochs == expected["epochs"]
     table = markdown(rows, expected["psnr_db"] if theirs else None)
     (results / f"{FLAGS.name}.md").write_text(table)
@@ -59,7 +76,26 @@ def main(argv):
     if theirs:
         short = missed(rows, expected)
         print(f"short of the published results: {', '.join(short)}" if short else "the published results are reached")
-    return 0
+
+
+def published():
+    return json.loads((HERE / "expected.json").read_text())
+
+
+def write_curves(folders, path):
+    """The curves' data, so that they can be drawn without the runs."""
+    data = {"seeds": [int(seed) for seed in FLAGS.seeds], **curves.collected(folders, read(folders[PRESETS[0]][0]))}
+    path.write_text(json.dumps(data) + "\n")
+
+
+def draw_curves(path):
+    """The figure beside the curves' data."""
+    if not path.exists():
+        raise InputError(f"{path} is missing: give --part=curves first")
+    data, expected = json.loads(path.read_text()), published()
+    theirs = data["image_sha256"] == expected["image_sha256"] and data["epochs"][-1] == expected["epochs"]
+    points = curves.published_points(expected) if theirs else None
+    curves.draw(data, points, path.with_suffix(".png"))
 
 
 def fit(preset, seed):

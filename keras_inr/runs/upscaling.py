@@ -25,7 +25,12 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.version import __version__
 
 FORMAT_VERSION = 1
-FILTERS = {"area": Image.Resampling.BOX, "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
+FILTERS = {
+    "area": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 REDUCTIONS = ("area", "lanczos")
 BASELINES = ("bicubic", "lanczos")
 MEASURED = {"format_version", "psnr_db", "psnr_small_db", "ssim", "train_seconds", "picture"}
@@ -174,8 +179,8 @@ def resampled(values, height, width, method):
     """Float32 values (H, W, C) laid on a height x width raster over the same box, channel by channel, not rounded.
 
     Args:
-        method: "area", "bicubic" (a = -0.5) or "lanczos" (radius 3): Pillow's filters, which widen with the pixels
-            where they reduce and are renormalised at the border. Results may leave [0, 1].
+        method: "area", "bilinear", "bicubic" (a = -0.5) or "lanczos" (radius 3): Pillow's filters, which widen with the
+            pixels where they reduce and are renormalised at the border. Results may leave [0, 1].
 
     >>> resampled(np.array([[[0.25], [0.75]]], "float32"), 1, 4, "area").ravel().tolist()
     [0.25, 0.25, 0.75, 0.75]
