@@ -7,9 +7,9 @@ startup.start()
 from absl import flags
 
 from keras_inr.runs.derivative_pictures import LUMA
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.model_files import load_field, model_path
 from keras_inr.runs.render import OUTPUTS, RenderSettings, render_file
+from keras_inr.runs.typed import typed_numbers
 
 FLAGS = flags.FLAGS
 
@@ -44,9 +44,9 @@ def define_flags():
 def main(argv):
     settings = RenderSettings(
         out=FLAGS.out,
-        size=numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", 2, int),
+        size=typed_numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", 2, int),
         scale=FLAGS.scale,
-        box=numbers("box", FLAGS.box, "x0,y0,x1,y1", ",", 4, float),
+        box=typed_numbers("box", FLAGS.box, "x0,y0,x1,y1", ",", 4, float),
         output=FLAGS.output,
         bits=FLAGS.bits,
         full_scale=FLAGS.range,
@@ -56,19 +56,6 @@ def main(argv):
     path = model_path(FLAGS.run, FLAGS.model)
     print(summary(render_file(load_field(path), settings, path.parent, FLAGS.overwrite, FLAGS.progress), FLAGS.output))
     return 0
-
-
-def numbers(name, text, form, separator, count, kind):
-    """The numbers of a flag, None for a flag that is not given."""
-    if text is None:
-        return None
-    try:
-        found = tuple(kind(part) for part in text.split(separator))
-    except ValueError:
-        found = ()
-    if len(found) != count:
-        raise InputError(f"{name} must be {form}, received {text!r}")
-    return found
 
 
 def summary(done, output):

@@ -1,4 +1,4 @@
-"""Fields read back from run folders and .keras files."""
+"""Fields to .keras files, and back from them and from run folders."""
 
 import pathlib
 import zipfile
@@ -6,6 +6,7 @@ import zipfile
 import keras
 
 from keras_inr.arguments import local_path
+from keras_inr.files import atomic_path
 from keras_inr.models.field import Field
 from keras_inr.runs.errors import InputError
 
@@ -50,3 +51,16 @@ def load_field(path):
     if not isinstance(model, Field):
         raise InputError(f"{path} must hold a field of keras_inr, received a {type(model).__name__}")
     return model
+
+
+def bare_copy(field):
+    """A field with the same weights and no optimizer, which would triple its file."""
+    bare = type(field).from_config(field.get_config())
+    bare.set_weights(field.get_weights())
+    return bare
+
+
+def save_field(field, path):
+    """Writes a field, as it is, to a .keras file, replacing the file atomically."""
+    with atomic_path(path) as temporary:
+        field.save(temporary)

@@ -21,6 +21,7 @@ from keras_inr.models.field import to_uint8
 from keras_inr.models.raster import FieldRaster
 from keras_inr.runs.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
 from keras_inr.runs.figures import save_comparison, save_curves
+from keras_inr.runs.model_files import bare_copy, save_field
 from keras_inr.runs.run_files import METRICS
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
@@ -91,10 +92,8 @@ def write_results(folder, prepared, result, metrics):
     figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
     rows = derivative_rows(prepared)
     save_comparison(signal.values, result.prediction, folder / "comparison.png", title(prepared), figures, rows=rows)
-    bare = type(field).from_config(field.get_config())  # without the optimizer, which triples the file
-    bare.set_weights(field.get_weights())
-    with atomic_path(folder / "model.keras") as temporary:
-        bare.save(temporary)
+    bare = bare_copy(field)
+    save_field(bare, folder / "model.keras")
     versions = folder / "saved_model"
     if versions.exists() and existing_versions(versions) == [1]:  # the run's own; later ones were exported from it
         shutil.rmtree(versions / "1")

@@ -62,8 +62,7 @@ def sample_path(name):
     >>> sample_path("chelsea").name
     'chelsea.png'
     """
-    files = {path.stem: path for path in _sample_folder().iterdir() if path.suffix in _SUFFIXES}
-    files |= {alias: files[stem] for alias, stem in _SAMPLE_FILES.items() if stem in files}
+    files = sample_files()
     if name in files:
         return files[name]
     if name in _DOWNLOADED_SAMPLES:
@@ -71,6 +70,16 @@ def sample_path(name):
     else:
         reason = "is unknown"
     raise ImageError(f"source 'sample:{name}' {reason}; the samples are {', '.join(sorted(files))}")
+
+
+def sample_files():
+    """Name -> path of every picture inside the scikit-image package, aliases too.
+
+    >>> "camera" in sample_files()
+    True
+    """
+    files = {path.stem: path for path in _sample_folder().iterdir() if path.suffix in _SUFFIXES}
+    return files | {alias: files[stem] for alias, stem in _SAMPLE_FILES.items() if stem in files}
 
 
 def _sample_folder():

@@ -1,0 +1,242 @@
+"""Fits a picture in a dialogue: python scripts/console.py
+
+Choose a picture and a network, train with a live preview, look, train on, render at any size, save, export.
+"""
+
+import startup
+
+startup.start()
+
+import dataclasses
+import functools
+import importlib.util
+import signal
+import sys
+import traceback
+
+if importlib.util.find_spec("prompt_toolkit") is None:
+    sys.exit("console.py needs prompt_toolkit: run `make install` once, or `pip install -e .[console]`")
+
+import prompts
+import screen
+import tensorflow as tf
+from prompt_toolkit.completion import WordCompleter
+
+from keras_inr.models.field import to_uint8
+from keras_inr.models.presets import list_presets
+from keras_inr.runs.errors import InputError
+from keras_inr.runs.interrupts import Interrupts, SignalInterrupt
+from keras_inr.runs.overrides import parse_overrides, preset_arguments
+from keras_inr.runs.render import RenderSettings, raster_size
+from keras_inr.runs.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
+from keras_inr.runs.typed import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
+from keras_inr.runs.upscaling import resampled
+from keras_inr.signals.sources import sample_files
+
+FIRST_PRESET = "siren"
+LAYOUT = "14:8:4,16:2:8,18:0.5:8"
+MAX_SIDE = 2**15
+PREVIEW_POINTS = 2  # along a side of what is shown as one pixel
+
+
+def main(argv):
+    screen.check_terminal()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C leads to the menu, and not out of it
+    with screen.quiet_keyboard():
+        Console(Session(), screen.detected_colours()).run()
+    return 0
+
+
+class Console:
+    """A menu whose every entry changes or shows a session.
+
+    Args:
+        session: a `Session`.
+        colours: see `keras_inr.runs.terminal_pictures`.
+    """
+
+    def __init__(self, session, colours):
+        self.session = session
+        self.colours = colours
+        self.epochs = 20
+
+    def run(self):
+        """Until a person quits."""
+        while not self.attempt(self.choose):
+            pass
+
+    def attempt(self, action):
+        """Whether an action ends the dialogue. What goes wrong is told, since there is something learnt to be lost."""
+        try:
+            return action()
+        except EOFError:
+            return self.attempt(self.quit)
+        except KeyboardInterrupt as error:
+            if getattr(error, "signal_number", signal.SIGINT) != signal.SIGINT:
+                raise
+            print("back at the menu; q or Ctrl-D quits")
+        except InputError as error:
+            print(error)
+        except OSError as error:
+            print(f"the system refused: {error}")
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            print("this does not fit into memory: make the batch, the network or the picture smaller")
+        except Exception:  # a mistake of ours
+            traceback.print_exc()
+        finally:
+            screen.forget_typed()
+        return False
+
+    def choose(self):
+        entries = [
+            (self.picture, "p", f"picture    {self.told_picture()}"),
+            (self.network, "n", f"network    {self.told_network()}"),
+            (self.layout, "l", "layout     a grid of cells with levels of your own"),
+            (self.adjust, "a", f"adjust     {self.told_training()}"),
+            (self.train, "t", f"train      {self.told_learnt()}"),
+            (self.view, "v", "view       in this terminal"),
+            (self.render, "r", "render     to a file, at any size"),
+            (self.save, "s", "save       for Keras"),
+            (self.export, "x", "export     for TensorFlow Serving"),
+            (self.figures, "f", "figures    PSNR, SSIM, seconds, parameters"),
+            (self.quit, "q", "quit"),
+        ]
+        lacking = self.picture if self.session.signal is None else self.network if self.session.preset is None else None
+        return prompts.menu("keras_inr: choose by a letter, or the arrows and Enter", entries, lacking or self.train)()
+
+    def told_picture(self):
+        signal = self.session.signal
+        return "none yet" if signal is None else f"{signal.source}, {signal.height} x {signal.width}"
+
+    def told_network(self):
+        field = self.session.field
+        parameters = "" if field is None else f", {field.count_params():,} parameters"
+        given = "".join(f", {name}={value}" for name, value in self.session.arguments.items())
+        return f"{self.session.preset or 'none yet'}{parameters}{given}"
+
+    def told_training(self):
+        return f"learning rate {self.session.learning_rate:g}, batches of {self.session.batch_size} pixels"
+
+    def told_learnt(self):
+        state = " and not saved" if self.session.unsaved else ""
+        return f"{self.session.steps} steps learnt{state}" if self.session.steps else "nothing learnt yet"
+
+    def picture(self):
+        if not self.may_forget():
+            return
+        names = ["sample:", "tfds:", *(f"sample:{name}" for name in sorted(sample_files()))]
+        question = "picture (a path, sample:NAME or tfds:NAME/SPLIT#INDEX)"
+        source = prompts.ask(question, completer=prompts.SourceCompleter(names))
+        side = functools.partial(typed_count, "longer side", most=MAX_SIDE, optional=True)
+        self.session.choose_picture(source.strip(), prompts.ask("longer side in pixels (empty keeps it)", side))
+        print(self.told_picture())
+
+    def network(self):
+        if not self.may_forget():
+            return
+        found = [(i.name, "", f"{i.name:17} {i.num_parameters:>9,}  {i.summary}") for i in list_presets()]
+        title = "networks, with their parameters for colour pictures"
+        preset = prompts.menu(title, found, self.session.preset or FIRST_PRESET)
+        completer = WordCompleter([f"{name}=" for name in preset_arguments(preset)], WORD=True)
+        question = f"arguments of {preset}, such as units=64,64 (empty keeps its own)"
+        given = prompts.ask(question, functools.partial(typed_arguments, preset), completer=completer)
+        self.session.choose_network(preset, given)
+        print(self.told_network())
+
+    def layout(self):
+        if not self.may_forget():
+            return
+        question = "levels as hash_size:cell_size:dimensions, with commas between them"
+        parse = lambda text: parse_overrides("cell_grid", {"layout": text})  # noqa: E731
+        self.session.choose_network("cell_grid", prompts.ask(question, parse, empty=LAYOUT))
+        print(self.told_network())
+
+    def adjust(self):
+        rate = prompts.ask("learning rate", typed_rate, empty=f"{self.session.learning_rate:g}")
+        batch = functools.partial(typed_count, "batch size", most=MAX_BATCH_SIZE)
+        self.session.choose_training(rate, prompts.ask("batch size", batch, empty=str(self.session.batch_size)))
+        print(self.told_training())
+
+    def train(self):
+        question = f"epochs more, of {self.session.steps_per_epoch} steps"
+        parse = functools.partial(typed_count, "epochs", most=MAX_EPOCHS)
+        self.epochs = prompts.ask(question, parse, empty=str(self.epochs))
+        print("preparing; Ctrl-C stops, and what was learnt is kept")
+        draw = functools.partial(self.session.render_picture, most_points=PREVIEW_POINTS)
+        preview = screen.LivePreview(draw, self.session.signal.size, self.colours)
+        with Interrupts() as interrupts:
+            try:
+                ended = self.session.train(self.epochs, preview, lambda: interrupts.received is not None)
+            finally:
+                preview.close()
+        if interrupts.received == signal.SIGTERM:
+            raise SignalInterrupt(interrupts.received)
+        print("done" if ended == "steps" else "stopped; what was learnt is kept")
+        self.figures()
+
+    def view(self):
+        self.session.check_picture()
+        values = self.session.signal.values
+        screen.show_pictures(
+            self.session.render_picture if self.session.steps else None,
+            lambda height, width: to_uint8(resampled(values, height, width, "area")),
+            self.session.signal.size,
+            self.colours,
+        )
+
+    def render(self):
+        self.session.check_trained()
+        size = prompts.ask("size, HEIGHTxWIDTH or a factor", typed_size, empty="4")
+        box = prompts.ask("box x0,y0,x1,y1 (empty is the whole picture)", typed_box)
+        settings = RenderSettings(**size, box=box)
+        height, width = raster_size(self.session.field, settings)
+        path = ask_path("file, .png, .tif or .npy", f"{self.session.name}-{height}x{width}.png")
+        done = self.session.render_file(dataclasses.replace(settings, out=path), overwrite=may_replace(path))
+        print(f"{done.path}: {done.shape[0]} x {done.shape[1]}")
+
+    def save(self):
+        self.session.check_trained()
+        path = ask_path("file, .keras", f"{self.session.name}.keras")
+        print(self.session.save(path, overwrite=may_replace(path)))
+
+    def export(self):
+        self.session.check_trained()
+        path = ask_path("folder of versions", f"{self.session.name}_saved_model")
+        print(self.session.export(path))
+
+    def figures(self):
+        found = self.session.figures()
+        psnr = "exact" if found.psnr_db is None else f"PSNR {found.psnr_db:.2f} dB"
+        ssim = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
+        print(f"{psnr}{ssim}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters")
+
+    def may_forget(self):
+        question = "what was learnt is not saved and will be forgotten; go on?"
+        return not self.session.unsaved or prompts.confirm(question)
+
+    def quit(self):
+        try:
+            return not self.session.unsaved or prompts.confirm("what was learnt is not saved; quit all the same?")
+        except EOFError:
+            return True
+
+
+def ask_path(question, suggested):
+    return prompts.ask(question, functools.partial(typed_path, "path"), empty=suggested)
+
+
+def may_replace(path):
+    """Whether a file that exists may be replaced; asks where there is one."""
+    return path.is_file() and prompts.confirm(f"{path} exists; replace it?")
+
+
+def typed_rate(text):
+    return typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
+
+
+def typed_box(text):
+    return typed_numbers("box", text, "x0,y0,x1,y1", ",", 4, float) if text.strip() else None
+
+
+if __name__ == "__main__":
+    startup.run(main)

@@ -1,0 +1,147 @@
+"""Questions in a terminal: a menu, a line of text, yes or no. Ctrl-C raises KeyboardInterrupt, Ctrl-D EOFError."""
+
+import functools
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application
+from prompt_toolkit.completion import Completer, Completion, PathCompleter
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.layout import FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.validation import ValidationError, Validator
+
+from keras_inr.runs.errors import InputError
+
+HELP = "Enter accepts, Tab completes, Ctrl-C goes back to the menu, Ctrl-D quits"
+
+
+def menu(title, entries, default=None):
+    """Lets a person choose an entry with the arrows and Enter, or at once by its key.
+
+    Args:
+        title: text above the entries.
+        entries: list of (value, key, text); a key is a single character, or "" for none.
+        default: value that is marked at first.
+
+    Returns:
+        The value.
+    """
+    values = [value for value, _, _ in entries]
+    place = [values.index(default) if default in values else 0]
+
+    def shown():
+        rows = []
+        for index, (_, key, text) in enumerate(entries):
+            marked = index == place[0]
+            cursor = [("[SetCursorPosition]", "")] if marked else []
+            rows += [*cursor, ("bold" if marked else "", f"{'>' if marked else ' '} {key:2}{text}\n")]
+        return rows
+
+    keys = _leaving_keys()
+    steps = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10, "home": -len(entries), "end": len(entries)}
+
+    def move(event, step):
+        place[0] = min(max(place[0] + step, 0), len(entries) - 1)
+
+    for name, step in steps.items():
+        keys.add(name)(functools.partial(move, step=step))
+    for value, key, _ in entries:
+        if key:
+            keys.add(key)(functools.partial(_leave, value=value))
+    keys.add("enter")(lambda event: event.app.exit(result=values[place[0]]))
+    # the title gives way where the window is low
+    head = Window(FormattedTextControl(title), dont_extend_height=True, wrap_lines=True)
+    body = Window(FormattedTextControl(shown, focusable=True, show_cursor=False), dont_extend_height=True)
+    return Application(Layout(HSplit([head, body]), body), key_bindings=keys, erase_when_done=True).run()
+
+
+def ask(question, parse=str, empty="", completer=None):
+    """Asks for a line of text until `parse`, which raises an InputError, takes it.
+
+    Args:
+        question: what is asked; what was answered before comes back with the up arrow.
+        parse: from text to what is returned.
+        empty: what an empty line stands for.
+        completer: of prompt_toolkit, or None.
+    """
+
+    def check(text):
+        try:
+            parse(text or empty)
+        except InputError as error:
+            raise ValidationError(len(text), str(error)) from None
+
+    text = PromptSession(history=_history(question)).prompt(
+        f"{question} [{empty}]: " if empty else f"{question}: ",
+        completer=completer,
+        complete_while_typing=False,
+        reserve_space_for_menu=4,
+        validator=_Check(check),
+        validate_while_typing=False,
+        bottom_toolbar=HELP,
+        key_bindings=_leaving_keys(),
+    )
+    return parse(text or empty)
+
+
+def confirm(question):
+    """Asks for yes or no; nothing typed is no."""
+    return ask(f"{question} y or n", _yes_or_no, empty="n")
+
+
+class SourceCompleter(Completer):
+    """Completes paths, and names behind prefixes that end in a colon.
+
+    Args:
+        names: whole sources, such as "sample:chelsea" and "tfds:".
+    """
+
+    def __init__(self, names):
+        self.names = names
+        self.paths = PathCompleter(expanduser=True)
+
+    def get_completions(self, document, complete_event):
+        text = document.text_before_cursor
+        if "\0" in text:  # which no path may hold
+            return
+        for name in self.names:
+            if name.startswith(text) and (":" in text or name.endswith(":")):
+                yield Completion(name, -len(text))
+        yield from self.paths.get_completions(document, complete_event)
+
+
+class _Check(Validator):
+    def __init__(self, check):
+        self.check = check
+
+    def validate(self, document):
+        self.check(document.text)
+
+
+def _yes_or_no(text):
+    answers = {"y": True, "yes": True, "n": False, "no": False}
+    answer = answers.get(text.strip().lower())
+    if answer is None:
+        raise InputError(f"answer must be y or n, received {text!r}")
+    return answer
+
+
+@functools.cache
+def _history(question):
+    return InMemoryHistory()
+
+
+def _leaving_keys():
+    """Ctrl-C and Ctrl-D, whatever has been typed."""
+    keys = KeyBindings()
+    for name, error in (("c-c", KeyboardInterrupt), ("<sigint>", KeyboardInterrupt), ("c-d", EOFError)):
+        keys.add(name, eager=True)(functools.partial(_fail, error=error))
+    return keys
+
+
+def _leave(event, value):
+    event.app.exit(result=value)
+
+
+def _fail(event, error):
+    event.app.exit(exception=error())

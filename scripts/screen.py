@@ -1,0 +1,143 @@
+"""The terminal that a console draws to: its size, its colours, and pictures in it that change in place."""
+
+import contextlib
+import curses
+import os
+import shutil
+import sys
+import termios
+import time
+
+from keras_inr.runs.errors import InputError
+from keras_inr.runs.terminal_pictures import fitted_size, picture_lines, terminal_colours
+
+MARGIN_ROWS = 3  # below a picture: its caption, and a prompt
+MIN_COLUMNS_BESIDE = 24
+SECONDS_BETWEEN = (0.1, 1.0)  # two lines of figures, two previews
+DRAWING_SHARE = 0.1
+
+
+def check_terminal():
+    """Raises an InputError unless a person sits at a terminal that can move its cursor."""
+    told = "a console needs a terminal (scripts/fit.py does the same by flags), received"
+    for name in ("stdin", "stdout"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed or not stream.isatty():
+            raise InputError(f"{told} {name} that is none")
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        raise InputError(f"{told} TERM={os.environ.get('TERM', '')}")
+
+
+def detected_colours():
+    """How this terminal can show pictures, see `terminal_colours`."""
+    try:
+        curses.setupterm(fd=sys.stdout.fileno())
+        num_colours = curses.tigetnum("colors")
+    except curses.error:  # a terminal that the data base does not know
+        num_colours = 0
+    return terminal_colours(os.environ, num_colours, sys.stdout.encoding)
+
+
+@contextlib.contextmanager
+def quiet_keyboard():
+    """Outside of prompts nothing typed is shown, and what is typed during work is no answer to the next prompt."""
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    quiet = [*before]
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+
+
+def forget_typed():
+    """Drops what has been typed and not read yet."""
+    with contextlib.suppress(termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
+def window_size():
+    """(columns, rows), at least 1 x 1."""
+    columns, rows = shutil.get_terminal_size()
+    return max(1, columns), max(1, rows)
+
+
+def show_pictures(draw_learnt, draw_original, size, colours):
+    """Prints the field's picture, and the original on its left where there is room, with captions.
+
+    Args:
+        draw_learnt, draw_original: from (height, width) to uint8 (height, width, channels); one of them may be None.
+        size: (height, width) of the picture.
+        colours: see `picture_lines`.
+    """
+    columns, rows = window_size()
+    named = [("original", draw_original), ("learnt", draw_learnt)]
+    named = [(name, draw) for name, draw in named if draw is not None]
+    if len(named) == 2 and columns // 2 - 1 < MIN_COLUMNS_BESIDE:
+        named = named[1:]
+    share = columns if len(named) == 1 else columns // 2 - 1
+    shown = fitted_size(*size, share, max(1, rows - MARGIN_ROWS))
+    blocks = [picture_lines(draw(*shown), colours) for _, draw in named]
+    captions = [f"{name}, {size[0]} x {size[1]}"[:share].ljust(min(shown[1], share)) for name, _ in named]
+    for line in zip(*blocks, strict=True):
+        print("  ".join(line))
+    print("  ".join(captions)[:columns])
+
+
+class LivePreview:
+    """Called with a `Progress`, shows the field and a line of figures in place, without taking much of the time.
+
+    Args:
+        draw: from (height, width) to uint8 (height, width, channels).
+        size: (height, width) of the picture.
+        colours: see `picture_lines`.
+    """
+
+    def __init__(self, draw, size, colours):
+        self.draw = draw
+        self.size = size
+        self.colours = colours
+        self.lines = 0
+        self.started = time.monotonic()
+        self.due = [self.started, self.started]  # figures, picture
+
+    def __call__(self, progress):
+        now = time.monotonic()
+        if now < self.due[0] and progress.step < progress.total_steps:
+            return
+        figures = self._figures(progress, now - self.started)
+        if now >= self.due[1] or progress.step == progress.total_steps:
+            self._show([*self._drawn(), figures])
+            took = time.monotonic() - now
+            self.due[1] = now + max(SECONDS_BETWEEN[1], took / DRAWING_SHARE)
+        else:
+            sys.stdout.write(f"\r{figures}\x1b[K")
+            sys.stdout.flush()
+        self.due[0] = now + SECONDS_BETWEEN[0]
+
+    def close(self):
+        """Leaves what is shown, and the cursor below it."""
+        if self.lines:
+            sys.stdout.write("\x1b[?7h\n")
+            sys.stdout.flush()
+
+    def _drawn(self):
+        columns, rows = window_size()
+        return picture_lines(self.draw(*fitted_size(*self.size, columns, max(1, rows - MARGIN_ROWS))), self.colours)
+
+    def _figures(self, progress, seconds):
+        left = seconds * (progress.total_steps / progress.step - 1)
+        steps = f"step {progress.step}/{progress.total_steps}"
+        text = f"{steps}, PSNR of batches {progress.psnr_db:.2f} dB, about {left:.0f} s left (Ctrl-C stops)"
+        return text[: window_size()[0]]
+
+    def _show(self, lines):
+        # without wrapping, so that a window that becomes narrower does not change how many rows there are
+        back = f"\x1b[{self.lines - 1}A" if self.lines > 1 else ""
+        body = "\x1b[K\n".join(lines)
+        sys.stdout.write(f"\x1b[?7l{back}\r{body}\x1b[J")
+        sys.stdout.flush()
+        self.lines = len(lines)

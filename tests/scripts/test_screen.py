@@ -1,0 +1,90 @@
+"""scripts/screen.py: pictures that change in place, and how often."""
+
+import re
+
+import numpy as np
+import pytest
+
+from keras_inr.runs.growing_run import Progress
+from keras_inr.runs.terminal_pictures import NO_COLOURS
+from scripts.dialogues import SCRIPT
+
+WHITE = 255
+
+
+def draw(height, width):
+    return np.full((height, width, 1), WHITE, np.uint8)
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    import screen
+
+    return screen
+
+
+@pytest.fixture
+def window(screen, monkeypatch):
+    """Sets (columns, rows)."""
+    size = [40, 10]
+    monkeypatch.setattr(screen, "window_size", lambda: tuple(size))
+    return size
+
+
+@pytest.fixture
+def clock(screen, monkeypatch):
+    """Sets the seconds that have passed."""
+    seconds = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def test_preview_changes_in_place(screen, window, clock, capsys):
+    preview = screen.LivePreview(draw, (6, 8), NO_COLOURS)
+    preview(Progress(1, 100, 0.1, 20.0))
+    lines = capsys.readouterr().out.split("\n")
+    assert len(lines) == 4
+    assert lines[1] == "@" * 8 + "\x1b[K"
+    assert lines[3].startswith("step 1/100, PSNR of batches 20.00 dB, ab")
+    clock[0] = 0.05
+    preview(Progress(2, 100, 0.1, 20.0))
+    assert capsys.readouterr().out == ""  # too soon for anything
+    clock[0] = 0.5
+    preview(Progress(3, 100, 0.1, 20.0))
+    assert re.fullmatch(r"\rstep 3/100, [^\n]*\x1b\[K", capsys.readouterr().out)  # too soon for a picture
+    clock[0] = 2.0
+    window[0] = 4
+    preview(Progress(4, 100, 0.1, 20.0))
+    out = capsys.readouterr().out
+    assert out.startswith("\x1b[?7l\x1b[3A\r@@@@\x1b[K\n")  # up to where it began, and smaller
+    assert out.endswith("\nstep\x1b[J")
+    preview.close()
+    assert capsys.readouterr().out == "\x1b[?7h\n"
+
+
+def test_the_last_step_is_always_shown(screen, window, clock, capsys):
+    preview = screen.LivePreview(draw, (2, 2), NO_COLOURS)
+    for step in (1, 2):
+        preview(Progress(step, 2, 0.1, 20.0))
+    assert capsys.readouterr().out.count("@@") == 2
+
+
+def test_what_was_never_shown_leaves_nothing(screen, capsys):
+    screen.LivePreview(draw, (2, 2), NO_COLOURS).close()
+    assert capsys.readouterr().out == ""
+
+
+def test_beside_one_another_where_there_is_room(screen, window, capsys):
+    window[:] = [60, 10]
+    screen.show_pictures(draw, draw, (2, 20), NO_COLOURS)
+    assert capsys.readouterr().out.splitlines() == [
+        "@" * 20 + "  " + "@" * 20,
+        "original, 2 x 20      learnt, 2 x 20      ",
+    ]
+    window[0] = 30
+    screen.show_pictures(draw, draw, (2, 20), NO_COLOURS)
+    assert capsys.readouterr().out.splitlines() == ["@" * 20, "learnt, 2 x 20      "]
+    window[:] = [1, 1]
+    screen.show_pictures(draw, None, (2, 20), NO_COLOURS)
+    assert capsys.readouterr().out.splitlines() == ["@", "l"]
