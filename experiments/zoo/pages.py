@@ -1,0 +1,146 @@
+"""What the comparison of the zoo looks like: tables, figure, and the figures that `list_presets` tells."""
+
+import collections
+import statistics
+
+import matplotlib.figure
+import numpy as np
+
+GOALS = (30, 35, 40)
+
+
+def table(rows, architectures):
+    """A row for each architecture, best PSNR at equal seconds first."""
+    heads = ["architecture", "parameters", "kB", "rate", "PSNR (dB), equal steps", "SSIM", "MS-SSIM", "seconds"]
+    heads += ["PSNR (dB), equal seconds", "steps", *(f"seconds to {goal} dB" for goal in GOALS)]
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    for name in ranked(rows):
+        same_steps, same_seconds = part(rows, "steps", name), part(rows, "seconds", name)
+        mark = "" if architectures[name]["sized"] else " *"
+        cells = [
+            f"`{name}`{mark}",
+            f"{largest(same_steps, 'num_parameters'):,.0f}",
+            f"{largest(same_steps, 'bytes_on_disk') / 1000:.0f}",
+            f"{same_steps[0]['learning_rate']:g}",
+            spread(same_steps),
+            f"{mean(same_steps, 'ssim'):.4f}",
+            f"{mean(same_steps, 'ms_ssim'):.4f}",
+            f"{mean(same_steps, 'train_seconds'):.1f}",
+            spread(same_seconds),
+            f"{mean(same_seconds, 'steps'):.0f}",
+            *(reached(same_seconds, goal) for goal in GOALS),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", facts(rows)]) + "\n"
+
+
+def short_table(rows, architectures):
+    """The same in a few columns, for the README."""
+    lines = ["| architecture | parameters | PSNR (dB), equal steps | PSNR (dB), equal seconds | seconds to 35 dB |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: |")
+    for name in ranked(rows):
+        same_steps, same_seconds = part(rows, "steps", name), part(rows, "seconds", name)
+        mark = "" if architectures[name]["sized"] else " *"
+        lines.append(
+            f"| `{name}`{mark} | {largest(same_steps, 'num_parameters'):,.0f} | {spread(same_steps)} "
+            f"| {spread(same_seconds)} | {reached(same_seconds, 35)} |"
+        )
+    return "\n".join([*lines, "", facts(rows)]) + "\n"
+
+
+def facts(rows):
+    """What the figures were made with."""
+    steps = {row["steps"] for row in rows if row["part"] == "steps"}
+    taken = [row["train_seconds"] for row in rows if row["part"] == "seconds" and row["train_seconds"]]
+    images = list(dict.fromkeys(row["image"].removeprefix("sample:") for row in rows))
+    seeds = sorted({row["seed"] for row in rows})
+    return (
+        f"{', '.join(images)}; seeds {', '.join(map(str, seeds))}; {min(steps)} steps, "
+        f"or about {statistics.median(taken):.0f} s, of {rows[0]['points_per_step']} random points. "
+        "PSNR: mean over pictures ± standard deviation between seeds. "
+        "Seconds to a PSNR: of batches while learning, mean over the fits that got there, their number in brackets if "
+        f"not all did. * not of about 50,000 parameters. {rows[0]['device']}, TensorFlow {rows[0]['tensorflow']}."
+    )
+
+
+def ranked(rows):
+    """Architectures by mean PSNR at equal seconds, best first."""
+    names = dict.fromkeys(row["architecture"] for row in rows)
+    return sorted(names, key=lambda name: -mean(part(rows, "seconds", name), "psnr_db"))
+
+
+def part(rows, which, name):
+    return [row for row in rows if row["part"] == which and row["architecture"] == name]
+
+
+def mean(rows, key):
+    """Mean over pictures and seeds; fits that diverged count as 0."""
+    return statistics.mean(row[key] or 0.0 for row in rows)
+
+
+def largest(rows, key):
+    """Of colour pictures, which need the most."""
+    return max(row[key] or 0 for row in rows)
+
+
+def spread(rows):
+    """Mean PSNR ± the standard deviation between seeds of one picture, pooled over the pictures."""
+    by_image = collections.defaultdict(list)
+    for row in rows:
+        by_image[row["image"]].append(row["psnr_db"] or 0.0)
+    variances = [statistics.variance(values) for values in by_image.values() if len(values) > 1]
+    bars = f" ± {np.sqrt(statistics.mean(variances)):.2f}" if variances else ""
+    return f"{mean(rows, 'psnr_db'):.2f}{bars}"
+
+
+def reached(rows, goal):
+    """Mean seconds of the fits that reached a PSNR, and how many did if not all."""
+    found = [row[f"seconds_to_{goal}_db"] for row in rows if row[f"seconds_to_{goal}_db"] is not None]
+    if not found:
+        return "-"
+    return f"{statistics.mean(found):.1f}" + ("" if len(found) == len(rows) else f" ({len(found)}/{len(rows)})")
+
+
+def draw(rows, path):
+    """PSNR of every fit as a dot, equal steps beside equal seconds, the mean as a bar."""
+    names = ranked(rows)[::-1]
+    images = list(dict.fromkeys(row["image"] for row in rows))
+    figure = matplotlib.figure.Figure(figsize=(11, 0.32 * len(names) + 1.6), dpi=120, layout="constrained")
+    titles = {"steps": "equal steps", "seconds": "equal seconds"}
+    for axes, which in zip(figure.subplots(1, 2, sharey=True, sharex=True), titles, strict=True):
+        for index, image in enumerate(images):
+            found = [row for row in rows if row["part"] == which and row["image"] == image and row["psnr_db"]]
+            places = [names.index(row["architecture"]) for row in found]
+            axes.scatter([row["psnr_db"] for row in found], places, s=14, color=f"C{index}", alpha=0.7, label=image[7:])
+        means = [mean(part(rows, which, name), "psnr_db") for name in names]
+        axes.scatter(means, range(len(names)), marker="|", s=160, color="black", label="mean")
+        axes.set_title(titles[which], fontsize=11)
+        axes.set_xlabel("PSNR (dB)")
+        axes.grid(axis="x", alpha=0.3)
+    figure.axes[0].set_yticks(range(len(names)), names)
+    figure.axes[1].legend(fontsize=8, loc="lower right")
+    figure.savefig(path)
+
+
+def measured_presets(presets, rows, size):
+    """What `list_presets` tells of each preset, and what `from_preset("auto")` chooses by.
+
+    Args:
+        presets: rows of fits of presets as they are, rows: of the comparison, size: longer side of the pictures.
+    """
+    figures = {}
+    for name in dict.fromkeys(row["preset"] for row in presets):
+        own = [row for row in presets if row["preset"] == name]
+        figures[name] = {
+            "psnr_db": round(mean(own, "psnr_db"), 2),
+            "seconds": round(mean(own, "train_seconds"), 1),
+            "learning_rate": own[0]["learning_rate"],
+        }
+    about = f"{presets[0]['image']}, longer side {size}, mean of {len({row['seed'] for row in presets})} seeds"
+    return {"about": f"{about}; {presets[0]['device']}", "presets": figures}
+
+
+def put_between(path, text, marker="<!-- zoo -->"):
+    """Replaces what stands between two lines that are the marker, in a file."""
+    before, _, after = path.read_text().split(f"{marker}\n")
+    path.write_text(f"{before}{marker}\n{text}{marker}\n{after}")

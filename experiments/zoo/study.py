@@ -1,0 +1,244 @@
+"""Every architecture of the zoo on the same footing: python experiments/zoo/study.py
+
+Parts, each of which goes on where it was stopped; all of them by default:
+
+    rates    each architecture's learning rate: the best of RATES after half of --steps, on a picture apart
+    steps    every architecture x picture x seed with equal steps, at about equal parameters
+    seconds  the same with equal seconds: as many steps as fit into --seconds, by the times of "steps"
+    presets  every preset as it is on the first picture, with equal seconds
+    report   table, figure and CSV, and what `list_presets` tells
+
+--quick takes one picture, one seed and the committed learning rates, and writes nothing but runs/zoo/quick/.
+Pictures are reduced to --size; all fits are Adam with cosine decay on random batches. Run it on an idle machine.
+"""
+
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import startup
+
+startup.start()
+
+import csv
+import hashlib
+import json
+import math
+import statistics
+
+import keras
+import pages
+import tensorflow as tf
+from absl import flags
+
+from keras_inr.files import atomic_path
+from keras_inr.metrics import ms_ssim
+from keras_inr.models.presets import from_preset, list_presets
+from keras_inr.runs.errors import InputError
+from keras_inr.runs.results import device_name
+from keras_inr.runs.upscaling import short_name
+from keras_inr.signals.image import load_image
+from keras_inr.training.callbacks import DivergedError
+from keras_inr.training.fit import fit
+
+FLAGS = flags.FLAGS
+PARTS = ("rates", "steps", "seconds", "presets", "report")
+ARCHITECTURES = json.loads((HERE / "architectures.json").read_text())["architectures"]
+RESULTS = HERE / "results"
+RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATE_IMAGES = ("sample:immunohistochemistry",)
+GOALS = (30, 35, 40)
+MOST_DB = 150.0  # float32 has no more; also stands for a picture that is exact
+ROW = ("part", "architecture", "preset", "arguments", "image", "seed", "num_parameters", "bytes_on_disk")
+ROW += ("learning_rate", "steps", "points_per_step", "train_seconds", "setup_seconds", "psnr_db", "ssim", "ms_ssim")
+ROW += (*(f"seconds_to_{goal}_db" for goal in GOALS), "device", "tensorflow", "image_sha256")
+
+
+def define_flags():
+    photographs = ["sample:chelsea", "sample:astronaut", "sample:coffee", "sample:rocket", "sample:camera"]
+    flags.DEFINE_list("images", photographs, "pictures with commas between")
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of initial weights and batches")
+    flags.DEFINE_list("architectures", list(ARCHITECTURES), "names in architectures.json")
+    flags.DEFINE_enum("part", "all", ["all", *PARTS], "what to do")
+    flags.DEFINE_integer("size", 128, "longer side of the pictures", lower_bound=16)
+    flags.DEFINE_integer("batch_size", 4096, "points in a step", lower_bound=1)
+    flags.DEFINE_integer("steps", 600, "of every fit with equal steps", lower_bound=10)
+    flags.DEFINE_float("seconds", 10.0, "of every fit with equal seconds", lower_bound=0.1)
+    flags.DEFINE_bool("quick", False, "one picture, one seed, fewer steps and seconds")
+    flags.DEFINE_string("runs", str(ROOT / "runs" / "zoo"), "folder where finished fits are kept")
+
+
+def main(argv):
+    unknown = set(FLAGS.architectures) - set(ARCHITECTURES)
+    if unknown:
+        raise InputError(f"architectures must be some of {', '.join(ARCHITECTURES)}, received {', '.join(unknown)}")
+    if FLAGS.quick:
+        FLAGS.images, FLAGS.seeds, FLAGS.steps, FLAGS.seconds = FLAGS.images[:1], FLAGS.seeds[:1], 150, 3.0
+        FLAGS.runs = str(pathlib.Path(FLAGS.runs) / "quick")
+    parts = PARTS if FLAGS.part == "all" else (FLAGS.part,)
+    if FLAGS.quick:
+        parts = [part for part in parts if part in ("steps", "seconds", "report")]
+    for part in parts:
+        {"rates": find_rates, "steps": run_steps, "seconds": run_seconds, "presets": run_presets, "report": report}[
+            part
+        ]()
+    return 0
+
+
+def find_rates():
+    """Writes the best rate of each architecture: the highest mean PSNR over the pictures apart."""
+    rates = {}
+    for name in FLAGS.architectures:
+        means = {}
+        for rate in RATES:
+            rows = [fitted("rates", name, image, 0, rate, FLAGS.steps // 2) for image in RATE_IMAGES]
+            means[rate] = statistics.mean(0.0 if diverged(row) else row["psnr_db"] for row in rows)
+        rates[name] = {"learning_rate": max(means, key=means.get), "psnr_db": {f"{k:g}": v for k, v in means.items()}}
+    write_json(RESULTS / "rates.json", {"pictures": RATE_IMAGES, "steps": FLAGS.steps // 2, "rates": rates})
+
+
+def rate_of(name):
+    path = RESULTS / "rates.json"
+    if not path.exists():
+        raise InputError(f"{path} is missing: run --part=rates first")
+    rates = json.loads(path.read_text())["rates"]
+    if name not in rates:
+        raise InputError(f"{path} lacks {name!r}: run --part=rates --architectures={','.join(ARCHITECTURES)}")
+    return rates[name]["learning_rate"]
+
+
+def run_steps():
+    return [
+        fitted("steps", name, image, int(seed), rate_of(name), FLAGS.steps)
+        for name in FLAGS.architectures
+        for image in FLAGS.images
+        for seed in FLAGS.seeds
+    ]
+
+
+def run_seconds():
+    """Fits with as many steps as take --seconds by the median over the fits with equal steps."""
+    pace = {name: [] for name in FLAGS.architectures}
+    for row in run_steps():
+        if not diverged(row):
+            pace[row["architecture"]].append(row["train_seconds"] / row["steps"])
+    steps = {name: max(10, round(FLAGS.seconds / statistics.median(each))) for name, each in pace.items()}
+    return [
+        fitted("seconds", name, image, int(seed), rate_of(name), steps[name])
+        for name in FLAGS.architectures
+        for image in FLAGS.images
+        for seed in FLAGS.seeds
+    ]
+
+
+def run_presets():
+    """Every preset as it is, on the first picture, at the rate of the architecture that it belongs to."""
+    rows = []
+    for info in list_presets():
+        name = architecture_of(info.name)
+        pilot = fitted("pilots", name, FLAGS.images[0], 0, rate_of(name), 40, info.name)
+        steps = max(10, round(FLAGS.seconds / (pilot["train_seconds"] / pilot["steps"])))
+        for seed in FLAGS.seeds:
+            rows.append(fitted("presets", name, FLAGS.images[0], int(seed), rate_of(name), steps, info.name))
+    return rows
+
+
+def architecture_of(preset):
+    """The architecture that has the preset, or one of the same model."""
+    same = [name for name, entry in ARCHITECTURES.items() if entry["preset"] == preset]
+    model = type(from_preset(preset))
+    alike = [name for name, entry in ARCHITECTURES.items() if type(from_preset(entry["preset"])) is model]
+    if not same + alike:
+        raise InputError(f"architectures.json has nothing of the model of preset {preset!r}: add it")
+    return (same + alike)[0]
+
+
+def fitted(part, name, image, seed, rate, steps, preset=None):
+    """The row of a fit, read or made."""
+    entry = ARCHITECTURES[name] if preset is None else {"preset": preset, "arguments": {}}
+    case = {"part": part, "architecture": name, "preset": entry["preset"], "arguments": json.dumps(entry["arguments"])}
+    case |= {"image": image, "seed": seed, "learning_rate": rate, "steps": steps, "points_per_step": FLAGS.batch_size}
+    digest = hashlib.sha256(json.dumps([case, FLAGS.size], sort_keys=True).encode()).hexdigest()[:8]
+    stem = f"{entry['preset'] if preset else name}-{short_name(image)}-{seed}-{digest}"
+    path = pathlib.Path(FLAGS.runs) / part / f"{stem}.json"
+    if not path.exists():
+        row = {**case, **measured(entry, image, seed, rate, steps)}
+        write_json(path, {key: row.get(key) for key in ROW})
+    row = json.loads(path.read_text())
+    told = "diverged" if diverged(row) else f"{row['psnr_db']:.2f} dB"
+    startup.tell(f"{part} {stem} {rate:g}: {told}, {row['steps']} steps in {row['train_seconds'] or 0:.1f} s")
+    return row
+
+
+def diverged(row):
+    """Whether a fit came to no figure."""
+    return row["psnr_db"] is None
+
+
+def measured(entry, image, seed, rate, steps):
+    """One fit and all that is recorded of it; nothing but the machine where it diverged."""
+    keras.backend.clear_session()
+    signal = load_image(image, size=FLAGS.size)
+    shared = {"channels": signal.channels, "picture_size": signal.size, "seed": seed}
+    field = from_preset(entry["preset"], **shared, **entry["arguments"])
+    facts = {"num_parameters": trained(field), "device": device_name(), "tensorflow": tf.__version__}
+    facts["image_sha256"] = signal.sha256
+    try:
+        result = fit(
+            field, signal, steps=steps, batch_size=FLAGS.batch_size, learning_rate=rate, seed=seed, progress=False
+        )
+    except DivergedError:
+        return facts
+    target = pathlib.Path(FLAGS.runs) / "field.keras"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    field.save(target)
+    facts["bytes_on_disk"] = target.stat().st_size
+    for goal in GOALS:
+        reached = [row["seconds"] for row in result.rows if (row["psnr_db"] or math.inf) >= goal]
+        facts[f"seconds_to_{goal}_db"] = reached[0] if reached else None
+    return {
+        **facts,
+        "train_seconds": result.train_seconds,
+        "setup_seconds": result.setup_seconds,
+        "psnr_db": min(result.psnr_db, MOST_DB),
+        "ssim": result.ssim,
+        "ms_ssim": ms_ssim(signal.values, result.prediction),
+    }
+
+
+def trained(field):
+    """Number of trainable weights."""
+    return sum(math.prod(weight.shape) for weight in field.trainable_weights)
+
+
+def report():
+    """Table, figure and CSV of what --part=steps, seconds and presets left; the quick form prints its table."""
+    rows = [*run_steps(), *run_seconds()]
+    table = pages.table(rows, ARCHITECTURES)
+    if not FLAGS.quick:
+        presets = run_presets()
+        with atomic_path(RESULTS / "runs.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ROW)
+            writer.writeheader()
+            writer.writerows([*rows, *presets])
+        with atomic_path(RESULTS / "table.md") as temporary:
+            temporary.write_text(table)
+        pages.draw(rows, RESULTS / "zoo.png")
+        write_json(ROOT / "keras_inr" / "models" / "measured.json", pages.measured_presets(presets, rows, FLAGS.size))
+        pages.put_between(HERE / "README.md", table)
+        pages.put_between(ROOT / "README.md", pages.short_table(rows, ARCHITECTURES))
+    print(table)
+
+
+def write_json(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+if __name__ == "__main__":
+    define_flags()
+    startup.run(main)
