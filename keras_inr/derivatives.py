@@ -18,18 +18,10 @@ unless allow_kinks=True, which gives the almost-everywhere value (for a ReLU net
 import tensorflow as tf
 
 from keras_inr.forward_rules import Jet
+from keras_inr.kinks import kinks_of, states
 
 METHODS = ("auto", "tape", "forward")
 OUTPUTS = ("values", "jacobian", "laplacian")
-# Ops on floats whose slope or value jumps, comparisons among them; what a plain function is searched for, beside casts
-# from floats to integers and calls of Python
-_KINKED = """
-    Abs ArgMax ArgMin Bitcast Ceil ClipByValue Elu Equal Floor FloorDiv FloorMod Greater GreaterEqual LeakyRelu Less
-    LessEqual LowerBound Max MaxPool Maximum Min Minimum Mod NotEqual Relu Relu6 ResizeBilinear ResizeNearestNeighbor
-    Rint Round SegmentMax SegmentMin Select SelectV2 Selu Sign TopKV2 TruncateMod UnsortedSegmentMax UnsortedSegmentMin
-    UpperBound
-"""
-KINKED_OPS = frozenset(_KINKED.split())
 
 
 def gradient(function, coords, method="auto"):
@@ -152,50 +144,13 @@ def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=
     return {name: parts[name]() for name in outputs}
 
 
-def kinks_of(function, coords=None):
-    """Why second derivatives do not exist everywhere: a list of reasons, empty for a smooth function.
-
-    Layers that have a `kink` answer for themselves. Any other function is traced at coords (a field at any) and
-    searched for piecewise operations. That can find more than there is, since a difference of two ReLUs may be smooth,
-    and it knows only TensorFlow's own common operations: `KINKED_OPS`, casts to integers, `tf.numpy_function`.
-
-    >>> kinks_of(tf.nn.relu, tf.zeros((1, 2)))
-    ['the function has the operation Relu']
-    """
-    layers = function.stack if hasattr(function, "stack") and _states(function, "propagate") else [function]
-    if all(_states(layer, "kink") for layer in layers):
-        return [layer.kink for layer in layers if layer.kink is not None]
-    points = tf.TensorSpec((1, function.num_dims), function.values_dtype) if coords is None else coords
-    traced = tf.function(function).get_concrete_function(tf.TensorSpec(points.shape, points.dtype)).graph
-    graph = traced.as_graph_def()
-    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
-    return [f"the function has the operation {op}" for op in sorted({node.op for node in nodes if _is_kinked(node)})]
-
-
-def _is_kinked(node):
-    """Whether a node of a graph is piecewise in floats, or may be anything."""
-    if node.op == "PyFunc":  # tf.numpy_function, which has no derivatives at all
-        return True
-    if node.op == "Cast":
-        return tf.as_dtype(node.attr["SrcT"].type).is_floating and not tf.as_dtype(node.attr["DstT"].type).is_floating
-    return node.op in KINKED_OPS and tf.as_dtype(node.attr["T"].type).is_floating
-
-
 def has_rules(function):
     """Whether method="forward" can differentiate a function: it has `propagate`, and so has each of its layers.
 
     >>> has_rules(tf.sin)
     False
     """
-    return all(_states(part, "propagate") for part in (function, *getattr(function, "stack", ())))
-
-
-def _states(part, name):
-    """Whether a class has the attribute that belongs to its call, rather than inherits that of another call."""
-    for cls in type(part).__mro__:
-        if name in vars(cls) or "call" in vars(cls):
-            return name in vars(cls)
-    return False
+    return all(states(part, "propagate") for part in (function, *getattr(function, "stack", ())))
 
 
 def _refuse_kinks(name, function, coords, allow_kinks):

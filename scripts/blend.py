@@ -17,6 +17,7 @@ from keras_inr.signals.derivatives import RULES
 from keras_inr.training.recipe import OPTIMIZERS
 
 FLAGS = flags.FLAGS
+PRESET, SMOOTH_PRESET = "hash_large", "hash_smooth"
 PICTURE = "a path, sample:NAME or tfds:NAME/SPLIT#INDEX"
 
 
@@ -33,12 +34,14 @@ def define_flags():
     flags.DEFINE_bool("from_gradient", False, "no source: bring the target back from its gradient")
     flags.DEFINE_bool("from_laplacian", False, "no source: bring the target back from its Laplacian and its border")
     flags.DEFINE_enum("derivative_rule", "central", RULES, "how pictures are differentiated")
-    flags.DEFINE_enum("preset", "siren_256", [info.name for info in list_presets()], "architecture of the field")
+    presets = [info.name for info in list_presets()]
+    told = f"architecture of the field; {PRESET} by default, {SMOOTH_PRESET} where a Laplacian is fitted"
+    flags.DEFINE_enum("preset", None, presets, told)
     flags.DEFINE_float("omega_0", None, "of a sine network; higher follows finer detail, lower joins regions sooner")
     flags.DEFINE_integer("steps", 1500, "length in optimizer updates", lower_bound=1)
     flags.DEFINE_integer("batch_size", 8192, "points in a step; 0 takes all pixels", lower_bound=0)
-    flags.DEFINE_float("learning_rate", 1e-3, "what the cosine schedule decays from")
-    flags.DEFINE_enum("optimizer", "muon", OPTIMIZERS, "see scripts/fit.py --help")
+    flags.DEFINE_float("learning_rate", 0.01, "what the cosine schedule decays from")
+    flags.DEFINE_enum("optimizer", "adam", OPTIMIZERS, "see scripts/fit.py --help")
     flags.DEFINE_float("values_weight", 1.0, "weight of the relative error of known values, beside 1 for derivatives'")
     flags.DEFINE_integer("seed", 0, "of initial weights and batches", lower_bound=0)
     flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
@@ -60,7 +63,7 @@ def main(argv):
         mixed=FLAGS.mixed,
         kind="gradient" if FLAGS.from_gradient else "laplacian" if FLAGS.from_laplacian else "clone",
         rule=FLAGS.derivative_rule,
-        preset=FLAGS.preset,
+        preset=FLAGS.preset or (SMOOTH_PRESET if FLAGS.from_laplacian else PRESET),
         arguments={} if FLAGS.omega_0 is None else {"omega_0": FLAGS.omega_0},
         values_weight=FLAGS.values_weight,
         recipe=recipe,

@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.derivatives import _states, has_rules, kinks_of
+from keras_inr.derivatives import has_rules
 from keras_inr.forward_rules import Jet
+from keras_inr.kinks import kinks_of, states
 from keras_inr.models.field import Field
 
 NUM_FIELDS = 3
@@ -94,7 +95,7 @@ def check_kink(example):
     layer = example.built(dtype="float64")
     parts = layer.stack if isinstance(layer, Field) else [layer]
     for part in parts:
-        assert _states(part, "kink"), ADD_KINK.format(type(part).__name__)
+        assert states(part, "kink"), ADD_KINK.format(type(part).__name__)
         assert part.kink is None or (isinstance(part.kink, str) and part.name in part.kink), ADD_KINK.format(part.name)
     reasons = kinks_of(layer)
     assert reasons == [part.kink for part in parts if part.kink is not None]

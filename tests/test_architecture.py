@@ -23,6 +23,7 @@ RANKS = {
     "coordinates": 0,
     "initializers": 0,
     "forward_rules": 0,
+    "kinks": 0,
     "layers": 1,
     "derivatives": 1,
     "metrics": 1,

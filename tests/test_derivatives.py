@@ -16,8 +16,9 @@ from derivative_checks import (
     relative_error,
 )
 
-from keras_inr.derivatives import differentiate, hessian, jacobian, kinks_of, laplacian
+from keras_inr.derivatives import differentiate, hessian, jacobian, laplacian
 from keras_inr.forward_rules import Jet
+from keras_inr.kinks import kinks_of
 from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEncoding, SineDense, ValueRange
 from keras_inr.models import Field, Siren, list_presets
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from derivative_checks import COORDS, ROUNDING, Formula
 
-from keras_inr.derivatives import curl, differentiate, divergence, gradient, hessian, jacobian, kinks_of, laplacian
+from keras_inr.derivatives import curl, differentiate, divergence, gradient, hessian, jacobian, laplacian
+from keras_inr.kinks import kinks_of
 from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEncoding, SineDense, ValueRange
 from keras_inr.models import Field, MultiHash, ReluMLP, Siren, from_preset, list_presets
 

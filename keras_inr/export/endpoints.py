@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-from keras_inr.derivatives import differentiate, has_rules, kinks_of
+from keras_inr.derivatives import differentiate, has_rules
 from keras_inr.export.requests import checked_coords, checked_frames, checked_query, checked_same_sizes
+from keras_inr.kinks import kinks_of
 from keras_inr.models.raster import pixel_means, subpixel_coords, supersampling_of
 
 PNG_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA

@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_inr.arguments import positive_int
-from keras_inr.derivatives import METHODS, OUTPUTS, differentiate, kinks_of
+from keras_inr.derivatives import METHODS, OUTPUTS, differentiate
+from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field
 
 

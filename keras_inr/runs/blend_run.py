@@ -55,7 +55,7 @@ class BlendSettings:
     mixed: bool = False
     kind: str = "clone"
     rule: str = "central"
-    preset: str = "siren_256"
+    preset: str = "hash_large"
     arguments: dict = dataclasses.field(default_factory=dict)
     values_weight: float = 1.0
     progress: bool = True

@@ -13,9 +13,10 @@ import tensorflow as tf
 import keras_inr.export.replay as replay
 from export.small_fields import CHUNK, COORDS, ROOT, SMALL, caller, small_field
 from export.test_saved_model import WITHOUT_KERAS
-from keras_inr.derivatives import differentiate, has_rules, kinks_of
+from keras_inr.derivatives import differentiate, has_rules
 from keras_inr.export import export_saved_model
 from keras_inr.export.endpoints import PARTS, signature_names
+from keras_inr.kinks import kinks_of
 from keras_inr.models import Field, Siren
 
 # of the largest: the same float32 operations in batches of other sizes, whose sums may be ordered otherwise; phases of

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_inr.derivatives import kinks_of
+from keras_inr.kinks import kinks_of
 from keras_inr.layers import FinerDense
 from layers.reference import affine, assert_as_exact_as_numpy
 

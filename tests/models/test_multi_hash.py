@@ -1,6 +1,6 @@
 import pytest
 
-from keras_inr.derivatives import kinks_of
+from keras_inr.kinks import kinks_of
 from keras_inr.models import MultiHash
 
 ENCODING = {

@@ -9,7 +9,8 @@ from PIL import Image
 from keras_inr.runs.blend_run import BlendSettings, placed, prepare_blend, run_blend
 from keras_inr.runs.errors import InputError
 
-SMALL = {"target": "sample:coffee", "target_size": 24, "arguments": {"units": (16, 16)}, "progress": False}
+SMALL = {"target": "sample:coffee", "target_size": 24, "preset": "siren_256", "progress": False}
+SMALL["arguments"] = {"units": (16, 16)}
 RECIPE = {"steps": 20, "batch_size": 128, "optimizer": "muon"}
 CLONE = {**SMALL, "source": "sample:chelsea", "source_size": 16, "region": (1, 2, 8, 10), "at": (3, 5)}
 
