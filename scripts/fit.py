@@ -13,11 +13,12 @@ from absl import flags
 
 from keras_inr.initializers import list_schemes
 from keras_inr.models.presets import list_presets
+from keras_inr.runs.automatic import AUTO, automatic_flags, goal_flags
 from keras_inr.runs.errors import InputError
-from keras_inr.runs.found_rate import AUTO, with_found_rate
+from keras_inr.runs.found_rate import AUTO_RATE, with_found_rate
 from keras_inr.runs.image_fit import PRECISIONS, ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
 from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
-from keras_inr.runs.run_folder import holds_run
+from keras_inr.runs.run_folder import holds_run, run_identity
 
 FLAGS = flags.FLAGS
 DEFAULT_STEPS = 2000
@@ -30,8 +31,9 @@ AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 s
 def define_flags():
     picture_flags.define()
     flags.adopt_module_key_flags(picture_flags)  # so that --help shows them
-    presets = [info.name for info in list_presets()]
-    flags.DEFINE_enum("preset", "siren", presets, "architecture; see --list_presets")
+    presets = [AUTO, *(info.name for info in list_presets())]
+    flags.DEFINE_enum("preset", "siren", presets, "architecture, see --list_presets; auto chooses one, its size too")
+    flags.DEFINE_string("goal", None, "40dB or 30s: where to stop; with --preset=auto what to choose for, 50kB too")
     for name, text in model_arguments().items():
         choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
         flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
@@ -63,7 +65,7 @@ class RateParser(flags.FloatParser):
 
     def parse(self, argument):
         try:
-            return argument if argument == AUTO else super().parse(argument)
+            return argument if argument == AUTO_RATE else super().parse(argument)
         except ValueError:
             raise ValueError(f"learning_rate must be a number or auto, received {argument!r}") from None
 
@@ -91,6 +93,27 @@ def define_length():
         flag = LengthFlag(parser, flags.ArgumentSerializer(), name, None, f"{text}; of the two the last one given wins")
         flag.other = other
         flags.DEFINE_flag(flag)
+
+
+def resolve_goal():
+    """Puts what --preset=auto and --goal stand for in their place, so that flags.cfg holds the run itself."""
+    goal, FLAGS["goal"].value = FLAGS.goal, None
+    if FLAGS.preset != AUTO:
+        for name, value in ({} if goal is None else goal_flags(goal)).items():
+            FLAGS[name].value = value
+        return
+    if FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out):  # its flags.cfg has told the rest
+        FLAGS["preset"].value = run_identity(FLAGS.out)["preset"]
+        return
+    given = [name for name in model_arguments() if FLAGS[name].value is not None]
+    if given:
+        raise InputError(f"preset must be one of --list_presets to take {', '.join(given)}, received 'auto'")
+    chosen, reason = automatic_flags(FLAGS.image, picture_flags.image_options(FLAGS), goal, FLAGS.seed)
+    length = FLAGS["steps"].present or FLAGS["epochs"].present
+    for name, value in chosen.items():
+        if not (length if name == "steps" else FLAGS[name].present and name in recipe_arguments()):
+            FLAGS[name].value = value
+    startup.tell(f"--preset=auto is {reason}")
 
 
 def settings_from_flags():
@@ -159,6 +182,7 @@ def main(argv):
             print(f"{info.name:12} {info.num_parameters:>9,} parameters  {info.summary} ({info.source})")
         return 0
     choose_device()
+    resolve_goal()
     where = (FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     prepared = prepare_image_fit(with_number(settings_from_flags(), where))
     own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)

@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 
 import keras_inr.models
+from keras_inr.models.choosing import choose
 from keras_inr.models.preset import Preset as Preset
 from keras_inr.models.preset import PresetInfo as PresetInfo
 
@@ -45,7 +46,8 @@ def from_preset(name, /, **arguments):
     """A field with fresh weights.
 
     Args:
-        name: a name of `list_presets()`.
+        name: a name of `list_presets()`; or "auto", with signal=... and perhaps goal="40dB", "50kB" or "30s": then
+            `keras_inr.models.choosing.choose` picks network and size for the picture.
         **arguments: any argument of the preset's model, such as channels, seed, picture_size, dtype, units.
 
     Raises:
@@ -54,6 +56,8 @@ def from_preset(name, /, **arguments):
     >>> from_preset("siren_256", channels=1).count_params()
     198401
     """
+    if name == "auto":
+        return _chosen(**arguments)
     preset = get_preset(name)
     allowed = [n for n in inspect.signature(preset.model.__init__).parameters if n not in ("self", "kwargs")]
     allowed += ["dtype", "name"]
@@ -61,3 +65,10 @@ def from_preset(name, /, **arguments):
         if argument not in allowed:
             raise ValueError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}")
     return preset.model(**{**preset.arguments, **arguments})
+
+
+def _chosen(signal=None, goal=None, **arguments):
+    """The field that suits a picture and a goal."""
+    if signal is None:
+        raise ValueError("preset 'auto' needs signal=..., what load_image returns, received None")
+    return choose(signal, goal).candidate.field(signal, **arguments)

@@ -8,7 +8,7 @@ from keras_inr.runs.run_folder import holds_run, run_identity
 from keras_inr.training.rate_finder import find_learning_rate
 from keras_inr.training.recipe import Recipe
 
-AUTO = "auto"
+AUTO_RATE = "auto"
 
 
 def with_found_rate(settings, out=None, resume=False, overwrite=False):
@@ -24,7 +24,7 @@ def with_found_rate(settings, out=None, resume=False, overwrite=False):
     Raises:
         InputError: as `prepare_image_fit` and `check_image_fit`; also if the loss falls at no rate.
     """
-    if settings.recipe.get("learning_rate") != AUTO:
+    if settings.recipe.get("learning_rate") != AUTO_RATE:
         return settings
     if resume and out is not None and holds_run(out):
         return _with_rate(settings, run_identity(out)["learning_rate"])

@@ -384,3 +384,27 @@ class TestStopped:
         kept = ("psnr_db", "psnr_8bit_db", "ssim", "steps")
         metrics = [read_strict(cwd / folder / "metrics.json") for folder in ("run", "whole")]
         assert [metrics[0][key] for key in kept] == [metrics[1][key] for key in kept]
+
+
+class TestAutomatic:
+    def test_chooses_says_why_and_leaves_a_run_like_any_other(self, cwd, fit):
+        flags = ("--image=sample:coins", "--size=24", "--preset=auto", "--goal=25dB", "--noprogress", "--notensorboard")
+        code, summary, error = fit(*flags, "--steps=40", "--out=run")
+        assert code == 0, error
+        assert re.fullmatch(r"fit\.py: --preset=auto is .* for 25 dB on .* expected\n", error)
+        text = (cwd / "run" / "flags.cfg").read_text()
+        assert "preset=auto" not in text
+        assert "--goal_psnr_db=25.0\n" in text
+        assert "--goal=" not in text
+        assert read_strict(cwd / "run" / "run.json")["identity"]["goal_psnr_db"] == 25.0
+        for again in (("--resume", "--out=run"), (*flags, "--steps=40", "--out=run", "--resume")):
+            assert fit(*again)[:2] == (0, summary)
+
+    def test_takes_no_arguments_of_a_network(self, cwd, fit):
+        code, _, error = fit("--preset=auto", "--units=8")
+        assert (code, names(cwd)) == (2, [])
+        assert error == "fit.py: preset must be one of --list_presets to take units, received 'auto'\n"
+
+    def test_a_goal_of_a_preset(self, cwd, fit):
+        assert dry_run(fit, "--preset=siren", "--goal=33dB")["goal_psnr_db"] == 33.0
+        assert dry_run(fit, "--preset=siren", "--goal=3s")["max_seconds"] == 3.0

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from keras_inr.signals import load_image
+from keras_inr.signals.spectrum import cutoff, detail_db, energy_above
+
+
+def stripes(per_picture, size=32):
+    """A cosine of so many half periods along x, of the kind that mirroring leaves smooth, and a constant."""
+    x = (np.arange(size) + 0.5) / size
+    return 0.5 + 0.25 * np.cos(np.pi * per_picture * x)[None, :, None] * np.ones((size, 1, 1))
+
+
+@pytest.mark.parametrize("per_picture", [1, 8, 20])
+def test_a_cosine_has_its_mean_square_at_its_frequency(per_picture):
+    frequency, above = energy_above(stripes(per_picture))
+    at = per_picture / 32  # of the Nyquist limit, one half period per pixel
+    mean_square = 0.25**2 / 2
+    # sums of 4096 float64 terms
+    np.testing.assert_allclose(above[frequency < at - 1e-9], mean_square, rtol=1e-9)
+    assert np.all(above[frequency > at] < 1e-15)
+
+
+@pytest.mark.parametrize("per_picture", [1, 8, 20])
+def test_cutoff_is_the_frequency_that_must_be_known(per_picture):
+    values = stripes(per_picture)
+    assert cutoff(values, 1e-4) == pytest.approx(per_picture / 32)
+    assert cutoff(values, 0.1) == 0.0
+
+
+def test_detail():
+    assert detail_db(stripes(8)) == 100.0  # nothing in the upper octave
+    assert detail_db(stripes(20)) == pytest.approx(-10 * np.log10(0.25**2 / 2))
+
+
+def test_all_of_a_picture_is_counted():
+    """Parseval: what lies above the constant is the variance."""
+    values = load_image("sample:coffee", size=48).values.astype("float64")
+    frequency, above = energy_above(values)
+    variance = np.mean(np.var(values, axis=(0, 1)))
+    np.testing.assert_allclose(above[np.flatnonzero(frequency == 0)[-1]], variance, rtol=1e-9)
+    assert above[-1] == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 4)])
+def test_tiny_pictures(size):
+    values = np.random.default_rng(0).random((*size, 3))
+    assert 0 <= cutoff(values, 1e-3) <= 1
+    assert detail_db(values) <= 100
