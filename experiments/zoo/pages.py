@@ -122,11 +122,12 @@ def draw(rows, path):
     figure.savefig(path)
 
 
-def measured_presets(presets, rows, size):
-    """What `list_presets` tells of each preset, and what `from_preset("auto")` chooses by.
+def measured_presets(presets, size):
+    """What `list_presets` tells of each preset.
 
     Args:
-        presets: rows of fits of presets as they are, rows: of the comparison, size: longer side of the pictures.
+        presets: rows of fits of presets as they are.
+        size: longer side of the picture.
     """
     figures = {}
     for name in dict.fromkeys(row["preset"] for row in presets):

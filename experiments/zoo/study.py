@@ -227,7 +227,7 @@ def report():
         with atomic_path(RESULTS / "table.md") as temporary:
             temporary.write_text(table)
         pages.draw(rows, RESULTS / "zoo.png")
-        write_json(ROOT / "keras_inr" / "models" / "measured.json", pages.measured_presets(presets, rows, FLAGS.size))
+        write_json(ROOT / "keras_inr" / "models" / "measured.json", pages.measured_presets(presets, FLAGS.size))
         pages.put_between(HERE / "README.md", table)
         pages.put_between(ROOT / "README.md", pages.short_table(rows, ARCHITECTURES))
     print(table)

@@ -1,0 +1,93 @@
+"""experiments/zoo/study.py in small: what it runs, keeps and prints."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from keras_inr.models.presets import get_preset, list_presets
+
+FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "zoo"
+ARCHITECTURES = json.loads((FOLDER / "architectures.json").read_text())["architectures"]
+RATES = json.loads((FOLDER / "results" / "rates.json").read_text())["rates"]
+sys.path.append(str(FOLDER))
+import pages  # noqa: E402
+
+
+def study(*flags):
+    command = [sys.executable, str(FOLDER / "study.py"), *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_every_model_of_the_zoo_has_an_architecture_and_a_rate():
+    models = {get_preset(entry["preset"]).model for entry in ARCHITECTURES.values()}
+    assert models == {get_preset(info.name).model for info in list_presets()}
+    assert set(RATES) == set(ARCHITECTURES)
+    for entry in RATES.values():
+        assert entry["psnr_db"][f"{entry['learning_rate']:g}"] == max(entry["psnr_db"].values())
+
+
+def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
+    flags = ("--quick", "--architectures=relu,multi_hash", "--images=sample:camera", "--size=24", f"--runs={tmp_path}")
+    first = study(*flags)
+    assert first.returncode == 0, first.stderr
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    assert len(kept) == 4  # two architectures, equal steps and equal seconds
+    rows = [json.loads(path.read_text()) for path in kept]
+    assert all(row["num_parameters"] > 40_000 and row["bytes_on_disk"] > 4 * row["num_parameters"] for row in rows)
+    assert {row["learning_rate"] for row in rows} == {RATES[name]["learning_rate"] for name in ("relu", "multi_hash")}
+    assert "| `multi_hash` |" in first.stdout
+    again = study(*flags)
+    assert again.stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == kept
+
+
+def test_bad_flags():
+    done = study("--architectures=relu,nerf")
+    assert done.returncode == 2
+    assert "architectures must be some of" in done.stderr
+    assert done.stderr.rstrip().endswith("received nerf")
+
+
+def row(**values):
+    named = dict.fromkeys(("ssim", "ms_ssim", "train_seconds", "steps", "bytes_on_disk", "num_parameters"), 1.0)
+    goals = {f"seconds_to_{goal}_db": None for goal in pages.GOALS}
+    facts = {"learning_rate": 0.1, "points_per_step": 8, "device": "CPU", "tensorflow": "2"}
+    return {**named, **goals, **facts, "image": "sample:camera", "seed": 0, **values}
+
+
+def test_tables_rank_by_equal_seconds_and_mark_what_is_not_sized():
+    rows = [
+        row(part=part, architecture=name, psnr_db=psnr_db, seed=seed)
+        for part, shift in (("steps", 5.0), ("seconds", 0.0))
+        for name, base in (("good", 30.0), ("bad", 20.0))
+        for seed, psnr_db in ((0, base + shift - 1), (1, base + shift + 1))
+    ]
+    lines = pages.table(rows, {"good": {"sized": True}, "bad": {"sized": False}}).splitlines()
+    assert lines[2].startswith("| `good` |")
+    assert lines[3].startswith("| `bad` * |")
+    # the standard deviation of two figures 2 dB apart
+    assert "| 35.00 ± 1.41 |" in lines[2]
+    assert "| 30.00 ± 1.41 |" in lines[2]
+
+
+def test_a_fit_that_diverged_counts_as_nothing():
+    rows = [row(part="seconds", architecture="a", psnr_db=psnr_db) for psnr_db in (30.0, None)]
+    assert pages.mean(rows, "psnr_db") == 15.0
+
+
+def test_seconds_to_a_goal_tell_how_many_got_there():
+    rows = [row(seconds_to_30_db=seconds) for seconds in (2.0, 4.0, None)]
+    assert pages.reached(rows, 30) == "3.0 (2/3)"
+    assert pages.reached(rows, 35) == "-"
+    assert pages.reached(rows[:2], 30) == "3.0"
+
+
+def test_figures(tmp_path):
+    rows = [row(part=part, architecture="a", psnr_db=30.0) for part in ("steps", "seconds")]
+    pages.draw(rows, tmp_path / "zoo.png")
+    assert (tmp_path / "zoo.png").stat().st_size > 1000
+    presets = [row(part="presets", preset="siren", psnr_db=psnr_db) for psnr_db in (30.0, 31.0)]
+    assert pages.measured_presets(presets, 128)["presets"]["siren"]["psnr_db"] == pytest.approx(30.5)
