@@ -10,7 +10,7 @@ from keras_inr.arguments import INT32_MAX
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
 from keras_inr.models.presets import from_preset
-from keras_inr.models.raster import MAX_SUPERSAMPLING, default_box, supersampling_of
+from keras_inr.models.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.growing_run import GrowingRun
 from keras_inr.runs.model_files import bare_copy, save_field
@@ -25,7 +25,6 @@ MAX_PARAMETERS = 2**27
 MAX_BATCH_SIZE = 2**18
 MAX_EPOCHS = 10**6
 MAX_RENDERED_PIXELS = 2**28
-MAX_EDGE = 1e6
 SUGGESTED_RATES = {"tables": 1e-2, "no tables": 1e-3}
 
 
