@@ -1,5 +1,6 @@
 """experiments/zoo/study.py in small: what it runs, keeps and prints."""
 
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -12,8 +13,9 @@ from keras_inr.models.presets import get_preset, list_presets
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "zoo"
 ARCHITECTURES = json.loads((FOLDER / "architectures.json").read_text())["architectures"]
 RATES = json.loads((FOLDER / "results" / "rates.json").read_text())["rates"]
-sys.path.append(str(FOLDER))
-import pages  # noqa: E402
+SPEC = importlib.util.spec_from_file_location("zoo_pages", FOLDER / "pages.py")
+pages = importlib.util.module_from_spec(SPEC)  # another study has a pages.py too
+SPEC.loader.exec_module(pages)
 
 
 def study(*flags):

@@ -24,8 +24,8 @@ import json
 import keras
 import numpy as np
 from absl import flags
+from study_files import write_json
 
-from keras_inr.files import atomic_path
 from keras_inr.models.choosing import features_of, hash_candidate, sine_candidate
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
@@ -53,8 +53,10 @@ def main(argv):
             rows += [row for each in candidates(signal) if (row := fitted(each, signal)) is not None]
     families = {name: solved([row for row in rows if row["family"] == name]) for name in ("hash", "sine")}
     about = f"{', '.join(FLAGS.images)} at {', '.join(FLAGS.sizes)} pixels, {FLAGS.steps} steps; {device_name()}"
-    write(ROOT / "keras_inr" / "models" / "choices.json", {"format_version": 1, "about": about, "families": families})
-    write(HERE / "results" / "fits.json", rows)
+    write_json(
+        ROOT / "keras_inr" / "models" / "choices.json", {"format_version": 1, "about": about, "families": families}
+    )
+    write_json(HERE / "results" / "fits.json", rows)
     for name, family in families.items():
         print(f"{name}: spread {family['spread_db']:.2f} dB over {family['count']} fits")
     return 0
@@ -83,7 +85,7 @@ def fitted(candidate, signal):
         result = fit(field, signal, steps=FLAGS.steps, batch_size=4096, learning_rate=rate, progress=False)
         row = {**case, "num_parameters": field.count_params(), "values": int(signal.values.size)}
         row |= {"detail_db": detail_db(signal.values), "psnr_db": result.psnr_db, "seconds": result.train_seconds}
-        write(path, row)
+        write_json(path, row)
     row = json.loads(path.read_text())
     startup.tell(f"{row['family']} {row['num_parameters']} on {row['image']} {row['size']}: {row['psnr_db']:.2f} dB")
     return row
@@ -96,12 +98,6 @@ def solved(rows):
     coefficients = np.linalg.lstsq(features, psnr_db, rcond=None)[0]
     spread = np.std(psnr_db - features @ coefficients, ddof=features.shape[1])
     return {"coefficients": coefficients.round(5).tolist(), "spread_db": round(float(spread), 3), "count": len(rows)}
-
-
-def write(path, data):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -68,12 +68,6 @@ def bold(text, is_best):
     return f"**{text}**" if is_best else text
 
 
-def put_between(path, marker, text):
-    """Replaces what stands between two lines that are the marker, in a file."""
-    before, _, after = path.read_text().split(f"{marker}\n")
-    path.write_text(f"{before}{marker}\n{text}{marker}\n{after}")
-
-
 def draw(original, bicubic, fields, path):
     """Original and reconstructions; then a part, four times as large, by bicubic interpolation and by each field.
 

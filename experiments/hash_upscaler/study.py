@@ -30,8 +30,8 @@ import pages
 import tensorflow as tf
 from absl import flags
 from PIL import Image
+from study_files import put_between, write_json
 
-from keras_inr.files import atomic_path
 from keras_inr.metrics import psnr, ssim
 from keras_inr.models.field import to_uint8
 from keras_inr.models.presets import from_preset
@@ -153,8 +153,7 @@ def leave(path, row, values, field):
     save_png(path.with_suffix(".png"), to_uint8(values))
     if row["picture"] == SHOWN:
         save_png(path.with_suffix(".part.png"), enlarged_part(field, row["height"], row["width"]))
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(row, indent=2, allow_nan=False) + "\n")
+    write_json(path, row)
 
 
 def enlarged_part(field, height, width):
@@ -173,14 +172,12 @@ def report():
     filters = {picture: measured_filters(picture) for picture in FLAGS.pictures}
     rows = [row | (filters[row["picture"]] if row["part"] == "enlargement" else {}) for row in rows]
     results = pathlib.Path(FLAGS.out) / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    with atomic_path(results / "results.json") as temporary:
-        temporary.write_text(json.dumps({"format_version": 1, "rows": rows}, indent=2, allow_nan=False) + "\n")
+    write_json(results / "results.json", {"format_version": 1, "rows": rows})
     tables = {"pixels": pages.pixel_table(rows), "enlargement": pages.enlargement_table(rows)}
     readme = pathlib.Path(FLAGS.out) / "README.md"
     for name, table in tables.items():
         if readme.exists():
-            pages.put_between(readme, f"<!-- {name} -->", table)
+            put_between(readme, f"<!-- {name} -->", table)
         print(table)
     if SHOWN in FLAGS.pictures:
         draw(results / "pictures.png")

@@ -30,8 +30,8 @@ import measures
 import report
 import tensorflow as tf
 from absl import flags
+from study_files import write_json
 
-from keras_inr.files import atomic_path
 from keras_inr.models.siren import Siren
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.results import device_name, save_png
@@ -235,12 +235,6 @@ def refuse_to_run(path):
     """Raises an InputError if only a report is asked for."""
     if FLAGS.part == "report":
         raise InputError(f"{path} is missing: give the same flags with --part=run first")
-
-
-def write_json(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

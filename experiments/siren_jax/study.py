@@ -30,6 +30,7 @@ import matplotlib.figure
 import numpy as np
 from absl import flags
 from PIL import Image
+from study_files import put_between
 
 from keras_inr.alignment import aligned_psnr
 from keras_inr.models.field import to_uint8
@@ -189,12 +190,6 @@ def drawn_on(looks, step):
     steps, psnr_db = np.transpose(looks[len(looks) // 2 :])
     slope, start = np.polyfit(np.log(steps), psnr_db, 1)
     return slope * np.log(step) + start
-
-
-def put_between(path, marker, text):
-    """Replaces what stands between two lines that are the marker, in a file."""
-    before, _, after = path.read_text().split(f"{marker}\n")
-    path.write_text(f"{before}{marker}\n{text}{marker}\n{after}")
 
 
 def batch_table():

@@ -139,9 +139,3 @@ def measured_presets(presets, size):
         }
     about = f"{presets[0]['image']}, longer side {size}, mean of {len({row['seed'] for row in presets})} seeds"
     return {"about": f"{about}; {presets[0]['device']}", "presets": figures}
-
-
-def put_between(path, text, marker="<!-- zoo -->"):
-    """Replaces what stands between two lines that are the marker, in a file."""
-    before, _, after = path.read_text().split(f"{marker}\n")
-    path.write_text(f"{before}{marker}\n{text}{marker}\n{after}")

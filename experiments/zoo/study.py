@@ -33,6 +33,7 @@ import keras
 import pages
 import tensorflow as tf
 from absl import flags
+from study_files import put_between, write_json
 
 from keras_inr.files import atomic_path
 from keras_inr.metrics import ms_ssim
@@ -48,6 +49,7 @@ FLAGS = flags.FLAGS
 PARTS = ("rates", "steps", "seconds", "presets", "report")
 ARCHITECTURES = json.loads((HERE / "architectures.json").read_text())["architectures"]
 RESULTS = HERE / "results"
+MARKER = "<!-- zoo -->"
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 RATE_IMAGES = ("sample:immunohistochemistry",)
 GOALS = (30, 35, 40)
@@ -228,15 +230,9 @@ def report():
             temporary.write_text(table)
         pages.draw(rows, RESULTS / "zoo.png")
         write_json(ROOT / "keras_inr" / "models" / "measured.json", pages.measured_presets(presets, FLAGS.size))
-        pages.put_between(HERE / "README.md", table)
-        pages.put_between(ROOT / "README.md", pages.short_table(rows, ARCHITECTURES))
+        put_between(HERE / "README.md", MARKER, table)
+        put_between(ROOT / "README.md", MARKER, pages.short_table(rows, ARCHITECTURES))
     print(table)
-
-
-def write_json(path, data):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -78,12 +78,13 @@ class Choice:
     """What was chosen for a picture, and why.
 
     Attributes:
-        candidate: the `Candidate`.
+        candidate: the `Candidate`, and num_parameters, how many weights it has for the picture.
         expected_db: the PSNR that measured fits make expect, spread_db its standard deviation.
         reason: one line that explains the choice.
     """
 
     candidate: Candidate
+    num_parameters: int
     expected_db: float
     spread_db: float
     reason: str
@@ -117,18 +118,26 @@ def choose(signal, goal=None):
     """
     goal = Goal.parse(goal) if isinstance(goal, str) else goal
     aim = goal.amount if goal is not None and goal.unit == "dB" else PLENTY_DB
-    rated = [(candidate, *expected_db(candidate, signal)) for candidate in candidates_for(signal, aim)]
-    best = max(rated, key=lambda item: item[1])
+    detail = detail_db(signal.values)
+    rated = []
+    for candidate in candidates_for(signal, aim):
+        count = candidate.field(signal).count_params()
+        rated.append((candidate, count, *expected_db(candidate.family, count / signal.values.size, detail)))
     if goal is not None and goal.unit == "kB":
-        small = [item for item in rated if file_kb(item[0], signal) <= goal.amount]
+        sizes = [file_kb(candidate, signal) for candidate, *_ in rated]
+        small = [item for item, size in zip(rated, sizes, strict=True) if size <= goal.amount]
         if not small:
-            least = min(file_kb(item[0], signal) for item in rated)
-            raise ValueError(f"goal must be at least {math.ceil(least)} kB for this picture, received {goal}")
-        chosen = max(small, key=lambda item: item[1])
+            raise ValueError(f"goal must be at least {math.ceil(min(sizes))} kB for this picture, received {goal}")
+        chosen = max(small, key=_expected)
     else:
-        enough = [item for item in rated if item[0].family == "hash" and item[1] - item[2] >= aim]
-        chosen = min(enough, key=lambda item: item[0].field(signal).count_params()) if enough else best
-    return Choice(*chosen, reason_for(*chosen, signal, goal))
+        enough = [item for item in rated if item[0].family == "hash" and item[2] - item[3] >= aim]
+        chosen = min(enough, key=lambda item: item[1]) if enough else max(rated, key=_expected)
+    return Choice(*chosen, reason_for(*chosen, signal.size, detail, goal))
+
+
+def _expected(rated):
+    """The PSNR of a rated candidate."""
+    return rated[2]
 
 
 def candidates_for(signal, aim_db):
@@ -156,12 +165,10 @@ def sine_candidate(width, reach):
     return Candidate("sine", "siren_256", arguments, min(0.01, 0.1 / width))  # wider layers take smaller steps
 
 
-def expected_db(candidate, signal):
-    """(PSNR, its standard deviation) that measured fits of the family make expect."""
-    family = measured()[candidate.family]
-    ratio = candidate.field(signal).count_params() / signal.values.size
-    expected = float(np.dot(family["coefficients"], features_of(ratio, detail_db(signal.values))))
-    return expected, family["spread_db"]
+def expected_db(family, ratio, detail):
+    """(PSNR, its standard deviation) that a family's measured fits make expect; see `features_of`."""
+    found = measured()[family]
+    return float(np.dot(found["coefficients"], features_of(ratio, detail))), found["spread_db"]
 
 
 def features_of(ratio, detail):
@@ -183,7 +190,7 @@ def file_kb(candidate, signal):
         return path.stat().st_size / 1000
 
 
-def reason_for(candidate, expected, spread, signal, goal):
+def reason_for(candidate, count, expected, spread, size, detail, goal):
     """One line."""
     arguments = candidate.arguments
     if candidate.family == "hash":
@@ -191,8 +198,7 @@ def reason_for(candidate, expected, spread, signal, goal):
         network += f", finest {arguments['finest_resolution']}"
     else:
         network = f"{len(arguments['units'])} sine layers of {arguments['units'][0]}, omega_0 {arguments['omega_0']:g}"
-    count = candidate.field(signal).count_params()
-    picture = f"{signal.height} x {signal.width} with {detail_db(signal.values):.0f} dB below its upper octave"
+    picture = f"{size[0]} x {size[1]} with {detail:.0f} dB below its upper octave"
     why = f"for {goal}" if goal is not None else "for as much as 8 bits show"
     return (
         f"{candidate.preset} ({network}; {count:,} parameters) {why} on {picture}: "

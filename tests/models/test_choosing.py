@@ -8,6 +8,7 @@ import pytest
 from keras_inr.models import from_preset
 from keras_inr.models.choosing import Goal, candidates_for, choose, expected_db, file_kb, measured
 from keras_inr.signals import load_image
+from keras_inr.signals.spectrum import detail_db
 from keras_inr.training import fit
 
 COINS = load_image("sample:coins", size=64)
@@ -30,12 +31,12 @@ class TestGoal:
 
 
 def test_more_quality_takes_more_parameters():
-    counts = [choose(COINS, goal).candidate.field(COINS).count_params() for goal in ("20dB", "30dB", "40dB")]
+    counts = [choose(COINS, goal).num_parameters for goal in ("20dB", "30dB", "40dB")]
     assert counts[0] < counts[1] < counts[2]
 
 
 def test_a_smoother_picture_takes_fewer_parameters():
-    smooth, rough = (choose(signal, "30dB").candidate.field(signal).count_params() for signal in (MOON, COINS))
+    smooth, rough = (choose(signal, "30dB").num_parameters for signal in (MOON, COINS))
     assert smooth < rough
 
 
@@ -49,7 +50,10 @@ def test_a_size_is_kept_and_used(kb):
     choice = choose(COINS, f"{kb}kB")
     assert file_kb(choice.candidate, COINS) <= kb
     others = [c for c in candidates_for(COINS, 50.0) if file_kb(c, COINS) <= kb]
-    assert choice.expected_db == pytest.approx(max(expected_db(c, COINS)[0] for c in others))
+    ratios = [(c.family, c.field(COINS).count_params() / COINS.values.size) for c in others]
+    detail = detail_db(COINS.values)
+    best = max(expected_db(family, ratio, detail)[0] for family, ratio in ratios)
+    assert choice.expected_db == pytest.approx(best)
 
 
 def test_a_size_that_nothing_fits_into():
@@ -78,7 +82,7 @@ def test_from_preset():
     field = from_preset("auto", signal=COINS, goal="30dB", seed=3)
     assert field.channels == 1
     assert field.picture_size == COINS.size
-    assert field.count_params() == choose(COINS, "30dB").candidate.field(COINS).count_params()
+    assert field.count_params() == choose(COINS, "30dB").num_parameters
     with pytest.raises(ValueError, match=r"preset 'auto' needs signal=\.\.\., what load_image returns, received None"):
         from_preset("auto")
 
