@@ -54,8 +54,8 @@ class Recipe:
         value_weight, gradient_weight, laplacian_weight: of "combined": factors of the mean squared errors, each
             relative to its target's mean square over the picture; 0 leaves one out.
         derivative_rule: how the picture is differentiated: cubic "spline", "sobel" or "central" differences, see
-            `keras_inr.signals.derivatives`. A field's gradient is one at a point, which the spline's is nearest to: two
-            pictures learnt from it came 3 to 4 dB closer than from the others.
+            `keras_inr.signals.derivatives`. A field's gradient is one at a point, which the spline's is nearest to, by
+            3 to 4 dB of what is learnt, see experiments/siren_jax/README.md.
         freeze: names of layers that stay as they are, with commas between them, such as sine_0,sine_1 or sine_*; none
             by default.
 
