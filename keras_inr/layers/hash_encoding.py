@@ -257,9 +257,25 @@ class HashEncoding(keras.layers.Layer):
 
 def gathered(table, entries):
     """Rows of a table (T, F), (...) -> (..., F), or field by field of a stacked one (K, T, F), (K or 1, ...)."""
+    table = tf.convert_to_tensor(table)
     if table.shape.rank == 2:
-        return tf.gather(table, entries)
+        return rows_of(table, entries)
     fields, rows, width = table.shape
     first_row = np.arange(fields, dtype=np.int32) * rows
     entries += np.reshape(first_row, (-1, *[1] * (entries.shape.rank - 1)))
-    return tf.gather(tf.reshape(table, (fields * rows, width)), entries)
+    return rows_of(tf.reshape(table, (fields * rows, width)), entries)
+
+
+@tf.custom_gradient
+def rows_of(table, entries):
+    """`tf.gather` whose gradient is one number for each weight.
+
+    That of `tf.gather` has a slice for each point, and Adam as Keras 3.15 has it squares these slices before they are
+    added up: its second moments would be sums of squares in place of squares of sums.
+    """
+
+    def gradient(upstream):
+        slices = tf.reshape(upstream, (-1, table.shape[-1]))
+        return tf.math.unsorted_segment_sum(slices, tf.reshape(entries, [-1]), table.shape[0]), None
+
+    return tf.gather(table, entries), gradient

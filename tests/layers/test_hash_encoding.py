@@ -1,5 +1,6 @@
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -277,3 +278,23 @@ def test_arguments_out_of_range(arguments, message):
 def test_last_axis_must_be_num_dims():
     with pytest.raises(ValueError, match=r"last axis of the inputs must be num_dims = 2, received \(5, 3\)"):
         HashEncoding().build((5, 3))
+
+
+@pytest.mark.parametrize("num_fields", [None, 2])
+def test_adam_squares_the_sum_over_points_and_not_each_point(num_fields):
+    sizes = {"num_levels": 1, "table_size": 16, "base_resolution": 2, "finest_resolution": 2}
+    layer = HashEncoding(**sizes, seed=0, dtype="float64", num_fields=num_fields)
+    coords = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    inputs = coords if num_fields is None else coords[None]
+    layer(inputs)
+    optimizer = keras.optimizers.Adam(0.1, epsilon=1e-12)
+    optimizer.build(layer.trainable_variables)
+    before = layer.table.numpy()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(layer(inputs) - 1.0))
+    (gradient,) = tape.gradient(loss, [layer.table.value])
+    assert isinstance(gradient, tf.Tensor)
+    optimizer.apply([gradient], layer.trainable_variables)
+    # the first step of Adam is its rate against the sign of the gradient, wherever there is one
+    np.testing.assert_allclose(layer.table - before, -0.1 * np.sign(gradient), rtol=1e-4, atol=1e-9)
+    assert np.count_nonzero(gradient) > 0
