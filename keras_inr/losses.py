@@ -31,3 +31,33 @@ class KnownMeanSquaredError(keras.losses.Loss):
 
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class StackedMeanSquaredError(keras.losses.Loss):
+    """Sum over K fields of each one's mean over points and channels of (target - prediction)^2.
+
+    The gradient of a field's weights is that of its own mean, however many fields there are.
+
+    Args:
+        name, dtype: as of every Keras loss.
+
+    Shapes: targets and predictions (K, ..., channels).
+
+    >>> float(StackedMeanSquaredError()(tf.zeros((3, 5, 1)), tf.fill((3, 5, 1), 2.0)))
+    12.0
+    """
+
+    def __init__(self, name="stacked_mean_squared_error", dtype=None):
+        super().__init__(name=name, reduction="sum", dtype=dtype)
+
+    def call(self, y_true, y_pred):
+        return field_means(tf.math.squared_difference(y_true, y_pred))
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def field_means(errors):
+    """Mean over all but the first axis."""
+    return tf.reduce_mean(errors, axis=tuple(range(1, errors.shape.rank)))

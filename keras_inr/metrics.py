@@ -1,4 +1,4 @@
-"""How close a prediction is to a picture: MSE, PSNR, SSIM, MS-SSIM and a Keras metric that streams PSNR."""
+"""How close a prediction is to a picture: MSE, PSNR, SSIM, MS-SSIM, and Keras metrics that stream the first two."""
 
 import keras
 import numpy as np
@@ -6,23 +6,71 @@ from keras import ops
 from scipy.ndimage import correlate1d
 from skimage.metrics import structural_similarity
 
+from keras_inr.arguments import positive_int
+
 SSIM_WINDOW = 11
 VALUES_PER_CHUNK = 1 << 20
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
-class PSNR(keras.metrics.Metric):
-    """-10 log10(mean (target - clamp(prediction, 0, 1))^2) in dB, the mean over all points and channels seen.
+class MSE(keras.metrics.Metric):
+    """mean (target - prediction)^2 over all points and channels seen, not clamped.
 
     Points count equally however they are spread over batches. Target and prediction have one shape (..., channels)
     and any floating dtype; the error is formed in the metric's own dtype, float32 by default under every policy, and
     summed over batches in float64, so that the step size of float32 limits neither long epochs nor large pictures.
-    +inf for equal pictures, NaN before the first batch and for NaN predictions. Over training batches it follows the
-    weights as they move: for a result, use `psnr` on the whole picture.
+    NaN before the first batch and for NaN predictions.
+
+    Args:
+        num_fields: None, or K for shapes (K, ..., channels) and K results, one for each of K stacked fields.
+        name, dtype: as of every Keras metric.
 
     Raises:
-        ValueError: if the shapes differ, or for a sample_weight, which PSNR has no use for.
+        ValueError: if the shapes differ, or for a sample_weight, which it has no use for.
+
+    >>> metric = MSE(num_fields=2)
+    >>> metric.update_state([[[0.5]], [[0.5]]], [[[0.5]], [[1.5]]])
+    >>> metric.result().numpy().tolist()
+    [0.0, 1.0]
+    """
+
+    def __init__(self, num_fields=None, name="mse", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
+        shape = () if self.num_fields is None else (self.num_fields,)
+        self.total = self.add_variable(shape, "zeros", dtype="float64", name="total")
+        self.count = self.add_variable((), "zeros", dtype="float64", name="count")
+        self._direction = "down"
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            own = type(self).__name__
+            raise ValueError(f"sample_weight must be None for {own}, received shape {tuple(ops.shape(sample_weight))}")
+        target, prediction = ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype)
+        _check_static_shapes(tuple(target.shape), tuple(prediction.shape))
+        error = ops.square(target - self.prepared(prediction))
+        axes = None if self.num_fields is None else tuple(range(1, len(error.shape)))
+        self.total.assign_add(ops.cast(ops.sum(error, axis=axes), "float64"))
+        self.count.assign_add(ops.cast(ops.size(error), "float64") / (self.num_fields or 1))
+
+    def prepared(self, prediction):
+        """What is compared with the target."""
+        return prediction
+
+    def result(self):
+        return ops.cast(self.total / self.count, self.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "num_fields": self.num_fields}
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class PSNR(MSE):
+    """-10 log10(mean (target - clamp(prediction, 0, 1))^2) in dB, the mean over all points and channels seen.
+
+    Sums, arguments and Raises as in `MSE`. +inf for equal pictures, NaN before the first batch and for NaN predictions.
+    Over training batches it follows the weights as they move: for a result, use `psnr` on the whole picture.
 
     >>> metric = PSNR()
     >>> metric.update_state([[0.5], [0.5]], [[0.6], [0.4]])
@@ -30,20 +78,12 @@ class PSNR(keras.metrics.Metric):
     20.0
     """
 
-    def __init__(self, name="psnr_db", dtype=None):
-        super().__init__(name=name, dtype=dtype)
-        self.total = self.add_variable((), "zeros", dtype="float64", name="total")
-        self.count = self.add_variable((), "zeros", dtype="float64", name="count")
+    def __init__(self, num_fields=None, name="psnr_db", dtype=None):
+        super().__init__(num_fields, name, dtype)
         self._direction = "up"
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        if sample_weight is not None:
-            raise ValueError(f"sample_weight must be None for PSNR, received shape {tuple(ops.shape(sample_weight))}")
-        target, prediction = ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype)
-        _check_static_shapes(tuple(target.shape), tuple(prediction.shape))
-        error = ops.square(target - ops.clip(prediction, 0.0, 1.0))
-        self.total.assign_add(ops.cast(ops.sum(error), "float64"))
-        self.count.assign_add(ops.cast(ops.size(error), "float64"))
+    def prepared(self, prediction):
+        return ops.clip(prediction, 0.0, 1.0)
 
     def result(self):
         return ops.cast(-10.0 * ops.log10(self.total / self.count), self.dtype)

@@ -24,6 +24,7 @@ RANKS = {
     "initializers": 0,
     "forward_rules": 0,
     "kinks": 0,
+    "sines": 0,
     "layers": 1,
     "derivatives": 1,
     "metrics": 1,

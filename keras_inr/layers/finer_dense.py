@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_inr.layers.sine_dense import SineDense
+from keras_inr.sines import sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -34,7 +35,7 @@ class FinerDense(SineDense):
 
     def call(self, inputs):
         phases = self.phases(inputs)
-        return ops.cast(tf.sin((tf.abs(phases) / self.omega_0 + 1.0) * phases), self.compute_dtype)
+        return ops.cast(sin_of((tf.abs(phases) / self.omega_0 + 1.0) * phases), self.compute_dtype)
 
     def propagate(self, jet):
         """Rule: the chain rule for sin(p) with p = (|u| / omega_0 + 1) u, p' = 2 |u| / omega_0 + 1, u = omega_0 z."""

@@ -9,6 +9,7 @@ from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import side_by_side
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.affine import Affine
+from keras_inr.sines import cos_of, sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -34,6 +35,7 @@ class GaborDense(Affine):
     """
 
     kink = None  # smooth
+    oscillates = True  # see keras_inr.training.compilation
     kernel_rule = bias_rule = UNIFORM_FAN_IN
 
     def __init__(self, units, omega_0=20.0, scale=10.0, **kwargs):
@@ -47,7 +49,7 @@ class GaborDense(Affine):
 
     def call(self, inputs):
         phases, radii = tf.split(ops.cast(self.affine(inputs), coords_dtype(self.variable_dtype)), 2, axis=-1)
-        waves = tf.cos(self.omega_0 * phases) * tf.exp(-tf.square(self.scale * radii))
+        waves = cos_of(self.omega_0 * phases) * tf.exp(-tf.square(self.scale * radii))
         return ops.cast(waves, self.compute_dtype)
 
     def propagate(self, jet):
@@ -93,6 +95,7 @@ class ComplexGaborDense(Affine):
     """
 
     kink = None  # smooth
+    oscillates = True  # see keras_inr.training.compilation
     kernel_rule = bias_rule = UNIFORM_FAN_IN
 
     def __init__(self, units, omega_0=20.0, scale=10.0, first=False, **kwargs):
@@ -128,7 +131,7 @@ class ComplexGaborDense(Affine):
         if q is not None:
             exponent -= tf.square(self.scale * q) + self.omega_0 * q
         bump, phase = tf.exp(exponent), self.omega_0 * p
-        return ops.cast(tf.concat([bump * tf.cos(phase), bump * tf.sin(phase)], axis=-1), self.compute_dtype)
+        return ops.cast(tf.concat([bump * cos_of(phase), bump * sin_of(phase)], axis=-1), self.compute_dtype)
 
     def propagate(self, jet):
         """Rule: the product rule for exp(-omega_0 q - scale^2 (p^2 + q^2)) and the cosine and sine of omega_0 p."""

@@ -10,6 +10,7 @@ from keras_inr.arguments import positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import exact_product, per_field
+from keras_inr.sines import sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -84,7 +85,7 @@ class GaborFilter(keras.layers.Layer):
         phases = exact_product(inputs, self.wide(self.kernel)) + per_field(self.wide(self.bias), rank)
         squares = sum(tf.square(offset) for offset in self.offsets(inputs))
         window = tf.exp(-0.5 * per_field(self.wide(self.gamma), rank) * squares)
-        return ops.cast(tf.sin(phases) * window, self.compute_dtype)
+        return ops.cast(sin_of(phases) * window, self.compute_dtype)
 
     def propagate(self, jet):
         """Rule: the product rule for sin z and exp(e), with z linear and e = -gamma |x - mu|^2 / 2 quadratic in x."""

@@ -9,6 +9,7 @@ from keras import ops
 from keras_inr.arguments import positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.layers.affine import exact_product
+from keras_inr.sines import cos_of, sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -55,7 +56,7 @@ class GaussianEncoding(keras.layers.Layer):
 
     def call(self, inputs):
         phases = self.phases(ops.cast(inputs, coords_dtype(self.variable_dtype)))
-        return ops.cast(tf.concat([tf.sin(phases), tf.cos(phases)], axis=-1), self.compute_dtype)
+        return ops.cast(tf.concat([sin_of(phases), cos_of(phases)], axis=-1), self.compute_dtype)
 
     def propagate(self, jet):
         """Rule: w = (sin z, cos z), w' z_k, w' z_s - w sum_k z_k^2, with w' = (cos z, -sin z) and z linear in x."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_inr.layers.sine_dense import SineDense
+from keras_inr.sines import sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -32,7 +33,7 @@ class LearntSineDense(SineDense):
         self.frequency = self.add_weight(shape=(*fields, 1), initializer="ones", autocast=False, name="frequency")
 
     def call(self, inputs):
-        return ops.cast(ops.sin(self.phases(inputs)), self.compute_dtype)
+        return ops.cast(sin_of(self.phases(inputs)), self.compute_dtype)
 
     def propagate(self, jet):
         """Rule: that of `SineDense`."""

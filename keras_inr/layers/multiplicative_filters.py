@@ -45,6 +45,7 @@ class MultiplicativeFilters(keras.layers.Layer):
     """
 
     kink = None  # smooth
+    oscillates = True  # see keras_inr.training.compilation
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from keras import ops
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import side_by_side
+from keras_inr.sines import cos_of, sin_of
 
 MAX_FREQUENCIES = 30
 
@@ -48,7 +49,7 @@ class PositionalEncoding(keras.layers.Layer):
     def call(self, inputs):
         inputs = ops.cast(inputs, coords_dtype(self.variable_dtype))
         phases = self.phases(inputs)
-        encoded = self.flattened(ops.concatenate([ops.sin(phases), ops.cos(phases)], axis=-1))
+        encoded = self.flattened(ops.concatenate([sin_of(phases), cos_of(phases)], axis=-1))
         if self.include_input:
             encoded = ops.concatenate([inputs, encoded], axis=-1)
         return ops.cast(encoded, self.compute_dtype)

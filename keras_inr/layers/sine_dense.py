@@ -8,6 +8,7 @@ from keras_inr.forward_rules import sine
 from keras_inr.initializers.published import get_scheme, scheme_config
 from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
+from keras_inr.sines import sin_of
 
 MAX_OMEGA_0 = 1e6
 """Phases of so many radians are 0.06 apart in float32."""
@@ -41,6 +42,7 @@ class SineDense(Affine):
     """
 
     kink = None  # smooth
+    oscillates = True  # see keras_inr.training.compilation
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class SineDense(Affine):
         return RuleInitializer(rule, self.omega_0, fan_in, derive_seed(self.seed, 1))
 
     def call(self, inputs):
-        return ops.cast(ops.sin(self.phases(inputs)), self.compute_dtype)
+        return ops.cast(sin_of(self.phases(inputs)), self.compute_dtype)
 
     def propagate(self, jet):
         """Rule: sin z, cos(z) z_k, cos(z) z_s - sin(z) sum_k z_k^2, where z, z_k, z_s are the phases' jet."""

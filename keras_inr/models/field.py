@@ -11,6 +11,7 @@ from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.raster import POINTS_PER_CALL as POINTS_PER_CALL
 from keras_inr.models.raster import FieldRaster
+from keras_inr.sines import polynomial_sines
 
 
 class Field(keras.Model):
@@ -104,6 +105,10 @@ class Field(keras.Model):
     def stack_shape(self):
         """Shape of what the first layer reads."""
         return (self.num_fields, None, self.num_dims) if self.num_fields else (None, self.num_dims)
+
+    def train_step(self, data):
+        with polynomial_sines(bool(self.jit_compile) and not tf.config.list_logical_devices("GPU")):
+            return super().train_step(data)
 
     def call(self, coords):
         if coords.shape[-1] != self.num_dims:

@@ -17,24 +17,30 @@ class Compilation:
 # they follow what is known of XLA on GPUs (fused element-wise chains, launch-bound small networks).
 TABLE = {
     ("dense", "CPU"): Compilation(jit_compile=False, steps_per_execution=1),
+    ("wave", "CPU"): Compilation(jit_compile=True, steps_per_execution=1),
     ("hash", "CPU"): Compilation(jit_compile=True, steps_per_execution=8),
     ("dense", "GPU"): Compilation(jit_compile=True, steps_per_execution=16),
+    ("wave", "GPU"): Compilation(jit_compile=True, steps_per_execution=16),
     ("hash", "GPU"): Compilation(jit_compile=True, steps_per_execution=16),
 }
 
 
-def compilation_for(field, device=None):
+def compilation_for(field, device=None, derivatives=False):
     """The table's row for a field on a device.
 
     Args:
-        field: a model with a `stack` of layers; one that gathers entries of tables, and says so by `gathers = True`,
-            makes it a "hash" field, else it is "dense".
+        field: a model with a `stack` of layers. One that gathers entries of tables, and says so by `gathers = True`,
+            makes it a "hash" field; else one whose units are sines, `oscillates = True`, a "wave" field; else it is
+            "dense".
         device: "CPU" or "GPU"; None takes the GPU if TensorFlow sees one.
+        derivatives: whether derivatives are fitted, for which waves count as dense.
 
-    >>> from keras_inr.models import MultiHash, Siren
-    >>> compilation_for(Siren(), "CPU").jit_compile, compilation_for(MultiHash(), "CPU").jit_compile
-    (False, True)
+    >>> from keras_inr.models import MultiHash, ReluMLP, Siren
+    >>> [compilation_for(field, "CPU").jit_compile for field in (MultiHash(), Siren(), ReluMLP())]
+    [True, True, False]
     """
-    family = "hash" if any(getattr(layer, "gathers", False) for layer in field.stack) else "dense"
+    families = {"gathers": "hash", "oscillates": "wave"}
+    found = [family for mark, family in families.items() if any(getattr(layer, mark, False) for layer in field.stack)]
+    family = found[0] if found and not (derivatives and found[0] == "wave") else "dense"
     device = device or ("GPU" if tf.config.list_logical_devices("GPU") else "CPU")
     return TABLE[family, device]

@@ -1,7 +1,6 @@
 """Fits a field to a picture with `compile` and `fit`."""
 
 import dataclasses
-import json
 import math
 import time
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from keras_inr.metrics import PSNR
 from keras_inr.models.field import Field
+from keras_inr.models.stacking import network_of
 from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopAtGoal, StopOnDivergence
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import compilation_for
@@ -30,9 +30,6 @@ EXPLOSION = 100
 
 NOISE = 1e-6
 """A loss that is as good as zero."""
-
-NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")
-"""What a field's config says beside the network that it is."""
 
 
 def fit(
@@ -135,15 +132,15 @@ def identity_of(field, signal, recipe):
     """Picture, network, and recipe without its length, as JSON has them."""
     numbers = dataclasses.asdict(recipe)
     del numbers["steps"], numbers["epochs"]
-    network = {name: value for name, value in field.get_config().items() if name not in NOT_OF_THE_NETWORK}
-    network = {f"field_{name}": value for name, value in json.loads(json.dumps(network)).items()}
-    return {"image_sha256": getattr(signal, "sha256", None), "field": type(field).__name__, **network, **numbers}
+    network = network_of(field)
+    network = {"field": network.pop("class"), **{f"field_{name}": value for name, value in network.items()}}
+    return {"image_sha256": getattr(signal, "sha256", None), **network, **numbers}
 
 
 def compile_model(model, objective, recipe, num_pixels):
     """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
     field = getattr(model, "field", model)
-    compilation = compilation_for(field)
+    compilation = compilation_for(field, derivatives=model is not field)
     losses = objective.losses(field.values_dtype)
     metrics = {"values": [PSNR(name="psnr_db")]} if objective.measures_psnr else None
     if model is field:

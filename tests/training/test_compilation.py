@@ -11,20 +11,23 @@ from keras_inr.training.compilation import TABLE, Compilation, compilation_for
 from keras_inr.training.fit import compile_model
 from training.small_fits import small_field, small_objective
 
-FAMILIES = {"siren": "dense", "multi_hash": "hash"}
+FAMILIES = {"siren": "wave", "multi_hash": "hash"}
 
 
 def test_the_table_covers_families_and_devices():
-    assert set(TABLE) == set(itertools.product(("dense", "hash"), ("CPU", "GPU")))
+    assert set(TABLE) == set(itertools.product(("dense", "wave", "hash"), ("CPU", "GPU")))
     for row in TABLE.values():
         assert isinstance(row.jit_compile, bool)
         assert row.steps_per_execution >= 1
 
 
 @pytest.mark.parametrize("info", list_presets(), ids=lambda info: info.name)
-def test_on_a_cpu_what_looks_up_tables_compiles_and_nothing_else_does(info):
-    looks_up = any(word in info.name for word in ("hash", "grid"))
-    assert compilation_for(from_preset(info.name), "CPU").jit_compile == looks_up
+def test_on_a_cpu_tables_and_waves_compile_and_nothing_else_does(info):
+    field = from_preset(info.name)
+    tables = any(word in info.name for word in ("hash", "grid"))
+    waves = any(word in info.name for word in ("siren", "finer", "wire", "mfn", "bacon"))
+    assert compilation_for(field, "CPU").jit_compile == (tables or waves)
+    assert compilation_for(field, "CPU", derivatives=True).jit_compile == tables
 
 
 @pytest.mark.parametrize("gpus", [[], ["GPU:0"]])

@@ -1,0 +1,108 @@
+"""K fields of one network as a single field with stacked weights, and back."""
+
+import json
+
+import numpy as np
+
+from keras_inr.arguments import positive_int
+
+NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")
+"""What a field's config says beside the network that it is."""
+
+
+def network_of(field):
+    """The class and the arguments that make two fields the same network, whatever their weights and pictures.
+
+    >>> from keras_inr.models import Siren
+    >>> network_of(Siren(units=(8,), seed=1)) == network_of(Siren(units=(8,), seed=2, picture_size=(9, 9)))
+    True
+    """
+    config = {name: value for name, value in field.get_config().items() if name not in NOT_OF_THE_NETWORK}
+    return {"class": type(field).__name__, **json.loads(json.dumps(config))}
+
+
+def stack(fields):
+    """One field that holds the weights of K fields of the same network.
+
+    Its call takes coordinates (N, 2), which all fields share, or (K, N, 2), and gives values (K, N, channels): those of
+    field k at place k. Its weights are copies with a leading axis of K.
+
+    Args:
+        fields: single `Field`s of one network; seeds, names and pictures may differ.
+
+    Returns:
+        A field of their class with num_fields=K; it has their picture_size if they agree on one.
+
+    Raises:
+        ValueError: for no field, a field that is stacked already, or different networks.
+
+    >>> from keras_inr.models import Siren
+    >>> stack([Siren(units=(8,), seed=seed) for seed in range(5)])(np.zeros((7, 2))).shape
+    TensorShape([5, 7, 3])
+    """
+    check_alike(fields)
+    stacked = empty_stack(fields[0], len(fields))
+    sizes = {field.picture_size for field in fields}
+    stacked.picture_size = sizes.pop() if len(sizes) == 1 else None
+    for variable, parts in zip(stacked.weights, zip(*(field.weights for field in fields), strict=True), strict=True):
+        variable.assign(np.stack([part.numpy() for part in parts]))
+    return stacked
+
+
+def empty_stack(field, num_fields):
+    """A stacked field of the network of `field`, single or stacked, with weights that are still to be assigned."""
+    config = {**field.get_config(), "num_fields": positive_int("num_fields", num_fields), "seed": 0}
+    return type(field).from_config({**config, "name": None})
+
+
+def unstack(stacked, which=None):
+    """The single fields that a stacked one holds.
+
+    Args:
+        stacked: a `Field` with num_fields.
+        which: their places in the order wanted; all of them by default.
+
+    Returns:
+        A list of fields with the stacked one's picture_size and seed None, their weights copies.
+
+    Raises:
+        ValueError: for a field that is not stacked.
+
+    >>> from keras_inr.models import Siren
+    >>> first, second = unstack(Siren(units=(8,), num_fields=2))
+    >>> first(np.zeros((7, 2))).shape
+    TensorShape([7, 3])
+    """
+    if stacked.num_fields is None:
+        raise ValueError("field must be stacked, received num_fields=None")
+    config = {**stacked.get_config(), "num_fields": None, "seed": None, "name": None}
+    places = range(stacked.num_fields) if which is None else which
+    fields = [type(stacked).from_config(config) for _ in places]
+    copy_out(stacked, dict(zip(places, fields, strict=True)))
+    return fields
+
+
+def copy_out(stacked, fields):
+    """Assigns the weights at places of a stacked field to single ones: a dict of place -> field."""
+    arrays = [variable.numpy() for variable in stacked.weights]
+    for place, field in fields.items():
+        for variable, array in zip(field.weights, arrays, strict=True):
+            variable.assign(array[place])
+
+
+def check_alike(fields):
+    """Raises a ValueError unless fields can be stacked."""
+    if not fields:
+        raise ValueError("fields must be one at least, received none")
+    for field in fields:
+        if field.num_fields is not None:
+            raise ValueError(f"fields must be single ones, received num_fields={field.num_fields}")
+        differing = differences(network_of(fields[0]), network_of(field))
+        if differing:
+            raise ValueError(f"fields must be of one network, received {differing}")
+
+
+def differences(network, other):
+    """What differs between two networks, as text: "units [8] and [9]"."""
+    names = [name for name in {**network, **other} if network.get(name) != other.get(name)]
+    return ", ".join(f"{name} {network.get(name)} and {other.get(name)}" for name in names)
