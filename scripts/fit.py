@@ -12,7 +12,7 @@ import run_flags
 from absl import flags
 
 from keras_inr.initializers import list_schemes
-from keras_inr.models.presets import list_presets
+from keras_inr.models.presets import MEASURED, list_presets
 from keras_inr.runs.automatic import AUTO, automatic_flags, goal_flags
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.found_rate import AUTO_RATE, with_found_rate
@@ -173,13 +173,22 @@ def summary(folder, metrics):
     )
 
 
+def zoo():
+    """The presets, with what was measured of them."""
+    lines = []
+    for info in list_presets():
+        known = info.psnr_db is not None
+        figures = f"{info.psnr_db:5.1f} dB at rate {info.learning_rate:<6g}" if known else f"{'not measured':23}"
+        lines.append(f"{info.name:16} {info.num_parameters:>9,} parameters  {figures}  {info.summary} ({info.source})")
+    return "\n".join([*lines, "", f"dB: {json.loads(MEASURED.read_text())['about']}"])
+
+
 _PSNR_KEYS = ("psnr_db", "psnr_8bit_db")
 
 
 def main(argv):
     if FLAGS.list_presets:
-        for info in list_presets():
-            print(f"{info.name:12} {info.num_parameters:>9,} parameters  {info.summary} ({info.source})")
+        print(zoo())
         return 0
     choose_device()
     resolve_goal()

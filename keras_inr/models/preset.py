@@ -7,12 +7,25 @@ DESCENT = "sjb3d/descent, examples/image_fit"
 
 @dataclasses.dataclass(frozen=True)
 class PresetInfo:
-    """What `list_presets` tells: name, trainable parameters (RGB), a one-line summary, and the source."""
+    """What `list_presets` tells.
+
+    Attributes:
+        name: for `from_preset`.
+        num_parameters: trainable ones, for a colour picture.
+        summary: one line.
+        source: paper or project.
+        psnr_db, seconds, learning_rate: what `experiments/zoo` measured with the preset as it is, on one small
+            photograph with equal seconds for all; None for a preset that it has not fitted. Picture and machine are in
+            `keras_inr/models/measured.json`.
+    """
 
     name: str
     num_parameters: int
     summary: str
     source: str
+    psnr_db: float | None = None
+    seconds: float | None = None
+    learning_rate: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

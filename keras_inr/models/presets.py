@@ -1,8 +1,11 @@
 """Named architectures of the zoo."""
 
+import dataclasses
 import functools
 import importlib
 import inspect
+import json
+import pathlib
 import pkgutil
 
 import keras_inr.models
@@ -10,20 +13,28 @@ from keras_inr.models.choosing import choose
 from keras_inr.models.preset import Preset as Preset
 from keras_inr.models.preset import PresetInfo as PresetInfo
 
+MEASURED = pathlib.Path(__file__).with_name("measured.json")
+
 
 @functools.cache
 def _presets():
     """Name -> `Preset` of all modules of keras_inr.models that have `PRESETS`, by name."""
     names = [module.name for module in pkgutil.iter_modules(keras_inr.models.__path__, "keras_inr.models.")]
     found = [preset for name in names for preset in getattr(importlib.import_module(name), "PRESETS", ())]
+    measured = json.loads(MEASURED.read_text())["presets"]
+    found = [_with_figures(preset, measured.get(preset.info.name, {})) for preset in found]
     presets = {preset.info.name: preset for preset in sorted(found, key=lambda preset: preset.info.name)}
     if len(presets) < len(found):
         raise ValueError(f"two presets have one name: {sorted(preset.info.name for preset in found)}")
     return presets
 
 
+def _with_figures(preset, figures):
+    return dataclasses.replace(preset, info=dataclasses.replace(preset.info, **figures))
+
+
 def list_presets():
-    """What the zoo holds.
+    """What the zoo holds: a `PresetInfo` each, with figures measured on one footing.
 
     >>> "siren_256" in [info.name for info in list_presets()]
     True

@@ -251,8 +251,14 @@ class TestFlags:
     def test_list_presets(self, cwd, fit):
         code, out, error = fit("--list_presets")
         assert (code, error, names(cwd)) == (0, "", [])
-        shown = {line.split()[0]: line.split()[1] for line in out.splitlines()}
-        assert shown == {info.name: f"{info.num_parameters:,}" for info in list_presets()}
+        *lines, empty, about = out.splitlines()
+        assert (empty, about[:4]) == ("", "dB: ")
+        for line, info in zip(lines, list_presets(), strict=True):
+            assert line.split()[:3] == [info.name, f"{info.num_parameters:,}", "parameters"]
+            figures = (
+                "not measured" if info.psnr_db is None else f"{info.psnr_db:.1f} dB at rate {info.learning_rate:g}"
+            )
+            assert figures in line
 
     def test_help_has_a_text_for_every_flag(self, fit):
         code, out, _ = fit("--help")
