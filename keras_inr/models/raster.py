@@ -65,7 +65,7 @@ class FieldRaster:
         self.shape = (*self._leading, self.height, self.width, *self._trailing)
         self._evaluate = field.traced if output == "values" else _traced_derivative(field, output, allow_kinks)
         points = POINTS_PER_CALL if output == "values" else DERIVATIVE_POINTS_PER_CALL
-        self._pixels_per_call = max(1, points // int(np.prod(self.supersampling)))
+        self._pixels_per_call = max(1, points // int(np.prod(self.supersampling)) // (field.num_fields or 1))
 
     def array(self, convert=None):
         """The whole raster, of `shape`.

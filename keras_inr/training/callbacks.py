@@ -12,6 +12,9 @@ from keras_inr.training.optimizers import inner_optimizers
 LOOKS = 20
 """How often a run that does not fit values looks at the whole picture."""
 
+PLATEAU_THRESHOLD = 1e-4
+"""Least relative fall of the loss that counts as improvement."""
+
 PARTIAL_LOSSES = ("values_loss", "jacobian_loss", "laplacian_loss")
 
 
@@ -176,8 +179,6 @@ class Plateau(keras.callbacks.Callback):
         patience: steps.
     """
 
-    threshold = 1e-4
-
     def __init__(self, state, factor, patience):
         super().__init__()
         self.state = state
@@ -185,15 +186,21 @@ class Plateau(keras.callbacks.Callback):
         self.patience = patience
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.state.open_round:
-            return
-        plateau = self.state.plateau
-        if logs["loss"] < plateau.get("loss", math.inf) * (1 - self.threshold):
-            plateau.update(loss=logs["loss"], step=self.state.step)
-        elif self.state.step - plateau["step"] >= self.patience:
+        if not self.state.open_round and plateau_reached(self.state, logs["loss"], self.patience):
             for optimizer in inner_optimizers(self.model.optimizer):
                 optimizer.learning_rate = float(optimizer.learning_rate) * self.factor
-            plateau["step"] = self.state.step
+
+
+def plateau_reached(state, loss, patience):
+    """Notes a loss in a `TrainingState`; whether the last improvement or plateau is so many steps ago."""
+    plateau = state.plateau
+    if loss < plateau.get("loss", math.inf) * (1 - PLATEAU_THRESHOLD):
+        plateau.update(loss=loss, step=state.step)
+        return False
+    if state.step - plateau.get("step", 0) < patience:
+        return False
+    plateau["step"] = state.step
+    return True
 
 
 def diverged(what, step, optimizer):

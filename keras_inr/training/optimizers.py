@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_inr.training.schedules import make_schedule
+from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
 
 TABLES = ".*/table"
 MUON_EXCLUDES = ["head", "table"]  # what is not a map between hidden layers is left to its Adam
@@ -16,11 +17,14 @@ def make_optimizer(recipe, field, num_pixels):
 
     Args:
         recipe: a `Recipe`.
-        field: the model; weights named "table" are the tables.
+        field: the model, single or stacked; weights named "table" are the tables.
         num_pixels: of the picture, for schedules in epochs.
 
     Returns:
         A Keras optimizer; a `MultiOptimizer` if the field has tables and the recipe treats them differently.
+
+    Raises:
+        ValueError: for muon and a stacked field.
 
     >>> from keras_inr.models import MultiHash
     >>> from keras_inr.training.recipe import Recipe
@@ -29,9 +33,13 @@ def make_optimizer(recipe, field, num_pixels):
     """
     network, tables = recipe, recipe.for_tables()
     has_tables = any(weight.path.endswith("/table") for weight in field.trainable_variables)
+
+    def make(part):
+        return _stacked(part, num_pixels, field.num_fields) if field.num_fields else _optimizer(part, num_pixels)
+
     if not has_tables or tables == network:
-        return _optimizer(network, num_pixels)
-    apart = keras.optimizers.OptimizerMap(_optimizer(network, num_pixels), {TABLES: _optimizer(tables, num_pixels)})
+        return make(network)
+    apart = keras.optimizers.OptimizerMap(make(network), {TABLES: make(tables)})
     return keras.optimizers.MultiOptimizer(apart)
 
 
@@ -63,6 +71,20 @@ def _optimizer(recipe, num_pixels):
     if recipe.optimizer == "adamw":
         return keras.optimizers.AdamW(**adam, **{**common, "weight_decay": recipe.weight_decay})
     return keras.optimizers.Adam(**adam, **common)
+
+
+def _stacked(recipe, num_pixels, num_fields):
+    common = {
+        "num_fields": num_fields,
+        "learning_rate": make_schedule(recipe, num_pixels),
+        "decay": recipe.weight_decay,
+        "longest": recipe.clip_norm,
+    }
+    if recipe.optimizer == "sgd":
+        return StackedSGD(momentum=recipe.beta_1, **common)
+    if recipe.optimizer == "muon":
+        raise ValueError("optimizer must be one of adam, adamw, sgd for stacked fields, received 'muon'")
+    return StackedAdam(beta_1=recipe.beta_1, beta_2=recipe.beta_2, epsilon=recipe.epsilon, **common)
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")

@@ -45,29 +45,34 @@ class FitResult:
 
 def measure(field, signal, state, objective, optimizer):
     """The result of a run, on all pixels; a field that never saw values is shifted to the picture's mean first."""
-    quality = dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim", "prediction", "alignment"))
+    prediction = alignment = None
     if state.stopped_by != "interrupt":
         prediction = field.sample_grid(signal.height, signal.width)
         if not np.all(np.isfinite(prediction)):  # the last step's doing, since its loss is that of the weights before
             raise diverged("the field became nan", state.step, optimizer)
-        alignment = None
         if not objective.knows_values:
             offset = best_offset(signal.values, prediction)
             alignment = {"offset": offset.tolist(), **aligned_psnr(signal.values, prediction)}
             add_offset(field, offset)
             prediction = field.sample_grid(signal.height, signal.width)
-        quality = {
-            "psnr_db": psnr(signal.values, prediction),
-            "psnr_8bit_db": psnr_8bit(signal.values, prediction),
-            "ssim": ssim(signal.values, prediction) if min(signal.size) >= 11 else None,
-            "prediction": prediction,
-            "alignment": alignment,
-        }
     return FitResult(
-        **quality,
+        **quality(signal, prediction),
+        alignment=alignment,
         steps=state.step,
         train_seconds=state.train_seconds,
         setup_seconds=state.setup_seconds,
         stopped_by=state.stopped_by,
         rows=state.rows,
     )
+
+
+def quality(signal, prediction):
+    """The part of a `FitResult` that is about a prediction (H, W, C), which may be None."""
+    if prediction is None:
+        return dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim", "prediction"))
+    return {
+        "psnr_db": psnr(signal.values, prediction),
+        "psnr_8bit_db": psnr_8bit(signal.values, prediction),
+        "ssim": ssim(signal.values, prediction) if min(signal.size) >= 11 else None,
+        "prediction": prediction,
+    }

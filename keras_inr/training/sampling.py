@@ -41,8 +41,7 @@ class Sampler:
 
     def dataset(self, first, last):
         """A `tf.data.Dataset` of the batches of the steps first ... last - 1."""
-        steps = tf.data.Dataset.range(first, last)
-        return steps.map(self.batch, num_parallel_calls=1, deterministic=True).prefetch(2)
+        return batches(self.batch, first, last)
 
     def full(self, step):
         """All pixels in row-major order."""
@@ -88,6 +87,11 @@ class Sampler:
         """Coordinates and targets of flat pixel indices."""
         coords = pixel_coords(index // self.width, index % self.width, self.height, self.width, self.dtype)
         return coords, self.split(tf.gather(self.table, index))
+
+
+def batches(batch, first, last):
+    """A `tf.data.Dataset` of what a function of the step gives for first ... last - 1."""
+    return tf.data.Dataset.range(first, last).map(batch, num_parallel_calls=1, deterministic=True).prefetch(2)
 
 
 def permuted(index, seed, size):

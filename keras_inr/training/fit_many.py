@@ -1,0 +1,119 @@
+"""Fits many fields to as many pictures, a batch of them at a time as one model."""
+
+import dataclasses
+
+from keras_inr.arguments import positive_int
+from keras_inr.models.stacking import check_alike
+from keras_inr.training.callbacks import check_goals
+from keras_inr.training.fit import check_pair
+from keras_inr.training.recipe import Recipe
+from keras_inr.training.stacked_fit import StackedFit, Stacks
+from keras_inr.training.stacked_progress import StackedProgress
+
+FIELDS_PER_BATCH = 64
+
+
+def fit_many(
+    fields,
+    signals,
+    recipe=None,
+    *,
+    seeds=None,
+    goal_psnr_db=None,
+    max_seconds=None,
+    fields_per_batch=FIELDS_PER_BATCH,
+    should_stop=None,
+    progress=True,
+    **arguments,
+):
+    """Fits each field to its picture: what as many calls of `fit` do, but together, which is much faster.
+
+    Up to `fields_per_batch` fields are trained as one model with stacked weights. Each has its own initial weights,
+    batches, history, learning rate (under the plateau schedule) and end: one that reaches the goal or diverges is taken
+    out, and the others go on in a smaller model. Weights and figures are those of separate runs up to the rounding of
+    float32.
+
+    Args:
+        fields: single `Field`s of one network; each gets its picture's size and its weights.
+        signals: as many `ImageSignal`s. Pictures of different sizes are grouped by size where a step takes all pixels
+            or the length of an epoch matters, and else trained together.
+        recipe: a `Recipe`, or its arguments as keywords. It must supervise values; Muon is not for stacked fields.
+        seeds: of the batches of each picture; recipe.seed for all by default.
+        goal_psnr_db: a field ends when its picture has this PSNR.
+        max_seconds: seconds of training of a batch of fields.
+        fields_per_batch: the most fields that are trained at a time.
+        should_stop: callable without arguments; True ends all fits at the next step.
+        progress: whether to show a progress bar.
+
+    Returns:
+        A list with a `FitResult` for each field. Its seconds are those of the batch up to the field's end. A field that
+        has diverged has stopped_by "diverged" and no figures, an interrupted one "interrupt" and no figures.
+
+    Raises:
+        TypeError, ValueError: as `fit`; also for fields of different networks, or not as many signals or seeds.
+
+    >>> from keras_inr.models import Siren
+    >>> from keras_inr.signals import load_image
+    >>> signals = [load_image(f"sample:{name}", size=(16, 16)) for name in ("chelsea", "coffee")]
+    >>> fields = [Siren(units=(32, 32), seed=seed) for seed in (0, 1)]
+    >>> results = fit_many(fields, signals, steps=100, sampling="full", progress=False)
+    >>> all(result.psnr_db > 15 for result in results)
+    True
+    """
+    recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
+    seeds = [recipe.seed] * len(fields) if seeds is None else list(seeds)
+    check(fields, signals, seeds, recipe)
+    check_goals(goal_psnr_db, max_seconds)
+    results = [None] * len(fields)
+    bar = StackedProgress(len(fields), progress)
+    try:
+        for group in groups(signals, recipe):
+            stacks = Stacks(fields[group[0]], recipe, signals[group[0]].height * signals[group[0]].width)
+            for batch in chunks(group, positive_int("fields_per_batch", fields_per_batch)):
+                parts = [[items[index] for index in batch] for items in (fields, signals, seeds)]
+                fit = StackedFit(*parts, stacks, goal_psnr_db, max_seconds, should_stop)
+                for index, result in zip(batch, fit.run([bar.watch(fit)]), strict=True):
+                    results[index] = result
+                bar.finish(fit.results)
+    finally:
+        bar.close()
+    return results
+
+
+def check(fields, signals, seeds, recipe):
+    """Raises unless these can be fitted together."""
+    for name, items in (("signals", signals), ("seeds", seeds)):
+        if len(items) != len(fields):
+            raise ValueError(f"{name} must be as many as fields, {len(fields)}, received {len(items)}")
+    if recipe.supervise != "value":
+        raise ValueError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
+    if recipe.optimizer == "muon":
+        raise ValueError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
+    for field, signal in zip(fields, signals, strict=True):
+        check_pair(field, signal)
+    if fields:
+        check_alike(fields)
+        if fields[0].dtype_policy.name == "mixed_float16":
+            raise ValueError("fields must not be of the policy mixed_float16, whose loss scale they would share")
+
+
+def groups(signals, recipe):
+    """Places of the signals that can be in one batch: lists in the order of their first ones."""
+    by_size = recipe.sampling in ("full", "shuffled") or recipe.batch_size == 0
+    by_size = by_size or recipe.steps is None or recipe.schedule == "warmup_exponential" or recipe.warmup_epochs > 0
+    found = {}
+    for index, signal in enumerate(signals):
+        found.setdefault(signal.size if by_size else None, []).append(index)
+    return list(found.values())
+
+
+def chunks(items, length):
+    """Consecutive parts of about equal length, none longer than `length`.
+
+    >>> chunks([1, 2, 3, 4, 5], 4)
+    [[1, 2, 3], [4, 5]]
+    """
+    number = -(-len(items) // length)
+    sizes = [len(items) // number + (place < len(items) % number) for place in range(number)]
+    starts = [sum(sizes[:place]) for place in range(number)]
+    return [items[start : start + size] for start, size in zip(starts, sizes, strict=True)]

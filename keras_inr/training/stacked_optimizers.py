@@ -1,0 +1,65 @@
+"""Optimizers for K stacked fields: each step is the step that K separate optimizers would make."""
+
+import keras
+from keras import ops
+
+
+class PerField:
+    """What makes an optimizer of weights with a leading axis of K one of K fields.
+
+    Adam and SGD work element by element, so that only what concerns a field as a whole has to be kept apart: its
+    learning rate, the schedule's times `field_scale[k]`, decay by it, and the norm of its gradient.
+
+    Args:
+        num_fields: K.
+        decay: of weights, per step and unit of learning rate.
+        longest: norm over all weights of one field above which its gradient is shortened; 0 shortens none.
+        **arguments: of the Keras optimizer.
+    """
+
+    def __init__(self, num_fields, decay=0.0, longest=0.0, **arguments):
+        super().__init__(**arguments)
+        self.num_fields = num_fields
+        self.decay = decay
+        self.longest = longest
+
+    def build(self, variables):
+        if not self.built:
+            self.field_scale = self.add_variable((self.num_fields,), initializer="ones", name="field_scale")
+        super().build(variables)
+
+    def apply(self, grads, trainable_variables=None):
+        if self.longest:
+            squares = [ops.sum(ops.square(grad), axis=tuple(range(1, len(grad.shape)))) for grad in grads]
+            factor = self.longest / ops.maximum(ops.sqrt(sum(squares)), self.longest)
+            grads = [grad * along(factor, grad) for grad in grads]
+        if self.decay:
+            for variable in self._trainable_variables if trainable_variables is None else trainable_variables:
+                variable.assign(variable - variable * self.decay * self.rate_of(variable, self.learning_rate))
+        super().apply(grads, trainable_variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
+
+    def rate_of(self, variable, learning_rate):
+        """The learning rate of every field, shaped to be multiplied with the variable."""
+        return ops.cast(learning_rate, variable.dtype) * along(ops.cast(self.field_scale, variable.dtype), variable)
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("num_fields", "decay", "longest")}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class StackedAdam(PerField, keras.optimizers.Adam):
+    """Adam, with decoupled weight decay if asked for, of K fields; see `PerField`."""
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class StackedSGD(PerField, keras.optimizers.SGD):
+    """SGD with momentum of K fields; see `PerField`."""
+
+
+def along(factors, tensor):
+    """Factors (K,) shaped (K, 1, ...) like a tensor (K, ...)."""
+    return ops.reshape(factors, (-1, *[1] * (len(tensor.shape) - 1)))

@@ -1,0 +1,203 @@
+"""Many fits at once against as many fits one after the other."""
+
+import numpy as np
+import pytest
+
+from keras_inr.models import MultiHash, Siren
+from keras_inr.models.presets import from_preset
+from keras_inr.models.stacking import stack, unstack
+from keras_inr.signals.image import load_image
+from keras_inr.training.fit import fit
+from keras_inr.training.fit_many import chunks, fit_many, groups
+from keras_inr.training.recipe import Recipe
+
+NAMES = ("chelsea", "coffee", "astronaut")
+
+
+def pictures(size=(12, 12), names=NAMES):
+    return [load_image(f"sample:{name}", size=size) for name in names]
+
+
+def sirens(seeds=(0, 1, 2), **arguments):
+    return [Siren(**{"units": (16, 16), "dtype": "float64", **arguments, "seed": seed}) for seed in seeds]
+
+
+def compare(make, signals, rtol=1e-7, compared=("loss", "psnr_db", "learning_rate"), **recipe):
+    """Results of both ways, after comparing weights, steps, reasons, figures and histories.
+
+    Fields are float64: sums of stacked products are rounded otherwise, and every step carries that on.
+    """
+    goal = recipe.pop("goal_psnr_db", None)
+    apart, together = make(), make()
+    one_by_one = [
+        fit(field, signal, goal_psnr_db=goal, progress=False, **recipe)
+        for field, signal in zip(apart, signals, strict=True)
+    ]
+    at_once = fit_many(together, signals, goal_psnr_db=goal, progress=False, **recipe)
+    for single, many, field, other in zip(one_by_one, at_once, apart, together, strict=True):
+        assert (many.stopped_by, many.steps) == (single.stopped_by, single.steps)
+        assert other.picture_size == field.picture_size
+        for expected, received in zip(field.weights, other.weights, strict=True):
+            np.testing.assert_allclose(received, expected, rtol=rtol, atol=rtol / 10)
+        assert many.psnr_db == pytest.approx(single.psnr_db, abs=100 * rtol)
+        assert [row["step"] for row in many.rows] == [row["step"] for row in single.rows]
+        for name in compared:
+            np.testing.assert_allclose(
+                *([row[name] for row in rows] for rows in (many.rows, single.rows)), rtol=100 * rtol, err_msg=name
+            )
+    return one_by_one, at_once
+
+
+@pytest.mark.parametrize("sampling", ["full", "random", "shuffled", "continuous"])
+def test_equals_separate_fits(sampling):
+    compare(sirens, pictures(), steps=30, sampling=sampling, batch_size=50)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        {"optimizer": "sgd", "learning_rate": 0.03},
+        {"clip_norm": 0.01, "optimizer": "sgd", "learning_rate": 1.0},
+        {"freeze": "sine_0"},
+        {"schedule": "plateau", "plateau_patience": 2, "plateau_factor": 0.3, "learning_rate": 0.03},
+        {"schedule": "warmup_exponential", "warmup_epochs": 5.0, "half_life_epochs": 7.0},
+    ],
+    ids=lambda recipe: ",".join(map(str, recipe.values())),
+)
+def test_equals_separate_fits_under(recipe):
+    compare(sirens, pictures(), rtol=1e-5, **{"steps": 30, "sampling": "full", **recipe})  # rates are float32
+
+
+def test_learning_rates_fall_apart_at_plateaus():
+    one_by_one, _ = compare(
+        sirens,
+        pictures(),
+        rtol=1e-5,
+        steps=60,
+        sampling="full",
+        schedule="plateau",
+        plateau_patience=2,
+        plateau_factor=0.3,
+        learning_rate=0.03,
+    )
+    assert len({result.rows[-1]["learning_rate"] for result in one_by_one}) > 1
+
+
+@pytest.mark.parametrize("preset", ["relu_pe", "finer", "wire", "mfn_gabor", "bacon", "gauss"])
+def test_other_networks(preset):
+    compared = ("psnr_db",) if preset == "bacon" else ("loss", "psnr_db")  # whose own loss is the mean over its depths
+    small = {"units": 8} if preset in ("mfn_gabor", "bacon") else {"units": (8, 8)}
+    fields = [from_preset(preset, seed=seed, dtype="float64", **small) for seed in range(3)]
+    compare(lambda: unstack(stack(fields)), pictures(), compared=compared, steps=20)
+
+
+def test_tables_with_a_rate_of_their_own():
+    def make():
+        return [
+            MultiHash(num_levels=3, finest_resolution=8, table_size=16, units=(8,), seed=seed, dtype="float64")
+            for seed in range(3)
+        ]
+
+    compare(make, pictures(), steps=24, batch_size=64, table_learning_rate=0.02)
+
+
+def test_pictures_of_different_sizes():
+    signals = [load_image(f"sample:{name}", size=size) for name, size in zip(NAMES, (12, 20, 15), strict=True)]
+    for sampling in ("random", "full"):
+        compare(sirens, signals, steps=20, sampling=sampling, batch_size=50)
+
+
+def test_each_ends_at_the_goal_and_the_others_go_on_in_a_smaller_model():
+    flat = load_image(np.full((12, 12, 3), 0.5, "float32"))
+    signals = [flat, *pictures(), flat]
+    _, at_once = compare(
+        lambda: sirens(range(5)), signals, steps=400, sampling="full", learning_rate=3e-3, goal_psnr_db=32.0
+    )
+    ends = [result.steps for result in at_once]
+    assert len(set(ends)) > 2
+    assert [result.stopped_by for result in at_once] == ["psnr"] * 5
+
+
+def test_own_seeds_of_batches():
+    signals = pictures(names=("chelsea", "chelsea"))
+    fields = [Siren(units=(8,), seed=0) for _ in signals]
+    first, second = fit_many(fields, signals, steps=5, batch_size=20, seeds=(0, 1), progress=False)
+    alone = fit(Siren(units=(8,), seed=0), signals[1], steps=5, batch_size=20, seed=1, progress=False)
+    assert second.rows[-1]["loss"] == pytest.approx(alone.rows[-1]["loss"], rel=1e-4)
+    assert first.rows[-1]["loss"] != pytest.approx(alone.rows[-1]["loss"], rel=1e-4)
+
+
+def test_one_that_diverges_does_not_stop_the_others():
+    signals, fields = pictures(), sirens()
+    fields[1].weights[0].assign(np.full(fields[1].weights[0].shape, np.nan, "float32"))
+    results = fit_many(fields, signals, steps=20, sampling="full", progress=False)
+    alone = fit(sirens()[2], signals[2], steps=20, sampling="full", progress=False)
+    assert [result.stopped_by for result in results] == ["steps", "diverged", "steps"]
+    assert results[1].psnr_db is None
+    assert results[1].rows[-1]["loss"] is None
+    assert results[2].psnr_db == pytest.approx(alone.psnr_db, abs=1e-3)
+
+
+def test_batches_of_fields():
+    signals = pictures(names=NAMES * 2)
+    apart, together = sirens(range(6)), sirens(range(6))
+    whole = fit_many(apart, signals, steps=10, sampling="full", progress=False)
+    parts = fit_many(together, signals, steps=10, sampling="full", fields_per_batch=4, progress=False)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.psnr_db == pytest.approx(other.psnr_db, abs=1e-3)
+
+
+def test_interrupt():
+    asked = []
+
+    def should_stop():
+        asked.append(True)
+        return len(asked) > 3
+
+    results = fit_many(sirens(), pictures(), steps=50, sampling="full", should_stop=should_stop, progress=False)
+    assert [(r.stopped_by, r.steps, r.psnr_db, r.prediction) for r in results] == [("interrupt", 4, None, None)] * 3
+
+
+def test_time_is_up():
+    results = fit_many(sirens(), pictures(), steps=10**6, sampling="full", max_seconds=0.2, progress=False)
+    assert {result.stopped_by for result in results} == {"time"}
+    assert all(result.psnr_db > 5 for result in results)
+
+
+def test_nothing_to_fit():
+    assert fit_many([], [], steps=1, progress=False) == []
+
+
+def test_progress_away_from_a_terminal(capsys):
+    fit_many(sirens(), pictures(), steps=3, sampling="full", fields_per_batch=2)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["2/3 pictures", "3/3 pictures"]
+
+
+def test_groups_and_chunks():
+    signals = [*pictures((8, 8)), *pictures((9, 9))]
+    assert groups(signals, Recipe(steps=1)) == [[0, 1, 2, 3, 4, 5]]
+    assert groups(signals, Recipe(steps=1, sampling="full")) == [[0, 1, 2], [3, 4, 5]]
+    assert groups(signals, Recipe(epochs=1)) == [[0, 1, 2], [3, 4, 5]]
+    assert chunks(list(range(10)), 4) == [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": (1,)}, "seeds must be as many as fields, 3, received 1"),
+        ({"signals": pictures()[:2]}, "signals must be as many as fields, 3, received 2"),
+        ({"supervise": "gradient"}, "supervise must be 'value' for many fields, received 'gradient'"),
+        ({"optimizer": "muon"}, "optimizer must be one of adam, adamw, sgd for many fields, received 'muon'"),
+        ({"fields_per_batch": 0}, "fields_per_batch must be a positive integer, received 0"),
+        ({"goal_psnr_db": -1.0}, "goal_psnr_db must be positive, received -1.0"),
+        ({"fields": sirens(dtype="mixed_float16")}, "fields must not be of the policy mixed_float16"),
+        ({"fields": [*sirens((0, 1)), *sirens((2,), units=(8,))]}, r"received units \[16, 16\] and \[8\]"),
+        ({"fields": [*sirens((0, 1)), Siren(units=(16, 16), channels=1)]}, "the picture has 3 channels"),
+    ],
+)
+def test_refused(changes, message):
+    arguments = {"fields": sirens(), "signals": pictures(), "steps": 1, "progress": False, **changes}
+    with pytest.raises(ValueError, match=message):
+        fit_many(**arguments)
