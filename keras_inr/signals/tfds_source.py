@@ -1,6 +1,7 @@
 """Examples of TensorFlow Datasets as pictures; nothing is ever downloaded."""
 
 import difflib
+import importlib
 import itertools
 import operator
 import re
@@ -14,6 +15,10 @@ from keras_inr.signals.errors import ImageError
 _SPEC = re.compile(r"tfds:(?P<name>\w+(?:/[\w.-]+)?(?::[\d.*]+)?)/(?P<split>\w+)#(?P<index>\d{1,18})", re.ASCII)
 
 
+OWN_BUILDERS = ("cifair10",)
+"""Data sets whose builders are modules of this package."""
+
+
 def read_tfds(source, max_pixels, data_dir):
     """(raster, display name, SHA-256) of "tfds:NAME[/CONFIG][:VERSION]/SPLIT#INDEX"; ImageError says what is wrong."""
     match = _SPEC.fullmatch(source)
@@ -22,7 +27,7 @@ def read_tfds(source, max_pixels, data_dir):
             "source must read tfds:NAME/SPLIT#INDEX or tfds:NAME/CONFIG:VERSION/SPLIT#INDEX, such as "
             f"tfds:cifar10/train#17, received {source!r}"
         )
-    builder = _builder(match["name"], data_dir)
+    builder = open_builder(match["name"], data_dir)
     raster, _, sha256 = read_builder(builder, match["split"], int(match["index"]), max_pixels)
     return raster, source, sha256
 
@@ -41,11 +46,15 @@ def read_builder(builder, split, index, max_pixels):
     return raster_from_array(array, max_pixels), f"tfds:{builder.info.full_name}/{split}#{index}", array_sha256(array)
 
 
-def _builder(name, data_dir):
+def open_builder(name, data_dir):
+    """The builder of "NAME[/CONFIG][:VERSION]", TensorFlow Datasets' own or this package's; ImageError if unknown."""
     try:
         import tensorflow_datasets as tfds  # slow to import and needed by no other source
     except ImportError as error:
         raise ImageError(f"source 'tfds:{name}' needs the package tensorflow-datasets: {error}") from error
+    own = re.match(r"\w+", name)[0]
+    if own in OWN_BUILDERS:  # importing registers it
+        importlib.import_module(f"keras_inr.signals.{own}")
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
@@ -62,7 +71,7 @@ def _image_feature(builder):
     """Name of the picture among the features: "image", or the only one that is an Image."""
     import tensorflow_datasets as tfds
 
-    features = builder.info.features
+    features = dict(builder.info.features.items())
     images = [key for key in features if isinstance(features[key], tfds.features.Image)]
     if "image" in images:
         return "image"
@@ -105,6 +114,58 @@ def _examples_from(builder, split, index, feature):
     return dataset if dataset.cardinality() == 1 else dataset.skip(index)  # tfds.testing.mock_data ignores slices
 
 
+def prepare(name, data_dir=None, manual_dir=None):
+    """Downloads and prepares a data set; ({split: number of examples}, folder). ImageError says what is missing."""
+    import tensorflow_datasets as tfds
+
+    builder = open_builder(name, data_dir)
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except Exception as error:  # a network, a full disk, a broken archive: whatever a data set's own code meets
+        reason = " ".join(str(error).split())
+        told = getattr(builder, "MANUAL_DOWNLOAD_INSTRUCTIONS", None)
+        by_hand = f" {' '.join(told.split())}" if told else ""
+        raise ImageError(f"data set {name!r} cannot be prepared: {reason}.{by_hand}") from error
+    return {split: info.num_examples for split, info in builder.info.splits.items()}, builder.data_dir
+
+
+def split_range(builder, split, part=""):
+    """Indices of a split, or of a part of it such as "[10:20]" or "[:5%]"; ImageError for a split that has no such."""
+    import tensorflow_datasets as tfds
+
+    splits = builder.info.splits
+    if not splits:
+        raise ImageError(_not_prepared(builder))
+    if split not in splits:
+        raise ImageError(f"split of data set {builder.name!r} must be one of {sorted(splits)}, received {split!r}")
+    count = splits[split].num_examples
+    try:
+        (found,) = tfds.core.ReadInstruction.from_spec(f"{split}{part}").to_absolute(splits)
+    except (ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise ImageError(f"part {part!r} of split {split!r} of {builder.name!r} cannot be read: {reason}") from error
+    places = range(found.from_ or 0, count if found.to is None else found.to)
+    if not places:
+        raise ImageError(f"split {split!r} of data set {builder.name!r} has {count} examples, none in {part}")
+    return places
+
+
+def split_labels(builder, split, places):
+    """Names of the classes of consecutive examples; None for each where the data set has no feature "label"."""
+    import tensorflow_datasets as tfds
+
+    features = dict(builder.info.features.items())
+    feature = features.get("label")
+    if not isinstance(feature, tfds.features.ClassLabel):
+        return [None] * len(places)
+    images = {key: tfds.decode.SkipDecoding() for key in features if key != "label"}
+    config = tfds.ReadConfig(try_autocache=False)
+    part = f"{split}[{places.start}:{places.stop}]"
+    examples = builder.as_dataset(split=part, decoders=images, read_config=config)
+    return [feature.int2str(int(example["label"])) for example in examples]
+
+
 def _out_of_range(builder, split, index, count):
     return ImageError(f"split {split!r} of data set {builder.name!r} has {count} examples, received index {index}")
 
@@ -120,6 +181,6 @@ def _not_prepared(builder):
     config = f"/{builder.builder_config.name}" if builder.builder_config else ""
     return (
         f"data set {builder.info.full_name!r} is not prepared and nothing is downloaded: where there is a network, run "
-        f"`tfds build {builder.name}{config}`{fetches}, and place the result, by default in ~/tensorflow_datasets, "
-        f"at {builder.data_dir}"
+        f"`python scripts/prepare_data.py --dataset={builder.name}{config}`{fetches}, and place the result, by default "
+        f"in ~/tensorflow_datasets, at {builder.data_dir}"
     )

@@ -193,7 +193,7 @@ def test_data_set_that_is_not_prepared(tmp_path, capfd):
         load_image("tfds:cifar10/train#0", data_dir=tmp_path)
     message = str(caught.value)
     assert message.startswith("data set 'cifar10/3.0.2' is not prepared and nothing is downloaded: ")
-    assert "`tfds build cifar10`" in message
+    assert "`python scripts/prepare_data.py --dataset=cifar10`" in message
     assert message.endswith(f"at {tmp_path}/cifar10/3.0.2")
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr().err == ""
@@ -203,7 +203,7 @@ def test_origin_is_named_where_known(tmp_path, monkeypatch):
     urls = {f"https://example.org/{name}": None for name in "abc"}
     monkeypatch.setattr(KerasInrPictures, "url_infos", urls)
     with pytest.raises(
-        ImageError, match=r"build keras_inr_pictures/plain` \(it fetches https://example.org/a, .*b and 1"
+        ImageError, match=r"--dataset=keras_inr_pictures/plain` \(it fetches https://example.org/a, .*b and 1"
     ):
         load_image("tfds:keras_inr_pictures/train#0", data_dir=tmp_path)
 
@@ -214,7 +214,7 @@ def test_origin_that_cannot_be_found_out(tmp_path, monkeypatch):
             raise ModuleNotFoundError("importlib_resources")  # what TFDS 4.9.10 raises where that package is missing
 
     monkeypatch.setattr(KerasInrPictures, "url_infos", Unknown())
-    with pytest.raises(ImageError, match="run `tfds build keras_inr_pictures/plain`, and place the result"):
+    with pytest.raises(ImageError, match=r"prepare_data\.py --dataset=keras_inr_pictures/plain`, and place the result"):
         load_image("tfds:keras_inr_pictures/train#0", data_dir=tmp_path)
 
 

@@ -1,0 +1,164 @@
+import pathlib
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow_datasets as tfds
+
+from keras_inr.signals.crops import PHOTOGRAPHS, photo_crops, write_crops
+from keras_inr.signals.errors import ImageError
+from keras_inr.signals.image import load_from_builder, load_image
+from keras_inr.signals.pictures import Picture, list_pictures
+
+
+def write(path, shade=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(np.full((4, 5, 3), shade, "uint8")).save(path)
+    return path
+
+
+class TestFolder:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name in ("b.png", "a.JPG", "cats/a.png", "dogs/big/a.png", ".hidden/a.png", "cats/.a.png"):
+            write(tmp_path / name)
+        (tmp_path / "notes.txt").write_text("no picture")
+        return tmp_path
+
+    @pytest.mark.parametrize("prefix", ["folder:", ""])
+    def test_names_sources_and_classes(self, folder, prefix):
+        pictures = list_pictures(f"{prefix}{folder}")
+        assert [(picture.name, picture.label) for picture in pictures] == [
+            ("a.JPG", None),
+            ("b.png", None),
+            ("cats/a.png", "cats"),
+            ("dogs/big/a.png", "big"),
+        ]
+        assert all(load_image(picture.source).size == (4, 5) for picture in pictures)
+
+    def test_the_classes_of_image_folder(self, tmp_path):
+        for number, name in enumerate(("train/cats/x.png", "train/dogs/y.png", "train/dogs/z.png")):
+            write(tmp_path / name, shade=number)
+        builder = tfds.ImageFolder(str(tmp_path))
+        names = builder.info.features["label"].names
+        found = {
+            load_from_builder(builder, "train", index).sha256: names[int(example["label"])]
+            for index, example in enumerate(builder.as_dataset("train"))
+        }
+        ours = {picture.label for picture in list_pictures(str(tmp_path))}
+        assert ours == set(found.values()) == {"cats", "dogs"}
+
+    def test_without_pictures(self, tmp_path):
+        (tmp_path / "notes.txt").write_text("no picture")
+        with pytest.raises(ImageError, match=r"must hold pictures \(\.png, .*\), received none"):
+            list_pictures(str(tmp_path))
+
+    def test_missing(self):
+        with pytest.raises(ImageError, match="folder 'nowhere' does not exist"):
+            list_pictures("folder:nowhere")
+
+
+class TestOthers:
+    def test_samples(self):
+        pictures = list_pictures("sample:*")
+        assert Picture("chelsea", "sample:chelsea") in pictures
+        assert len(pictures) == len({picture.name for picture in pictures}) > 20
+
+    def test_several_sources(self, tmp_path):
+        path = write(tmp_path / "x.png")
+        assert [picture.name for picture in list_pictures([path, "sample:camera", "tfds:mnist/train#3"])] == [
+            "x.png",
+            "camera",
+            "mnist/train/3",
+        ]
+
+    def test_two_of_one_name(self, tmp_path):
+        first, second = write(tmp_path / "one" / "x.png"), write(tmp_path / "two" / "x.png")
+        with pytest.raises(ImageError, match=r"different names, received 'x\.png' from '.*one/x\.png' and from '.*two"):
+            list_pictures([first, second])
+
+    def test_none(self):
+        with pytest.raises(ImageError, match="must name one picture at least, received none"):
+            list_pictures([])
+
+
+class Coloured(tfds.core.GeneratorBasedBuilder):
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        label = tfds.features.ClassLabel(names=["red", "blue"])
+        features = {"image": tfds.features.Image(shape=(2, 2, 3)), "label": label}
+        return tfds.core.DatasetInfo(
+            builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number in range(6):
+            image = np.zeros((2, 2, 3), "uint8")
+            image[..., 2 * (number % 2)] = 100 + number
+            yield number, {"image": image, "label": number % 2}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    Coloured(data_dir=folder).download_and_prepare()
+    return folder
+
+
+class TestDataSet:
+    @pytest.mark.parametrize(
+        ("part", "places"),
+        [("", range(6)), ("[2:4]", range(2, 4)), ("[:50%]", range(3)), ("[-2:]", range(4, 6))],
+    )
+    def test_parts(self, data_dir, part, places):
+        pictures = list_pictures(f"tfds:coloured/train{part}", data_dir)
+        assert [picture.source for picture in pictures] == [f"tfds:coloured/train#{place}" for place in places]
+        assert [picture.name for picture in pictures] == [f"coloured/train/{place}" for place in places]
+        for picture, place in zip(pictures, places, strict=True):
+            values = load_image(picture.source, data_dir=data_dir).values
+            assert values[0, 0, 2 * (place % 2)] == np.float32((100 + place) / 255)
+            assert picture.label == ("red", "blue")[place % 2]
+
+    @pytest.mark.parametrize(
+        ("source", "message"),
+        [
+            ("tfds:coloured/test", r"split of data set 'coloured' must be one of \['train'\], received 'test'"),
+            ("tfds:coloured/train[4:4]", r"has 6 examples, none in \[4:4\]"),
+            ("tfds:coloured/train[a:b]", r"part '\[a:b\]' of split 'train' of 'coloured' cannot be read"),
+            ("tfds:coloured", "source must read tfds:NAME/SPLIT"),
+            ("tfds:mnist/train", "data set 'mnist/3.0.1' is not prepared"),
+            ("tfds:nothing_like_it/train", "data set 'nothing_like_it' is not known"),
+        ],
+    )
+    def test_refused(self, data_dir, source, message):
+        with pytest.raises(ImageError, match=message):
+            list_pictures(source, data_dir)
+
+
+class TestCrops:
+    def test_crops_are_windows_of_the_photographs(self):
+        crops = photo_crops(size=16, window=64)
+        assert tuple(crops) == PHOTOGRAPHS
+        expected = load_image("sample:chelsea", crop=(0, 64, 64, 64), size=(16, 16)).values
+        np.testing.assert_allclose(crops["chelsea"][1] / 255, expected, atol=0.5 / 255 + 1e-6)
+        assert {picture.shape for pictures in crops.values() for picture in pictures} == {(16, 16, 3)}
+
+    def test_written_as_image_folder(self, tmp_path):
+        counts = write_crops(tmp_path / "crops", size=8)
+        train, test = (list_pictures(f"folder:{tmp_path}/crops/{split}") for split in ("train", "test"))
+        assert counts == {"train": len(train), "test": len(test)}
+        assert {picture.label for picture in train} == {picture.label for picture in test} == set(PHOTOGRAPHS)
+        assert not {load_image(p.source).sha256 for p in train} & {load_image(p.source).sha256 for p in test}
+        assert set(tfds.ImageFolder(str(tmp_path / "crops")).info.features["label"].names) == set(PHOTOGRAPHS)
+
+    def test_refused(self, tmp_path):
+        (tmp_path / "thesis.tex").touch()
+        with pytest.raises(ImageError, match="folder must be new or empty, received"):
+            write_crops(tmp_path)
+        with pytest.raises(ImageError, match=r"window must fit into \w+ \(\d+ x \d+\), received 1000"):
+            photo_crops(window=1000)
+        assert [path.name for path in pathlib.Path(tmp_path).iterdir()] == ["thesis.tex"]
