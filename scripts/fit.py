@@ -9,44 +9,27 @@ import sys
 
 import picture_flags
 import run_flags
+import training_flags
 from absl import flags
 
-from keras_inr.initializers import list_schemes
 from keras_inr.models.presets import MEASURED, list_presets
 from keras_inr.runs.automatic import AUTO, automatic_flags, goal_flags
 from keras_inr.runs.errors import InputError
-from keras_inr.runs.found_rate import AUTO_RATE, with_found_rate
-from keras_inr.runs.image_fit import PRECISIONS, ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
-from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
+from keras_inr.runs.found_rate import with_found_rate
+from keras_inr.runs.image_fit import ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
+from keras_inr.runs.overrides import model_arguments, recipe_arguments
 from keras_inr.runs.run_folder import holds_run, run_identity
 
 FLAGS = flags.FLAGS
-DEFAULT_STEPS = 2000
-
 PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
-
-AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."
 
 
 def define_flags():
     picture_flags.define()
     flags.adopt_module_key_flags(picture_flags)  # so that --help shows them
-    presets = [AUTO, *(info.name for info in list_presets())]
-    flags.DEFINE_enum("preset", "siren", presets, "architecture, see --list_presets; auto chooses one, its size too")
+    training_flags.define([AUTO], automatic_rate=True)
+    flags.adopt_module_key_flags(training_flags)
     flags.DEFINE_string("goal", None, "40dB or 30s: where to stop; with --preset=auto what to choose for, 50kB too")
-    for name, text in model_arguments().items():
-        choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
-        flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
-    define_length()
-    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
-    for name, (kind, default, allowed, text) in recipe_arguments().items():
-        if name == "learning_rate":
-            flags.DEFINE(RateParser(), name, default, f"{text} {AUTO_HELP}", serializer=flags.ArgumentSerializer())
-        elif allowed is None:
-            define[kind](name, default, text)
-        else:
-            flags.DEFINE_enum(name, default, allowed, text)
-    flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype of weights and arithmetic, a Keras policy")
     flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
     flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
     flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
@@ -58,41 +41,6 @@ def define_flags():
     flags.DEFINE_bool("progress", True, "show a progress bar")
     flags.DEFINE_bool("dry_run", False, "check everything, tell what would be done, write nothing")
     flags.DEFINE_bool("list_presets", False, "show the zoo and exit")
-
-
-class RateParser(flags.FloatParser):
-    """A number, or "auto"."""
-
-    def parse(self, argument):
-        try:
-            return argument if argument == AUTO_RATE else super().parse(argument)
-        except ValueError:
-            raise ValueError(f"learning_rate must be a number or auto, received {argument!r}") from None
-
-
-class LengthFlag(flags.Flag):
-    """--steps or --epochs: giving one takes the other back, so that the last one given wins."""
-
-    other = None
-
-    def parse(self, argument):
-        super().parse(argument)
-        FLAGS[self.other].value = None
-
-
-def define_length():
-    for name, other, parser, text in (
-        (
-            "steps",
-            "epochs",
-            flags.IntegerParser(lower_bound=1),
-            f"length in optimizer updates; {DEFAULT_STEPS} by default",
-        ),
-        ("epochs", "steps", flags.FloatParser(lower_bound=0), "length in epochs of max(1, pixels // batch_size) steps"),
-    ):
-        flag = LengthFlag(parser, flags.ArgumentSerializer(), name, None, f"{text}; of the two the last one given wins")
-        flag.other = other
-        flags.DEFINE_flag(flag)
 
 
 def resolve_goal():
@@ -118,16 +66,12 @@ def resolve_goal():
 
 def settings_from_flags():
     """The run that the flags describe."""
-    recipe = {name: FLAGS[name].value for name in (*recipe_arguments(), "steps", "epochs")}
-    if recipe["steps"] is None and recipe["epochs"] is None:
-        recipe["steps"] = FLAGS["steps"].value = DEFAULT_STEPS
-    given = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
     return ImageFitSettings(
         image=FLAGS.image,
         image_options=picture_flags.image_options(FLAGS),
         preset=FLAGS.preset,
-        arguments=parse_overrides(FLAGS.preset, given),
-        recipe=recipe,
+        arguments=training_flags.arguments(),
+        recipe=training_flags.recipe(),
         precision=FLAGS.precision,
         goal_psnr_db=FLAGS.goal_psnr_db,
         max_seconds=FLAGS.max_seconds,
@@ -194,7 +138,8 @@ def main(argv):
     resolve_goal()
     where = (FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     prepared = prepare_image_fit(with_number(settings_from_flags(), where))
-    own = FLAGS.get_flags_for_module(sys.modules["__main__"]) + FLAGS.get_flags_for_module(picture_flags)
+    modules = (sys.modules["__main__"], picture_flags, training_flags)
+    own = [flag for module in modules for flag in FLAGS.get_flags_for_module(module)]
     flags_text = run_flags.flags_text(own)
     check_image_fit(prepared, *where)
     if FLAGS.resume and not holds_run(FLAGS.out):

@@ -1,0 +1,85 @@
+"""Flags that tell which network is fitted and how; shared by the scripts that fit."""
+
+from absl import flags
+
+from keras_inr.initializers import list_schemes
+from keras_inr.models.presets import list_presets
+from keras_inr.runs.found_rate import AUTO_RATE
+from keras_inr.runs.image_fit import PRECISIONS
+from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
+
+FLAGS = flags.FLAGS
+AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."
+
+
+def define(more_presets=(), automatic_rate=False):
+    """Defines --preset, the arguments of all models, --steps, --epochs, those of `Recipe`, and --precision.
+
+    Args:
+        more_presets: allowed beside the zoo's.
+        automatic_rate: whether --learning_rate takes "auto".
+    """
+    presets = [*more_presets, *(info.name for info in list_presets())]
+    told = "; auto chooses one, its size too" if more_presets else ""
+    flags.DEFINE_enum("preset", "siren", presets, f"architecture, see fit.py --list_presets{told}")
+    for name, text in model_arguments().items():
+        choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
+        flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
+    _define_length()
+    define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+    for name, (kind, default, allowed, text) in recipe_arguments().items():
+        if name == "learning_rate" and automatic_rate:
+            flags.DEFINE(RateParser(), name, default, f"{text} {AUTO_HELP}", serializer=flags.ArgumentSerializer())
+        elif allowed is None:
+            define[kind](name, default, text)
+        else:
+            flags.DEFINE_enum(name, default, allowed, text)
+    flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype of weights and arithmetic, a Keras policy")
+
+
+class RateParser(flags.FloatParser):
+    """A number, or "auto"."""
+
+    def parse(self, argument):
+        try:
+            return argument if argument == AUTO_RATE else super().parse(argument)
+        except ValueError:
+            raise ValueError(f"learning_rate must be a number or auto, received {argument!r}") from None
+
+
+class LengthFlag(flags.Flag):
+    """--steps or --epochs: giving one takes the other back, so that the last one given wins."""
+
+    other = None
+
+    def parse(self, argument):
+        super().parse(argument)
+        FLAGS[self.other].value = None
+
+
+DEFAULT_STEPS = 2000
+_LENGTHS = (
+    ("steps", "epochs", flags.IntegerParser(lower_bound=1), f"length in optimizer updates; {DEFAULT_STEPS} by default"),
+    ("epochs", "steps", flags.FloatParser(lower_bound=0), "length in epochs of max(1, pixels // batch_size) steps"),
+)
+
+
+def _define_length():
+    for name, other, parser, text in _LENGTHS:
+        flag = LengthFlag(parser, flags.ArgumentSerializer(), name, None, f"{text}; of the two the last one given wins")
+        flag.other = other
+        flags.DEFINE_flag(flag)
+
+
+def recipe():
+    """The arguments of `Recipe` as the flags have them."""
+    found = {name: FLAGS[name].value for name in (*recipe_arguments(), "steps", "epochs")}
+    if found["steps"] is None and found["epochs"] is None:
+        found["steps"] = FLAGS["steps"].value = DEFAULT_STEPS
+    return found
+
+
+def arguments():
+    """The overridden arguments of the preset, typed; InputError for what it does not take."""
+    given = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
+    return parse_overrides(FLAGS.preset, given)
