@@ -1,4 +1,4 @@
-"""Flags that tell which picture is meant and how it is read; shared by the scripts that take one."""
+"""Flags that tell which picture is meant and how it is read; shared by the scripts that take pictures."""
 
 from absl import flags
 
@@ -12,6 +12,11 @@ def define():
         "sample:chelsea",
         "picture: a path, sample:NAME (a photograph that scikit-image ships), or tfds:NAME/SPLIT#INDEX",
     )
+    define_reading()
+
+
+def define_reading():
+    """Defines --image's companions, which tell how pictures are read."""
     flags.DEFINE_string("size", None, "resize to HEIGHTxWIDTH pixels, or to one number for the longer side")
     flags.DEFINE_string("crop", None, "TOP,LEFT,HEIGHT,WIDTH in pixels, before resizing")
     flags.DEFINE_bool("grayscale", False, "fit one grey channel (ITU-R 601 luma)")
@@ -24,6 +29,11 @@ def image_options(values):
     """Arguments for `load_image` out of the parsed flags; those that are at their default are left out."""
     if not values.image:
         raise InputError(f"image must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received {values.image!r}")
+    return reading_options(values)
+
+
+def reading_options(values):
+    """Those that do not depend on which picture it is."""
     options = {}
     if values.size is not None:
         size = _integers("size", values.size, "x", (1, 2))

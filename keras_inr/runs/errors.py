@@ -13,10 +13,10 @@ class InterruptedRunError(Exception):
     Args:
         signal_number: of the signal that asked.
         folder: the run's folder.
-        step: finished steps.
+        done: how far it was, such as "at step 17".
     """
 
-    def __init__(self, signal_number, folder, step):
+    def __init__(self, signal_number, folder, done):
         again = f"--out={shlex.quote(str(folder))} --resume"
-        super().__init__(f"stopped at step {step}; the state is saved, go on with {again}")
+        super().__init__(f"stopped {done}; the state is saved, go on with {again}")
         self.signal_number = signal_number

@@ -152,7 +152,7 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
             raise
         write_course(folder, prepared, result.rows)
         if result.stopped_by == "interrupt":
-            raise InterruptedRunError(interrupts.received, folder, result.steps)
+            raise InterruptedRunError(interrupts.received, folder, f"at step {result.steps}")
         metrics = describe(prepared, result)
         write_results(folder, prepared, result, metrics)
         write_json(folder / METRICS, metrics)  # last: it marks the run as finished

@@ -10,7 +10,8 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.training.stacked_fit import StackedFit, Stacks
 from keras_inr.training.stacked_progress import StackedProgress
 
-FIELDS_PER_BATCH = 64
+MOST_FIELDS, MOST_POINTS = 64, 2**17
+"""Fields, and points of all of them in a step, beyond which a larger batch is no faster and only takes memory."""
 
 
 def fit_many(
@@ -21,14 +22,14 @@ def fit_many(
     seeds=None,
     goal_psnr_db=None,
     max_seconds=None,
-    fields_per_batch=FIELDS_PER_BATCH,
+    fields_per_batch=None,
     should_stop=None,
     progress=True,
     **arguments,
 ):
     """Fits each field to its picture: what as many calls of `fit` do, but together, which is much faster.
 
-    Up to `fields_per_batch` fields are trained as one model with stacked weights. Each has its own initial weights,
+    Up to 64 fields are trained as one model with stacked weights. Each has its own initial weights,
     batches, history, learning rate (under the plateau schedule) and end: one that reaches the goal or diverges is taken
     out, and the others go on in a smaller model. Weights and figures are those of separate runs up to the rounding of
     float32.
@@ -41,7 +42,8 @@ def fit_many(
         seeds: of the batches of each picture; recipe.seed for all by default.
         goal_psnr_db: a field ends when its picture has this PSNR.
         max_seconds: seconds of training of a batch of fields.
-        fields_per_batch: the most fields that are trained at a time.
+        fields_per_batch: the most fields that are trained at a time; by default 64, or less where a step has more than
+            2^17 points in all.
         should_stop: callable without arguments; True ends all fits at the next step.
         progress: whether to show a progress bar.
 
@@ -64,12 +66,15 @@ def fit_many(
     seeds = [recipe.seed] * len(fields) if seeds is None else list(seeds)
     check(fields, signals, seeds, recipe)
     check_goals(goal_psnr_db, max_seconds)
+    if fields_per_batch is not None:
+        positive_int("fields_per_batch", fields_per_batch)
     results = [None] * len(fields)
     bar = StackedProgress(len(fields), progress)
     try:
         for group in groups(signals, recipe):
-            stacks = Stacks(fields[group[0]], recipe, signals[group[0]].height * signals[group[0]].width)
-            for batch in chunks(group, positive_int("fields_per_batch", fields_per_batch)):
+            num_pixels = signals[group[0]].height * signals[group[0]].width
+            stacks = Stacks(fields[group[0]], recipe, num_pixels)
+            for batch in chunks(group, fields_per_batch or fields_at_a_time(recipe, num_pixels)):
                 parts = [[items[index] for index in batch] for items in (fields, signals, seeds)]
                 fit = StackedFit(*parts, stacks, goal_psnr_db, max_seconds, should_stop)
                 for index, result in zip(batch, fit.run([bar.watch(fit)]), strict=True):
@@ -85,10 +90,7 @@ def check(fields, signals, seeds, recipe):
     for name, items in (("signals", signals), ("seeds", seeds)):
         if len(items) != len(fields):
             raise ValueError(f"{name} must be as many as fields, {len(fields)}, received {len(items)}")
-    if recipe.supervise != "value":
-        raise ValueError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
-    if recipe.optimizer == "muon":
-        raise ValueError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
+    check_recipe(recipe)
     for field, signal in zip(fields, signals, strict=True):
         check_pair(field, signal)
     if fields:
@@ -97,14 +99,35 @@ def check(fields, signals, seeds, recipe):
             raise ValueError("fields must not be of the policy mixed_float16, whose loss scale they would share")
 
 
+def check_recipe(recipe):
+    """Raises a ValueError for a recipe that many fields cannot follow together."""
+    if recipe.supervise != "value":
+        raise ValueError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
+    if recipe.optimizer == "muon":
+        raise ValueError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
+
+
 def groups(signals, recipe):
     """Places of the signals that can be in one batch: lists in the order of their first ones."""
-    by_size = recipe.sampling in ("full", "shuffled") or recipe.batch_size == 0
-    by_size = by_size or recipe.steps is None or recipe.schedule == "warmup_exponential" or recipe.warmup_epochs > 0
     found = {}
     for index, signal in enumerate(signals):
-        found.setdefault(signal.size if by_size else None, []).append(index)
+        found.setdefault(signal.size if needs_one_size(recipe) else None, []).append(index)
     return list(found.values())
+
+
+def needs_one_size(recipe):
+    """Whether only pictures of one size can be in a batch: a step takes all pixels, or an epoch's length matters."""
+    whole = recipe.sampling in ("full", "shuffled") or recipe.batch_size == 0
+    return whole or recipe.steps is None or recipe.schedule == "warmup_exponential" or recipe.warmup_epochs > 0
+
+
+def fields_at_a_time(recipe, num_pixels):
+    """The most fields that are trained at a time.
+
+    >>> fields_at_a_time(Recipe(steps=1, sampling="full"), 32 * 32), fields_at_a_time(Recipe(steps=1), 10**6)
+    (64, 8)
+    """
+    return max(1, min(MOST_FIELDS, MOST_POINTS // recipe.points_per_step(num_pixels)))
 
 
 def chunks(items, length):

@@ -1,0 +1,106 @@
+"""The same work on a Ray cluster: tasks go to its machines, models come back, and one process writes them."""
+
+import collections
+import contextlib
+import math
+import socket
+
+from keras_inr.fleet.work import failed, fit_task
+from keras_inr.runs.errors import InputError
+
+RETRIES = 3
+"""How often a task is started again that was lost with its machine."""
+
+MOST_AHEAD = 2
+"""Tasks per place that may wait in the cluster, so that no machine waits for pictures to be read."""
+
+
+@contextlib.contextmanager
+def ray_cluster(address, cpus_per_task=2):
+    """Connects to a Ray cluster; gives the `execute` that `run_fleet` takes, and disconnects in the end.
+
+    A task is a pure function of its pictures, so that one which was lost with a worker or a machine is simply started
+    again: nothing is written but by the process that called, and so nothing is written twice. Where the cluster has
+    GPUs a task takes one, else `cpus_per_task` cores.
+
+    Args:
+        address: "auto", "host:port" or "ray://host:port", as of `ray.init`.
+        cpus_per_task: cores that a task reserves on a machine without GPUs.
+
+    Raises:
+        InputError: without the package ray, or where no cluster answers.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InputError("ray_address needs the package ray: pip install 'keras_inr[cluster]'") from None
+    try:
+        check_listens(address)
+        ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
+    except Exception as error:  # ConnectionError, RuntimeError, ValueError, whatever an address makes it raise
+        raise InputError(f"no Ray cluster answers at {address!r}: {' '.join(str(error).split())}") from None
+    try:
+        yield RayExecutor(ray, cpus_per_task)
+    finally:
+        ray.shutdown()
+
+
+def check_listens(address):
+    """Raises an OSError at once where nothing listens at "host:port"; Ray would try for ten minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=5).close()
+
+
+class RayExecutor:
+    """Calls `fit_task` on a cluster.
+
+    Args:
+        ray: the connected package.
+        cpus_per_task: cores that a task reserves on a machine without GPUs.
+        work: what is called in the place of `fit_task`.
+    """
+
+    def __init__(self, ray, cpus_per_task, work=fit_task):
+        self.ray = ray
+        resources = ray.cluster_resources()
+        gpus = resources.get("GPU", 0)
+        needs = {"num_gpus": 1} if gpus else {"num_cpus": cpus_per_task}
+        self.places = max(1, math.floor(gpus or resources.get("CPU", 0) / cpus_per_task))
+        if not gpus and max(_cpus(ray), default=0) < cpus_per_task:
+            raise InputError(
+                f"cpus_per_task must be at most {max(_cpus(ray), default=0)}, the cores of the largest machine, "
+                f"received {cpus_per_task!r}"
+            )
+        # a lost worker or machine counts against max_retries; an error of the task itself is not tried again
+        self.remote = ray.remote(max_retries=RETRIES, **needs)(work)
+
+    def __call__(self, tasks, settings, should_stop):
+        """Yields the outcomes of each task, in the order in which they come back."""
+        tasks = iter(tasks)
+        running = collections.OrderedDict()
+        shared = self.ray.put(settings)
+        while True:
+            while len(running) < MOST_AHEAD * self.places and (task := next(tasks, None)) is not None:
+                running[self.remote.remote(task, shared)] = task.names
+            if should_stop() or not running:
+                break
+            ready, _ = self.ray.wait(list(running), timeout=0.5)
+            for reference in ready:
+                yield self.outcomes(reference, running.pop(reference))
+        for reference in running:
+            self.ray.cancel(reference, force=True)
+
+    def outcomes(self, reference, names):
+        """What a task came to; all its pictures have failed where it was lost more often than it is tried again."""
+        try:
+            return self.ray.get(reference)
+        except self.ray.exceptions.RayError as error:
+            reason = str(error).strip().splitlines()
+            told = f"the task was lost {RETRIES + 1} times: {reason[-1] if reason else type(error).__name__}"
+            return [failed(name, told) for name in names]
+
+
+def _cpus(ray):
+    """Cores of each machine that is alive."""
+    return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]

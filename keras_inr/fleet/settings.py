@@ -1,0 +1,69 @@
+"""What is done with every picture of a fleet run."""
+
+import dataclasses
+import json
+
+from keras_inr.models.presets import from_preset
+from keras_inr.runs.errors import InputError
+from keras_inr.training.callbacks import check_goals
+from keras_inr.training.fit_many import check_recipe
+from keras_inr.training.freezing import frozen_layers
+from keras_inr.training.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class FleetSettings:
+    """What is done with every picture.
+
+    Args:
+        preset: name of the architecture.
+        recipe: dict of `Recipe` arguments; its seed draws initial weights and batches of every picture, so that each
+            ends as it would alone under scripts/fit.py.
+        arguments: the preset's overridden arguments.
+        image_options: further arguments of `load_image`.
+        precision: a Keras policy.
+        goal_psnr_db: None, or where each picture's fit stops.
+        pictures_per_task: the most pictures that are fitted together, and lost together with a machine.
+
+    Raises:
+        InputError: naming what is wrong.
+
+    >>> FleetSettings("siren", {"steps": 100}).recipe["steps"]
+    100
+    """
+
+    preset: str
+    recipe: dict
+    arguments: dict = dataclasses.field(default_factory=dict)
+    image_options: dict = dataclasses.field(default_factory=dict)
+    precision: str = "float32"
+    goal_psnr_db: float | None = None
+    pictures_per_task: int = 64
+
+    def __post_init__(self):
+        try:
+            recipe = Recipe(**self.recipe)
+            check_recipe(recipe)
+            check_goals(self.goal_psnr_db, None)
+            if self.precision == "mixed_float16":
+                raise InputError(
+                    "precision must not be mixed_float16 for many fields, whose loss scale they would share"
+                )
+            frozen_layers(self.field((16, 16), 3), recipe.freeze)
+            if self.pictures_per_task < 1:
+                raise InputError(f"pictures_per_task must be at least 1, received {self.pictures_per_task!r}")
+            json.dumps(self.identity, allow_nan=False)
+        except (ValueError, TypeError) as error:
+            raise InputError(str(error)) from error
+
+    def field(self, size, channels):
+        """A field with fresh weights for a picture."""
+        shared = {"channels": channels, "picture_size": size, "seed": Recipe(**self.recipe).seed}
+        return from_preset(self.preset, **shared, dtype=self.precision, name=self.preset, **self.arguments)
+
+    @property
+    def identity(self):
+        """All that makes two runs the same run, as JSON has it."""
+        whole = dataclasses.asdict(self) | {"recipe": dataclasses.asdict(Recipe(**self.recipe))}
+        del whole["pictures_per_task"]
+        return json.loads(json.dumps(whole))

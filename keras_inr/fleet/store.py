@@ -1,0 +1,114 @@
+"""The folder of a fleet run: a folder for each picture that was fitted, and the manifest of all that went in."""
+
+import csv
+import hashlib
+import json
+import pathlib
+
+import pyarrow
+import pyarrow.parquet
+
+from keras_inr.files import atomic_path
+from keras_inr.fleet.work import FAILED, FITTED, PENDING
+from keras_inr.runs.run_folder import write_json
+
+PICTURES = "pictures"
+MODEL, PREVIEW, METRICS = "model.keras", "preview.png", "metrics.json"
+COLUMNS = {
+    "name": pyarrow.string(),
+    "status": pyarrow.string(),
+    "reason": pyarrow.string(),
+    "source": pyarrow.string(),
+    "label": pyarrow.string(),
+    "model": pyarrow.string(),
+    "psnr_db": pyarrow.float64(),
+    "psnr_8bit_db": pyarrow.float64(),
+    "ssim": pyarrow.float64(),
+    "steps": pyarrow.int64(),
+    "stopped_by": pyarrow.string(),
+    "train_seconds": pyarrow.float64(),
+    "pictures_together": pyarrow.int64(),
+    "num_parameters": pyarrow.int64(),
+    "model_bytes": pyarrow.int64(),
+    "height": pyarrow.int64(),
+    "width": pyarrow.int64(),
+    "channels": pyarrow.int64(),
+    "image_sha256": pyarrow.string(),
+    "device": pyarrow.string(),
+}
+"""The manifest's columns; all but the name, the status and the source may be null."""
+
+
+class FleetStore:
+    """What a fleet run has written.
+
+    Args:
+        folder: the run's folder, claimed by this process.
+        pictures: the `Picture`s that went in.
+
+    Attributes:
+        rows: name -> row of the manifest. A picture that was fitted before, with the same bytes if it is a file, is
+            "fitted", every other one "pending".
+    """
+
+    def __init__(self, folder, pictures):
+        self.folder = pathlib.Path(folder)
+        self.pictures = {picture.name: picture for picture in pictures}
+        self.rows = {name: self._row(name, self._finished(name) or {"status": PENDING}) for name in self.pictures}
+
+    def names(self, status):
+        """Names of the pictures of a status, in their order."""
+        return [name for name, row in self.rows.items() if row["status"] == status]
+
+    def keep(self, outcome):
+        """Writes what has become of a picture; metrics.json, which marks it as fitted, last."""
+        self.rows[outcome.name] = self._row(outcome.name, outcome.row)
+        if outcome.row["status"] != FITTED:
+            return
+        place = self.place(outcome.name)
+        place.mkdir(parents=True, exist_ok=True)
+        for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
+            with atomic_path(place / name) as temporary:
+                temporary.write_bytes(content)
+        write_json(place / METRICS, self.rows[outcome.name])
+
+    def write_manifest(self):
+        """Writes manifest.csv and manifest.parquet: a row for every picture, in the order in which they went in."""
+        rows = list(self.rows.values())
+        with atomic_path(self.folder / "manifest.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+        table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(COLUMNS.items()))
+        with atomic_path(self.folder / "manifest.parquet") as temporary:
+            pyarrow.parquet.write_table(table, temporary)
+
+    def place(self, name):
+        """The folder of a picture."""
+        return self.folder / PICTURES / name
+
+    def _row(self, name, figures):
+        picture = self.pictures[name]
+        own = {"name": name, "source": picture.source, "label": picture.label}
+        model = f"{PICTURES}/{name}/{MODEL}" if figures["status"] == FITTED else None
+        return {column: {**figures, **own, "model": model}.get(column) for column in COLUMNS}
+
+    def _finished(self, name):
+        """The figures of a picture that was fitted before; None where anything of it is missing or the file changed."""
+        place = self.place(name)
+        try:
+            row = json.loads((place / METRICS).read_text())
+        except (OSError, ValueError):
+            return None
+        whole = all((place / file).is_file() and (place / file).stat().st_size for file in (MODEL, PREVIEW))
+        if not whole or not isinstance(row, dict) or row.get("status") != FITTED:
+            return None
+        path = pathlib.Path(self.pictures[name].source)
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != row.get("image_sha256"):
+            return None
+        return row
+
+
+def all_fitted(rows):
+    """Whether no picture failed or is pending."""
+    return not any(row["status"] in (FAILED, PENDING) for row in rows)

@@ -1,0 +1,90 @@
+"""Fits every picture of a folder or a data set: python scripts/fit_many.py --images=photos/ --preset=multi_hash
+
+Per picture a model, its figures and a preview; one manifest (CSV and Parquet) of all. Exit code 0 when all were fitted,
+4 when some could not be, 2 when nothing could start, 130 after Ctrl-C; --resume goes on and tries again what failed.
+"""
+
+import startup
+
+startup.start()
+
+import contextlib
+
+import picture_flags
+import training_flags
+from absl import flags
+
+from keras_inr.fleet import FleetSettings, run_fleet
+from keras_inr.fleet.cluster import ray_cluster
+from keras_inr.fleet.store import all_fitted
+from keras_inr.fleet.work import FITTED
+from keras_inr.runs.errors import InputError
+from keras_inr.signals.errors import ImageError
+from keras_inr.signals.pictures import list_pictures
+
+FLAGS = flags.FLAGS
+SOME_FAILED = 4
+
+IMAGES_HELP = (
+    "folder:DIR or a folder, tfds:NAME/SPLIT or tfds:NAME/SPLIT[:100], sample:*, or pictures as fit.py takes them, "
+    "with commas between"
+)
+
+
+def define_flags():
+    flags.DEFINE_list("images", None, IMAGES_HELP)
+    picture_flags.define_reading()
+    flags.adopt_module_key_flags(picture_flags)
+    training_flags.define()
+    flags.adopt_module_key_flags(training_flags)
+    flags.DEFINE_float("goal_psnr_db", None, "each picture's fit stops at this PSNR, in dB")
+    flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
+    flags.DEFINE_bool("resume", False, "go on with the run in --out")
+    flags.DEFINE_integer("pictures_per_task", 64, "the most pictures that are fitted together", lower_bound=1)
+    flags.DEFINE_string("ray_address", None, "Ray cluster to work on, such as auto; this process alone by default")
+    flags.DEFINE_integer("cpus_per_task", 2, "cores that a task takes on a Ray cluster without GPUs", lower_bound=1)
+    flags.DEFINE_bool("progress", True, "tell how far it is")
+
+
+def main(argv):
+    if not FLAGS.images:
+        raise InputError("images must be given: a folder, tfds:NAME/SPLIT, sample:*, or pictures with commas between")
+    try:
+        pictures = list_pictures(FLAGS.images, FLAGS.data_dir)
+    except ImageError as error:
+        raise InputError(str(error)) from None
+    settings = FleetSettings(
+        preset=FLAGS.preset,
+        recipe=training_flags.recipe(),
+        arguments=training_flags.arguments(),
+        image_options=picture_flags.reading_options(FLAGS),
+        precision=FLAGS.precision,
+        goal_psnr_db=FLAGS.goal_psnr_db,
+        pictures_per_task=FLAGS.pictures_per_task,
+    )
+    cluster = ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task) if FLAGS.ray_address else contextlib.nullcontext()
+    with cluster as execute:
+        folder, rows = run_fleet(pictures, settings, FLAGS.out, FLAGS.resume, execute, FLAGS.progress)
+    print(summary(folder, rows))
+    return 0 if all_fitted(rows) else SOME_FAILED
+
+
+def summary(folder, rows):
+    """How many were fitted and how well, what failed, and where it is."""
+    fitted = [row for row in rows if row["status"] == FITTED]
+    lines = [f"{len(fitted)} of {len(rows)} pictures fitted"]
+    if fitted:
+        known = sorted(row["psnr_db"] for row in fitted if row["psnr_db"] is not None)
+        exact = f", {len(fitted) - len(known)} exact" if len(known) < len(fitted) else ""
+        middle = (
+            f", PSNR from {known[0]:.2f} to {known[-1]:.2f} dB, median {known[len(known) // 2]:.2f} dB" if known else ""
+        )
+        lines[0] += middle + exact
+    lines += [f"{row['name']}: {row['reason']}" for row in rows if row["reason"]][:10]
+    lines.append(f"models and previews: {folder}/pictures   manifest: {folder}/manifest.csv, {folder}/manifest.parquet")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    define_flags()
+    startup.run(main)

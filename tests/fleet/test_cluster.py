@@ -1,0 +1,129 @@
+"""A local Ray cluster of two nodes does what this process does alone, whatever is lost on the way."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from fleet.small_fleets import figures, small_settings, write_pictures
+from keras_inr.fleet.cluster import RayExecutor, ray_cluster
+from keras_inr.fleet.run import run_fleet
+from keras_inr.fleet.work import fit_task
+from keras_inr.runs.errors import InputError
+from keras_inr.signals.pictures import list_pictures
+
+ray = pytest.importorskip("ray")
+SETTINGS = small_settings(pictures_per_task=2)
+
+
+@pytest.fixture(scope="module")
+def cluster(request):
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("pictures"), 6)
+
+
+@pytest.fixture(scope="module")
+def alone(source, tmp_path_factory):
+    """Rows and weights of the embedded run."""
+    folder, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path_factory.mktemp("alone"), progress=False)
+    return figures(rows), weights(folder, rows)
+
+
+def weights(folder, rows):
+    import keras
+
+    fields = [keras.saving.load_model(folder / row["model"]) for row in rows]
+    return [[weight.numpy().tobytes() for weight in field.weights] for field in fields]
+
+
+def on_cluster(cluster, source, out, work=fit_task):
+    with ray_cluster(cluster.address, cpus_per_task=1) as execute:
+        assert execute.places == 2
+        executor = RayExecutor(ray, 1, work)
+        folder, rows = run_fleet(list_pictures(str(source)), SETTINGS, out, execute=executor, progress=False)
+    return figures(rows), weights(folder, rows)
+
+
+def test_equals_the_embedded_run(cluster, source, alone, tmp_path):
+    assert on_cluster(cluster, source, tmp_path / "out") == alone
+
+
+def test_a_killed_worker_loses_nothing(cluster, source, alone, tmp_path):
+    marker = tmp_path / "killed"
+
+    def mortal(task, settings):
+        """Fits; the first process that comes by is killed while it does."""
+        import threading
+
+        try:
+            marker.touch(exist_ok=False)
+        except FileExistsError:
+            return fit_task(task, settings)
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        while True:
+            fit_task(task, settings)
+
+    assert on_cluster(cluster, source, tmp_path / "out", mortal) == alone
+    assert marker.exists()
+
+
+def test_a_lost_node_loses_nothing(cluster, source, alone, tmp_path):
+    third = cluster.add_node(num_cpus=1)
+    marker, its_id = tmp_path / "here", third.node_id
+
+    def slow(task, settings):
+        """Fits, but waits where another node will be taken away."""
+        if ray.get_runtime_context().get_node_id() == its_id:
+            marker.touch()
+            time.sleep(100)
+        return fit_task(task, settings)
+
+    def watched(tasks, settings, should_stop):
+        taken = False
+        for outcomes in RayExecutor(ray, 1, slow)(tasks, settings, should_stop):
+            if marker.exists() and not taken:
+                cluster.remove_node(third, allow_graceful=False)
+                taken = True
+            yield outcomes
+
+    with ray_cluster(cluster.address, cpus_per_task=1):
+        folder, rows = run_fleet(
+            list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=watched, progress=False
+        )
+    assert (figures(rows), weights(folder, rows)) == alone
+    assert marker.exists()
+
+
+def test_a_task_that_always_dies_is_told(cluster, source, tmp_path):
+    def hopeless(task, settings):
+        if "000.png" in task.names:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return fit_task(task, settings)
+
+    with ray_cluster(cluster.address, cpus_per_task=1):
+        executor = RayExecutor(ray, 1, hopeless)
+        _, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=executor, progress=False)
+    assert [row["status"] for row in rows] == ["failed"] * 2 + ["fitted"] * 4
+    assert all(row["reason"].startswith("the task was lost 4 times: ") for row in rows[:2])
+
+
+def test_more_cores_than_a_machine_has(cluster):
+    context = ray_cluster(cluster.address, cpus_per_task=5)
+    with pytest.raises(InputError, match=r"cpus_per_task must be at most 1, .* received 5"):
+        context.__enter__()
+
+
+def test_no_cluster():
+    context = ray_cluster("127.0.0.1:1")
+    with pytest.raises(InputError, match=r"no Ray cluster answers at '127\.0\.0\.1:1'"):
+        context.__enter__()

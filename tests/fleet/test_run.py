@@ -1,0 +1,276 @@
+"""A fleet run on this machine: what it writes, keeps, reports and survives."""
+
+import csv
+import errno
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import PIL.Image
+import pyarrow.parquet
+import pytest
+
+from fleet.small_fleets import RECIPE, figures, metrics, small_settings, write_pictures
+from keras_inr.fleet import run, run_fleet, work
+from keras_inr.fleet.run import embedded
+from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.signals.image import load_image
+from keras_inr.signals.pictures import list_pictures
+from keras_inr.training.fit import fit
+
+
+def fitted(source, out, resume=False, **changes):
+    return run_fleet(list_pictures(source), small_settings(**changes), out, resume, progress=False)
+
+
+class TestWhole:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("fleet")
+        source = write_pictures(folder / "in", 5)
+        PIL.Image.fromarray(np.zeros((6, 6), "uint8")).save(source / "grey.png")
+        PIL.Image.fromarray(np.full((7, 5, 3), 9, "uint8")).save(source / "tall.png")
+        (source / "torn.png").write_bytes((source / "000.png").read_bytes()[:40])
+        (source / "text.jpg").write_text("no picture")
+        return source, *fitted(str(source), folder / "out")
+
+    def test_a_row_for_every_picture(self, run):
+        source, _, rows = run
+        assert [row["name"] for row in rows] == sorted(path.name for path in source.iterdir())
+        failed = {row["name"]: row["reason"] for row in rows if row["status"] == "failed"}
+        assert set(failed) == {"torn.png", "text.jpg"}
+        assert all(str(source) in reason and "\n" not in reason for reason in failed.values())
+        assert {row["status"] for row in rows} == {"fitted", "failed"}
+
+    def test_manifests_agree(self, run):
+        _, folder, rows = run
+        assert pyarrow.parquet.read_table(folder / "manifest.parquet").to_pylist() == rows
+        with (folder / "manifest.csv").open(newline="") as file:
+            read = list(csv.DictReader(file))
+        assert read == [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+
+    def test_models_are_those_of_single_fits(self, run):
+        source, folder, rows = run
+        for row in rows:
+            if row["status"] == "failed":
+                continue
+            picture = load_image(source / row["name"])
+            alone = small_settings().field(picture.size, picture.channels)
+            result = fit(alone, picture, progress=False, **RECIPE)
+            field = keras.saving.load_model(folder / row["model"])
+            assert field.picture_size == picture.size
+            for one, other in zip(field.weights, alone.weights, strict=True):
+                np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-5)  # float32, 12 steps
+            assert row["psnr_db"] == pytest.approx(result.psnr_db, abs=0.01)
+            assert metrics(folder, row["name"]) == row
+
+    def test_previews(self, run):
+        _, folder, rows = run
+        for row in rows:
+            if row["status"] == "fitted":
+                field = keras.saving.load_model(folder / row["model"])
+                preview = load_image(folder / "pictures" / row["name"] / "preview.png")
+                np.testing.assert_allclose(preview.values, field.render() / np.float32(255), atol=1.5 / 255)
+
+
+class TestResume:
+    def test_only_what_is_missing_is_fitted(self, tmp_path):
+        source = write_pictures(tmp_path / "in", 4)
+        (source / "003.png").write_text("torn")
+        _, before = fitted(str(source), tmp_path / "out")
+        kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("model.keras")}
+        write_pictures(source, 4)  # 003 is whole now, 000 to 002 have the same bytes
+        write_pictures(source / "more", 1)
+        PIL.Image.fromarray(np.full((6, 6, 3), 77, "uint8")).save(source / "001.png")
+        (tmp_path / "out" / "pictures" / "002.png" / "preview.png").unlink()
+        _, after = fitted(str(source), tmp_path / "out", resume=True)
+        assert [row["status"] for row in before] == ["fitted"] * 3 + ["failed"]
+        assert [row["status"] for row in after] == ["fitted"] * 5
+        again = {path.parent.name for path, when in kept.items() if path.stat().st_mtime_ns != when}
+        assert again == {"001.png", "002.png"}
+        assert (
+            metrics(tmp_path / "out", "001.png")["image_sha256"]
+            == hashlib.sha256((source / "001.png").read_bytes()).hexdigest()
+        )
+
+    def test_other_settings_are_refused(self, tmp_path):
+        source = write_pictures(tmp_path / "in", 2)
+        fitted(str(source), tmp_path / "out")
+        with pytest.raises(InputError, match="holds a run already; add --resume"):
+            fitted(str(source), tmp_path / "out")
+        with pytest.raises(InputError, match="preset"):
+            fitted(str(source), tmp_path / "out", resume=True, preset="relu")
+        # how many go together is no matter of what comes out
+        _, rows = fitted(str(source), tmp_path / "out", resume=True, pictures_per_task=1)
+        assert [row["status"] for row in rows] == ["fitted"] * 2
+
+    def test_a_folder_of_something_else_is_refused(self, tmp_path):
+        source = write_pictures(tmp_path / "in", 1)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "thesis.tex").touch()
+        with pytest.raises(InputError, match="is not empty and holds no run"):
+            fitted(str(source), tmp_path / "out", resume=True)
+
+
+class TestTasks:
+    def tasks(self, source, **changes):
+        reports = []
+        found = run.loaded(list_pictures(str(source)), small_settings(**changes), reports.append, lambda: False)
+        return [task.names for task in found], reports
+
+    def test_pictures_of_one_size_go_together_where_a_step_takes_all_pixels(self, tmp_path):
+        write_pictures(tmp_path / "a", 3, side=6)
+        write_pictures(tmp_path / "b", 2, side=7)
+        names, _ = self.tasks(tmp_path, pictures_per_task=2)
+        assert names == [("a/000.png", "a/001.png"), ("b/000.png", "b/001.png"), ("a/002.png",)]
+        random = {"steps": 2, "batch_size": 10}
+        names, _ = self.tasks(tmp_path, pictures_per_task=4, recipe=random)
+        assert [len(task) for task in names] == [4, 1]
+
+    def test_few_pictures_wait(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(run, "MOST_WAITING", 1)
+        for side in (5, 6, 7):
+            write_pictures(tmp_path / str(side), 2, side)
+        names, _ = self.tasks(tmp_path, pictures_per_task=3)
+        assert sorted(map(len, names)) == [1, 2, 2, 1] or sum(map(len, names)) == 6
+
+
+class TestFailures:
+    def test_one_that_diverges(self, tmp_path):
+        source = write_pictures(tmp_path / "in", 2)
+        wild = {"steps": 60, "sampling": "full", "optimizer": "sgd", "learning_rate": 900.0, "schedule": "constant"}
+        _, rows = fitted(str(source), tmp_path / "out", recipe=wild, preset="relu")
+        assert {row["status"] for row in rows} == {"failed"}
+        assert "the fit diverged at step" in rows[0]["reason"]
+
+    def test_too_large_together(self, tmp_path, monkeypatch):
+        calls = []
+
+        def fit_few(fields, *arguments, **options):
+            calls.append(len(fields))
+            if len(fields) > 2:
+                raise MemoryError("no room")
+            return work_fit_many(fields, *arguments, **options)
+
+        work_fit_many = work.fit_many
+        monkeypatch.setattr(work, "fit_many", fit_few)
+        source = write_pictures(tmp_path / "in", 5)
+        _, rows = fitted(str(source), tmp_path / "out")
+        assert {row["status"] for row in rows} == {"fitted"}
+        assert calls == [5, 2, 3, 1, 2]
+
+    def test_too_large_alone(self, tmp_path, monkeypatch):
+        def fail(*arguments, **options):
+            raise MemoryError("no room")
+
+        monkeypatch.setattr(work, "fit_many", fail)
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 2)), tmp_path / "out")
+        assert [row["reason"] for row in rows] == ["network and picture do not fit into memory: no room"] * 2
+
+    def test_a_full_disk_keeps_what_is_done(self, tmp_path, monkeypatch):
+        source = write_pictures(tmp_path / "in", 4)
+        kept, write = [], run.FleetStore.keep
+
+        def keep(self, outcome):
+            if len(kept) == 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            kept.append(outcome.name)
+            write(self, outcome)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(run.FleetStore, "keep", keep)
+            with pytest.raises(OSError, match="No space left"):
+                fitted(str(source), tmp_path / "out", pictures_per_task=1)
+        whole = {name: metrics(tmp_path / "out", name) for name in kept}
+        _, rows = fitted(str(source), tmp_path / "out", resume=True)
+        assert [row["status"] for row in rows] == ["fitted"] * 4
+        assert {name: metrics(tmp_path / "out", name) for name in kept} == whole
+
+
+class TestInterrupts:
+    def test_the_first_one_keeps_what_is_done(self, tmp_path):
+        source = write_pictures(tmp_path / "in", 4)
+
+        def stopping(tasks, settings, should_stop):
+            for number, outcomes in enumerate(embedded(tasks, settings, should_stop)):
+                yield outcomes
+                if number == 1:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        settings = small_settings(pictures_per_task=1)
+        with pytest.raises(
+            InterruptedRunError, match="stopped with 2 of 4 pictures fitted; the state is saved"
+        ) as caught:
+            run_fleet(list_pictures(str(source)), settings, tmp_path / "out", execute=stopping, progress=False)
+        assert caught.value.signal_number == signal.SIGINT
+        rows = pyarrow.parquet.read_table(tmp_path / "out" / "manifest.parquet").to_pylist()
+        assert [row["status"] for row in rows] == ["fitted", "fitted", "pending", "pending"]
+        undisturbed = fitted(str(source), tmp_path / "whole", pictures_per_task=1)[1]
+        resumed = fitted(str(source), tmp_path / "out", resume=True, pictures_per_task=1)[1]
+        assert figures(resumed) == figures(undisturbed)
+
+    @pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGKILL,)])
+    def test_twice_or_killed(self, tmp_path, signals):
+        source = write_pictures(tmp_path / "in", 3)
+        script = str(work.__file__).rsplit("keras_inr", 1)[0] + "scripts/fit_many.py"
+        flags = ["--preset=siren_256", "--units=8,8", "--sampling=full", "--steps=4000", "--pictures_per_task=1"]
+        command = [sys.executable, script, f"--images={source}", f"--out={tmp_path}/out", *flags]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        first = tmp_path / "out" / "pictures" / "000.png" / "metrics.json"
+        until = time.monotonic() + 100
+        while not first.exists() and time.monotonic() < until and process.poll() is None:
+            time.sleep(0.05)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.02)
+        _, error = process.communicate(timeout=60)
+        assert process.returncode == (130 if signals[0] == signal.SIGINT else -signal.SIGKILL), error
+        assert "Traceback" not in error
+        kept = metrics(tmp_path / "out", "000.png")
+        flags[3] = "--steps=4000"
+        done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=200)
+        assert done.returncode == 0, done.stderr
+        assert metrics(tmp_path / "out", "000.png") == kept
+        assert "3 of 3 pictures fitted" in done.stdout
+
+
+def test_progress_tells_rate_failures_and_time(tmp_path, capsys):
+    source = write_pictures(tmp_path / "in", 2)
+    (source / "torn.png").write_text("torn")
+    run_fleet(list_pictures(str(source)), small_settings(), tmp_path / "out")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("3/3 pictures, 1 failed, ")
+    assert lines[0].endswith(" pictures/s, about 0 s left")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "nerf"}, "preset must be one of"),
+        ({"recipe": {"steps": 0}}, "steps must be an integer in"),
+        ({"recipe": {"steps": 5, "supervise": "laplacian"}}, "supervise must be 'value' for many fields"),
+        ({"recipe": {"steps": 5, "freeze": "relu_0"}}, "freeze must name some of the layers"),
+        ({"arguments": {"wings": 2}}, "'wings' is not an argument"),
+        ({"precision": "mixed_float16"}, "precision must not be mixed_float16"),
+        ({"goal_psnr_db": -3.0}, "goal_psnr_db must be positive"),
+        ({"pictures_per_task": 0}, "pictures_per_task must be at least 1, received 0"),
+    ],
+)
+def test_bad_settings(changes, message):
+    with pytest.raises(InputError, match=message):
+        small_settings(**changes)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    source = write_pictures(tmp_path / "in", 1)
+    with pytest.raises(InputError, match="cannot be made in '/proc'"):
+        fitted(str(source), "/proc/out")
+    shutil.rmtree(source)

@@ -1,0 +1,47 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from fleet.small_fleets import write_pictures
+
+SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "fit_many.py"
+SMALL = ("--preset=siren_256", "--units=8,8", "--sampling=full", "--steps=5")
+
+
+def fit_many(*flags):
+    return subprocess.run([sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, timeout=200)
+
+
+def test_all_fitted(tmp_path):
+    write_pictures(tmp_path / "in", 3)
+    done = fit_many(f"--images={tmp_path}/in", *SMALL, f"--out={tmp_path}/out")
+    assert done.returncode == 0, done.stderr
+    first, last = done.stdout.splitlines()
+    assert first.startswith("3 of 3 pictures fitted, PSNR from ")
+    assert f"manifest: {tmp_path}/out/manifest.csv" in last
+
+
+def test_some_failed(tmp_path):
+    source = write_pictures(tmp_path / "in", 2)
+    (source / "torn.png").write_text("torn")
+    done = fit_many(f"--images=folder:{source},sample:camera", "--size=8", *SMALL, f"--out={tmp_path}/out")
+    assert done.returncode == 4
+    assert done.stdout.splitlines()[0].startswith("3 of 4 pictures fitted")
+    assert "\ntorn.png: " in done.stdout
+
+
+def test_nothing_could_start(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for flags, message in (
+        ((), "images must be given"),
+        ((f"--images={tmp_path}/empty",), "must hold pictures"),
+        (("--images=folder:nowhere",), "folder 'nowhere' does not exist"),
+        (("--images=sample:camera,sample:camera",), "pictures must have different names"),
+        (("--images=sample:camera", "--supervise=gradient"), "supervise must be 'value'"),
+        (("--images=sample:camera", "--ray_address=127.0.0.1:1"), "no Ray cluster answers at '127.0.0.1:1'"),
+    ):
+        done = fit_many(*flags, f"--out={tmp_path}/out")
+        assert done.returncode == 2, done.stderr
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "out").exists()
