@@ -22,5 +22,7 @@ from keras_inr.models import ReluMLP as ReluMLP
 from keras_inr.models import Siren as Siren
 from keras_inr.models import from_preset as from_preset
 from keras_inr.models import list_presets as list_presets
+from keras_inr.signals import list_pictures as list_pictures
 from keras_inr.signals import load_image as load_image
 from keras_inr.training import fit as fit
+from keras_inr.training import fit_many as fit_many

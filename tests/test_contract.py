@@ -37,13 +37,14 @@ from zoo_examples import ZOO, derived
 import keras_inr
 from keras_inr.initializers import Rule, RuleInitializer, Scheme
 from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEncoding, SineDense, ValueRange
-from keras_inr.losses import KnownMeanSquaredError
-from keras_inr.metrics import PSNR
+from keras_inr.losses import KnownMeanSquaredError, StackedMeanSquaredError
+from keras_inr.metrics import MSE, PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.models.presets import get_preset, list_presets
 from keras_inr.training.optimizers import Muon
 from keras_inr.training.schedules import WarmupExponentialDecay
+from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
 
 RNG = np.random.default_rng(0)
 COORDS = RNG.uniform(-1, 1, (6, 2)).astype("float32")
@@ -109,8 +110,15 @@ EXAMPLES = [
         for arguments, shape in [({"omega_0": 2.0, "fan_in": 3}, (20,)), ({"seed": 7}, (3, 4, 5))]
     ),
     Example(Muon, {"learning_rate": 0.1}),
+    Example(StackedAdam, {"num_fields": 2, "decay": 0.1, "longest": 1.0, "learning_rate": 0.1}),
+    Example(StackedSGD, {"num_fields": 2, "decay": 0.1, "longest": 1.0, "momentum": 0.9}),
     Example(KnownMeanSquaredError, {}, tuple(PICTURES)),
-    Example(PSNR, {"name": "quality", "dtype": "float32"}, tuple(PICTURES)),
+    Example(StackedMeanSquaredError, {}, tuple(PICTURES)),
+    *(
+        Example(cls, {"num_fields": num_fields, "name": "quality", "dtype": "float32"}, tuple(PICTURES))
+        for cls in (MSE, PSNR)
+        for num_fields in (None, 4)
+    ),
     Example(
         WarmupExponentialDecay,
         {"initial_learning_rate": 0.02, "steps_per_epoch": 16, "warmup_epochs": 10, "half_life_epochs": 40},

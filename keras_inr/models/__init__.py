@@ -15,4 +15,6 @@ from keras_inr.models.presets import from_preset as from_preset
 from keras_inr.models.presets import list_presets as list_presets
 from keras_inr.models.relu_mlp import ReluMLP as ReluMLP
 from keras_inr.models.siren import Siren as Siren
+from keras_inr.models.stacking import stack as stack
+from keras_inr.models.stacking import unstack as unstack
 from keras_inr.models.wire import Wire as Wire

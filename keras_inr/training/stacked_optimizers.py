@@ -29,6 +29,8 @@ class PerField:
         super().build(variables)
 
     def apply(self, grads, trainable_variables=None):
+        if not self.built and trainable_variables is not None:
+            self.build(list(trainable_variables))
         if self.longest:
             squares = [ops.sum(ops.square(grad), axis=tuple(range(1, len(grad.shape)))) for grad in grads]
             factor = self.longest / ops.maximum(ops.sqrt(sum(squares)), self.longest)
