@@ -33,7 +33,7 @@ def ray_cluster(address, cpus_per_task=2):
     try:
         import ray
     except ImportError:
-        raise InputError("ray_address needs the package ray: pip install 'keras_inr[cluster]'") from None
+        raise InputError("ray_address needs the package ray: pip install -e '.[cluster]'") from None
     try:
         check_listens(address)
         ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)

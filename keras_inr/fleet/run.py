@@ -43,7 +43,7 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
         store.write_manifest()
         bar = FleetProgress(store, progress)
 
-        def keep(outcome):
+        def keep_unread(outcome):
             store.keep(outcome)
             bar.show()
 
@@ -51,10 +51,11 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
             return interrupts.received is not None
 
         try:
-            tasks = loaded([store.pictures[name] for name in store.names(PENDING)], settings, keep, should_stop)
+            tasks = loaded([store.pictures[name] for name in store.names(PENDING)], settings, keep_unread, should_stop)
             for outcomes in execute(tasks, settings, should_stop):
                 for outcome in outcomes:
-                    keep(outcome)
+                    store.keep(outcome)
+                bar.show()
                 store.write_manifest()
         finally:
             bar.close()

@@ -56,8 +56,8 @@ def failed(name, reason):
 def fit_task(task, settings, should_stop=None):
     """Fits the pictures of a task.
 
-    Where they do not fit into memory together they are fitted in halves. Nothing but memory and an interrupt makes the
-    outcome of one picture depend on another.
+    Where they cannot be fitted together, for want of memory say, they are fitted in halves, so that one that cannot be
+    fitted at all takes no other with it.
 
     Args:
         task: a `Task`.
@@ -80,14 +80,11 @@ def fit_task(task, settings, should_stop=None):
         )
         done = zip(task.names, task.signals, fields, results, strict=True)
         return [outcome(*one, len(fields)) for one in done if one[-1].stopped_by != "interrupt"]
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        if len(task.names) == 1:
-            return [failed(task.names[0], f"network and picture do not fit into memory: {error}")]
-        return [out for part in halves(task) for out in fit_task(part, settings, should_stop)]
-    except (ValueError, tf.errors.OpError) as error:
-        if len(task.names) == 1:
-            return [failed(task.names[0], error)]
-        return [out for part in halves(task) for out in fit_task(part, settings, should_stop)]
+    except (MemoryError, ValueError, tf.errors.OpError) as error:
+        if len(task.names) > 1:
+            return [out for part in halves(task) for out in fit_task(part, settings, should_stop)]
+        full = isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
+        return [failed(task.names[0], f"network and picture do not fit into memory: {error}" if full else error)]
 
 
 def halves(task):

@@ -126,9 +126,7 @@ class StackedFit:
 
     def close(self, model, numbers, reason):
         """Gives fields that are done their weights, and makes their results."""
-        for number in numbers:
-            self.fields[number].picture_size = self.signals[number].size
-        copy_out(model, {self.slots.index(number): self.fields[number] for number in numbers})
+        self.hand_over(model, numbers)
         drawn = self.predictions(model, () if reason == "interrupt" else numbers)
         for number in numbers:
             prediction = drawn.get(number)
@@ -148,12 +146,14 @@ class StackedFit:
             model.picture_size = self.signals[0].size
             drawn = model.sample_grid()
             return {number: drawn[self.slots.index(number)] for number in numbers}
-        copy_out(model, {self.slots.index(number): self.fields[number] for number in numbers})
-        drawn = {}
+        self.hand_over(model, numbers)
+        return {number: self.fields[number].sample_grid() for number in numbers}
+
+    def hand_over(self, model, numbers):
+        """Gives fields the weights that they have in the stacked model, and their pictures' sizes."""
         for number in numbers:
             self.fields[number].picture_size = self.signals[number].size
-            drawn[number] = self.fields[number].sample_grid()
-        return drawn
+        copy_out(model, {self.slots.index(number): self.fields[number] for number in numbers})
 
 
 class StackedWatch(Recorder):
