@@ -81,10 +81,17 @@ def test_a_fit_that_diverged_counts_as_nothing():
 
 
 def test_seconds_to_a_goal_tell_how_many_got_there():
-    rows = [row(seconds_to_30_db=seconds) for seconds in (2.0, 4.0, None)]
-    assert pages.reached(rows, 30) == "3.0 (2/3)"
-    assert pages.reached(rows, 35) == "-"
-    assert pages.reached(rows[:2], 30) == "3.0"
+    rows = [row(seconds_to_30_db=seconds, train_seconds=8.0, steps=100) for seconds in (2.0, 4.0, None)]
+    assert pages.reached(rows, 30, 0.04) == "1.5 (2/3)"  # after 25 and 50 of 100 steps of 0.04 s
+    assert pages.reached(rows, 35, 0.04) == "-"
+    assert pages.reached(rows[:2], 30, 0.08) == "3.0"
+
+
+def test_the_pace_is_that_of_the_fastest_fit_with_equal_steps():
+    rows = [row(part="steps", architecture="a", train_seconds=seconds, steps=10) for seconds in (5.0, 4.0, None)]
+    rows.append(row(part="seconds", architecture="a", train_seconds=1.0, steps=10))
+    rows.append(row(part="steps", architecture="b", train_seconds=None, steps=10))
+    assert pages.seconds_per_step(rows) == {"a": 0.4, "b": float("inf")}
 
 
 def test_figures(tmp_path):

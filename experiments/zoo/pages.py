@@ -1,6 +1,7 @@
 """What the comparison of the zoo looks like: tables, figure, and the figures that `list_presets` tells."""
 
 import collections
+import math
 import statistics
 
 import matplotlib.figure
@@ -14,6 +15,7 @@ def table(rows, architectures):
     heads = ["architecture", "parameters", "kB", "rate", "PSNR (dB), equal steps", "SSIM", "MS-SSIM", "seconds"]
     heads += ["PSNR (dB), equal seconds", "steps", *(f"seconds to {goal} dB" for goal in GOALS)]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    pace = seconds_per_step(rows)
     for name in ranked(rows):
         same_steps, same_seconds = part(rows, "steps", name), part(rows, "seconds", name)
         mark = "" if architectures[name]["sized"] else " *"
@@ -25,10 +27,10 @@ def table(rows, architectures):
             spread(same_steps),
             f"{mean(same_steps, 'ssim'):.4f}",
             f"{mean(same_steps, 'ms_ssim'):.4f}",
-            f"{mean(same_steps, 'train_seconds'):.1f}",
+            f"{mean(same_steps, 'steps') * pace[name]:.1f}",
             spread(same_seconds),
             f"{mean(same_seconds, 'steps'):.0f}",
-            *(reached(same_seconds, goal) for goal in GOALS),
+            *(reached(same_seconds, goal, pace[name]) for goal in GOALS),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", facts(rows)]) + "\n"
@@ -38,12 +40,13 @@ def short_table(rows, architectures):
     """The same in a few columns, for the README."""
     lines = ["| architecture | parameters | PSNR (dB), equal steps | PSNR (dB), equal seconds | seconds to 35 dB |"]
     lines.append("| --- | ---: | ---: | ---: | ---: |")
+    pace = seconds_per_step(rows)
     for name in ranked(rows):
         same_steps, same_seconds = part(rows, "steps", name), part(rows, "seconds", name)
         mark = "" if architectures[name]["sized"] else " *"
         lines.append(
             f"| `{name}`{mark} | {largest(same_steps, 'num_parameters'):,.0f} | {spread(same_steps)} "
-            f"| {spread(same_seconds)} | {reached(same_seconds, 35)} |"
+            f"| {spread(same_seconds)} | {reached(same_seconds, 35, pace[name])} |"
         )
     return "\n".join([*lines, "", facts(rows)]) + "\n"
 
@@ -51,16 +54,28 @@ def short_table(rows, architectures):
 def facts(rows):
     """What the figures were made with."""
     steps = {row["steps"] for row in rows if row["part"] == "steps"}
-    taken = [row["train_seconds"] for row in rows if row["part"] == "seconds" and row["train_seconds"]]
+    pace = seconds_per_step(rows)
+    taken = [row["steps"] * pace[row["architecture"]] for row in rows if row["part"] == "seconds"]
     images = list(dict.fromkeys(row["image"].removeprefix("sample:") for row in rows))
     seeds = sorted({row["seed"] for row in rows})
     return (
         f"{', '.join(images)}; seeds {', '.join(map(str, seeds))}; {min(steps)} steps, "
         f"or about {statistics.median(taken):.0f} s, of {rows[0]['points_per_step']} random points. "
         "PSNR: mean over pictures ± standard deviation between seeds. "
-        "Seconds to a PSNR: of batches while learning, mean over the fits that got there, their number in brackets if "
-        f"not all did. * not of about 50,000 parameters. {rows[0]['device']}, TensorFlow {rows[0]['tensorflow']}."
+        "Seconds: steps x those of a step in the fastest of an architecture's fits with equal steps, as whatever else "
+        "the machine does can only slow a fit down. Seconds to a PSNR: of batches while learning, mean over the fits "
+        f"that got there, their number in brackets if not all did. * not of about 50,000 parameters. "
+        f"{rows[0]['device']}, TensorFlow {rows[0]['tensorflow']}."
     )
+
+
+def seconds_per_step(rows):
+    """Of each architecture, in the fastest of its fits with equal steps; infinite if all diverged."""
+    pace = {row["architecture"]: math.inf for row in rows}
+    for row in rows:
+        if row["part"] == "steps" and row["train_seconds"]:
+            pace[row["architecture"]] = min(pace[row["architecture"]], row["train_seconds"] / row["steps"])
+    return pace
 
 
 def ranked(rows):
@@ -93,9 +108,13 @@ def spread(rows):
     return f"{mean(rows, 'psnr_db'):.2f}{bars}"
 
 
-def reached(rows, goal):
-    """Mean seconds of the fits that reached a PSNR, and how many did if not all."""
-    found = [row[f"seconds_to_{goal}_db"] for row in rows if row[f"seconds_to_{goal}_db"] is not None]
+def reached(rows, goal, pace):
+    """Mean seconds of the fits that reached a PSNR, at the architecture's pace, and how many did if not all."""
+    found = [
+        row["steps"] * pace * row[f"seconds_to_{goal}_db"] / row["train_seconds"]
+        for row in rows
+        if row[f"seconds_to_{goal}_db"] is not None
+    ]
     if not found:
         return "-"
     return f"{statistics.mean(found):.1f}" + ("" if len(found) == len(rows) else f" ({len(found)}/{len(rows)})")

@@ -122,12 +122,9 @@ def run_steps():
 
 
 def run_seconds():
-    """Fits with as many steps as take --seconds by the median over the fits with equal steps."""
-    pace = {name: [] for name in FLAGS.architectures}
-    for row in run_steps():
-        if not diverged(row):
-            pace[row["architecture"]].append(row["train_seconds"] / row["steps"])
-    steps = {name: max(10, round(FLAGS.seconds / statistics.median(each))) for name, each in pace.items()}
+    """Fits with as many steps as take --seconds by the pace of the fits with equal steps."""
+    pace = pages.seconds_per_step(run_steps())
+    steps = {name: max(10, round(FLAGS.seconds / pace[name])) for name in FLAGS.architectures}
     return [
         fitted("seconds", name, image, int(seed), rate_of(name), steps[name])
         for name in FLAGS.architectures
