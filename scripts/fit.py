@@ -19,6 +19,7 @@ from keras_inr.runs.found_rate import with_found_rate
 from keras_inr.runs.image_fit import ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
 from keras_inr.runs.overrides import model_arguments, recipe_arguments
 from keras_inr.runs.run_folder import holds_run, run_identity
+from keras_inr.training.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS
 PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
@@ -38,6 +39,7 @@ def define_flags():
     flags.DEFINE_integer("preview_every", 0, PREVIEW_HELP, lower_bound=0)
     flags.DEFINE_bool("tensorboard", True, "write logs for TensorBoard")
     flags.DEFINE_enum("device", "auto", ["auto", "cpu", "gpu"], "what to compute on; auto takes a GPU if there is one")
+    flags.DEFINE_enum("strategy", "none", STRATEGIES, "mirrored shares each step out to all GPUs of this machine")
     flags.DEFINE_bool("progress", True, "show a progress bar")
     flags.DEFINE_bool("dry_run", False, "check everything, tell what would be done, write nothing")
     flags.DEFINE_bool("list_presets", False, "show the zoo and exit")
@@ -78,6 +80,7 @@ def settings_from_flags():
         preview_every=FLAGS.preview_every,
         tensorboard=FLAGS.tensorboard,
         progress=FLAGS.progress,
+        strategy=FLAGS.strategy,
     )
 
 

@@ -24,6 +24,7 @@ from keras_inr.training.fit import fit
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision, weights_of
 from keras_inr.training.recipe import Recipe
+from keras_inr.training.strategies import check_share, make_strategy
 
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
@@ -43,6 +44,7 @@ class ImageFitSettings:
         preview_every: steps between two pictures in previews/; 0 for none.
         tensorboard: whether to write logs for TensorBoard.
         progress: whether to show a progress bar.
+        strategy: "none", or "mirrored" for all GPUs of the machine, see `keras_inr.training.strategies`.
     """
 
     image: str
@@ -56,6 +58,7 @@ class ImageFitSettings:
     preview_every: int = 0
     tensorboard: bool = True
     progress: bool = True
+    strategy: str = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,7 @@ def prepare_image_fit(settings):
         shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
         field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
         check_supervision(field, recipe)
+        check_share(make_strategy(settings.strategy), recipe.points_per_step(signal.height * signal.width))
         frozen_layers(field, recipe.freeze)
         identity = _identity(settings, signal, recipe)
     except (ImageError, ValueError, TypeError) as error:
@@ -143,7 +147,8 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
             raise InputError(f"{told}; add --overwrite to fit again")
         with atomic_path(folder / "flags.cfg") as temporary:
             temporary.write_text(flags_text)
-        fresh = type(prepared.field).from_config(prepared.field.get_config())  # prepared may be run again
+        with make_strategy(prepared.settings.strategy).scope():
+            fresh = type(prepared.field).from_config(prepared.field.get_config())  # prepared may be run again
         prepared = dataclasses.replace(prepared, field=fresh)
         try:
             result = _fit(prepared, folder, interrupts)

@@ -70,7 +70,7 @@ def describe(prepared, result):
         "precision": settings.precision,
         "seed": prepared.recipe.seed,
         "recipe": dataclasses.asdict(prepared.recipe),
-        "device": device_name(),
+        "device": device_name(prepared.field.distribute_strategy.num_replicas_in_sync),
         "versions": {
             "keras_inr": __version__,
             "tensorflow": tf.__version__,
@@ -169,8 +169,10 @@ def finite(value):
     return value if value is not None and math.isfinite(value) else None
 
 
-def device_name():
-    """What the run computed on, such as "CPU, 2 cores, AMD EPYC"."""
+def device_name(num_devices=1):
+    """What the run computed on, such as "CPU, 2 cores, AMD EPYC", or "2 x GPU, ..." for several devices."""
+    if num_devices > 1:
+        return f"{num_devices} x {device_name()}"
     gpus = tf.config.list_logical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])

@@ -188,7 +188,7 @@ class Plateau(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if not self.state.open_round and plateau_reached(self.state, logs["loss"], self.patience):
             for optimizer in inner_optimizers(self.model.optimizer):
-                optimizer.learning_rate = float(optimizer.learning_rate) * self.factor
+                optimizer.learning_rate = rate_of(optimizer) * self.factor
 
 
 def plateau_reached(state, loss, patience):
@@ -213,4 +213,9 @@ def diverged(what, step, optimizer):
 
 def learning_rate(optimizer):
     """The network's learning rate, where tables have another (the last of the optimizers)."""
-    return float(inner_optimizers(optimizer)[-1].learning_rate)
+    return rate_of(inner_optimizers(optimizer)[-1])
+
+
+def rate_of(optimizer):
+    """The learning rate of one optimizer, which may hold it on several devices."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

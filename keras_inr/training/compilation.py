@@ -26,6 +26,10 @@ TABLE = {
 }
 
 
+SEVERAL_REPLICAS = Compilation(jit_compile=False, steps_per_execution=1)
+"""Under a `tf.distribute` strategy: XLA refuses the calls between replicas."""
+
+
 def compilation_for(field, device=None, derivatives=False):
     """The table's row for a field on a device.
 
@@ -43,5 +47,7 @@ def compilation_for(field, device=None, derivatives=False):
     families = {"gathers": "hash", "oscillates": "wave"}
     found = [family for mark, family in families.items() if any(getattr(layer, mark, False) for layer in field.stack)]
     family = found[0] if found and not (derivatives and found[0] == "wave") else "dense"
+    if field.distribute_strategy.num_replicas_in_sync > 1:
+        return SEVERAL_REPLICAS
     device = device or ("GPU" if tf.config.list_logical_devices("GPU") else "CPU")
     return TABLE[family, device]

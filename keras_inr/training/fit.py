@@ -21,6 +21,7 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import measure
 from keras_inr.training.sampling import Sampler
 from keras_inr.training.state import TrainingState
+from keras_inr.training.strategies import check_share
 
 ROUNDS = 200
 """Rounds that a run is cut into, each a row of its history."""
@@ -50,7 +51,8 @@ def fit(
     """Fits a field to a picture.
 
     Args:
-        field: a single `Field`. Its picture_size becomes the picture's.
+        field: a single `Field`. Its picture_size becomes the picture's. One made in the scope of a `tf.distribute`
+            strategy is trained by it, see `keras_inr.training.strategies`.
         signal: an `ImageSignal` with as many channels as the field.
         recipe: a `Recipe`; or its arguments as keywords, such as steps=1600, learning_rate=1e-3.
         objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
@@ -69,7 +71,8 @@ def fit(
     Raises:
         TypeError: for a field that is no `Field` or a signal without values.
         ValueError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
-            has not the derivatives asked for, or without layers of the names to freeze.
+            has not the derivatives asked for, or without layers of the names to freeze; for points that devices
+            cannot share equally.
         DivergedError: when the loss is no longer finite; checkpoints are from before it rose to 100 times its best.
         CheckpointError: if checkpoints exist and none can be read, or they are of another picture, network or recipe,
             or of more steps.
@@ -88,12 +91,16 @@ def fit(
     objective = objective or make_objective(recipe, signal)
     if not objective.knows_values:
         check_offset(field, recipe.freeze)
-    model = objective.model(field)
     num_pixels = signal.height * signal.width
+    strategy = field.distribute_strategy
+    check_share(strategy, recipe.points_per_step(num_pixels))
+    with strategy.scope():
+        model = objective.model(field)
     with frozen(field, recipe.freeze):
         field.picture_size = signal.size
         state = TrainingState(recipe.total_steps(num_pixels), identity=identity_of(field, signal, recipe))
-        compile_model(model, objective, recipe, num_pixels)
+        with strategy.scope():
+            compile_model(model, objective, recipe, num_pixels)
         if checkpoint_dir is not None:
             restore(model, state, checkpoint_dir)
         recorder = Recorder(state, started)

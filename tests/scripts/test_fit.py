@@ -181,6 +181,12 @@ class TestBadInput:
         assert (code, names(cwd)) == (2, [])
         assert error == "fit.py: device must be cpu or auto where TensorFlow sees no GPU, received 'gpu'\n"
 
+    def test_several_devices_where_there_is_one(self, cwd, fit):
+        code, _, error = fit("--device=cpu", "--strategy=mirrored")
+        assert (code, names(cwd)) == (2, [])
+        told = "strategy must be 'none' where TensorFlow sees one device (CPU), received 'mirrored'"
+        assert error == f"fit.py: {told}\n"
+
     @pytest.mark.parametrize(
         "flag",
         [
