@@ -55,7 +55,7 @@ def resolve_goal():
     if FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out):  # its flags.cfg has told the rest
         FLAGS["preset"].value = run_identity(FLAGS.out)["preset"]
         return
-    given = [name for name in model_arguments() if FLAGS[name].value is not None]
+    given = [name for name in (*model_arguments(), "weights") if FLAGS[name].value is not None]
     if given:
         raise InputError(f"preset must be one of --list_presets to take {', '.join(given)}, received 'auto'")
     chosen, reason = automatic_flags(FLAGS.image, picture_flags.image_options(FLAGS), goal, FLAGS.seed)
@@ -73,6 +73,7 @@ def settings_from_flags():
         image_options=picture_flags.image_options(FLAGS),
         preset=FLAGS.preset,
         arguments=training_flags.arguments(),
+        weights=FLAGS.weights,
         recipe=training_flags.recipe(),
         precision=FLAGS.precision,
         goal_psnr_db=FLAGS.goal_psnr_db,

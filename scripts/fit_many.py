@@ -57,6 +57,7 @@ def main(argv):
         preset=FLAGS.preset,
         recipe=training_flags.recipe(),
         arguments=training_flags.arguments(),
+        weights=FLAGS.weights,
         image_options=picture_flags.reading_options(FLAGS),
         precision=FLAGS.precision,
         goal_psnr_db=FLAGS.goal_psnr_db,

@@ -13,7 +13,7 @@ FLAGS = flags.FLAGS
 NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
 """Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
 
-PATHS = ("image", "data_dir")
+PATHS = ("image", "data_dir", "weights")
 FLAGFILE = "flags.cfg"
 
 

@@ -9,6 +9,10 @@ from keras_inr.runs.image_fit import PRECISIONS
 from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
 
 FLAGS = flags.FLAGS
+WEIGHTS_HELP = (
+    "what to start from: photos, learnt from photographs and shipped for some presets, or a .keras file with a field "
+    "of the same network, such as a run's model.keras; drawn by the preset's rule by default"
+)
 AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."
 
 
@@ -19,12 +23,7 @@ def define(more_presets=(), automatic_rate=False):
         more_presets: allowed beside the zoo's.
         automatic_rate: whether --learning_rate takes "auto".
     """
-    presets = [*more_presets, *(info.name for info in list_presets())]
-    told = "; auto chooses one, its size too" if more_presets else ""
-    flags.DEFINE_enum("preset", "siren", presets, f"architecture, see fit.py --list_presets{told}")
-    for name, text in model_arguments().items():
-        choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
-        flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
+    define_network(more_presets)
     _define_length()
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for name, (kind, default, allowed, text) in recipe_arguments().items():
@@ -35,6 +34,17 @@ def define(more_presets=(), automatic_rate=False):
         else:
             flags.DEFINE_enum(name, default, allowed, text)
     flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype of weights and arithmetic, a Keras policy")
+
+
+def define_network(more_presets=()):
+    """Defines --preset, the arguments of all models, and --weights."""
+    presets = [*more_presets, *(info.name for info in list_presets())]
+    told = "; auto chooses one, its size too" if more_presets else ""
+    flags.DEFINE_enum("preset", "siren", presets, f"architecture, see fit.py --list_presets{told}")
+    for name, text in model_arguments().items():
+        choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
+        flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
+    flags.DEFINE_string("weights", None, WEIGHTS_HELP)
 
 
 class RateParser(flags.FloatParser):

@@ -4,11 +4,14 @@ import dataclasses
 import json
 
 from keras_inr.models.presets import from_preset
+from keras_inr.models.start import Start, read_start
 from keras_inr.runs.errors import InputError
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fit_many import check_recipe
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.recipe import Recipe
+
+NOT_OF_THE_RUN = ("pictures_per_task", "weights", "start")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +26,7 @@ class FleetSettings:
         image_options: further arguments of `load_image`.
         precision: a Keras policy.
         goal_psnr_db: None, or where each picture's fit stops.
+        weights: None, or what every fit starts from, see `from_preset`; read once, and sent to other machines.
         pictures_per_task: the most pictures that are fitted together, and lost together with a machine.
 
     Raises:
@@ -39,9 +43,13 @@ class FleetSettings:
     precision: str = "float32"
     goal_psnr_db: float | None = None
     pictures_per_task: int = 64
+    weights: str | None = None
+    start: Start | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         try:
+            if self.weights is not None:
+                object.__setattr__(self, "start", read_start(self.weights, self.preset))
             recipe = Recipe(**self.recipe)
             check_recipe(recipe)
             check_goals(self.goal_psnr_db, None)
@@ -49,7 +57,7 @@ class FleetSettings:
                 raise InputError(
                     "precision must not be mixed_float16 for many fields, whose loss scale they would share"
                 )
-            frozen_layers(self.field((16, 16), 3), recipe.freeze)
+            frozen_layers(self.field((16, 16), self.start.channels if self.start else 3), recipe.freeze)
             if self.pictures_per_task < 1:
                 raise InputError(f"pictures_per_task must be at least 1, received {self.pictures_per_task!r}")
             json.dumps(self.identity, allow_nan=False)
@@ -57,13 +65,18 @@ class FleetSettings:
             raise InputError(str(error)) from error
 
     def field(self, size, channels):
-        """A field with fresh weights for a picture."""
+        """A field for a picture, with the weights that its fit starts from."""
         shared = {"channels": channels, "picture_size": size, "seed": Recipe(**self.recipe).seed}
-        return from_preset(self.preset, **shared, dtype=self.precision, name=self.preset, **self.arguments)
+        field = from_preset(self.preset, **shared, dtype=self.precision, name=self.preset, **self.arguments)
+        if self.start is not None:
+            self.start.assign_to(field)
+        return field
 
     @property
     def identity(self):
         """All that makes two runs the same run, as JSON has it."""
-        whole = dataclasses.asdict(self) | {"recipe": dataclasses.asdict(Recipe(**self.recipe))}
-        del whole["pictures_per_task"]
+        names = [field.name for field in dataclasses.fields(self) if field.name not in NOT_OF_THE_RUN]
+        whole = {name: getattr(self, name) for name in names} | {"recipe": dataclasses.asdict(Recipe(**self.recipe))}
+        if self.start is not None:
+            whole |= {"weights": self.weights, "weights_sha256": self.start.sha256}
         return json.loads(json.dumps(whole))

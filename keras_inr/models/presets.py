@@ -12,6 +12,7 @@ import keras_inr.models
 from keras_inr.models.choosing import choose
 from keras_inr.models.preset import Preset as Preset
 from keras_inr.models.preset import PresetInfo as PresetInfo
+from keras_inr.models.start import read_start
 
 MEASURED = pathlib.Path(__file__).with_name("measured.json")
 
@@ -53,21 +54,28 @@ def get_preset(name):
     return _presets()[name]
 
 
-def from_preset(name, /, **arguments):
-    """A field with fresh weights.
+def from_preset(name, /, weights=None, **arguments):
+    """A field with fresh weights, or with learnt ones to begin a fit with.
 
     Args:
         name: a name of `list_presets()`; or "auto", with signal=... and perhaps goal="40dB", "50kB" or "30s": then
             `keras_inr.models.choosing.choose` picks network and size for the picture.
+        weights: None for weights drawn by the preset's rule; "photos" for those learnt from photographs, where they
+            are shipped (see `keras_inr.models.start.list_starts`); or the path of a .keras file with a field of the
+            same network. A colour start serves for grey pictures too, and the other way round.
         **arguments: any argument of the preset's model, such as channels, seed, picture_size, dtype, units.
 
     Raises:
-        ValueError: for an unknown name or argument.
+        ValueError: for an unknown name or argument, or weights of another network.
 
     >>> from_preset("siren_256", channels=1).count_params()
     198401
     """
     if name == "auto":
+        if weights is not None:
+            raise ValueError(
+                f"weights must be None for preset 'auto', whose network is not known, received {weights!r}"
+            )
         return _chosen(**arguments)
     preset = get_preset(name)
     allowed = [n for n in inspect.signature(preset.model.__init__).parameters if n not in ("self", "kwargs")]
@@ -75,7 +83,10 @@ def from_preset(name, /, **arguments):
     for argument in arguments:
         if argument not in allowed:
             raise ValueError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}")
-    return preset.model(**{**preset.arguments, **arguments})
+    field = preset.model(**{**preset.arguments, **arguments})
+    if weights is not None:
+        read_start(weights, name).assign_to(field)
+    return field
 
 
 def _chosen(signal=None, goal=None, **arguments):

@@ -10,8 +10,10 @@ from keras_inr.alignment import best_offset
 from keras_inr.files import atomic_path
 from keras_inr.models.field import to_uint8
 from keras_inr.models.presets import from_preset
+from keras_inr.models.start import read_start
 from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.interrupts import Interrupts
+from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.monitors import Previews, TensorBoardLog
 from keras_inr.runs.results import describe, read_metrics, write_course, write_results
 from keras_inr.runs.run_files import METRICS, has_checkpoint, missing_results
@@ -38,6 +40,7 @@ class ImageFitSettings:
         image_options: its further arguments.
         preset: name of the architecture.
         arguments: its overridden arguments.
+        weights: None, or what to start from, see `from_preset`.
         recipe: dict of `Recipe` arguments; its seed also draws the initial weights.
         precision: "float32", "float64", "mixed_float16" or "mixed_bfloat16".
         goal_psnr_db, max_seconds: see `keras_inr.training.fit`.
@@ -52,6 +55,7 @@ class ImageFitSettings:
     recipe: dict
     image_options: dict = dataclasses.field(default_factory=dict)
     arguments: dict = dataclasses.field(default_factory=dict)
+    weights: str | None = None
     precision: str = "float32"
     goal_psnr_db: float | None = None
     max_seconds: float | None = None
@@ -88,16 +92,19 @@ def prepare_image_fit(settings):
         signal = load_image(settings.image, **settings.image_options)
         shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
         field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
+        start = None if settings.weights is None else read_start(settings.weights, settings.preset)
+        if start is not None:
+            start.assign_to(field)
         check_supervision(field, recipe)
         check_share(make_strategy(settings.strategy), recipe.points_per_step(signal.height * signal.width))
         frozen_layers(field, recipe.freeze)
-        identity = _identity(settings, signal, recipe)
+        identity = _identity(settings, signal, recipe, start)
     except (ImageError, ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     return Prepared(settings, signal, recipe, field, identity)
 
 
-def _identity(settings, signal, recipe):
+def _identity(settings, signal, recipe, start):
     """All that makes two runs the same run."""
     identity = {
         "image_sha256": signal.sha256,
@@ -109,6 +116,8 @@ def _identity(settings, signal, recipe):
         "max_seconds": settings.max_seconds,
         **dataclasses.asdict(recipe),
     }
+    if start is not None:
+        identity |= {"weights": settings.weights, "weights_sha256": start.sha256}
     json.dumps(identity, allow_nan=False)  # raises for what run.json and metrics.json could not hold
     return identity
 
@@ -148,7 +157,7 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
         with atomic_path(folder / "flags.cfg") as temporary:
             temporary.write_text(flags_text)
         with make_strategy(prepared.settings.strategy).scope():
-            fresh = type(prepared.field).from_config(prepared.field.get_config())  # prepared may be run again
+            fresh = bare_copy(prepared.field)  # prepared may be run again
         prepared = dataclasses.replace(prepared, field=fresh)
         try:
             result = _fit(prepared, folder, interrupts)

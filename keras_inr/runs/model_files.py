@@ -1,13 +1,8 @@
 """Fields to .keras files, and back from them and from run folders."""
 
-import pathlib
-import zipfile
-
-import keras
-
 from keras_inr.arguments import local_path
 from keras_inr.files import atomic_path
-from keras_inr.models.field import Field
+from keras_inr.models.files import read_field
 from keras_inr.runs.errors import InputError
 
 
@@ -30,27 +25,11 @@ def model_path(run=None, model=None):
 
 
 def load_field(path):
-    """The `Field` in a .keras file.
-
-    Raises:
-        InputError: for a file that does not exist, is torn, or holds something else.
-    """
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise InputError(f"there is no model: {path} does not exist")
-    if path.is_dir():
-        raise InputError(f"model must be a .keras file, received the folder {path}; a run's folder goes with --run")
-    if path.suffix != ".keras":
-        raise InputError(f"model must be a file whose name ends in .keras, received {path}")
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is no .keras file, or not a whole one")
+    """The `Field` in a .keras file; InputError for what `keras_inr.models.files.read_field` refuses."""
     try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # whatever a torn or foreign file makes Keras raise
-        raise InputError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from None
-    if not isinstance(model, Field):
-        raise InputError(f"{path} must hold a field of keras_inr, received a {type(model).__name__}")
-    return model
+        return read_field(path)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def bare_copy(field):

@@ -67,6 +67,7 @@ def describe(prepared, result):
         "image_options": settings.image_options,
         "preset": settings.preset,
         "arguments": settings.arguments,
+        "weights": settings.weights,
         "precision": settings.precision,
         "seed": prepared.recipe.seed,
         "recipe": dataclasses.asdict(prepared.recipe),
@@ -155,13 +156,13 @@ def write_history(path, rows):
         writer.writerows(rows)
 
 
-def read_metrics(folder):
-    """The metrics of a finished run; None where there are none, or what there is has been damaged."""
+def read_metrics(folder, needed=SUMMARIZED):
+    """The metrics of a finished run; None where there are none, or what there is has been damaged or lacks a key."""
     try:
         metrics = json.loads((pathlib.Path(folder) / METRICS).read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return metrics if isinstance(metrics, dict) and set(SUMMARIZED) <= set(metrics) else None
+    return metrics if isinstance(metrics, dict) and set(needed) <= set(metrics) else None
 
 
 def finite(value):

@@ -87,6 +87,47 @@ def write_crops(folder, size=32, window=96):
     return counts
 
 
+def random_crops(signals, number, size, smallest=0.5, seed=0):
+    """Square parts of pictures, all of one size: anywhere, of any scale, half of them mirrored.
+
+    Args:
+        signals: `ImageSignal`s of any size, grey or colour; they take turns.
+        number: how many crops.
+        size: side of a crop in pixels.
+        smallest: least side of the part that a crop shows, as a fraction of the picture's shorter side, in (0, 1];
+            sides are uniform from there to the whole, but none is enlarged that need not be.
+        seed: of places, scales and mirrors.
+
+    Returns:
+        A list of colour `ImageSignal`s (size, size, 3).
+
+    Raises:
+        ValueError: for no signal, arguments out of range, or an alpha channel.
+
+    >>> [crop.size for crop in random_crops([load_image("sample:chelsea")], 2, 16)]
+    [(16, 16), (16, 16)]
+    """
+    number, size = positive_int("number", number), positive_int("size", size)
+    if not 0 < smallest <= 1:
+        raise ValueError(f"smallest must be in (0, 1], received {smallest!r}")
+    if not signals:
+        raise ValueError("signals must be one at least, received none")
+    for signal in signals:
+        if signal.channels not in (1, 3):
+            raise ValueError(f"signals must be grey or colour, received {signal.channels} channels: {signal.source}")
+    draws = np.random.default_rng(seed)
+    return [_random_crop(signals[index % len(signals)], size, smallest, draws) for index in range(number)]
+
+
+def _random_crop(signal, size, smallest, draws):
+    shorter = min(signal.size)
+    side = round(draws.uniform(max(smallest * shorter, min(size, shorter)), shorter))
+    top, left = (draws.integers(length - side + 1) for length in signal.size)
+    part = signal.values[top : top + side, left : left + side]
+    part = part[:, ::-1] if draws.random() < 0.5 else part
+    return load_image(np.ascontiguousarray(np.broadcast_to(part, (side, side, 3))), size=(size, size))
+
+
 def _eight_bit(values):
     colour = np.broadcast_to(values, (*values.shape[:2], 3))
     return np.rint(np.clip(colour, 0, 1) * 255).astype("uint8")

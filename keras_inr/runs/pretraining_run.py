@@ -1,0 +1,163 @@
+"""One run of learning a start: load pictures, cut crops, learn, write the field that fits start from."""
+
+import dataclasses
+import hashlib
+import json
+import platform
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_inr.models.field import to_uint8
+from keras_inr.models.presets import from_preset
+from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.runs.figures import save_curves
+from keras_inr.runs.interrupts import Interrupts
+from keras_inr.runs.model_files import save_field
+from keras_inr.runs.results import device_name, finite, read_metrics, save_png, write_history
+from keras_inr.runs.run_files import METRICS
+from keras_inr.runs.run_folder import claim_run_folder, write_json
+from keras_inr.signals.crops import random_crops
+from keras_inr.signals.errors import ImageError
+from keras_inr.signals.image import load_image
+from keras_inr.signals.pictures import list_pictures
+from keras_inr.training.checkpoints import CheckpointError
+from keras_inr.training.freezing import frozen_layers
+from keras_inr.training.pretraining import PretrainingRecipe, pretrain
+from keras_inr.version import __version__
+
+SUMMARIZED = ("method", "num_crops", "pictures", "psnr_db", "seconds", "device")
+"""Metrics that the summary of a run is made of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingSettings:
+    """What is learnt from what.
+
+    Args:
+        images: sources for `list_pictures`.
+        preset, arguments: the network.
+        recipe: dict of `PretrainingRecipe` arguments; its seed also draws crops and the weights that learning starts
+            from.
+        num_crops: how many crops are cut out of the pictures.
+        size: their side in pixels.
+        smallest: see `random_crops`.
+        data_dir: where TensorFlow Datasets looks.
+        progress: whether to show a progress bar.
+    """
+
+    images: list
+    preset: str
+    recipe: dict
+    arguments: dict = dataclasses.field(default_factory=dict)
+    num_crops: int = 200
+    size: int = 128
+    smallest: float = 0.5
+    data_dir: str | None = None
+    progress: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedPretraining:
+    """Settings whose every input has been checked, with the crops and the network."""
+
+    settings: PretrainingSettings
+    recipe: PretrainingRecipe
+    crops: list
+    field: keras.Model
+    identity: dict
+
+
+def prepare_pretraining(settings):
+    """Loads the pictures, cuts the crops, builds the field; writes nothing.
+
+    Raises:
+        InputError: naming what is wrong.
+    """
+    try:
+        recipe = PretrainingRecipe(**settings.recipe)
+        shared = {"picture_size": (settings.size, settings.size), "seed": recipe.seed}
+        field = from_preset(settings.preset, **shared, **settings.arguments)
+        if recipe.method == "shared_layers":
+            frozen_layers(field, recipe.own)
+        pictures = list_pictures(settings.images, settings.data_dir)
+        signals = [load_image(picture.source, data_dir=settings.data_dir) for picture in pictures]
+        crops = random_crops(signals, settings.num_crops, settings.size, settings.smallest, recipe.seed)
+    except (ImageError, ValueError, TypeError) as error:
+        raise InputError(str(error)) from error
+    identity = {
+        "kind": "pretraining",
+        "preset": settings.preset,
+        "arguments": settings.arguments,
+        **dataclasses.asdict(recipe),
+        **{name: getattr(settings, name) for name in ("num_crops", "size", "smallest")},
+        "pictures": [picture.name for picture in pictures],
+        "pictures_sha256": hashlib.sha256("".join(signal.sha256 for signal in signals).encode()).hexdigest(),
+    }
+    return PreparedPretraining(settings, recipe, crops, field, json.loads(json.dumps(identity)))
+
+
+def run_pretraining(prepared, out=None, resume=False, overwrite=False):
+    """Learns the start; writes model.keras, metrics.json, history.csv, curves.png, and its picture, reconstruction.png.
+
+    Args:
+        prepared: what `prepare_pretraining` returned.
+        out, resume, overwrite: see `claim_run_folder`.
+
+    Returns:
+        (folder, metrics), the dict of metrics.json; a finished run that is resumed is only read.
+
+    Raises:
+        InputError: for a folder that cannot be used, or checkpoints none of which can be read.
+        DivergedError: when the loss is no longer finite.
+        InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved, but for the method "average".
+    """
+    claim = claim_run_folder(out, prepared.identity, resume, overwrite)
+    with Interrupts() as interrupts, claim as folder:
+        metrics = read_metrics(folder, SUMMARIZED)
+        if metrics is not None:
+            return folder, metrics
+        field = type(prepared.field).from_config(prepared.field.get_config())
+        try:
+            result = pretrain(
+                field,
+                prepared.crops,
+                prepared.recipe,
+                checkpoint_dir=folder / "checkpoints",
+                should_stop=lambda: interrupts.received is not None,
+                progress=prepared.settings.progress,
+            )
+        except CheckpointError as error:
+            raise InputError(f"{error}; remove them to start again") from error
+        if result.stopped_by == "interrupt":
+            raise InterruptedRunError(interrupts.received, folder, "while learning")
+        if result.rows:
+            write_history(folder / "history.csv", result.rows)
+            save_curves(result.rows, folder / "curves.png", f"{prepared.recipe.method} of {prepared.settings.preset}")
+        save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
+        save_field(field_for_any_picture(field), folder / "model.keras")
+        metrics = described(prepared, field, result)
+        write_json(folder / METRICS, metrics)  # last: it marks the run as finished
+        return folder, metrics
+
+
+def field_for_any_picture(field):
+    """A field with the same weights that is of no picture."""
+    free = type(field).from_config({**field.get_config(), "picture_size": None, "name": None})
+    free.set_weights(field.get_weights())
+    return free
+
+
+def described(prepared, field, result):
+    """The content of metrics.json."""
+    versions = {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+    return {
+        "format_version": 1,
+        **prepared.identity,
+        "psnr_db": finite(result.psnr_db),
+        "seconds": result.seconds,
+        "num_parameters": field.count_params(),
+        "device": device_name(),
+        "versions": {**versions, "numpy": np.__version__, "python": platform.python_version()},
+    }
