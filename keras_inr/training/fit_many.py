@@ -10,8 +10,9 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.training.stacked_fit import StackedFit, Stacks
 from keras_inr.training.stacked_progress import StackedProgress
 
-MOST_FIELDS, MOST_POINTS = 64, 2**17
-"""Fields, and points of all of them in a step, beyond which a larger batch is no faster and only takes memory."""
+MOST_FIELDS, MOST_POINTS, MOST_WEIGHTS = 64, 2**17, 2**25
+"""Fields, points in a step and weights, of all fields together, beyond which a larger batch is no faster and only takes
+memory: 2^25 weights are 0.5 GB with their gradients and Adam's moments."""
 
 
 def fit_many(
@@ -42,8 +43,8 @@ def fit_many(
         seeds: of the batches of each picture; recipe.seed for all by default.
         goal_psnr_db: a field ends when its picture has this PSNR.
         max_seconds: seconds of training of a batch of fields.
-        fields_per_batch: the most fields that are trained at a time; by default 64, or less where a step has more than
-            2^17 points in all.
+        fields_per_batch: the most fields that are trained at a time; by default 64, or less where these have more than
+            2^17 points in a step or 2^25 weights in all.
         should_stop: callable without arguments; True ends all fits at the next step.
         progress: whether to show a progress bar.
 
@@ -74,7 +75,8 @@ def fit_many(
         for group in groups(signals, recipe):
             num_pixels = signals[group[0]].height * signals[group[0]].width
             stacks = Stacks(fields[group[0]], recipe, num_pixels)
-            for batch in chunks(group, fields_per_batch or fields_at_a_time(recipe, num_pixels)):
+            at_a_time = fields_per_batch or fields_at_a_time(recipe, num_pixels, stacks.field.count_params())
+            for batch in chunks(group, at_a_time):
                 parts = [[items[index] for index in batch] for items in (fields, signals, seeds)]
                 fit = StackedFit(*parts, stacks, goal_psnr_db, max_seconds, should_stop)
                 for index, result in zip(batch, fit.run([bar.watch(fit)]), strict=True):
@@ -121,13 +123,16 @@ def needs_one_size(recipe):
     return whole or recipe.steps is None or recipe.schedule == "warmup_exponential" or recipe.warmup_epochs > 0
 
 
-def fields_at_a_time(recipe, num_pixels):
-    """The most fields that are trained at a time.
+def fields_at_a_time(recipe, num_pixels, num_weights):
+    """The most fields of so many weights each that are trained at a time.
 
-    >>> fields_at_a_time(Recipe(steps=1, sampling="full"), 32 * 32), fields_at_a_time(Recipe(steps=1), 10**6)
-    (64, 8)
+    >>> [fields_at_a_time(Recipe(steps=1, sampling="full"), 32 * 32, weights) for weights in (10**4, 8 * 10**6, 10**9)]
+    [64, 4, 1]
+    >>> fields_at_a_time(Recipe(steps=1), 10**6, 10**4)
+    8
     """
-    return max(1, min(MOST_FIELDS, MOST_POINTS // recipe.points_per_step(num_pixels)))
+    most = min(MOST_POINTS // recipe.points_per_step(num_pixels), MOST_WEIGHTS // num_weights)
+    return max(1, min(MOST_FIELDS, most))
 
 
 def chunks(items, length):

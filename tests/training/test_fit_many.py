@@ -1,5 +1,7 @@
 """Many fits at once against as many fits one after the other."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,15 @@ def test_batches_of_fields():
     parts = fit_many(together, signals, steps=10, sampling="full", fields_per_batch=4, progress=False)
     for one, other in zip(whole, parts, strict=True):
         assert one.psnr_db == pytest.approx(other.psnr_db, abs=1e-3)
+
+
+def test_large_networks_are_fitted_fewer_at_a_time(monkeypatch, capsys):
+    fields = sirens()
+    module = importlib.import_module("keras_inr.training.fit_many")  # the package has the function under this name
+    monkeypatch.setattr(module, "MOST_WEIGHTS", 2 * fields[0].count_params())
+    fit_many(fields, pictures(), steps=3, sampling="full")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["2/3 pictures", "3/3 pictures"]
 
 
 def test_interrupt():
