@@ -49,11 +49,12 @@ def photo_crops(size=32, window=96):
     size, window = positive_int("size", size), positive_int("window", window)
     crops = {}
     for name in PHOTOGRAPHS:
-        height, width = load_image(f"sample:{name}").size
+        photograph = load_image(f"sample:{name}")
+        height, width = photograph.size
         if window > min(height, width):
             raise ImageError(f"window must fit into {name} ({height} x {width}), received {window}")
         crops[name] = [
-            _eight_bit(load_image(f"sample:{name}", crop=(top, left, window, window), size=(size, size)).values)
+            _eight_bit(load_image(photograph.values, crop=(top, left, window, window), size=(size, size)).values)
             for top in range(0, height - window + 1, window)
             for left in range(0, width - window + 1, window)
         ]
