@@ -1,0 +1,260 @@
+"""What the study tells: tables, curves of each network, a box plot of all, a CSV of all fits, and the hours."""
+
+import csv
+import dataclasses
+import io
+
+import matplotlib.figure
+import matplotlib.patches
+import numpy as np
+from fits import MODES, PLAN
+from outcomes import CAP_DB, GOALS, capped, figures, paired, spread
+from PIL import Image
+from study_files import put_between
+
+from keras_inr.files import atomic_path
+
+MARKER = "<!-- prefit -->"
+COLUMNS = ("network", "layers", "width", "num_parameters", "triple", "mode", "seed", "picture", "label", "after")
+COLUMNS += ("steps", "start_psnr_db", "final_psnr_db", "auc_db", *(f"steps_to_{goal}_db" for goal in GOALS))
+MEASURES = {
+    "auc_db": ("AUC (dB)", 2),
+    **{f"steps_to_{goal}_db": (f"steps to {goal} dB", 0) for goal in GOALS},
+    "final_psnr_db": ("PSNR at the end (dB)", 2),
+    "start_psnr_db": ("PSNR before the first step (dB)", 2),
+}
+IN_README = ("auc_db", "steps_to_30_db")
+COLOURS = {"scratch": "C0", "after_same": "C2", "after_other": "C3"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a network takes.
+
+    Attributes:
+        network: its name.
+        seconds: of each triple that is run.
+        triples: how many there are to run in all.
+        expected: seconds of a triple by timed steps, None if the network has not been timed.
+        devices: what ran or timed it.
+    """
+
+    network: str
+    seconds: list
+    triples: int
+    expected: float | None
+    devices: frozenset
+
+    @property
+    def hours(self):
+        """Of all triples; those that are not run cost as much as those that are, else as timed; None if unknown."""
+        pace = sum(self.seconds) / len(self.seconds) if self.seconds else self.expected
+        missing = self.triples - len(self.seconds)
+        return None if pace is None else (sum(self.seconds) + missing * pace) / 3600
+
+
+def write(results, records, costs):
+    """Writes table.md, fits.csv, auc.png and curves/NETWORK.png, and the page beside the folder, if there is one.
+
+    Args:
+        results: folder.
+        records: of all triples of all networks that are told of.
+        costs: a `Cost` for each network of the grid.
+
+    Returns:
+        What is put into the page.
+    """
+    records = sorted(records, key=lambda record: (record["layers"] * record["width"], record["layers"]))
+    rows = [row for record in records for row in rows_of(record)]
+    (results / "curves").mkdir(parents=True, exist_ok=True)
+    write_csv(results / "fits.csv", rows)
+    draw_auc(results / "auc.png", rows)
+    for network in names(rows):
+        own = [record for record in records if record["network"] == network]
+        draw_curves(results / "curves" / f"{network}.png", own)
+    head = f"{verdict(rows)}\n\n{hours(costs)}\n\n{facts(records)}\n\n![AUC](results/auc.png)\n\n"
+    tables = {measure: f"### {MEASURES[measure][0]}\n\n{table(rows, measure)}" for measure in MEASURES}
+    with atomic_path(results / "table.md") as temporary:
+        text = head.replace("results/", "") + "\n".join([*tables.values(), f"### Hours\n\n{hours_table(costs)}"])
+        temporary.write_text(text)
+    text = head + "\n".join(tables[measure] for measure in IN_README)
+    page = results.parent / "README.md"
+    if page.exists():
+        put_between(page, MARKER, text)
+    return text
+
+
+def rows_of(record):
+    """A row for each fit of a triple."""
+    shared = {name: record[name] for name in ("network", "layers", "width", "num_parameters", "triple", "seed")}
+    steps = record["recipe"]["steps"]
+    rows = []
+    for mode, (role, start) in PLAN.items():
+        row = {**shared, "mode": mode, "steps": steps, **figures(record["fits"][mode], steps)}
+        row |= {"picture": record["pictures"][role], "label": record["labels"][role]}
+        rows.append({**row, "after": record["pictures"][PLAN[start][0]] if start else ""})
+    return rows
+
+
+def names(rows):
+    """Networks in the order of their rows."""
+    return list(dict.fromkeys(row["network"] for row in rows))
+
+
+def column(rows, network, mode, measure):
+    """A measure of a network's fits of one mode, triple after triple."""
+    own = [row for row in rows if row["network"] == network and row["mode"] == mode]
+    return [row[measure] for row in sorted(own, key=lambda row: row["triple"])]
+
+
+def table(rows, measure):
+    """A row for each network: mean ± standard deviation over triples, and paired differences with 95 % intervals."""
+    digits = MEASURES[measure][1]
+    others = [mode for mode in MODES if mode != "scratch"]
+    heads = ["network", "parameters", *MODES.values(), *(f"{MODES[mode]} - scratch" for mode in others)]
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    for network in names(rows):
+        parameters = next(row["num_parameters"] for row in rows if row["network"] == network)
+        cells = [network, f"{parameters:,}"]
+        cells += [spread(column(rows, network, mode, measure), digits) for mode in MODES]
+        cells += [interval(difference(rows, network, mode, measure), digits) for mode in others]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def difference(rows, network, mode, measure):
+    """(mean, low, high) of a mode less from scratch."""
+    return paired(*(column(rows, network, which, measure) for which in (mode, "scratch")))
+
+
+def interval(found, digits):
+    """ "+1.20 [0.90, 1.50]" of (mean, low, high)."""
+    mean, low, high = found
+    if mean is None:
+        return "-"
+    return f"{mean:+.{digits}f}" + ("" if low is None else f" [{low:.{digits}f}, {high:.{digits}f}]")
+
+
+def verdict(rows):
+    """In how many networks a first fit changes the AUC."""
+    told = []
+    for mode in MODES:
+        if mode == "scratch":
+            continue
+        found = [difference(rows, network, mode, "auc_db") for network in names(rows)]
+        better = sum(low is not None and low > 0 for _, low, _ in found)
+        worse = sum(high is not None and high < 0 for _, _, high in found)
+        told.append(f"{MODES[mode]} higher in {better} and lower in {worse}")
+    count = len(names(rows))
+    return (
+        f"AUC against from scratch, of {count} network{'s' * (count != 1)}, where the 95 % interval of the paired "
+        f"difference leaves 0 out: {'; '.join(told)}. (By chance alone, one interval in 20 would.)"
+    )
+
+
+def facts(records):
+    """What the figures were made with."""
+    first = records[0]
+    recipe = first["recipe"]
+    devices = "; ".join(sorted({record["device"] for record in records}))
+    return (
+        f"{', '.join(first['images'])} at {first['size']} x {first['size']} pixels; "
+        f"{len({record['triple'] for record in records})} triples; fits of {recipe['steps']} full-batch steps of Adam, "
+        f"{recipe['learning_rate']:g} times {recipe['plateau_factor']:g} after {recipe['plateau_patience']} steps "
+        "without improvement. Mean ± standard deviation over triples; differences: mean and 95 % interval (Student's t "
+        f"for pairs). PSNR is of clamped values, at most {CAP_DB:g} dB; AUC is its mean over the steps. Steps to a "
+        f"PSNR are those of the fits that got there, their number in brackets if not all did, and their "
+        f"differences of the triples where both did. {devices}, TensorFlow {first['tensorflow']}."
+    )
+
+
+def hours(costs):
+    """How long the whole grid takes, and how that is known."""
+    known = [cost for cost in costs if cost.hours is not None]
+    run = [cost for cost in costs if len(cost.seconds) == cost.triples]
+    unknown = [cost.network for cost in costs if cost.hours is None]
+    devices = "; ".join(sorted(set().union(*(cost.devices for cost in costs)))) or "nothing"
+    text = (
+        f"Hours of the whole grid, {len(costs)} networks x {max(cost.triples for cost in costs)} triples x {len(PLAN)} "
+        f"fits, on this machine ({devices}): {sum(cost.hours for cost in known):.2f}. Measured: "
+        f"{sum(sum(cost.seconds) for cost in costs) / 3600:.2f}, with {len(run)} of the networks run in full; the rest "
+        "is counted from timed steps of each network (`--part=estimate`), or from those of its triples that are run."
+    )
+    if unknown:
+        text += f" Left out, neither run nor timed: {', '.join(unknown)}."
+    return text if "GPU" in devices else f"{text} A GPU has not been measured."
+
+
+def hours_table(costs):
+    """The hours of each network."""
+    lines = ["| network | hours | how known |", "| --- | ---: | --- |"]
+    for cost in costs:
+        if cost.hours is None:
+            lines.append(f"| {cost.network} | - | neither run nor timed |")
+        else:
+            how = f"{len(cost.seconds)} of {cost.triples} triples run" if cost.seconds else "steps timed"
+            lines.append(f"| {cost.network} | {cost.hours:.3g} | {how} |")
+    return "\n".join([*lines, "", hours(costs)]) + "\n"
+
+
+def write_csv(path, rows):
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def draw_curves(path, records):
+    """One network's capped PSNR over the steps: mean over the triples, with a band of one standard deviation."""
+    figure = matplotlib.figure.Figure(figsize=(5, 3.4), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    steps = records[0]["recipe"]["steps"]
+    for mode, label in MODES.items():
+        fits = [record["fits"][mode] for record in records]
+        rounds = sorted({step for fit in fits for step, _ in fit["curve"]})
+        # the start stands at 0, a round's mean at the round's end, and the end apart from the last round's mean
+        known = [{0: fit["start_psnr_db"], **dict(fit["curve"]), steps + 1: fit["final_psnr_db"]} for fit in fits]
+        places = [0, *rounds, steps + 1]
+        curves = np.array([[capped(curve.get(place)) for place in places] for curve in known])
+        mean, deviation = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(curves) - 1))
+        axes.plot(places, mean, label=label, color=COLOURS[mode], linewidth=1.2)
+        axes.fill_between(places, mean - deviation, mean + deviation, color=COLOURS[mode], alpha=0.2, linewidth=0)
+    for goal in GOALS:
+        axes.axhline(goal, color="grey", linewidth=0.6, linestyle=":")
+    parameters = f"{records[0]['num_parameters']:,} parameters"
+    axes.set(xlabel="steps", ylabel="PSNR (dB)", title=f"{records[0]['network']}, {parameters}")
+    axes.title.set_fontsize(10)
+    axes.legend(fontsize=8, loc="lower right")
+    axes.grid(alpha=0.3)
+    save_small(figure, path)
+
+
+def draw_auc(path, rows):
+    """Box plot of the AUC of every network and mode, networks by layers x width."""
+    networks = names(rows)
+    figure = matplotlib.figure.Figure(figsize=(2.4 + 0.3 * len(networks), 4), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    for place, mode in enumerate(MODES):
+        axes.boxplot(
+            [column(rows, network, mode, "auc_db") for network in networks],
+            positions=np.arange(len(networks)) + 0.26 * (place - 1),
+            widths=0.2,
+            patch_artist=True,
+            boxprops={"facecolor": COLOURS[mode], "alpha": 0.6, "linewidth": 0.5},
+            medianprops={"color": "black"},
+            flierprops={"markersize": 2},
+        )
+    axes.set_xticks(range(len(networks)), networks, rotation=90 if len(networks) > 6 else 0, fontsize=8)
+    axes.set(xlabel="network, by layers x width", ylabel="AUC: mean PSNR over the steps (dB)")
+    patches = [matplotlib.patches.Patch(color=COLOURS[mode], alpha=0.6, label=label) for mode, label in MODES.items()]
+    axes.legend(handles=patches, fontsize=8)
+    axes.grid(axis="y", alpha=0.3)
+    save_small(figure, path)
+
+
+def save_small(figure, path):
+    """A PNG of 64 colours."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    with atomic_path(path) as temporary:
+        Image.open(drawn).convert("RGB").quantize(64).save(temporary, optimize=True)

@@ -1,0 +1,326 @@
+"""experiments/prefit: its triples, what it reads off curves, its five fits, and a small run as a user starts it."""
+
+import csv
+import doctest
+import importlib.util
+import json
+import math
+import pathlib
+import re
+import signal
+import sys
+import types
+
+import numpy as np
+import PIL.Image
+import pytest
+from scripts.fit_calls import Call
+
+from keras_inr.metrics import psnr
+from keras_inr.signals.errors import ImageError
+from keras_inr.signals.image import load_image
+from keras_inr.signals.pictures import Picture
+from keras_inr.training.recipe import Recipe
+
+FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "prefit"
+
+
+def load(name, known_as=None):
+    """A file of the study as a module that its other files can import."""
+    spec = importlib.util.spec_from_file_location(known_as or name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[known_as or name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+triples, outcomes, fits = (load(name) for name in ("triples", "outcomes", "fits"))
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(FOLDER.parent.parent / "scripts")
+    pages = load("pages", "prefit_pages")  # another study has a pages.py too
+
+
+@pytest.mark.parametrize("module", [triples, outcomes])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def pictures(**counts):
+    """Pictures of classes: how many of each."""
+    return [Picture(f"{label}/{n}", f"{label}-{n}.png", label) for label, count in counts.items() for n in range(count)]
+
+
+class TestTriples:
+    def test_classes_and_no_picture_twice(self):
+        drawn = triples.draw_triples(pictures(cat=10, dog=10, ship=10), 10, seed=0)  # which takes all
+        for triple in drawn:
+            labels = {role: picture.label for role, picture in triple.pictures.items()}
+            assert labels["a"] == labels["b"] != labels["c"]
+        used = [picture.name for triple in drawn for picture in triple.pictures.values()]
+        assert len(set(used)) == len(used) == 30
+        assert {triple.pictures["a"].label for triple in drawn} == {"cat", "dog", "ship"}
+
+    def test_by_seed_whatever_the_order_and_number(self):
+        found = pictures(cat=30, dog=30, ship=30)
+        drawn = triples.draw_triples(found, 8, seed=3)
+        assert triples.draw_triples(found[::-1], 8, seed=3) == drawn
+        assert triples.draw_triples(found, 5, seed=3) == drawn[:5]
+        other = triples.draw_triples(found, 8, seed=4)
+        assert [triple.pictures for triple in other] != [triple.pictures for triple in drawn]
+        assert len({triple.seed for triple in [*drawn, *other]}) == 16
+
+    @pytest.mark.parametrize(
+        ("counts", "message"),
+        [
+            ({"cat": 20}, "20 triples of two .* received 20 in 1 classes, which are enough for 0"),
+            ({"cat": 1, "dog": 1}, "received 2 in 2 classes, which are enough for 0"),
+            ({"cat": 20, "dog": 20}, "received 40 in 2 classes, which are enough for 13"),
+        ],
+    )
+    def test_too_few(self, counts, message):
+        with pytest.raises(ImageError, match=message):
+            triples.draw_triples(pictures(**counts), 20, seed=0)
+
+    def test_without_classes(self):
+        with pytest.raises(ImageError, match=r"must have classes, .* received 'x\.png' without one"):
+            triples.draw_triples([*pictures(cat=5, dog=5), Picture("x.png", "x.png")], 1, seed=0)
+
+    def test_the_same_content_under_two_names(self):
+        content = np.full((4, 4, 3), 7, "uint8")
+        roles = {role: Picture(role, content, "cat") for role in "abc"}
+        with pytest.raises(ImageError, match="images must differ, received 'a' and 'b'"):
+            triples.read_triples([triples.Triple(0, 0, roles)], 4)
+
+    def test_grey(self):
+        roles = {role: Picture(role, "sample:camera", "cat") for role in "abc"}
+        with pytest.raises(ImageError, match="images must be in colour, received 'a'"):
+            triples.read_triples([triples.Triple(0, 0, roles)], 4)
+
+
+def result(psnrs, stopped_by="steps", losses=None, final=None):
+    """What a fit of rounds of 10 steps with these PSNRs gives."""
+    rows = [
+        {"step": 10 * number, "psnr_db": psnr_db, "loss": loss}
+        for number, (psnr_db, loss) in enumerate(zip(psnrs, losses or [0.1] * len(psnrs), strict=True), start=1)
+    ]
+    return types.SimpleNamespace(rows=rows, psnr_db=final, stopped_by=stopped_by)
+
+
+class TestOutcomes:
+    def test_kept_are_the_figures_of_a_fit_its_start_and_its_end(self):
+        kept = outcomes.outcome(9.0, result([20.0, None, 70.0], final=math.inf))
+        # a row without a PSNR has an exact picture
+        assert kept["curve"] == [[10, 20.0], [20, 150.0], [30, 70.0]]
+        assert (kept["start_psnr_db"], kept["final_psnr_db"]) == (9.0, 150.0)
+        assert outcomes.figures(kept, 30) == {
+            "start_psnr_db": 9.0,
+            "final_psnr_db": 60.0,
+            "auc_db": pytest.approx((20 + 60 + 60) / 3, abs=1e-4),  # as rounded
+            "steps_to_30_db": 20,
+            "steps_to_40_db": 20,
+        }
+
+    def test_rounds_count_by_their_steps(self):
+        assert outcomes.auc_db([[10, 10.0], [20, 20.0], [24, 40.0]], 24) == pytest.approx((100 + 200 + 160) / 24)
+
+    def test_a_fit_that_diverged_has_nothing_from_there_on(self):
+        kept = outcomes.outcome(math.nan, result([20.0, None], "diverged", [0.1, None]))
+        assert (kept["start_psnr_db"], kept["curve"], kept["final_psnr_db"]) == (None, [[10, 20.0]], None)
+        found = outcomes.figures(kept, 40)
+        assert (found["auc_db"], found["final_psnr_db"], found["steps_to_30_db"]) == (5.0, 0.0, None)
+
+    @pytest.mark.parametrize(
+        ("start", "curve", "final", "steps"),
+        [
+            (31.0, [32.0, 33.0], 34.0, 0),
+            (9.0, [29.99, 30.0], 34.0, 20),
+            (9.0, [30.0, 29.0], 29.0, 10),  # the first time counts
+            (9.0, [20.0, 29.0], 30.1, 20),  # only after the last step
+            (9.0, [20.0, 29.0], 29.9, None),
+        ],
+    )
+    def test_steps_to(self, start, curve, final, steps):
+        kept = outcomes.outcome(start, result(curve, final=final))
+        assert outcomes.steps_to(30, kept, 20) == steps
+
+    def test_paired_differences(self):
+        mean, low, high = outcomes.paired([11.0, 23.0, 36.0, 44.0], [10.0, 20.0, 30.0, 40.0])
+        # by hand: standard error of 1, 3, 6, 4 is 2.0817 / 2, and Student's t for 3 degrees of freedom is 3.1824
+        assert (mean, low, high) == pytest.approx((3.5, 3.5 - 3.3125, 3.5 + 3.3125), abs=1e-3)
+        assert outcomes.paired([None, 12.0], [1.0, 10.0]) == (2.0, None, None)
+        assert outcomes.paired([None], [1.0]) == (None, None, None)
+        assert outcomes.paired([60.0, 60.0], [60.0, 60.0]) == (0.0, 0.0, 0.0)
+
+
+class TestFits:
+    NETWORK, SIZE = fits.Network(1, 8), 8
+    RECIPE = Recipe(steps=12, sampling="full", learning_rate=1e-4)
+
+    @pytest.fixture
+    def drawn(self):
+        names = (("chelsea", "coffee", "astronaut"), ("rocket", "retina", "hubble_deep_field"))
+        made = [{role: Picture(name, f"sample:{name}") for role, name in zip("abc", own, strict=True)} for own in names]
+        return triples.read_triples([triples.Triple(n, 5 + n, roles) for n, roles in enumerate(made)], self.SIZE)
+
+    def test_what_starts_from_what(self, drawn, monkeypatch):
+        """With training that adds to weights a number that no other fit adds."""
+        calls = []
+
+        def trained(fields, signals, recipe, progress):
+            assert recipe is self.RECIPE
+            calls.append([(field, signal, field.get_weights()) for field, signal in zip(fields, signals, strict=True)])
+            for number, field in enumerate(fields):
+                field.set_weights([array + 10 * len(calls) + number for array in field.get_weights()])
+            return [result([20.0], final=30.0) for _ in fields]
+
+        monkeypatch.setattr(fits, "fit_many", trained)
+        records, _ = fits.fitted(self.NETWORK, drawn, self.RECIPE)
+        plan = [("scratch", "prefit_same", "prefit_other"), ("after_same", "after_other")]
+        names = [[(name, place) for name in stage for place in range(2)] for stage in plan]
+        found = {key: call for keys, own in zip(names, calls, strict=True) for key, call in zip(keys, own, strict=True)}
+        for (name, place), (_, target, begun) in found.items():
+            role = {"prefit_same": "b", "prefit_other": "c"}.get(name, "a")
+            assert target is drawn[place].signals[role]
+            if name.startswith("after"):
+                expected = found[name.replace("after", "prefit"), place][0].get_weights()
+            else:
+                expected = self.NETWORK.field(5 + place).get_weights()
+            for one, other in zip(begun, expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+            start = self.NETWORK.field(0, self.SIZE)
+            start.set_weights(begun)
+            # float32 of stacked products
+            before = psnr(target.values, start.sample_grid())
+            assert records[place][name]["start_psnr_db"] == pytest.approx(before, abs=1e-3)
+        assert len({id(field) for field, _, _ in found.values()}) == 10  # no fit changes another one's weights
+
+    def test_copies_are_copies(self):
+        field = self.NETWORK.field(0)
+        before = field.get_weights()
+        (copy,) = fits.copies([field])
+        for one, other in zip(copy.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(one, other)
+        copy.weights[0].assign_add(np.ones(copy.weights[0].shape))
+        np.testing.assert_array_equal(field.get_weights()[0], before[0])
+
+    def test_large_networks_go_fewer_triples_at_a_time(self):
+        assert [fits.triples_at_a_time(network, self.RECIPE, 32) for network in (fits.GRID[0], fits.GRID[-1])] == [
+            21,
+            1,
+        ]
+
+    def test_the_grid(self):
+        assert len(fits.GRID) == 42
+        assert (str(fits.GRID[0]), str(fits.GRID[-1])) == ("2x32", "8x1024")
+        # as counted in the source
+        assert [fits.parsed(text).field(0).count_params() for text in ("2x32", "3x128")] == [2307, 50307]
+
+
+class TestPages:
+    def rows(self, **auc):
+        """Rows of one network: from scratch 20, 21 and 22 dB, the other modes as given."""
+        modes = {"scratch": (20.0, 21.0, 22.0), **auc}
+        shared = {"network": "2x32", "num_parameters": 2307}
+        return [
+            {**shared, "mode": mode, "triple": triple, "auc_db": value}
+            for mode, values in modes.items()
+            for triple, value in enumerate(values)
+        ]
+
+    def test_table_and_verdict(self):
+        rows = self.rows(after_same=(23.0, 24.5, 25.0), after_other=(22.0, 21.0, 20.0))
+        # by hand: the standard error of 3, 3.5, 3 is 1 / 6, and Student's t for 2 degrees of freedom is 4.3027
+        cells = "21.00 ± 1.00 | 24.17 ± 1.04 | 21.00 ± 1.00 | +3.17 [2.45, 3.88] | +0.00 [-4.97, 4.97]"
+        assert pages.table(rows, "auc_db").splitlines()[2] == f"| 2x32 | 2,307 | {cells} |"
+        told = pages.verdict(rows)
+        assert "after same class higher in 1 and lower in 0; after other class higher in 0 and lower in 0" in told
+        told = pages.verdict(self.rows(after_same=(20.0, 21.0, 22.0), after_other=(18.0, 19.0, 19.5)))
+        assert "after same class higher in 0 and lower in 0; after other class higher in 0 and lower in 1" in told
+
+    def test_hours_count_what_is_run_as_it_was_and_the_rest_as_timed(self):
+        devices = frozenset(["CPU, 2 cores"])
+        costs = [
+            pages.Cost("2x32", [3600.0, 1800.0], 2, 1.0, devices),
+            pages.Cost("3x32", [3600.0], 3, 1.0, devices),
+            pages.Cost("4x32", [], 2, 7200.0, devices),
+            pages.Cost("5x32", [], 2, None, frozenset()),
+        ]
+        assert [cost.hours for cost in costs] == [1.5, 3.0, 4.0, None]
+        told = pages.hours(costs)
+        assert "on this machine (CPU, 2 cores): 8.50. Measured: 2.50, with 1 of the networks run in full" in told
+        assert told.endswith("neither run nor timed: 5x32. A GPU has not been measured.")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A folder with two classes."""
+    folder = tmp_path_factory.mktemp("images")
+    for label, name in (("cat", "chelsea"), ("cup", "coffee")):
+        (folder / label).mkdir()
+        for place in range(6):
+            picture = load_image(f"sample:{name}", crop=(40 * place, 50, 32, 32), size=(8, 8))
+            PIL.Image.fromarray(np.rint(picture.values * 255).astype("uint8")).save(folder / label / f"{place}.png")
+    return folder
+
+
+def start(folder, *flags):
+    """A call of the study, with its output in the folder."""
+    log = folder / "log"
+    log.mkdir(exist_ok=True)
+    return Call(f"--runs={folder}/runs", *flags, cwd=folder, log=log, script=FOLDER / "study.py")
+
+
+def kept(folder, network):
+    return {path: path.stat().st_mtime_ns for path in (folder / "runs" / "quick" / network).glob("*.json")}
+
+
+def test_quick_killed_goes_on_and_reports(tmp_path, images):
+    flags = ("--quick", f"--images={images}", "--triples=2", "--size=8", "--networks=1x8,1x9", "--steps=20")
+    started = start(tmp_path, *flags)
+    assert started.send(signal.SIGKILL, after="1x8: triples 0, 1 in")[0] == -signal.SIGKILL
+    first = kept(tmp_path, "1x8")
+    assert (len(first), len(kept(tmp_path, "1x9"))) == (2, 0)
+    code, out, error = start(tmp_path, *flags, "--part=estimate").wait()
+    assert code == 0, error
+    assert re.search(r"\| 1x8 \| [\d.e-]+ \| 2 of 2 triples run \|\n\| 1x9 \| [\d.e-]+ \| steps timed \|\n", out)
+    assert re.fullmatch(r"study\.py: 1x9: [\d.e-]+ ms for a step of a field, 20 steps\n", error)
+    code, out, error = start(tmp_path, *flags).wait()
+    assert code == 0, error
+    assert "1x9: triples 0, 1 in" in error
+    assert "1x8: triples" not in error
+    assert kept(tmp_path, "1x8") == first
+    assert out.count("| 1x8 |") == out.count("| 1x9 |") == 2  # AUC, steps to 30 dB
+    assert "2 networks x 2 triples x 5 fits" in out
+    assert "A GPU has not been measured" in out
+    for path in first:
+        for fit in json.loads(path.read_text())["fits"].values():
+            # a round is one of 20 steps, so the first is of the weights before any; float32
+            assert fit["curve"][0] == [1, pytest.approx(fit["start_psnr_db"], abs=1e-3)]
+    results = tmp_path / "runs" / "quick" / "results"
+    rows = list(csv.DictReader((results / "fits.csv").read_text().splitlines()))
+    assert [row["mode"] for row in rows] == 4 * list(fits.PLAN)
+    assert {row["after"] for row in rows if row["mode"] == "scratch"} == {""}
+    assert all(float(row["final_psnr_db"]) > float(row["start_psnr_db"]) for row in rows if row["mode"] == "scratch")
+    drawings = [results / "auc.png", *(results / "curves").iterdir()]
+    assert {path.name for path in drawings} == {"auc.png", "1x8.png", "1x9.png"}
+    assert all(1000 < path.stat().st_size < 60_000 for path in drawings)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "log"] == ["runs"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["quick"]
+    again = start(tmp_path, *flags, "--part=report").wait()
+    assert again == (0, out, "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--networks=2-32"], "networks must read LAYERSxWIDTH with commas between, .* received '2-32'"),
+        (["--triples=9"], "images must be enough for 9 triples .* received 12 in 2 classes, which are enough for 4"),
+        (["--learning_rate=0"], r"learning_rate must be in \(0, 1000\], received 0.0"),
+        (["--part=report"], "no network is run in full in .*: give the same flags with --part=run first"),
+    ],
+)
+def test_bad_input(tmp_path, images, flags, message):
+    code, out, error = start(tmp_path, "--quick", f"--images={images}", "--triples=2", "--size=8", *flags).wait()
+    assert (code, out) == (2, "")
+    assert re.fullmatch(rf"study\.py: {message}\n", error)
+    assert not (tmp_path / "runs").exists()
