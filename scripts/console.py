@@ -25,13 +25,15 @@ from prompt_toolkit.completion import WordCompleter
 from keras_inr.models.field import to_uint8
 from keras_inr.models.presets import list_presets
 from keras_inr.runs.errors import InputError
+from keras_inr.runs.ingredients import load_picture
 from keras_inr.runs.interrupts import Interrupts, SignalInterrupt
 from keras_inr.runs.overrides import parse_overrides, preset_arguments
-from keras_inr.runs.render import RenderSettings, raster_size
+from keras_inr.runs.render import RenderSettings
 from keras_inr.runs.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
 from keras_inr.runs.typed import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
 from keras_inr.runs.upscaling import resampled
 from keras_inr.signals.sources import sample_files
+from keras_inr.training.recipe import Recipe
 
 FIRST_PRESET = "siren"
 LAYOUT = "14:8:4,16:2:8,18:0.5:8"
@@ -78,7 +80,7 @@ class Console:
         except InputError as error:
             print(error)
         except OSError as error:
-            print(f"the system refused: {error}")
+            print(f"the system refused: {error.strerror or error}")
         except (MemoryError, tf.errors.ResourceExhaustedError):
             print("this does not fit into memory: make the batch, the network or the picture smaller")
         except Exception:  # a mistake of ours
@@ -92,6 +94,7 @@ class Console:
             (self.picture, "p", f"picture    {self.told_picture()}"),
             (self.network, "n", f"network    {self.told_network()}"),
             (self.layout, "l", "layout     a grid of cells with levels of your own"),
+            (self.resolution, "o", "resolution to train on at; what was learnt stays"),
             (self.adjust, "a", f"adjust     {self.told_training()}"),
             (self.train, "t", f"train      {self.told_learnt()}"),
             (self.view, "v", "view       in this terminal"),
@@ -126,9 +129,13 @@ class Console:
             return
         names = ["sample:", "tfds:", *(f"sample:{name}" for name in sorted(sample_files()))]
         question = "picture (a path, sample:NAME or tfds:NAME/SPLIT#INDEX)"
-        source = prompts.ask(question, completer=prompts.SourceCompleter(names))
-        side = functools.partial(typed_count, "longer side", most=MAX_SIDE, optional=True)
-        self.session.choose_picture(source.strip(), prompts.ask("longer side in pixels (empty keeps it)", side))
+        source = prompts.ask(question, checked_source, completer=prompts.SourceCompleter(names))
+        self.session.choose_picture(source, ask_side())
+        print(self.told_picture())
+
+    def resolution(self):
+        self.session.check_picture()
+        self.session.change_resolution(ask_side())
         print(self.told_picture())
 
     def network(self):
@@ -186,13 +193,23 @@ class Console:
 
     def render(self):
         self.session.check_trained()
-        size = prompts.ask("size, HEIGHTxWIDTH or a factor", typed_size, empty="4")
-        box = prompts.ask("box x0,y0,x1,y1 (empty is the whole picture)", typed_box)
-        settings = RenderSettings(**size, box=box)
-        height, width = raster_size(self.session.field, settings)
+        size = prompts.ask("size, HEIGHTxWIDTH or a factor", self.checked_size, empty="4")
+        parse = functools.partial(self.checked_box, size)
+        settings = RenderSettings(**size, box=prompts.ask("box x0,y0,x1,y1 (empty is the whole picture)", parse))
+        height, width = self.session.check_raster(settings)
         path = ask_path("file, .png, .tif or .npy", f"{self.session.name}-{height}x{width}.png")
         done = self.session.render_file(dataclasses.replace(settings, out=path), overwrite=may_replace(path))
         print(f"{done.path}: {done.shape[0]} x {done.shape[1]}")
+
+    def checked_size(self, text):
+        size = typed_size(text)
+        self.session.check_raster(RenderSettings(**size))
+        return size
+
+    def checked_box(self, size, text):
+        box = typed_numbers("box", text, "x0,y0,x1,y1", ",", 4, float) if text.strip() else None
+        self.session.check_raster(RenderSettings(**size, box=box))
+        return box
 
     def save(self):
         self.session.check_trained()
@@ -230,12 +247,24 @@ def may_replace(path):
     return path.is_file() and prompts.confirm(f"{path} exists; replace it?")
 
 
+def ask_side():
+    parse = functools.partial(typed_count, "longer side", most=MAX_SIDE, optional=True)
+    return prompts.ask("longer side in pixels (empty keeps the picture's own)", parse)
+
+
+def checked_source(text):
+    if not text.strip():
+        raise InputError("picture must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received nothing")
+    load_picture(text.strip())
+    return text.strip()
+
+
 def typed_rate(text):
-    return typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
-
-
-def typed_box(text):
-    return typed_numbers("box", text, "x0,y0,x1,y1", ",", 4, float) if text.strip() else None
+    rate = typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
+    try:
+        return Recipe(steps=1, learning_rate=rate).learning_rate
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 if __name__ == "__main__":

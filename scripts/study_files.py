@@ -1,13 +1,22 @@
-"""What the studies in experiments/ write: JSON, and tables inside of pages."""
+"""What the studies in experiments/ share: lists of numbers as flags, JSON, and tables inside of pages."""
 
 from keras_inr.files import atomic_path
 from keras_inr.runs import run_folder
+from keras_inr.runs.errors import InputError
 
 
 def write_json(path, content):
     """Writes strict JSON at once or not at all, its folder too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     run_folder.write_json(path, content)
+
+
+def whole_numbers(name, texts, least=0):
+    """The numbers of a list flag; InputError for what is none, is too small, or for no number at all."""
+    if not texts or not all(text.isascii() and text.isdecimal() and int(text) >= least for text in texts):
+        bound = f" from {least}" if least else ""
+        raise InputError(f"{name} must be whole numbers{bound} with commas between them, received {','.join(texts)!r}")
+    return [int(text) for text in texts]
 
 
 def put_between(path, marker, text):

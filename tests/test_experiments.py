@@ -99,6 +99,14 @@ def test_descent_s_curves_are_collected_and_drawn(tmp_path):
         assert np.ptp(np.asarray(picture)) == 255
 
 
+def test_descent_refuses_seeds_before_it_fits(tmp_path):
+    command = [sys.executable, DESCENT / "study.py", "--seeds=0,z", f"--results={tmp_path}/results"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr == "study.py: seeds must be whole numbers with commas between them, received '0,z'\n"
+    assert not (tmp_path / "results").exists()
+
+
 def test_descent_s_figure_is_drawn_from_its_data(tmp_path):
     """As anybody would who has no runs."""
     command = [sys.executable, DESCENT / "study.py", "--part=draw", "--name=descent_cat", f"--results={tmp_path}"]

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -46,11 +47,38 @@ def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == kept
 
 
-def test_bad_flags():
-    done = study("--architectures=relu,nerf")
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--architectures=relu,nerf",), "architectures must be some of .*, received nerf"),
+        (("--architectures=",), "architectures must be some of .*, received none"),
+        (("--seeds=0,x",), "seeds must be whole numbers with commas between them, received '0,x'"),
+        (("--images=nope.png", "--quick"), "nope.png"),
+        (("--images=", "--part=rates"), "images must be pictures with commas between them, received none"),
+    ],
+)
+def test_bad_flags(flags, message, tmp_path):
+    done = study(*flags, f"--runs={tmp_path}/runs")
     assert done.returncode == 2
-    assert "architectures must be some of" in done.stderr
-    assert done.stderr.rstrip().endswith("received nerf")
+    assert re.search(message, done.stderr)
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_flags_of_ones_own_leave_published_results_alone(tmp_path):
+    before = {path: path.read_bytes() for path in sorted((FOLDER / "results").iterdir())}
+    flags = ("--architectures=relu", "--images=sample:camera", "--seeds=1", "--size=16", "--steps=10", "--seconds=0.1")
+    done = study(*flags, "--batch_size=64", f"--runs={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "published results are left as they are" in done.stderr
+    assert {path: path.read_bytes() for path in sorted((FOLDER / "results").iterdir())} == before
+
+
+def test_quick_takes_what_is_given(tmp_path):
+    flags = ("--quick", "--architectures=relu", "--size=16", "--steps=12", "--seconds=0.1", f"--runs={tmp_path}")
+    assert study(*flags, "--images=sample:camera", "--part=steps").returncode == 0
+    (kept,) = tmp_path.rglob("*.json")
+    assert json.loads(kept.read_text())["steps"] == 12
 
 
 def row(**values):
@@ -75,9 +103,11 @@ def test_tables_rank_by_equal_seconds_and_mark_what_is_not_sized():
     assert "| 30.00 ± 1.41 |" in lines[2]
 
 
-def test_a_fit_that_diverged_counts_as_nothing():
+def test_a_fit_that_diverged_counts_as_nothing_and_an_exact_one_as_60_db():
     rows = [row(part="seconds", architecture="a", psnr_db=psnr_db) for psnr_db in (30.0, None)]
     assert pages.mean(rows, "psnr_db") == 15.0
+    rows = [row(part="seconds", architecture="a", psnr_db=psnr_db) for psnr_db in (30.0, 119.0)]
+    assert pages.mean(rows, "psnr_db") == 45.0
 
 
 def test_seconds_to_a_goal_tell_how_many_got_there():

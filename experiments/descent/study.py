@@ -30,6 +30,7 @@ import matplotlib.figure
 import numpy as np
 from absl import flags
 from PIL import Image
+from study_files import whole_numbers
 
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.errors import InputError
@@ -50,10 +51,11 @@ def define_flags():
 
 
 def main(argv):
+    seeds = whole_numbers("seeds", FLAGS.seeds)
     results = pathlib.Path(FLAGS.results)
     results.mkdir(exist_ok=True)
     if FLAGS.part != "draw":
-        folders = {preset: [fit(preset, seed) for seed in FLAGS.seeds] for preset in PRESETS}
+        folders = {preset: [fit(preset, seed) for seed in seeds] for preset in PRESETS}
         write_curves(folders, results / f"{FLAGS.name}_curves.json")
     if FLAGS.part == "all":
         report(folders, results)

@@ -30,7 +30,7 @@ import measures
 import report
 import tensorflow as tf
 from absl import flags
-from study_files import write_json
+from study_files import whole_numbers, write_json
 
 from keras_inr.models.siren import Siren
 from keras_inr.runs.errors import InputError
@@ -99,13 +99,8 @@ def checked_flags():
         right = False
     if not right:
         raise InputError(f"rate must be a number in (0, {LARGEST_RATE:g}], sweep or auto, received {FLAGS.rate!r}")
-    integers = {}
-    for name in ("seeds", "units"):
-        texts = FLAGS[name].value
-        if not texts or not all(text.isdecimal() for text in texts):
-            raise InputError(f"{name} must be whole numbers with commas between them, received {','.join(texts)!r}")
-        integers[name] = [int(text) for text in texts]
-    return names, integers["seeds"]
+    whole_numbers("units", FLAGS.units, least=1)
+    return names, whole_numbers("seeds", FLAGS.seeds)
 
 
 def rate_for(name, seed):

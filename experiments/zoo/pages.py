@@ -8,6 +8,8 @@ import matplotlib.figure
 import numpy as np
 
 GOALS = (30, 35, 40)
+MOST_DB = 60.0
+"""What PSNR counts at most in a mean: beyond it a picture of 8 bits is exact after rounding."""
 
 
 def table(rows, architectures):
@@ -61,7 +63,7 @@ def facts(rows):
     return (
         f"{', '.join(images)}; seeds {', '.join(map(str, seeds))}; {min(steps)} steps, "
         f"or about {statistics.median(taken):.0f} s, of {rows[0]['points_per_step']} random points. "
-        "PSNR: mean over pictures ± standard deviation between seeds. "
+        f"PSNR: mean over pictures, each up to {MOST_DB:.0f} dB, ± standard deviation between seeds. "
         "Seconds: steps x those of a step in the fastest of an architecture's fits with equal steps, as whatever else "
         "the machine does can only slow a fit down. Seconds to a PSNR: of batches while learning, mean over the fits "
         f"that got there, their number in brackets if not all did. * not of about 50,000 parameters. "
@@ -89,8 +91,12 @@ def part(rows, which, name):
 
 
 def mean(rows, key):
-    """Mean over pictures and seeds; fits that diverged count as 0."""
-    return statistics.mean(row[key] or 0.0 for row in rows)
+    """Mean over pictures and seeds; fits that diverged count as 0, PSNR counts up to 60 dB."""
+    return statistics.mean(capped(row, key) for row in rows)
+
+
+def capped(row, key="psnr_db"):
+    return min(row[key] or 0.0, MOST_DB) if key == "psnr_db" else row[key] or 0.0
 
 
 def largest(rows, key):
@@ -102,7 +108,7 @@ def spread(rows):
     """Mean PSNR ± the standard deviation between seeds of one picture, pooled over the pictures."""
     by_image = collections.defaultdict(list)
     for row in rows:
-        by_image[row["image"]].append(row["psnr_db"] or 0.0)
+        by_image[row["image"]].append(capped(row))
     variances = [statistics.variance(values) for values in by_image.values() if len(values) > 1]
     bars = f" ± {np.sqrt(statistics.mean(variances)):.2f}" if variances else ""
     return f"{mean(rows, 'psnr_db'):.2f}{bars}"
@@ -130,11 +136,11 @@ def draw(rows, path):
         for index, image in enumerate(images):
             found = [row for row in rows if row["part"] == which and row["image"] == image and row["psnr_db"]]
             places = [names.index(row["architecture"]) for row in found]
-            axes.scatter([row["psnr_db"] for row in found], places, s=14, color=f"C{index}", alpha=0.7, label=image[7:])
+            axes.scatter([capped(row) for row in found], places, s=14, color=f"C{index}", alpha=0.7, label=image[7:])
         means = [mean(part(rows, which, name), "psnr_db") for name in names]
         axes.scatter(means, range(len(names)), marker="|", s=160, color="black", label="mean")
         axes.set_title(titles[which], fontsize=11)
-        axes.set_xlabel("PSNR (dB)")
+        axes.set_xlabel(f"PSNR (dB), up to {MOST_DB:.0f}")
         axes.grid(axis="x", alpha=0.3)
     figure.axes[0].set_yticks(range(len(names)), names)
     figure.axes[1].legend(fontsize=8, loc="lower right")

@@ -8,8 +8,9 @@ Parts, each of which goes on where it was stopped; all of them by default:
     presets  every preset as it is on the first picture, with equal seconds
     report   table, figure and CSV, and what `list_presets` tells
 
---quick takes one picture, one seed and the committed learning rates, and writes nothing but runs/zoo/quick/.
-Pictures are reduced to --size; all fits are Adam with cosine decay on random batches. Run it on an idle machine.
+--quick takes one picture, one seed, fewer steps and the committed learning rates, and keeps its fits in runs/zoo/quick.
+With other pictures, seeds, architectures, sizes or lengths than the defaults the table is only printed, and published
+results stay. Pictures are reduced to --size; all fits are Adam with cosine decay on random batches.
 """
 
 import pathlib
@@ -33,7 +34,7 @@ import keras
 import pages
 import tensorflow as tf
 from absl import flags
-from study_files import put_between, write_json
+from study_files import put_between, whole_numbers, write_json
 
 from keras_inr.files import atomic_path
 from keras_inr.metrics import ms_ssim
@@ -41,6 +42,7 @@ from keras_inr.models.presets import from_preset, list_presets
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.results import device_name
 from keras_inr.runs.upscaling import short_name
+from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError
 from keras_inr.training.fit import fit
@@ -74,15 +76,16 @@ def define_flags():
 
 
 def main(argv):
-    unknown = set(FLAGS.architectures) - set(ARCHITECTURES)
-    if unknown:
-        raise InputError(f"architectures must be some of {', '.join(ARCHITECTURES)}, received {', '.join(unknown)}")
     if FLAGS.quick:
-        FLAGS.images, FLAGS.seeds, FLAGS.steps, FLAGS.seconds = FLAGS.images[:1], FLAGS.seeds[:1], 150, 3.0
         FLAGS.runs = str(pathlib.Path(FLAGS.runs) / "quick")
+        small = {"images": FLAGS.images[:1], "seeds": FLAGS.seeds[:1], "steps": 150, "seconds": 3.0}
+        for name, value in small.items():
+            if not FLAGS[name].present:
+                FLAGS[name].value = value
+    check_flags()
     parts = PARTS if FLAGS.part == "all" else (FLAGS.part,)
-    if FLAGS.quick:
-        parts = [part for part in parts if part in ("steps", "seconds", "report")]
+    if FLAGS.part == "all":
+        parts = [part for part in parts if as_published() or (part != "presets" and (part != "rates" or as_swept()))]
     for part in parts:
         {"rates": find_rates, "steps": run_steps, "seconds": run_seconds, "presets": run_presets, "report": report}[
             part
@@ -90,16 +93,56 @@ def main(argv):
     return 0
 
 
+def check_flags():
+    """InputError for what would only be found after hours."""
+    unknown = set(FLAGS.architectures) - set(ARCHITECTURES)
+    if unknown or not FLAGS.architectures:
+        told = ", ".join(sorted(unknown)) or "none"
+        raise InputError(f"architectures must be some of {', '.join(ARCHITECTURES)}, received {told}")
+    whole_numbers("seeds", FLAGS.seeds)
+    if not FLAGS.images:
+        raise InputError("images must be pictures with commas between them, received none")
+    try:
+        for image in FLAGS.images:
+            load_image(image, size=FLAGS.size)
+    except ImageError as error:
+        raise InputError(str(error)) from None
+    if FLAGS.part == "rates" and not as_swept():
+        raise InputError(
+            f"rates are swept with the default {', '.join(SWEPT)}; for others the published ones are taken"
+        )
+    if FLAGS.part not in ("all", "rates") or not as_swept():
+        for name in FLAGS.architectures:
+            rate_of(name)
+
+
+SWEPT = ("size", "batch_size", "steps")
+
+
+def as_swept():
+    """Whether learning rates are for fits like these."""
+    return not FLAGS.quick and all(FLAGS[name].value == FLAGS[name].default for name in SWEPT)
+
+
+def as_published():
+    """Whether the flags are those that the published results are made with."""
+    return as_swept() and all(
+        FLAGS[n].value == FLAGS[n].default for n in ("images", "seeds", "architectures", "seconds")
+    )
+
+
 def find_rates():
-    """Writes the best rate of each architecture: the highest mean PSNR over the pictures apart."""
-    rates = {}
+    """Writes the best rate of each architecture, the highest mean PSNR over the pictures apart; others' stay."""
+    path = RESULTS / "rates.json"
+    rates = json.loads(path.read_text())["rates"] if path.exists() else {}
     for name in FLAGS.architectures:
         means = {}
         for rate in RATES:
             rows = [fitted("rates", name, image, 0, rate, FLAGS.steps // 2) for image in RATE_IMAGES]
             means[rate] = statistics.mean(0.0 if diverged(row) else row["psnr_db"] for row in rows)
         rates[name] = {"learning_rate": max(means, key=means.get), "psnr_db": {f"{k:g}": v for k, v in means.items()}}
-    write_json(RESULTS / "rates.json", {"pictures": RATE_IMAGES, "steps": FLAGS.steps // 2, "rates": rates})
+    rates = {name: rates[name] for name in ARCHITECTURES if name in rates}
+    write_json(path, {"pictures": RATE_IMAGES, "steps": FLAGS.steps // 2, "rates": rates})
 
 
 def rate_of(name):
@@ -108,7 +151,7 @@ def rate_of(name):
         raise InputError(f"{path} is missing: run --part=rates first")
     rates = json.loads(path.read_text())["rates"]
     if name not in rates:
-        raise InputError(f"{path} lacks {name!r}: run --part=rates --architectures={','.join(ARCHITECTURES)}")
+        raise InputError(f"{path} lacks {name!r}: run --part=rates --architectures={name}")
     return rates[name]["learning_rate"]
 
 
@@ -214,10 +257,10 @@ def trained(field):
 
 
 def report():
-    """Table, figure and CSV of what --part=steps, seconds and presets left; the quick form prints its table."""
+    """Table, figure and CSV of what --part=steps, seconds and presets left; only a table with flags of one's own."""
     rows = [*run_steps(), *run_seconds()]
     table = pages.table(rows, ARCHITECTURES)
-    if not FLAGS.quick:
+    if as_published():
         presets = run_presets()
         with atomic_path(RESULTS / "runs.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, ROW)
@@ -230,6 +273,8 @@ def report():
         put_between(HERE / "README.md", MARKER, table)
         put_between(ROOT / "README.md", MARKER, pages.short_table(rows, ARCHITECTURES))
     print(table)
+    if not as_published():
+        startup.tell("published results are left as they are: they are made with the default flags")
 
 
 if __name__ == "__main__":

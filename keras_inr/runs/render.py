@@ -10,6 +10,7 @@ import time
 import numpy as np
 import tqdm
 
+from keras_inr.arguments import INT32_MAX
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.files import atomic_path
 from keras_inr.models.raster import MAX_EDGE, FieldRaster
@@ -145,6 +146,8 @@ def raster_size(field, settings):
         raise InputError("size must be given for a field without a picture_size")
     x0, y0, x1, y1 = picture_box(*field.picture_size) if box is None else box
     per_unit = scale / pixel_pitch(*field.picture_size)
+    if not max(abs(y1 - y0), abs(x1 - x0)) * per_unit <= INT32_MAX:
+        raise InputError(f"scale must make pictures at most {INT32_MAX} pixels long, received {scale!r}")
     return tuple(max(1, round(abs(side) * per_unit)) for side in (y1 - y0, x1 - x0))
 
 

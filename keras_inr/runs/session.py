@@ -4,24 +4,19 @@ import dataclasses
 import pathlib
 import re
 
-import tensorflow as tf
-
 from keras_inr.arguments import INT32_MAX
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
-from keras_inr.models.presets import from_preset
 from keras_inr.models.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.growing_run import GrowingRun
+from keras_inr.runs.ingredients import build_field, load_picture
 from keras_inr.runs.model_files import bare_copy, save_field
 from keras_inr.runs.render import raster_size, render_file
 from keras_inr.runs.results import finite
 from keras_inr.runs.typed import typed_path
-from keras_inr.signals.errors import ImageError
-from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 
-MAX_PARAMETERS = 2**27
 MAX_BATCH_SIZE = 2**18
 MAX_EPOCHS = 10**6
 MAX_RENDERED_PIXELS = 2**28
@@ -68,7 +63,7 @@ class Session:
 
     def __init__(self, seed=0):
         self.seed = seed
-        self.signal = None
+        self.source = self.signal = None
         self.preset = None
         self.arguments = {}
         self.batch_size = 16384
@@ -82,13 +77,29 @@ class Session:
             source: as in `load_image`.
             longer_side: pixels that it is resized to, or None.
         """
-        try:
-            signal = load_image(source, size=longer_side)
-        except ImageError as error:
-            raise InputError(str(error)) from error
+        signal = load_picture(source, longer_side)
         field = None if self.preset is None else build_field(signal, self.preset, self.arguments, self.seed)
-        self.signal = signal
+        self.source, self.signal = source, signal
         self._start(field)
+
+    def change_resolution(self, longer_side=None):
+        """Takes the same picture at another size; what was learnt stays, training goes on with a fresh optimizer.
+
+        Args:
+            longer_side: pixels that it is resized to; None for its own size.
+
+        Raises:
+            InputError: without a picture, or for a network whose weights are made for one size, as a grid of cells is.
+        """
+        self.check_picture()
+        signal = load_picture(self.source, longer_side)
+        if self.field is not None:
+            field = build_field(signal, self.preset, self.arguments, self.seed)
+            if [weight.shape for weight in field.weights] != [weight.shape for weight in self.field.weights]:
+                raise InputError(f"{self.preset} is made for one size: choose the picture again to start anew")
+            field.set_weights(self.field.get_weights())
+            self.field = field
+        self.signal, self._run, self._quality = signal, None, None
 
     def choose_network(self, preset, arguments=None):
         """Takes a network with fresh weights: a preset's name, and arguments of its model that are overridden."""
@@ -172,15 +183,20 @@ class Session:
 
     def render_file(self, settings, overwrite=False):
         """Renders the field into a file; settings and result as in `keras_inr.runs.render.render_file`."""
+        self.check_raster(settings)
+        return render_file(
+            self.field, dataclasses.replace(settings, out=typed_path("out", settings.out)), ".", overwrite
+        )
+
+    def check_raster(self, settings):
+        """(height, width) of what `render_file` would write; InputError for more than 2^28 pixels, or no such box."""
         self.check_trained()
         if settings.box is not None and not all(abs(edge) <= MAX_EDGE for edge in settings.box):
             raise InputError(f"box must have edges from -{MAX_EDGE:g} to {MAX_EDGE:g}, received {settings.box!r}")
         height, width = raster_size(self.field, settings)
         if height * width > MAX_RENDERED_PIXELS:
             raise InputError(f"size must be at most {MAX_RENDERED_PIXELS} pixels, received {height} x {width}")
-        return render_file(
-            self.field, dataclasses.replace(settings, out=typed_path("out", settings.out)), ".", overwrite
-        )
+        return height, width
 
     def save(self, path, overwrite=False):
         """Writes the field to a .keras file, from which `keras.models.load_model` brings it back; returns the path."""
@@ -261,23 +277,3 @@ class Session:
         self.seconds += seconds
         self.unsaved = self.unsaved or steps > 0
         self._quality = None
-
-
-def build_field(signal, preset, arguments, seed):
-    """A field with fresh weights for a picture, or for none yet.
-
-    Raises:
-        InputError: for what cannot be built, or would have more than 2^27 parameters.
-
-    >>> build_field(None, "relu", {"units": (8,)}, seed=0).count_params()
-    51
-    """
-    shared = {} if signal is None else {"channels": signal.channels, "picture_size": signal.size}
-    try:
-        with tf.Graph().as_default():  # where weights are counted without being made
-            count = from_preset(preset, seed=seed, **shared, **arguments).count_params()
-        if count <= MAX_PARAMETERS:
-            return from_preset(preset, seed=seed, **shared, **arguments)
-    except (ValueError, TypeError, OverflowError, tf.errors.OpError) as error:
-        raise InputError(" ".join(str(error).split())) from error
-    raise InputError(f"a network must have at most {MAX_PARAMETERS} parameters, received one of {count}")

@@ -160,6 +160,8 @@ REFUSED = [
     ({"size": (0, 2)}, r"size must be \(height, width\), at least 1 x 1, received \(0, 2\)"),
     ({"scale": 0.0}, r"scale must be positive and finite, received 0\.0"),
     ({"scale": float("inf")}, "scale must be positive and finite, received inf"),
+    ({"scale": 1e308}, r"scale must make pictures at most 2147483647 pixels long, received 1e\+308"),
+    ({"scale": 1e308, "box": (1.0, 1.0, -1.0, -1.0)}, r"scale must make pictures at most .*, received 1e\+308"),
     ({"box": (0, 0, 0, 1)}, r"box must be .* with a width and a height, received \(0, 0, 0, 1\)"),
     ({"box": (0, 0, float("nan"), 1)}, r"box must be .*within \+-1e\+06.* received .*nan"),
     ({"output": "hessian"}, r"output must be one of \('value', 'gradient', 'laplacian'\), received 'hessian'"),

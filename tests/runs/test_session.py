@@ -49,6 +49,29 @@ class TestChoices:
         session.train(1)
         assert session.render_picture(3, 5).shape == (3, 5, 1)
 
+    def test_another_resolution_keeps_what_was_learnt(self):
+        session = begun(side=16)
+        session.train(2)
+        coords, before = np.zeros((1, 2)), session.field(np.zeros((1, 2))).numpy()
+        session.change_resolution(24)
+        assert (session.signal.size, session.field.picture_size) == ((16, 24), (16, 24))
+        np.testing.assert_array_equal(session.field(coords), before)
+        assert session.steps > 0
+        assert session.unsaved
+        session.train(1)
+        assert not np.array_equal(session.field(coords), before)
+        session.change_resolution()
+        assert session.signal.size == (300, 451)
+
+    def test_another_resolution_needs_a_picture_and_weights_of_no_size(self):
+        with pytest.raises(InputError, match="choose a picture first"):
+            Session().change_resolution(8)
+        session = begun("cell_grid", {"layout": ((6, 4.0, 2),)})
+        session.train(1)
+        with pytest.raises(InputError, match="cell_grid is made for one size: choose the picture again to start anew"):
+            session.change_resolution(200)
+        assert max(session.signal.size) == 16
+
     def test_a_layout_counts_the_picture_s_pixels(self):
         session = begun("cell_grid", {"layout": ((6, 4.0, 2),)})
         assert session.field.pixels == session.signal.size

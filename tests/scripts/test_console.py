@@ -56,6 +56,13 @@ class TestDialogue:
             assert "▀" * 24 in shown
             assert "18 steps in" in dialogue.choose("f")
             assert "original, 16 x 24         learnt, 16 x 24" in dialogue.choose("v")
+            assert "sample:chelsea, 32 x 48" in dialogue.choose("o", "longer side", "48\r")
+            assert "sample:chelsea, 16 x 24" in dialogue.choose("o", "longer side", "24\r")
+            for size in ("1e308", "nan", "0", "100000x100000"):
+                assert "back at the menu" in dialogue.choose("r", "size", f"{size}\r", "must be|must make", CTRL_C)
+            for rate in ("inf", "0", "1e6"):
+                refused = ("learning rate", f"{rate}\r", "learning_rate must be", CTRL_C)
+                assert "back at the menu" in dialogue.choose("a", *refused)
             dialogue.choose("r", "size", "20x30\r", "box", "-0.5,-0.5,0.5,0.5\r", "file", "a.png\r")
             dialogue.choose("s", "file", "\r")
             dialogue.choose("x", "folder", "\r")
@@ -110,7 +117,8 @@ class TestDialogue:
     def test_code_is_text(self, tmp_path):
         with Dialogue(tmp_path) as dialogue:
             dialogue.menu()
-            assert "does not exist" in dialogue.choose("p", "INDEX", f"{CODE}\r", "longer side", "\r")
+            assert "back at the menu" in dialogue.choose("p", "INDEX", f"{CODE}\r", "does not exist", CTRL_C)
+            assert "back at the menu" in dialogue.choose("p", "INDEX", "\r", "received nothing", CTRL_C)
             begun = ("levels", f"{CODE}\r", "layout must be numbers", CTRL_C)
             assert "back at the menu" in dialogue.choose("l", *begun)
             begun = ("networks", "\r", "arguments", f"units={CODE}\r", "must be NAME=VALUE", CTRL_C)
@@ -184,7 +192,7 @@ class TestAttempt:
         ("error", "told"),
         [
             (InputError("size must be 3"), "size must be 3\n"),
-            (OSError(28, "No space left on device"), "the system refused: [Errno 28] No space left on device\n"),
+            (OSError(28, "No space left on device"), "the system refused: No space left on device\n"),
             (MemoryError(), "this does not fit into memory: make the batch, the network or the picture smaller\n"),
             (tf.errors.ResourceExhaustedError(None, None, "OOM"), "this does not fit into memory: make the batch"),
             (KeyboardInterrupt(), "back at the menu; q or Ctrl-D quits\n"),
