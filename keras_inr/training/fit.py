@@ -39,6 +39,7 @@ def fit(
     recipe=None,
     *,
     objective=None,
+    compilation=None,
     goal_psnr_db=None,
     max_seconds=None,
     checkpoint_dir=None,
@@ -56,6 +57,8 @@ def fit(
         signal: an `ImageSignal` with as many channels as the field.
         recipe: a `Recipe`; or its arguments as keywords, such as steps=1600, learning_rate=1e-3.
         objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
+        compilation: a `Compilation` that takes the place of the measured table's; one step in a call lets callbacks see
+            every step of a hash grid, whose steps are called eight at a time.
         goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
         checkpoint_dir: None, or a folder for checkpoints. If it holds one, the run goes on from there; weights then end
             bit-identical to an undisturbed run's on the same machine (on CPUs).
@@ -100,7 +103,7 @@ def fit(
         field.picture_size = signal.size
         state = TrainingState(recipe.total_steps(num_pixels), identity=identity_of(field, signal, recipe))
         with strategy.scope():
-            compile_model(model, objective, recipe, num_pixels)
+            compile_model(model, objective, recipe, num_pixels, compilation)
         if checkpoint_dir is not None:
             restore(model, state, checkpoint_dir)
         recorder = Recorder(state, started)
@@ -144,10 +147,10 @@ def identity_of(field, signal, recipe):
     return {"image_sha256": getattr(signal, "sha256", None), **network, **numbers}
 
 
-def compile_model(model, objective, recipe, num_pixels):
+def compile_model(model, objective, recipe, num_pixels, compilation=None):
     """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
     field = getattr(model, "field", model)
-    compilation = compilation_for(field, derivatives=model is not field)
+    compilation = compilation or compilation_for(field, derivatives=model is not field)
     losses = objective.losses(field.values_dtype)
     metrics = {"values": [PSNR(name="psnr_db")]} if objective.measures_psnr else None
     if model is field:

@@ -1,0 +1,136 @@
+"""What the study of starting points looks like: tables, figure, CSV, and the measures they are made of."""
+
+import csv
+import math
+import statistics
+
+import matplotlib.figure
+
+from keras_inr.files import atomic_path
+
+SHOWN = (0, 10, 30, 100, 300, 1000)
+SCORED = (10, 30, 100, 300)
+GOALS = (30, 35)
+MOST_DB = 60.0
+DRAWN = ("drawn", "paper", "init-33")
+"""Starts that are drawn by a rule."""
+
+
+def at(row, steps):
+    """PSNR after steps, those that the fit had."""
+    curve = dict(map(tuple, row["curve"]))
+    return [curve[step] for step in steps if step in curve]
+
+
+def score(row):
+    """Mean PSNR after 10, 30, 100 and 300 steps: what a start is chosen by."""
+    return statistics.mean(at(row, SCORED))
+
+
+def steps_to(row, goal):
+    """The step at which the curve crosses a PSNR, between looks in equal ratios of steps; None if it does not."""
+    before = (0, -math.inf)
+    for step, psnr_db in row["curve"]:
+        if psnr_db >= goal:
+            if step == 0 or before[1] == -math.inf:
+                return float(step)
+            share = (goal - before[1]) / (psnr_db - before[1])
+            start = max(before[0], 0.5)
+            return start * (step / start) ** share
+        before = (step, psnr_db)
+    return None
+
+
+def chosen(rows, network, start):
+    return [row for row in rows if row["network"] == network and row["start"] == start]
+
+
+def mean_at(rows, step):
+    """Mean over fits of the PSNR after a step."""
+    return statistics.mean(at(row, [step])[0] for row in rows)
+
+
+def gain(rows, network, start, step):
+    """dB by which a learnt start is above the best that is drawn, in the mean over held-out pictures and seeds."""
+    drawn = [chosen(rows, network, name) for name in DRAWN]
+    return mean_at(chosen(rows, network, start), step) - max(mean_at(one, step) for one in drawn if one)
+
+
+def table(rows):
+    """A table for each network: starts, best first after 100 steps."""
+    parts = []
+    for network in dict.fromkeys(row["network"] for row in rows):
+        own = [row for row in rows if row["network"] == network]
+        steps = [step for step in SHOWN if at(own[0], [step])]
+        last = 100 if 100 in steps else steps[-1]
+        names = sorted({row["start"] for row in own}, key=lambda name: -mean_at(chosen(own, network, name), last))
+        heads = ["start", "rate", *(f"{step} steps" for step in steps), *(f"steps to {goal} dB" for goal in GOALS)]
+        lines = [f"`{network}`", "", f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
+        for name in names:
+            fits = chosen(own, network, name)
+            cells = [f"{name}" if name in DRAWN else f"**{name}**", f"{fits[0]['learning_rate']:g}"]
+            cells += [spread(fits, step) for step in steps] + [reached(fits, goal) for goal in GOALS]
+            lines.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def spread(rows, step):
+    """Mean PSNR ± the standard deviation between the pictures' means."""
+    by_image = {image: [row for row in rows if row["image"] == image] for image in {row["image"] for row in rows}}
+    means = [mean_at(own, step) for own in by_image.values()]
+    return f"{statistics.mean(means):.2f}" + (f" ± {statistics.stdev(means):.1f}" if len(means) > 1 else "")
+
+
+def reached(rows, goal):
+    """Mean steps of the fits that reached a PSNR, and how many did if not all."""
+    found = [steps for steps in (steps_to(row, goal) for row in rows) if steps is not None]
+    if not found:
+        return "-"
+    return f"{statistics.mean(found):.0f}" + ("" if len(found) == len(rows) else f" ({len(found)}/{len(rows)})")
+
+
+def facts(rows, starts):
+    """What the figures were made with."""
+    seeds = sorted({row["seed"] for row in rows})
+    return (
+        f"Held out: {', '.join(starts['held_out'])}; rates tuned on {', '.join(starts['tune_on'])}; learnt from "
+        f"{', '.join(starts['learn_from'])}. Longer side {rows[0]['size']}, {rows[0]['batch_size']} random points "
+        f"a step, Adam at a constant rate, seeds {', '.join(map(str, seeds))}. Mean PSNR over all pixels, at most "
+        f"{MOST_DB:.0f} dB a picture, ± standard deviation between pictures. Steps: mean over the fits that got there, "
+        f"their number in brackets if not all did. {rows[0]['device']}."
+    )
+
+
+def write_csv(rows, path):
+    """A line for each fit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    steps = [step for step, _ in rows[0]["curve"]]
+    names = [name for name in rows[0] if name != "curve"]
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, *(f"psnr_db_after_{step}" for step in steps)])
+        for row in rows:
+            writer.writerow([*(row[name] for name in names), *(round(db, 3) for db in at(row, steps))])
+
+
+def draw(rows, path):
+    """A panel for each network: mean PSNR over steps, a line for each start."""
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    figure = matplotlib.figure.Figure(figsize=(4.2 * len(networks), 3.8), dpi=110, layout="constrained")
+    for axes, network in zip(figure.subplots(1, len(networks), sharey=True, squeeze=False)[0], networks, strict=True):
+        own = [row for row in rows if row["network"] == network]
+        steps = [step for step, _ in own[0]["curve"]]
+        for number, name in enumerate(dict.fromkeys(row["start"] for row in own)):
+            means = [mean_at(chosen(own, network, name), step) for step in steps]
+            style = {"color": "black", "linestyle": ("-", "--", ":")[DRAWN.index(name)]} if name in DRAWN else {}
+            style = style or {"color": f"C{number}"}
+            axes.plot([max(step, 0.5) for step in steps], means, label=name, linewidth=1.4, **style)
+        axes.set_xscale("log")
+        axes.set_xticks([0.5, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
+        axes.set_title(network, fontsize=11)
+        axes.set_xlabel("steps")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, loc="upper left")
+    figure.axes[0].set_ylabel("PSNR on held-out photographs (dB)")
+    figure.savefig(path)

@@ -1,0 +1,93 @@
+"""experiments/starting_points in small: what it measures, tells, and leaves alone."""
+
+import importlib.util
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from keras_inr.models.start import SHIPPED
+
+FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "starting_points"
+SPEC = importlib.util.spec_from_file_location("starting_points_tables", FOLDER / "tables.py")
+tables = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(tables)
+STARTS = json.loads((FOLDER / "starts.json").read_text())
+
+
+def row(start="drawn", shift=0.0, image="chelsea", **values):
+    curve = [[step, psnr_db + shift] for step, psnr_db in ((0, 5.0), (10, 15.0), (30, 20.0), (100, 25.0), (300, 35.0))]
+    facts = {"learning_rate": 0.001, "seed": 0, "size": 8, "batch_size": 4, "device": "CPU"}
+    return {"network": "siren", "start": start, "image": image, "curve": curve, **facts, **values}
+
+
+def study(*flags):
+    command = [sys.executable, str(FOLDER / "study.py"), *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_pictures_have_one_part():
+    names = [*STARTS["learn_from"], *STARTS["tune_on"], *STARTS["held_out"]]
+    assert len(set(names)) == len(names)
+
+
+def test_steps_to_a_goal_are_between_looks_in_equal_ratios():
+    assert tables.steps_to(row(), 25) == pytest.approx(100)
+    assert tables.steps_to(row(), 30) == pytest.approx(100 * 3**0.5)
+    assert tables.steps_to(row(), 36) is None
+    assert tables.steps_to(row(shift=30.0), 30) == 0
+
+
+def test_score_and_gain():
+    assert tables.score(row()) == pytest.approx((15 + 20 + 25 + 35) / 4)
+    rows = [row(), row("paper", 1.0), row("maml", 4.0), row("maml", 6.0, image="camera")]
+    assert tables.gain(rows, "siren", "maml", 100) == pytest.approx(30 - 26)  # above the best that is drawn
+
+
+def test_the_table_ranks_starts_after_100_steps(tmp_path):
+    rows = [row(), row("maml", 4.0), row("average", 2.0)]
+    lines = tables.table(rows).splitlines()
+    assert [line.split(" | ")[0] for line in lines[4:]] == ["| **maml**", "| **average**", "| drawn"]
+    assert "100 steps" in lines[2]
+    assert "1000 steps" not in lines[2]
+    tables.write_csv(rows, tmp_path / "fits.csv")
+    header, first, *_ = (tmp_path / "fits.csv").read_text().splitlines()
+    assert header.endswith("psnr_db_after_100,psnr_db_after_300")
+    assert first.endswith("25.0,35.0")
+    tables.draw(rows, tmp_path / "starts.png")
+    assert (tmp_path / "starts.png").stat().st_size > 1000
+
+
+def test_quick_goes_on_where_it_was_and_publishes_nothing(tmp_path):
+    shipped = sorted(SHIPPED.rglob("*"))
+    flags = ("--quick", "--networks=siren", "--methods=reptile", "--size=12", "--batch_size=32", f"--runs={tmp_path}")
+    first = study(*flags)
+    assert first.returncode == 0, first.stderr
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    fits = [json.loads(path.read_text()) for path in tmp_path.rglob("held_out/*.json")]
+    assert len(fits) == 2 * 4  # drawn and reptile, four pictures
+    assert all(len(fit["curve"]) == 14 and min(db for _, db in fit["curve"]) > 0 for fit in fits)
+    assert "| **reptile** |" in first.stdout
+    assert "what the package ships is left as it is" in first.stderr
+    assert study(*flags).stdout == first.stdout
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == kept
+    assert sorted(SHIPPED.rglob("*")) == shipped
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--networks=siren,nerf", "networks must be some of .*, received 'siren,nerf'"),
+        ("--methods=", "methods must be some of .*, received ''"),
+        ("--seeds=x", "seeds must be whole numbers with commas between them, received 'x'"),
+    ],
+)
+def test_bad_flags(flag, message, tmp_path):
+    done = study(flag, f"--runs={tmp_path}/runs")
+    assert done.returncode == 2
+    assert re.search(message, done.stderr)
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
