@@ -1,5 +1,8 @@
 """Fields: models from coordinates to values."""
 
+import importlib as _importlib
+import pkgutil as _pkgutil
+
 from keras_inr.models.bacon import Bacon as Bacon
 from keras_inr.models.cell_grid import CellGrid as CellGrid
 from keras_inr.models.differentiated import Differentiated as Differentiated
@@ -18,3 +21,7 @@ from keras_inr.models.siren import Siren as Siren
 from keras_inr.models.stacking import stack as stack
 from keras_inr.models.stacking import unstack as unstack
 from keras_inr.models.wire import Wire as Wire
+
+for _module in _pkgutil.iter_modules(__path__, f"{__name__}."):
+    # registers the classes of files that are not named above, so that .keras files which hold them load in any process
+    _importlib.import_module(_module.name)

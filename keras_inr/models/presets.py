@@ -10,6 +10,7 @@ import pkgutil
 
 import keras_inr.models
 from keras_inr.models.choosing import choose
+from keras_inr.models.field import Field
 from keras_inr.models.preset import Preset as Preset
 from keras_inr.models.preset import PresetInfo as PresetInfo
 from keras_inr.models.start import read_start
@@ -78,8 +79,7 @@ def from_preset(name, /, weights=None, **arguments):
             )
         return _chosen(**arguments)
     preset = get_preset(name)
-    allowed = [n for n in inspect.signature(preset.model.__init__).parameters if n not in ("self", "kwargs")]
-    allowed += ["dtype", "name"]
+    allowed = _arguments_of(preset.model)
     for argument in arguments:
         if argument not in allowed:
             raise ValueError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}")
@@ -87,6 +87,13 @@ def from_preset(name, /, weights=None, **arguments):
     if weights is not None:
         read_start(weights, name).assign_to(field)
     return field
+
+
+def _arguments_of(model):
+    """Names of what a model takes: its own arguments, those that it hands on to `Field`, and Keras's."""
+    parameters = [p for cls in (model, Field) for p in inspect.signature(cls.__init__).parameters.values()]
+    named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name != "self"]
+    return [*dict.fromkeys(named), "dtype", "name"]
 
 
 def _chosen(signal=None, goal=None, **arguments):
