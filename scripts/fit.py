@@ -28,8 +28,6 @@ PREVIEW_HELP = "steps between preview pictures; each comes with the end of a rou
 def define_flags():
     picture_flags.define()
     flags.adopt_module_key_flags(picture_flags)  # so that --help shows them
-    training_flags.define([AUTO], automatic_rate=True)
-    flags.adopt_module_key_flags(training_flags)
     flags.DEFINE_string("goal", None, "40dB or 30s: where to stop; with --preset=auto what to choose for, 50kB too")
     flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
     flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
@@ -43,6 +41,8 @@ def define_flags():
     flags.DEFINE_bool("progress", True, "show a progress bar")
     flags.DEFINE_bool("dry_run", False, "check everything, tell what would be done, write nothing")
     flags.DEFINE_bool("list_presets", False, "show the zoo and exit")
+    training_flags.define([AUTO], automatic_rate=True)
+    flags.adopt_module_key_flags(training_flags)
 
 
 def resolve_goal():

@@ -35,8 +35,6 @@ def define_flags():
     flags.DEFINE_list("images", None, IMAGES_HELP)
     picture_flags.define_reading()
     flags.adopt_module_key_flags(picture_flags)
-    training_flags.define()
-    flags.adopt_module_key_flags(training_flags)
     flags.DEFINE_float("goal_psnr_db", None, "each picture's fit stops at this PSNR, in dB")
     flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
     flags.DEFINE_bool("resume", False, "go on with the run in --out")
@@ -44,6 +42,8 @@ def define_flags():
     flags.DEFINE_string("ray_address", None, "Ray cluster to work on, such as auto; this process alone by default")
     flags.DEFINE_integer("cpus_per_task", 2, "cores that a task takes on a Ray cluster without GPUs", lower_bound=1)
     flags.DEFINE_bool("progress", True, "tell how far it is")
+    training_flags.define()
+    flags.adopt_module_key_flags(training_flags)
 
 
 def main(argv):

@@ -28,8 +28,6 @@ RECIPE += ("inner_steps", "inner_learning_rate", "own", "seed")
 
 
 def define_flags():
-    training_flags.define_network()
-    flags.adopt_module_key_flags(training_flags)
     flags.DEFINE_list(
         "images", SAMPLES, "pictures to learn from, as for fit_many.py: a folder, tfds:NAME/SPLIT[:100] ..."
     )
@@ -53,6 +51,8 @@ def define_flags():
     flags.DEFINE_bool("resume", False, "go on with the run in --out")
     flags.DEFINE_bool("overwrite", False, "replace the run in --out")
     flags.DEFINE_bool("progress", True, "show a progress bar")
+    training_flags.define_network()
+    flags.adopt_module_key_flags(training_flags)
 
 
 def main(argv):

@@ -1,9 +1,13 @@
 """Flags that tell which network is fitted and how; shared by the scripts that fit."""
 
-from absl import flags
+import sys
+
+import startup
+from absl import app, flags
 
 from keras_inr.initializers import list_schemes
 from keras_inr.models.presets import list_presets
+from keras_inr.runs.errors import InputError
 from keras_inr.runs.found_rate import AUTO_RATE
 from keras_inr.runs.image_fit import PRECISIONS
 from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
@@ -19,11 +23,12 @@ AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 s
 def define(more_presets=(), automatic_rate=False):
     """Defines --preset, the arguments of all models, --steps, --epochs, those of `Recipe`, and --precision.
 
+    All other flags of a script must be there by then, see `define_network`.
+
     Args:
         more_presets: allowed beside the zoo's.
         automatic_rate: whether --learning_rate takes "auto".
     """
-    define_network(more_presets)
     _define_length()
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for name, (kind, default, allowed, text) in recipe_arguments().items():
@@ -34,17 +39,27 @@ def define(more_presets=(), automatic_rate=False):
         else:
             flags.DEFINE_enum(name, default, allowed, text)
     flags.DEFINE_enum("precision", "float32", PRECISIONS, "dtype of weights and arithmetic, a Keras policy")
+    define_network(more_presets)
 
 
 def define_network(more_presets=()):
-    """Defines --preset, the arguments of all models, and --weights."""
+    """Defines --preset, the arguments of all models, and --weights.
+
+    Ends the script where a model's argument cannot be a flag, also because there is one of its name already.
+    """
     presets = [*more_presets, *(info.name for info in list_presets())]
     told = "; auto chooses one, its size too" if more_presets else ""
     flags.DEFINE_enum("preset", "siren", presets, f"architecture, see fit.py --list_presets{told}")
-    for name, text in model_arguments().items():
+    flags.DEFINE_string("weights", None, WEIGHTS_HELP)
+    app.define_help_flags()  # which it would do later
+    try:
+        arguments = model_arguments(taken=set(FLAGS))
+    except InputError as error:
+        startup.tell(error)
+        sys.exit(2)
+    for name, text in arguments.items():
         choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
         flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
-    flags.DEFINE_string("weights", None, WEIGHTS_HELP)
 
 
 class RateParser(flags.FloatParser):

@@ -3,11 +3,10 @@
 import dataclasses
 import inspect
 import re
+import sys
 import types
 import typing
 
-import keras_inr.layers
-import keras_inr.models
 from keras_inr.models.presets import get_preset, list_presets
 from keras_inr.runs.errors import InputError
 from keras_inr.training.recipe import CHOICES, Recipe
@@ -15,9 +14,19 @@ from keras_inr.training.recipe import CHOICES, Recipe
 FROM_ELSEWHERE = ("channels", "picture_size", "num_fields", "seed")
 """Arguments that the picture and the run decide."""
 
+SCALARS = (int, float, bool, str)
+ALLOWED = "int, float, bool, str, or a tuple of them such as tuple[int, ...] or tuple[tuple[int, float], ...], or with"
+ALLOWED += " `| None` behind it"
 
-def model_arguments():
+
+def model_arguments(taken=()):
     """Name -> help text of every argument that some preset's model takes.
+
+    Args:
+        taken: names that are flags already.
+
+    Raises:
+        InputError: for an argument that no flag can be made of, naming the file that it is in.
 
     >>> "omega_0" in model_arguments()
     True
@@ -26,6 +35,8 @@ def model_arguments():
     for model in dict.fromkeys(get_preset(info.name).model for info in list_presets()):
         described = _described(model)
         for name in _annotations(model):
+            if name in taken:
+                raise InputError(f"arguments {_place(model)} must have names that no flag has yet, received {name!r}")
             texts.setdefault(name, []).append(f"{model.__name__}: {described.get(name, '')}")
     return {name: " ".join(text) for name, text in texts.items()}
 
@@ -68,50 +79,74 @@ def preset_arguments(preset):
     """Name -> type of every argument that can be overridden in a preset.
 
     Raises:
-        InputError: for an unknown preset.
+        InputError: for an unknown preset, or one whose model has an argument that text cannot be turned into.
 
     >>> list(preset_arguments("relu"))[0]
     'units'
     """
     try:
-        return _annotations(get_preset(preset).model)
+        model = get_preset(preset).model
     except ValueError as error:
         raise InputError(str(error)) from None
+    return _annotations(model)
 
 
 def _annotations(model):
-    parameters = inspect.signature(model.__init__).parameters
-    return {
-        name: parameter.annotation
-        for name, parameter in parameters.items()
-        if name not in ("self", "kwargs", *FROM_ELSEWHERE)
-    }
+    """Name -> type of the arguments that text is turned into."""
+    parameters = inspect.signature(model.__init__).parameters.values()
+    names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in ("self", *FROM_ELSEWHERE)]
+    try:
+        annotations = typing.get_type_hints(model.__init__)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise InputError(f"annotations {_place(model)} must be types that are imported, received: {error}") from None
+    for name in names:
+        if not _is_allowed(_without_none(annotations.get(name))):
+            received = repr(annotations[name]) if name in annotations else "no annotation"
+            raise InputError(f"argument {name!r} {_place(model)} must be annotated with {ALLOWED}, received {received}")
+    return {name: annotations[name] for name in names}
+
+
+def _place(model):
+    """Where a model's arguments are, for messages."""
+    return f"of {model.__name__} in {model.__module__.replace('.', '/')}.py"
+
+
+def _without_none(annotation):
+    """int for int | None."""
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+    return kinds[0] if len(kinds) == 1 else annotation
+
+
+def _is_allowed(annotation, depth=2):
+    """Whether text can be turned into it: there are two separators for tuples in tuples."""
+    if typing.get_origin(annotation) is not tuple:
+        return annotation in SCALARS
+    kinds = [kind for kind in typing.get_args(annotation) if kind is not ...]
+    return depth > 0 and bool(kinds) and all(_is_allowed(kind, depth - 1) for kind in kinds)
 
 
 def _parse(name, annotation, text):
-    if isinstance(annotation, types.UnionType):
-        if text.lower() == "none":
-            return None
-        annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
+    kind = _without_none(annotation)
+    if kind is not annotation and text.lower() == "none":
+        return None
     try:
-        if typing.get_origin(annotation) is tuple:
-            return _parse_tuple(annotation, text, ",:")
-        if annotation is bool:
-            return {"true": True, "false": False}[text.lower()]
-        return annotation(text)
+        return _typed(kind, text, ",:")
     except (ValueError, KeyError):
-        raise InputError(f"{name} must be {_WANTED[annotation]}, received {text!r}") from None
+        wanted = _WANTED.get(kind, f"values for {kind}, with commas between them and : within")
+        raise InputError(f"{name} must be {wanted}, received {text!r}") from None
 
 
-def _parse_tuple(annotation, text, separators):
-    """A tuple whose parts stand between the first separator, and parts of those between the next one."""
-    kinds = typing.get_args(annotation)
-    parts = text.split(separators[0])
-    kinds = kinds[:1] * len(parts) if kinds[-1] is ... else kinds
-    return tuple(
-        _parse_tuple(kind, part, separators[1:]) if typing.get_origin(kind) is tuple else kind(part)
-        for kind, part in zip(kinds, parts, strict=True)
-    )
+def _typed(kind, text, separators):
+    """Text as a type; of a tuple, parts stand between the first separator, and parts of those between the next one."""
+    if typing.get_origin(kind) is tuple:
+        kinds, parts = typing.get_args(kind), text.split(separators[0])
+        kinds = kinds[:1] * len(parts) if kinds[-1] is ... else kinds
+        return tuple(_typed(kind, part, separators[1:]) for kind, part in zip(kinds, parts, strict=True))
+    if kind is bool:
+        return {"true": True, "false": False}[text.strip().lower()]
+    return kind(text)
 
 
 _WANTED = {
@@ -126,13 +161,13 @@ _WANTED = {
 
 
 def _described(owner):
-    """Argument -> its text in the docstring of a class, after that of the layer or model which the text points to."""
+    """Argument -> its text in the docstring of a class, after that of what it imports and the text points to."""
     section = inspect.getdoc(owner).partition("Args:\n")[2].partition("\n\n")[0]
     described = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE):
         text = " ".join(text.split())
         pointer = re.fullmatch(r"see `(\w+)`\. ?(.*)", text)
-        there = pointer and (getattr(keras_inr.layers, pointer[1], None) or getattr(keras_inr.models, pointer[1], None))
+        there = pointer and vars(sys.modules[owner.__module__]).get(pointer[1])
         elsewhere, own = (_described(there), pointer[2]) if there else ({}, "")
         described |= {n: f"{elsewhere[n]} {own}".strip() if n in elsewhere else text for n in names.split(", ")}
     return described

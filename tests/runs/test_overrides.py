@@ -2,10 +2,13 @@
 
 import inspect
 import re
+import sys
+import types
 
 import pytest
 
 from keras_inr.models.presets import from_preset, get_preset, list_presets
+from keras_inr.runs import overrides
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.overrides import FROM_ELSEWHERE, model_arguments, parse_overrides
 
@@ -117,3 +120,93 @@ class TestParse:
     def test_an_unknown_preset(self):
         with pytest.raises(InputError, match=r"preset must be one of \['bacon', .*\], received 'sirens'"):
             parse_overrides("sirens", {"units": "8"})
+
+
+SINC = '''
+class SincNet:
+    """A net.
+
+    Args:
+        width: of it, see below.
+    """
+
+    def __init__(self, {argument}, channels=3, picture_size=None, **options):
+        pass
+'''
+
+
+class TestAddedModel:
+    """One whose file says what it likes."""
+
+    @pytest.fixture
+    def add(self, monkeypatch):
+        def add(argument, header=""):
+            module = types.ModuleType("keras_inr.models.sinc_net")
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            source = header + SINC.format(argument=argument)
+            exec(compile(source, "sinc_net.py", "exec", dont_inherit=True), vars(module))
+            preset = types.SimpleNamespace(model=module.SincNet)
+            monkeypatch.setattr(overrides, "get_preset", lambda name: preset if name == "sinc" else get_preset(name))
+            infos = [*list_presets(), types.SimpleNamespace(name="sinc")]
+            monkeypatch.setattr(overrides, "list_presets", lambda: infos)
+
+        return add
+
+    def test_annotations_that_are_texts(self, add):
+        add("width: tuple[int, ...] | None = None", "from __future__ import annotations\n")
+        assert parse_overrides("sinc", {"width": "3,4"}) == {"width": (3, 4)}
+        assert parse_overrides("sinc", {"width": "none"}) == {"width": None}
+        assert model_arguments()["width"] == "SincNet: of it, see below."
+
+    @pytest.mark.parametrize(
+        ("annotation", "text", "value"),
+        [
+            ("typing.Optional[float]", "2", 2.0),
+            ("typing.Optional[float]", "none", None),
+            ("tuple[bool, ...]", "true,False", (True, False)),
+            ("tuple[str, int]", "a,3", ("a", 3)),
+            ("tuple[tuple[str, bool], ...]", "a:true,b:false", (("a", True), ("b", False))),
+        ],
+    )
+    def test_other_types(self, add, annotation, text, value):
+        add(f"width: {annotation} = None", "import typing\n")
+        assert parse_overrides("sinc", {"width": text}) == {"width": value}
+
+    @pytest.mark.parametrize(("annotation", "text"), [("tuple[int, int]", "3"), ("tuple[bool, ...]", "yes")])
+    def test_what_has_no_text_of_its_own(self, add, annotation, text):
+        add(f"width: {annotation} = None")
+        told = f"width must be values for {annotation}, with commas between them and : within, received {text!r}"
+        with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
+            parse_overrides("sinc", {"width": text})
+
+    @pytest.mark.parametrize(
+        ("argument", "received"),
+        [
+            ("width=3", "no annotation"),
+            ("width: list[int] = ()", "list[int]"),
+            ("width: tuple = ()", "<class 'tuple'>"),
+            ("width: int | float = 3", "int | float"),
+            ("width: tuple[int | None, ...] = ()", "tuple[int | None, ...]"),
+            ("width: tuple[tuple[tuple[int, ...], ...], ...] = ()", "tuple[tuple[tuple[int, ...], ...], ...]"),
+            ("width: typing.Literal['a', 'b'] = 'a'", "typing.Literal['a', 'b']"),
+        ],
+    )
+    @pytest.mark.parametrize("ask", [model_arguments, lambda: overrides.preset_arguments("sinc")])
+    def test_an_annotation_that_no_text_can_be_turned_into(self, add, argument, received, ask):
+        add(argument, "import typing\n")
+        told = f"argument 'width' of SincNet in keras_inr/models/sinc_net.py must be annotated with {overrides.ALLOWED}"
+        with pytest.raises(InputError, match=f"^{re.escape(f'{told}, received {received}')}$"):
+            ask()
+
+    def test_an_annotation_that_is_not_imported(self, add):
+        add("width: Sequence[int] = ()", "from __future__ import annotations\n")
+        told = "annotations of SincNet in keras_inr/models/sinc_net.py must be types that are imported, received: "
+        with pytest.raises(InputError, match=f"^{re.escape(told)}name 'Sequence' is not defined"):
+            model_arguments()
+
+    def test_the_name_of_a_flag(self, add):
+        add("steps: int = 3")
+        told = "arguments of SincNet in keras_inr/models/sinc_net.py must have names that no flag has yet, received"
+        with pytest.raises(InputError, match=f"^{told} 'steps'$"):
+            model_arguments(taken={"steps", "out"})
+        assert "steps" in model_arguments()
