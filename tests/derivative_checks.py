@@ -5,9 +5,10 @@ import functools
 
 import numpy as np
 import tensorflow as tf
+from public_presets import PUBLIC
 
 from keras_inr.derivatives import differentiate, hessian
-from keras_inr.models import MultiHash, ReluMLP, Siren, from_preset, list_presets
+from keras_inr.models import MultiHash, ReluMLP, Siren, from_preset
 
 ROUNDING = {"float32": 2.0**-24, "float64": 2.0**-53}
 # By how many roundings of the largest entry a derivative may be off. What counts is the largest phase or position:
@@ -61,7 +62,7 @@ CASES = [
             lambda name=info.name, **more: from_preset(name, **GENTLE.get(name, {}), **more),
             FIELDS_OF.get(info.name, SINE),
         )
-        for info in list_presets()
+        for info in PUBLIC
     ),
     Case("smoothstep", lambda **more: from_preset("multi_hash", interpolation="smoothstep", **more), LATTICE),
     Case("include_input", lambda **more: from_preset("relu_pe", include_input=True, **more), ENCODED),

@@ -4,8 +4,9 @@ import itertools
 import types
 
 import pytest
+from public_presets import PUBLIC
 
-from keras_inr.models import from_preset, list_presets
+from keras_inr.models import from_preset
 from keras_inr.training import Recipe, compilation
 from keras_inr.training.compilation import TABLE, Compilation, compilation_for
 from keras_inr.training.fit import compile_model
@@ -21,7 +22,7 @@ def test_the_table_covers_families_and_devices():
         assert row.steps_per_execution >= 1
 
 
-@pytest.mark.parametrize("info", list_presets(), ids=lambda info: info.name)
+@pytest.mark.parametrize("info", PUBLIC, ids=lambda info: info.name)
 def test_on_a_cpu_tables_and_waves_compile_and_nothing_else_does(info):
     field = from_preset(info.name)
     tables = any(word in info.name for word in ("hash", "grid"))
