@@ -8,6 +8,10 @@ import pathlib
 INT32_MAX = 2**31 - 1
 """The largest size of an axis that TensorFlow's kernels count with."""
 
+STEEPEST = 1e6
+"""The most that arguments of sines and bumps are multiplied with: phases of so many radians are 0.06 apart in float32.
+Of more, second derivatives leave the range of float32."""
+
 PATTERN_CHARACTERS = "[\\"
 """What TensorFlow takes for a pattern in the name of a checkpoint, which is then not found under its own name."""
 
@@ -50,22 +54,30 @@ def count(name, value, most=INT32_MAX):
     return number
 
 
-def positive_float(name, value):
+def positive_float(name, value, most=None, least=None):
     """The value as a float.
 
-    Raises:
-        ValueError: if it is not a finite number above 0.
+    Args:
+        name, value: of the argument.
+        most: the largest that is allowed; None for all that are finite.
+        least: the smallest that is allowed beside `most`; None for all above 0.
 
-    >>> positive_float("scale", 30)
+    Raises:
+        ValueError: if it is not such a number.
+
+    >>> positive_float("scale", 30, most=STEEPEST)
     30.0
     """
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not 0 < number < math.inf:
+    if 0 < number < math.inf and (least or 0) <= number <= (most or math.inf):
+        return number
+    if most is None:
         raise ValueError(f"{name} must be finite and positive, received {value!r}")
-    return number
+    start = "(0" if least is None else f"[{least:g}"
+    raise ValueError(f"{name} must be in {start}, {most:g}], received {value!r}")
 
 
 def positive_ints(name, values):
@@ -82,21 +94,22 @@ def positive_ints(name, values):
     return tuple(positive_int(name, value) for value in values)
 
 
-def number_range(name, value):
+def number_range(name, value, most=1e6, least=1e-6):
     """The value as a tuple (low, high) of floats.
 
     Raises:
-        ValueError: if it is not two finite numbers, the first below the second.
+        ValueError: if it is not two numbers within +-most, the second larger by at least `least`.
 
     >>> number_range("value_range", [-1, 1])
     (-1.0, 1.0)
     """
     try:
         low, high = (float(number) for number in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         low = high = math.nan
-    if not -math.inf < low < high < math.inf:
-        raise ValueError(f"{name} must be two finite numbers, the first below the second, received {value!r}")
+    if not (-most <= low < high <= most and high - low >= least):
+        told = f"two numbers within +-{most:g}, the second larger by at least {least:g}"
+        raise ValueError(f"{name} must be {told}, received {value!r}")
     return (low, high)
 
 

@@ -9,6 +9,7 @@ from keras_inr.arguments import (
     holds_pattern,
     local_path,
     number_range,
+    positive_float,
     positive_int,
     positive_ints,
     servable_path,
@@ -47,16 +48,38 @@ def test_positive_ints_names_the_entry():
         positive_ints("units", (64, 0.5))
 
 
+@pytest.mark.parametrize(("value", "limits"), [(1e30, {}), (7, {"most": 7.0}), (2, {"most": 7.0, "least": 2.0})])
+def test_positive_float_takes(value, limits):
+    number = positive_float("scale", value, **limits)
+    assert number == value
+    assert type(number) is float
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed", "values"),
+    [
+        ({}, "finite and positive", [0, -1.0, float("inf"), float("nan"), "wide", None, 10**400]),
+        ({"most": 7.0}, "in (0, 7]", [0, -1.0, 7.5, float("inf"), float("nan"), "wide", None]),
+        ({"most": 7.0, "least": 0.5}, "in [0.5, 7]", [0, -1.0, 0.25, 7.5, float("inf")]),
+    ],
+)
+def test_positive_float_refuses(limits, allowed, values):
+    for value in values:
+        with pytest.raises(ValueError, match=f"^{re.escape(f'scale must be {allowed}, received {value!r}')}$"):
+            positive_float("scale", value, **limits)
+
+
 def test_number_range_takes_two_ascending_numbers():
     assert number_range("value_range", (0, 1)) == (0.0, 1.0)
+    assert number_range("value_range", (-1e6, 1e6)) == (-1e6, 1e6)
 
 
-@pytest.mark.parametrize("value", [1, (1,), (0, 1, 2), (1, 0), (0, 0), (0, float("inf")), ("a", "b"), None])
+@pytest.mark.parametrize(
+    "value", [1, (1,), (0, 1, 2), (1, 0), (0, 0), (0, float("inf")), ("a", "b"), None, (0, 2e6), (0, 1e-7)]
+)
 def test_number_range_names_what_it_received(value):
-    with pytest.raises(
-        ValueError,
-        match=re.escape(f"value_range must be two finite numbers, the first below the second, received {value!r}"),
-    ):
+    told = "value_range must be two numbers within +-1e+06, the second larger by at least 1e-06, received"
+    with pytest.raises(ValueError, match=re.escape(f"{told} {value!r}")):
         number_range("value_range", value)
 
 

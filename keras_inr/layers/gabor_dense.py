@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_float
+from keras_inr.arguments import STEEPEST, positive_float
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import side_by_side
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
@@ -18,8 +18,8 @@ class GaborDense(Affine):
 
     Args:
         units: width of the output; there are twice as many affine maps, kernel (in, 2 * units): W_1, then W_2.
-        omega_0: radians per unit of z, > 0.
-        scale: how narrow the bump is, per unit of r, > 0.
+        omega_0: radians per unit of z, in (0, 1e6].
+        scale: how narrow the bump is, per unit of r, in (0, 1e6].
         use_bias, kernel_initializer, bias_initializer, reads_coords, num_fields, seed: see `Affine`.
 
     Shapes: (..., in) -> (..., units), values in [-1, 1]. Weights from U(+-1/sqrt(fan_in)) where nothing else is given.
@@ -28,7 +28,7 @@ class GaborDense(Affine):
     Source: Saragadam et al., WIRE, 2023, section 3 (real form); RealGaborLayer in vishwa91/wire's modules/wire.py.
 
     Raises:
-        ValueError: for an omega_0 or a scale that is not finite and positive.
+        ValueError: for an omega_0 or a scale that is not in (0, 1e6].
 
     >>> GaborDense(3)(ops.zeros((5, 2))).shape
     TensorShape([5, 3])
@@ -40,8 +40,8 @@ class GaborDense(Affine):
 
     def __init__(self, units, omega_0=20.0, scale=10.0, **kwargs):
         super().__init__(units, **kwargs)
-        self.omega_0 = positive_float("omega_0", omega_0)
-        self.scale = positive_float("scale", scale)
+        self.omega_0 = positive_float("omega_0", omega_0, STEEPEST)
+        self.scale = positive_float("scale", scale, STEEPEST)
 
     @property
     def num_maps(self):
@@ -74,8 +74,8 @@ class ComplexGaborDense(Affine):
 
     Args:
         units: number of complex outputs; the last axis of the output is twice as long.
-        omega_0: radians per unit of z, > 0.
-        scale: how narrow the bump is, > 0. exp(omega_0^2 / (2 scale)^2) is the largest magnitude.
+        omega_0: radians per unit of z, in (0, 1e6].
+        scale: how narrow the bump is, in (0, 1e6]. exp(omega_0^2 / (2 scale)^2) is the largest magnitude.
         first: True for the layer that reads raw coordinates. They and its weights are real.
         use_bias, kernel_initializer, bias_initializer, num_fields, seed: see `Affine`. Kernels are (in, units) for
             the first layer, else (in complex inputs, 2 * units): real parts, then imaginary parts.
@@ -88,7 +88,7 @@ class ComplexGaborDense(Affine):
     PyTorch layers start their real and imaginary parts each from U(+-1/sqrt(fan_in)), fan_in complex inputs.
 
     Raises:
-        ValueError: for an omega_0 or a scale that is not finite and positive, or an odd number of inputs.
+        ValueError: for an omega_0 or a scale that is not in (0, 1e6], or an odd number of inputs.
 
     >>> ComplexGaborDense(3, first=True)(ops.zeros((5, 2))).shape, ComplexGaborDense(4)(ops.zeros((5, 6))).shape
     (TensorShape([5, 6]), TensorShape([5, 8]))
@@ -100,8 +100,8 @@ class ComplexGaborDense(Affine):
 
     def __init__(self, units, omega_0=20.0, scale=10.0, first=False, **kwargs):
         super().__init__(units, reads_coords=first, **kwargs)
-        self.omega_0 = positive_float("omega_0", omega_0)
-        self.scale = positive_float("scale", scale)
+        self.omega_0 = positive_float("omega_0", omega_0, STEEPEST)
+        self.scale = positive_float("scale", scale, STEEPEST)
         self.first = first
 
     def build(self, input_shape):

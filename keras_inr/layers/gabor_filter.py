@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_float, positive_int
+from keras_inr.arguments import STEEPEST, positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import exact_product, per_field
@@ -21,8 +21,9 @@ class GaborFilter(keras.layers.Layer):
 
     Args:
         units: number of filters.
-        scale: F starts as U(+-scale / sqrt(dims)).
-        gamma_shape, gamma_rate: gamma starts from the Gamma distribution of this shape and rate.
+        scale: F starts as U(+-scale / sqrt(dims)), in (0, 1e6].
+        gamma_shape, gamma_rate: gamma starts from the Gamma distribution of this shape, in (0, 1e6], and rate, in
+            [1e-6, 1e6].
         num_fields, seed: see `Affine`.
 
     c starts as U(+-pi), mu as U(+-1). Shapes: (..., dims) -> (..., units), values in [-1, 1] for gamma >= 0. Formed in
@@ -43,9 +44,9 @@ class GaborFilter(keras.layers.Layer):
     def __init__(self, units, scale=128.0, gamma_shape=1.5, gamma_rate=1.0, num_fields=None, seed=None, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         self.units = positive_int("units", units)
-        self.scale = positive_float("scale", scale)
-        self.gamma_shape = positive_float("gamma_shape", gamma_shape)
-        self.gamma_rate = positive_float("gamma_rate", gamma_rate)
+        self.scale = positive_float("scale", scale, STEEPEST)
+        self.gamma_shape = positive_float("gamma_shape", gamma_shape, STEEPEST)
+        self.gamma_rate = positive_float("gamma_rate", gamma_rate, STEEPEST, 1 / STEEPEST)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.seed = seed
 

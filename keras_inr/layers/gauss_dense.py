@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_float
+from keras_inr.arguments import STEEPEST, positive_float
 from keras_inr.coordinates import coords_dtype
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.affine import Affine
@@ -16,7 +16,8 @@ class GaussDense(Affine):
 
     Args:
         units: width of the output.
-        scale: how narrow the bump is, > 0; 1 / (sqrt(2) a) for the standard deviation a of Ramasinghe and Lucey.
+        scale: how narrow the bump is, in (0, 1e6]; 1 / (sqrt(2) a) for the standard deviation a of Ramasinghe and
+            Lucey.
         use_bias, kernel_initializer, bias_initializer, reads_coords, num_fields, seed: see `Affine`.
 
     Shapes: (..., in) -> (..., units), values in (0, 1]. Differentiable to every order; u is taken in at least float32.
@@ -25,7 +26,7 @@ class GaussDense(Affine):
     initialised as in vishwa91/wire's modules/gauss.py (PyTorch's default).
 
     Raises:
-        ValueError: for a scale that is not finite and positive.
+        ValueError: for a scale that is not in (0, 1e6].
 
     >>> layer = GaussDense(1, scale=1.0, kernel_initializer=keras.initializers.Ones(), use_bias=False)
     >>> layer(ops.array([[0.0], [1.0]])).numpy().ravel().astype("float64").round(4).tolist()
@@ -37,7 +38,7 @@ class GaussDense(Affine):
 
     def __init__(self, units, scale=30.0, **kwargs):
         super().__init__(units, **kwargs)
-        self.scale = positive_float("scale", scale)
+        self.scale = positive_float("scale", scale, STEEPEST)
 
     def call(self, inputs):
         u = ops.cast(self.affine(inputs, self.folding), coords_dtype(self.variable_dtype))

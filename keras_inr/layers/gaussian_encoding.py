@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_float, positive_int
+from keras_inr.arguments import STEEPEST, positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.layers.affine import exact_product
 from keras_inr.sines import cos_of, sin_of
@@ -18,7 +18,8 @@ class GaussianEncoding(keras.layers.Layer):
 
     Args:
         num_frequencies: number of random directions.
-        sigma: standard deviation of the frequencies, in periods per longer side of the picture, > 0.
+        sigma: standard deviation of the frequencies, in periods per longer side of the picture, in
+            (0, 1e6].
         num_fields: None, or K for K draws and coordinates (K or 1, ..., dims).
         seed: int for a repeatable B.
 
@@ -40,7 +41,7 @@ class GaussianEncoding(keras.layers.Layer):
     def __init__(self, num_frequencies=256, sigma=10.0, num_fields=None, seed=None, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         self.num_frequencies = positive_int("num_frequencies", num_frequencies)
-        self.sigma = positive_float("sigma", sigma)
+        self.sigma = positive_float("sigma", sigma, STEEPEST)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.seed = seed
 

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_inr.arguments import positive_float, positive_int
+from keras_inr.arguments import STEEPEST, positive_float, positive_int
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.gabor_filter import GaborFilter
@@ -24,9 +24,9 @@ class MultiplicativeFilters(keras.layers.Layer):
         num_filters: n, one more than there are linear maps.
         filters: "fourier" or "gabor".
         input_scale: F_i start as U(+-1/sqrt(dims)) times input_scale / sqrt(n), of Gabor filters sqrt(gamma) times
-            that.
+            that; in (0, 1e6].
         gamma_shape, gamma_rate: Gabor filters' gamma starts from the Gamma distribution of shape gamma_shape / n and
-            rate gamma_rate.
+            rate gamma_rate; in (0, 1e6] and [1e-6, 1e6].
         num_fields: None, or K for K stacked sets of weights and coordinates (K or 1, ..., dims).
         seed: int for repeatable weights.
 
@@ -65,9 +65,9 @@ class MultiplicativeFilters(keras.layers.Layer):
         if filters not in FILTERS:
             raise ValueError(f"filters must be one of {FILTERS}, received {filters!r}")
         self.filters = filters
-        self.input_scale = positive_float("input_scale", input_scale)
-        self.gamma_shape = positive_float("gamma_shape", gamma_shape)
-        self.gamma_rate = positive_float("gamma_rate", gamma_rate)
+        self.input_scale = positive_float("input_scale", input_scale, STEEPEST)
+        self.gamma_shape = positive_float("gamma_shape", gamma_shape, STEEPEST)
+        self.gamma_rate = positive_float("gamma_rate", gamma_rate, STEEPEST, 1 / STEEPEST)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.seed = seed
         self.filter_layers = [self.make_filter(i) for i in range(self.num_filters)]

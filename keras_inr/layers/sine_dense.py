@@ -3,15 +3,13 @@
 import keras
 from keras import ops
 
+from keras_inr.arguments import STEEPEST, positive_float
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import sine
 from keras_inr.initializers.published import get_scheme, scheme_config
 from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.sines import sin_of
-
-MAX_OMEGA_0 = 1e6
-"""Phases of so many radians are 0.06 apart in float32."""
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -68,9 +66,7 @@ class SineDense(Affine):
             seed=seed,
             **kwargs,
         )
-        self.omega_0 = float(resolved.omega_0 if omega_0 is None else omega_0)
-        if not 0 < self.omega_0 <= MAX_OMEGA_0:
-            raise ValueError(f"omega_0 must be in (0, {MAX_OMEGA_0:g}], received {omega_0!r}")
+        self.omega_0 = positive_float("omega_0", resolved.omega_0 if omega_0 is None else omega_0, STEEPEST)
         self.first = first
         self.scheme = resolved
 

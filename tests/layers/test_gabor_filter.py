@@ -34,7 +34,15 @@ def test_distributions_at_the_start():
     assert 0.999 < np.abs(layer.centre.numpy()).max() <= 1
 
 
-@pytest.mark.parametrize("name", ["scale", "gamma_shape", "gamma_rate"])
-def test_bad_arguments(name):
-    with pytest.raises(ValueError, match=re.escape(f"{name} must be finite and positive, received 0")):
-        GaborFilter(8, **{name: 0})
+@pytest.mark.parametrize(
+    ("name", "start"), [("scale", "(0"), ("gamma_shape", "(0"), ("gamma_rate", "[1e-06")], ids=lambda text: text
+)
+@pytest.mark.parametrize("value", [0, 2e6])
+def test_bad_arguments(name, start, value):
+    with pytest.raises(ValueError, match=re.escape(f"{name} must be in {start}, 1e+06], received {value!r}")):
+        GaborFilter(8, **{name: value})
+
+
+def test_a_rate_so_low_that_windows_vanish():
+    with pytest.raises(ValueError, match=re.escape("gamma_rate must be in [1e-06, 1e+06], received 1e-30")):
+        GaborFilter(8, gamma_rate=1e-30)

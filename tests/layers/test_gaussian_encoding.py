@@ -46,7 +46,8 @@ def test_a_frequency_is_in_periods_per_longer_side():
     ("arguments", "message"),
     [
         ({"num_frequencies": 0}, "num_frequencies must be a positive integer, received 0"),
-        ({"sigma": 0.0}, "sigma must be finite and positive, received 0.0"),
+        ({"sigma": 0.0}, "sigma must be in (0, 1e+06], received 0.0"),
+        ({"sigma": 1e30}, "sigma must be in (0, 1e+06], received 1e+30"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -49,8 +49,10 @@ def test_frequencies_at_the_start_share_the_input_scale():
     [
         ({"filters": "wavelet"}, "filters must be one of ('fourier', 'gabor'), received 'wavelet'"),
         ({"num_filters": 0}, "num_filters must be a positive integer, received 0"),
-        ({"input_scale": -1.0}, "input_scale must be finite and positive, received -1.0"),
-        ({"gamma_shape": 0}, "gamma_shape must be finite and positive, received 0"),
+        ({"input_scale": -1.0}, "input_scale must be in (0, 1e+06], received -1.0"),
+        ({"input_scale": 1e30}, "input_scale must be in (0, 1e+06], received 1e+30"),
+        ({"gamma_shape": 0}, "gamma_shape must be in (0, 1e+06], received 0"),
+        ({"gamma_rate": 1e-30}, "gamma_rate must be in [1e-06, 1e+06], received 1e-30"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -58,7 +58,7 @@ def test_value_range_is_mapped_onto_0_to_1(value_range):
         ({"scheme": "xavier"}, "scheme must be one of .* received 'xavier'"),
         (
             {"value_range": (1, 0)},
-            r"value_range must be two finite numbers, the first below the second, received \(1, 0\)",
+            r"value_range must be two numbers within \+-1e\+06, the second larger .*, received \(1, 0\)",
         ),
         ({"seed": -1}, "seed must not be negative, received -1"),
     ],
