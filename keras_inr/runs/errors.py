@@ -7,6 +7,10 @@ class InputError(ValueError):
     """What was asked for cannot be done; the message is one sentence and nothing was written."""
 
 
+class NotExportedError(InputError):
+    """A run has fitted a field that cannot be served: model.keras is written, SavedModel and metrics are not."""
+
+
 class InterruptedRunError(Exception):
     """The run was asked to stop; its state is saved.
 

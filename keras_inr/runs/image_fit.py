@@ -142,6 +142,7 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
 
     Raises:
         InputError: for a folder that cannot be used, or checkpoints none of which can be read.
+        NotExportedError: for a field that cannot be served, such as one without finite derivatives; model.keras stays.
         DivergedError: when the loss is no longer finite; the last good checkpoint stays.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved.
     """

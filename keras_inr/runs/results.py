@@ -20,6 +20,7 @@ from keras_inr.files import atomic_path
 from keras_inr.models.field import to_uint8
 from keras_inr.models.raster import FieldRaster
 from keras_inr.runs.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
+from keras_inr.runs.errors import NotExportedError
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.model_files import bare_copy, save_field
 from keras_inr.runs.run_files import METRICS
@@ -83,7 +84,7 @@ def describe(prepared, result):
 
 
 def write_results(folder, prepared, result, metrics):
-    """Pictures, the Keras model and the SavedModel."""
+    """Pictures, the Keras model and the SavedModel; NotExportedError, with the rest written, where that cannot be."""
     signal, field = prepared.signal, prepared.field
     save_png(folder / "reconstruction.png", to_uint8(result.prediction))
     psnr = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
@@ -98,7 +99,10 @@ def write_results(folder, prepared, result, metrics):
     versions = folder / "saved_model"
     if versions.exists() and existing_versions(versions) == [1]:  # the run's own; later ones were exported from it
         shutil.rmtree(versions / "1")
-    export_saved_model(bare, versions, info=served_facts(metrics))
+    try:
+        export_saved_model(bare, versions, info=served_facts(metrics))
+    except ValueError as error:
+        raise NotExportedError(f"{folder / 'model.keras'} is written but cannot be served: {error}") from error
 
 
 def write_course(folder, prepared, rows):

@@ -15,7 +15,7 @@ from PIL import Image
 from small_runs import CROP, load_field, make_settings, names, read_strict, weights_sha
 
 from keras_inr.runs import image_fit, results
-from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.runs.errors import InputError, InterruptedRunError, NotExportedError
 from keras_inr.runs.image_fit import prepare_image_fit, run_image_fit
 from keras_inr.runs.run_files import RESULTS, SAVED_MODEL, missing_results, written_paths
 from keras_inr.signals.image import load_image
@@ -358,6 +358,25 @@ class TestStops:
         metrics = run(make_settings(max_seconds=0.2, recipe={"steps": 10**6}), tmp_path / "run")
         assert metrics["stopped_by"] == "time"
         assert metrics["train_seconds"] >= 0.2
+
+    def test_that_cannot_be_served(self, tmp_path, monkeypatch):
+        """Resumed, it ends in the same way: what is missing is asked for again."""
+
+        def refuse(*arguments, **options):
+            raise ValueError("the export's 'laplacian' must equal the field within 1.0e-04, received nan")
+
+        monkeypatch.setattr(results, "export_saved_model", refuse)
+        out = tmp_path / "run"
+        told = rf"^{out}/model\.keras is written but cannot be served: the export's .*, received nan$"
+        for resume in (False, True):
+            with pytest.raises(NotExportedError, match=told):
+                run(make_settings(recipe={"steps": 2}), out, resume=resume)
+            assert load_field(out).units == (16, 16)
+            assert {"history.csv", "reconstruction.png", "comparison.png"} <= set(names(out))
+            assert not (out / "metrics.json").exists()
+        assert issubclass(NotExportedError, InputError)  # scripts end with 2 and one line
+        monkeypatch.undo()
+        assert run(make_settings(recipe={"steps": 2}), out, resume=True)["steps"] == 2
 
     def test_divergence(self, tmp_path):
         recipe = {"optimizer": "sgd", "learning_rate": 1000.0, "schedule": "constant"}
