@@ -69,7 +69,8 @@ class Bacon(Field):
         if list(self.depths) != sorted(set(self.depths)) or self.depths[-1] != len(self.scales):
             raise ValueError(f"depths must ascend to the number of scales, {len(self.scales)}, received {depths!r}")
         self.value_range = number_range("value_range", value_range)
-        self.resolution = positive_int("resolution", resolution or max(self.picture_size or (UNKNOWN_SIDE,)))
+        side = max(self.picture_size or (UNKNOWN_SIDE,))
+        self.resolution = positive_int("resolution", side if resolution is None else resolution)
         limits = tuple(max(1, round(scale * self.resolution / 2)) for scale in self.scales)
         products = BandLimitedFilters(self.units, limits, name="products", **self.place(0))
         heads = [

@@ -139,14 +139,14 @@ class TestNames:
         fit(field, small_picture(), **BRIEF, freeze="h*")
         assert changed(field, before) == {"sine_0", "sine_1"}
 
-    @pytest.mark.parametrize("freeze", [("sine_0",), 3, True])
+    @pytest.mark.parametrize("freeze", [("sine_0",), 3, True, ""])
     def test_a_recipe_takes_a_text(self, freeze):
-        told = f"freeze must be names of layers with commas between them, received {freeze!r}"
+        told = f"freeze must be names of layers with commas between them, or none, received {freeze!r}"
         with pytest.raises(ValueError, match=re.escape(told)):
             Recipe(steps=1, freeze=freeze)
 
-    def test_an_empty_text_is_none(self):
-        assert Recipe(steps=1, freeze="").freeze is None
+    def test_none_takes_back_a_flagfiles(self):
+        assert Recipe(steps=1, freeze="none").freeze is None
 
 
 class TestContext:
