@@ -13,7 +13,7 @@ from scripts.fit_calls import Call
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from keras_inr.initializers import list_schemes
+from keras_inr.initializers import get_scheme, list_schemes
 from keras_inr.models import Siren
 from keras_inr.signals import load_image
 from keras_inr.training import fit
@@ -37,6 +37,17 @@ measures = load("measures")
 
 
 class TestTable:
+    def test_the_name_of_an_experiment_that_is_no_initialisation_is_told(self):
+        """With what it has instead."""
+        settings = [entry for entry in TABLE if entry["name"].isdigit() and entry["scheme"] != f"init-{entry['name']}"]
+        assert [int(entry["name"]) for entry in settings] == [24, 25, 26, 34, 35, 36, 37]
+        for entry in settings:
+            name = f"init-{entry['name']}"
+            told = f"and {name} is a setting of an experiment and not an initialisation, which is {entry['scheme']}, "
+            told += f"see experiments/init_study/experiments.json, received {name!r}"
+            with pytest.raises(ValueError, match=f"^{re.escape(f'scheme must be an initialisation, {told}')}$"):
+                get_scheme(name)
+
     def test_every_experiment_is_there_once(self):
         assert [*map(str, range(1, 39)), "frozen-1", "frozen-2"] == NAMES
         assert all(len(entry["said"]) > 10 for entry in TABLE)

@@ -111,6 +111,9 @@ _EXPERIMENTS = (
     (33, _NORMAL, SIREN_HIDDEN, _default(1 / 15), _default(1 / 15)),
     (38, _NORMAL, SIREN_HIDDEN, _default(1 / 20), _default(1 / 20)),
 )
+# experiments that change something else -> the initialisation that they have
+_SETTINGS = {"init-24": "init-23", "init-25": "init-17", "init-26": "init-23"}
+_SETTINGS |= {f"init-{number}": "init-33" for number in (34, 35, 36, 37)}
 _FIRST_SCALED = 14
 _COORDS_STD = 0.57793  # of evenly spaced coordinates from -1 to 1
 
@@ -141,7 +144,8 @@ def get_scheme(scheme):
     """The scheme behind a name, a `Scheme`, or a scheme's config.
 
     Raises:
-        ValueError: for an unknown name; TypeError: for anything else.
+        ValueError: for an unknown name, which those of experiments with other settings alone are, such as init-24;
+            TypeError: for anything else.
 
     >>> get_scheme("descent").omega_0
     1.0
@@ -152,6 +156,10 @@ def get_scheme(scheme):
         return Scheme.from_config(scheme)
     if not isinstance(scheme, str):
         raise TypeError(f"scheme must be a name, a Scheme or its config, received {scheme!r}")
+    if scheme in _SETTINGS:
+        told = f"{scheme} is a setting of an experiment and not an initialisation, which is {_SETTINGS[scheme]}"
+        where = "experiments/init_study/experiments.json"
+        raise ValueError(f"scheme must be an initialisation, and {told}, see {where}, received {scheme!r}")
     if scheme not in _BY_NAME:
         raise ValueError(f"scheme must be one of {list_schemes()} or a Scheme, received {scheme!r}")
     return _BY_NAME[scheme]
