@@ -22,7 +22,9 @@ class FourierFeatures(Field):
         channels, picture_size, num_fields, seed: see `Field`.
 
     Source: Tancik et al. 2020, section 6.1, and their Demo.ipynb: 256 features, 4 layers of 256 with the head among
-    them, sigma 10. Different: no sigmoid at the end, since values are clamped when they are shown.
+    them, sigma 10. Different: there is no sigmoid at the end, since values are clamped when they are shown; kernels
+    start as N(0, 2/fan_in) and biases at zero, theirs, which are those of JAX's stax.Dense, as a truncated normal of
+    variance 2 / (fan_in + fan_out) and as N(0, 0.01^2); coordinates are those of pixel centres, theirs of corners.
 
     >>> FourierFeatures().count_params() - FourierFeatures().encoding.count_params()
     263683

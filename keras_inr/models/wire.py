@@ -28,7 +28,10 @@ class Wire(Field):
     imaginary half of their weights is left out. Everything is real arithmetic, in training and in exports.
 
     Source: Saragadam et al., WIRE, 2023; vishwa91/wire's modules/wire.py, which makes 256 features int(256 / sqrt(2))
-    = 181 complex ones. omega_0 and scale as in liuzhen0212/FINER's run_wire.sh.
+    = 181 complex ones. Four layers, omega_0 and scale are not WIRE's but those of the comparison in FINER (Liu et al.
+    2024): liuzhen0212/FINER's train_image.py, 3 hidden layers behind the first, and run_wire.sh. WIRE's own scripts
+    have three layers, 2 behind the first, of 256 features (300 for tomography), and omega_0 and scale by task. Its code
+    has no network of the real form: here that has 181 real features, which takes as many weights.
 
     >>> Wire(units=(181, 181, 181)).count_params()
     133400
