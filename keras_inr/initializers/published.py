@@ -144,7 +144,7 @@ def get_scheme(scheme):
     """The scheme behind a name, a `Scheme`, or a scheme's config.
 
     Raises:
-        ValueError: for an unknown name, which those of experiments with other settings alone are, such as init-24;
+        ValueError: for an unknown name, or that of an experiment which changed other settings alone, such as init-24;
             TypeError: for anything else.
 
     >>> get_scheme("descent").omega_0
