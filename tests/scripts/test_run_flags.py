@@ -20,7 +20,7 @@ def run_flags(monkeypatch, tmp_path):
     import run_flags
 
     values = flags.FlagValues()
-    for name in ("image", "data_dir", "units", "out"):
+    for name in ("image", "data_dir", "weights", "units", "out"):
         flags.DEFINE_string(name, None, "text", flag_values=values)
     for name in ("resume", "overwrite", "grayscale"):
         flags.DEFINE_bool(name, False, "yes or no", flag_values=values)
