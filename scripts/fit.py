@@ -105,7 +105,7 @@ def choose_device():
 
 
 def summary(folder, metrics):
-    """Five lines that tell what was reached and where it is."""
+    """Lines that tell what was reached and where it is."""
     psnr, psnr_8bit = ("exact" if metrics[key] is None else f"{metrics[key]:.2f} dB" for key in _PSNR_KEYS)
     ssim = "" if metrics["ssim"] is None else f", SSIM {metrics['ssim']:.4f}"
     seconds = f"{metrics['train_seconds']:.1f} s (and {metrics['setup_seconds']:.1f} s of set-up)"
@@ -114,11 +114,23 @@ def summary(folder, metrics):
         [
             f"{metrics['preset']} ({metrics['num_parameters']:,} parameters) on {metrics['image']} ({size})",
             f"PSNR {psnr} over all pixels (rounded to 8 bits: {psnr_8bit}){ssim}",
+            *goal_lines(metrics, psnr),
             f"{metrics['steps']} steps of {metrics['points_per_step']} points in {seconds} on {metrics['device']}",
             f"pictures: {folder}/comparison.png, {folder}/reconstruction.png, {folder}/curves.png",
             f"Keras: {folder}/model.keras   TensorFlow Serving: {folder}/saved_model   figures: {folder}/metrics.json",
         ]
     )
+
+
+def goal_lines(metrics, psnr):
+    """A line on a goal in dB, and one where time ran out before the learning rate had fallen; none for older runs."""
+    lines = []
+    if metrics.get("goal") is not None:
+        lines.append(f"goal {metrics['goal']}: {'reached' if metrics['goal_met'] else f'not reached ({psnr})'}")
+    if metrics.get("stopped_by") == "time" and metrics["recipe"]["schedule"] == "cosine":
+        whole = "" if metrics["recipe"]["steps"] is None else f" of {metrics['recipe']['steps']}"
+        lines.append(f"time ran out at step {metrics['steps']}{whole}, before the learning rate had come down")
+    return lines
 
 
 def zoo():

@@ -58,6 +58,7 @@ def describe(prepared, result):
         "train_seconds": result.train_seconds,
         "setup_seconds": result.setup_seconds,
         "stopped_by": result.stopped_by,
+        **goal_figures(settings.goal_psnr_db, result),
         "num_parameters": prepared.field.count_params(),
         "height": signal.height,
         "width": signal.width,
@@ -80,6 +81,16 @@ def describe(prepared, result):
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
+    }
+
+
+def goal_figures(goal_psnr_db, result):
+    """The PSNR that the run was to reach, as text, and whether it did; null where there was none."""
+    if goal_psnr_db is None:
+        return {"goal": None, "goal_met": None}
+    return {
+        "goal": f"{goal_psnr_db:g} dB",
+        "goal_met": bool(result.stopped_by == "psnr" or result.psnr_db >= goal_psnr_db),
     }
 
 

@@ -65,6 +65,21 @@ class TestDescribe:
 
 
 @pytest.mark.parametrize(
+    ("goal", "result", "expected"),
+    [
+        (None, {}, (None, None)),
+        (31.0, {}, ("31 dB", True)),
+        (40.5, {}, ("40.5 dB", False)),
+        (40.0, {"psnr_db": math.inf}, ("40 dB", True)),
+        (40.0, {"stopped_by": "psnr"}, ("40 dB", True)),  # after an offset, where derivatives are fitted
+    ],
+)
+def test_whether_a_goal_was_met(goal, result, expected):
+    described = describe(prepare_image_fit(make_settings(goal_psnr_db=goal)), make_result(**result))
+    assert (described["goal"], described["goal_met"]) == expected
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [(1.5, 1.5), (0, 0), (None, None), (math.inf, None), (-math.inf, None), (math.nan, None)],
 )
