@@ -38,8 +38,17 @@ def cutoff(values, mean_square):
     >>> cutoff(np.full((8, 8, 1), 0.5), 1e-4)
     0.0
     """
+    return cutoffs(values, [mean_square])[0]
+
+
+def cutoffs(values, mean_squares):
+    """The `cutoff` of each of several mean squares, for one transform of the picture.
+
+    >>> cutoffs(np.full((8, 8, 1), 0.5), [1e-2, 1e-4])
+    [0.0, 0.0]
+    """
     frequency, above = energy_above(values)
-    return float(frequency[np.argmax(above <= mean_square)])
+    return [float(frequency[np.argmax(above <= mean_square)]) for mean_square in mean_squares]
 
 
 def detail_db(values):
@@ -50,3 +59,13 @@ def detail_db(values):
     """
     frequency, above = energy_above(values)
     return float(-10 * np.log10(max(above[np.searchsorted(frequency, 0.5, side="right") - 1], 1e-10)))
+
+
+def plain_db(values):
+    """PSNR of the picture's mean colour; at most 100 dB.
+
+    >>> round(plain_db(np.array([[[0.4], [0.6]]])), 6)
+    20.0
+    """
+    variance = np.mean(np.var(np.asarray(values, np.float64), axis=(0, 1)))
+    return float(-10 * np.log10(max(variance, 1e-10)))

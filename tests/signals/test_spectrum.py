@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_inr.signals import load_image
-from keras_inr.signals.spectrum import cutoff, detail_db, energy_above
+from keras_inr.signals.spectrum import cutoff, cutoffs, detail_db, energy_above, plain_db
 
 
 def stripes(per_picture, size=32):
@@ -47,3 +47,15 @@ def test_tiny_pictures(size):
     values = np.random.default_rng(0).random((*size, 3))
     assert 0 <= cutoff(values, 1e-3) <= 1
     assert detail_db(values) <= 100
+
+
+def test_cutoffs_are_the_cutoff_of_each():
+    values = stripes(20) * stripes(7)
+    assert cutoffs(values, [0.1, 1e-3, 1e-6]) == [cutoff(values, mean_square) for mean_square in (0.1, 1e-3, 1e-6)]
+
+
+def test_plain_is_the_psnr_of_the_mean_colour():
+    values = np.random.default_rng(0).random((9, 7, 3)) * [1.0, 0.5, 0.1]
+    error = np.mean((values - values.mean(axis=(0, 1))) ** 2)
+    assert plain_db(values) == pytest.approx(-10 * np.log10(error), rel=1e-12)  # float64 sums
+    assert plain_db(np.full((4, 4, 1), 0.3)) == pytest.approx(100.0)
