@@ -13,7 +13,7 @@ import training_flags
 from absl import flags
 
 from keras_inr.models.presets import MEASURED, list_presets
-from keras_inr.runs.automatic import AUTO, automatic_flags, goal_flags
+from keras_inr.runs.automatic import AUTO, automatic_flags, check_goal, check_size, goal_flags, parsed_goal
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.found_rate import with_found_rate
 from keras_inr.runs.image_fit import ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
@@ -23,12 +23,13 @@ from keras_inr.training.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS
 PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
+GOAL_HELP = "40dB or 30s: where to stop; with --preset=auto what to choose for, and then 50kB or 5MB too"
 
 
 def define_flags():
     picture_flags.define()
     flags.adopt_module_key_flags(picture_flags)  # so that --help shows them
-    flags.DEFINE_string("goal", None, "40dB or 30s: where to stop; with --preset=auto what to choose for, 50kB too")
+    flags.DEFINE_string("goal", None, GOAL_HELP)
     flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
     flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
     flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
@@ -46,24 +47,39 @@ def define_flags():
 
 
 def resolve_goal():
-    """Puts what --preset=auto and --goal stand for in their place, so that flags.cfg holds the run itself."""
-    goal, FLAGS["goal"].value = FLAGS.goal, None
+    """Puts what --preset=auto and --goal stand for in their place, so that flags.cfg holds the run itself.
+
+    Returns:
+        The `Goal`, or None.
+    """
+    goal, FLAGS["goal"].value = parsed_goal(FLAGS.goal), None
+    resumed = FLAGS.out if FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out) else None
+    check_goal(goal, {name: FLAGS[name].value for name in GOAL_FLAGS}, resumed)
     if FLAGS.preset != AUTO:
-        for name, value in ({} if goal is None else goal_flags(goal)).items():
-            FLAGS[name].value = value
-        return
-    if FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out):  # its flags.cfg has told the rest
-        FLAGS["preset"].value = run_identity(FLAGS.out)["preset"]
-        return
+        if goal is not None and goal.unit == "kB":
+            raise InputError(f"goal must be in dB or s for a preset that is given, or --preset=auto, received {goal}")
+        chosen = goal_flags(goal)
+    elif resumed is not None:  # its flags.cfg has told the rest
+        chosen = {"preset": run_identity(FLAGS.out)["preset"]}
+    else:
+        chosen = chosen_flags(goal)
+    for name, value in chosen.items():
+        FLAGS[name].value = value
+    return goal
+
+
+def chosen_flags(goal):
+    """What --preset=auto is for the picture and a goal, but for what is given."""
     given = [name for name in (*model_arguments(), "weights") if FLAGS[name].value is not None]
     if given:
         raise InputError(f"preset must be one of --list_presets to take {', '.join(given)}, received 'auto'")
-    chosen, reason = automatic_flags(FLAGS.image, picture_flags.image_options(FLAGS), goal, FLAGS.seed)
-    length = FLAGS["steps"].present or FLAGS["epochs"].present
-    for name, value in chosen.items():
-        if not (length if name == "steps" else FLAGS[name].present and name in recipe_arguments()):
-            FLAGS[name].value = value
+    length = {name: FLAGS[name].value for name in ("steps", "epochs") if FLAGS[name].value is not None}
+    points = {"batch_size": FLAGS.batch_size} if FLAGS["batch_size"].present else {}
+    options = picture_flags.image_options(FLAGS)
+    chosen, reason = automatic_flags(FLAGS.image, options, goal, FLAGS.seed, length, **points)
     startup.tell(f"--preset=auto is {reason}")
+    kept = {name for name in recipe_arguments() if FLAGS[name].present} | ({"steps"} if length else set())
+    return {name: value for name, value in chosen.items() if name not in kept}
 
 
 def settings_from_flags():
@@ -144,6 +160,7 @@ def zoo():
 
 
 _PSNR_KEYS = ("psnr_db", "psnr_8bit_db")
+GOAL_FLAGS = ("goal_psnr_db", "max_seconds")
 
 
 def main(argv):
@@ -151,9 +168,10 @@ def main(argv):
         print(zoo())
         return 0
     choose_device()
-    resolve_goal()
+    goal = resolve_goal()
     where = (FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     prepared = prepare_image_fit(with_number(settings_from_flags(), where))
+    check_size(prepared.field, goal)
     modules = (sys.modules["__main__"], picture_flags, training_flags)
     own = [flag for module in modules for flag in FLAGS.get_flags_for_module(module)]
     flags_text = run_flags.flags_text(own)

@@ -60,7 +60,7 @@ def from_preset(name, /, weights=None, **arguments):
 
     Args:
         name: a name of `list_presets()`; or "auto", with signal=... and perhaps goal="40dB", "50kB" or "30s": then
-            `keras_inr.models.choosing.choose` picks network and size for the picture.
+            `keras_inr.models.choosing.choose` picks network and size for the picture; for how many steps, ask that.
         weights: None for weights drawn by the preset's rule; "photos" for those learnt from photographs, where they
             are shipped (see `keras_inr.models.start.list_starts`); or the path of a .keras file with a field of the
             same network. A colour start serves for grey pictures too, and the other way round.

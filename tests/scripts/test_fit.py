@@ -415,6 +415,45 @@ class TestAutomatic:
         assert read_strict(cwd / "run" / "run.json")["identity"]["goal_psnr_db"] == 25.0
         for again in (("--resume", "--out=run"), (*flags, "--steps=40", "--out=run", "--resume")):
             assert fit(*again)[:2] == (0, summary)
+        for goal, told in (
+            ("30dB", "goal must be that of the run in run, whose goal_psnr_db is 25.0, received 30 dB"),
+            ("3s", "goal must be that of the run in run, whose max_seconds is None, received 3 s"),
+            ("2kB", "goal must be at least "),
+            ("soon", "goal must be a number with dB, kB, MB or s behind it, such as 40dB, received 'soon'"),
+        ):
+            code, out, error = fit("--resume", "--preset=auto", f"--goal={goal}", "--out=run")
+            assert (code, out, len(error.splitlines())) == (2, "", 1)
+            assert error.startswith(f"fit.py: {told}")
+
+    def test_a_goal_that_is_missed_is_told(self, cwd, fit):
+        flags = ("--image=sample:coins", "--size=24", "--noprogress", "--notensorboard", "--steps=8")
+        code, summary, error = fit(*flags, "--preset=auto", "--goal=100dB", "--out=run")
+        assert code == 0, error
+        assert re.search(r": not expected to be reached, \d+ ± \d dB expected\n$", error)
+        metrics = read_strict(cwd / "run" / "metrics.json")
+        assert (metrics["goal"], metrics["goal_met"]) == ("100 dB", False)
+        assert f"\ngoal 100 dB: not reached ({metrics['psnr_db']:.2f} dB)\n" in summary
+        code, summary, _ = fit(*flags, "--preset=relu", "--units=8", "--goal_psnr_db=1", "--out=met")
+        assert (code, read_strict(cwd / "met" / "metrics.json")["goal_met"]) == (0, True)
+        assert "\ngoal 1 dB: reached\n" in summary
+
+    def test_time_that_ran_out_is_told(self, cwd, fit):
+        code, summary, _ = fit(*TINY[:3], "--steps=1000000", "--goal=0.1s", "--noprogress", "--notensorboard")
+        assert code == 0
+        told = r"\ntime ran out at step \d+ of 1000000, before the learning rate had come down\n"
+        assert re.search(told, summary)
+
+    @pytest.mark.parametrize("preset", ["auto", "siren"])
+    def test_a_goal_and_a_flag_that_says_the_same(self, cwd, fit, preset):
+        code, _, error = fit(f"--preset={preset}", "--goal=30dB", "--goal_psnr_db=40")
+        assert (code, names(cwd)) == (2, [])
+        assert error == "fit.py: give one of goal and goal_psnr_db, received 30 dB and 40.0\n"
+
+    def test_a_size_for_a_preset(self, cwd, fit):
+        code, _, error = fit("--preset=siren", "--goal=50kB")
+        assert (code, names(cwd)) == (2, [])
+        told = "goal must be in dB or s for a preset that is given, or --preset=auto, received 50 kB"
+        assert error == f"fit.py: {told}\n"
 
     def test_takes_no_arguments_of_a_network(self, cwd, fit):
         code, _, error = fit("--preset=auto", "--units=8")
