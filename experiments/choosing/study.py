@@ -1,9 +1,10 @@
-"""What `choose` expects of networks: fits of every size of two families, and least squares over them.
+"""What `choose` expects of networks: fits of every size, bandwidth and length of two families, and laws through them.
 
-    python experiments/choosing/study.py              # about ten minutes on two idle cores
+    python experiments/choosing/study.py              # about half an hour on two idle cores
     python experiments/choosing/study.py --part=report
 
-Fits are kept under runs/choosing/ and reused. The report writes keras_inr/models/choices.json and results/.
+Fits are kept under runs/choosing/ and not made again. With the default pictures, sizes, candidates and steps, or with
+--install, the report replaces keras_inr/models/choices.json and results/; otherwise it prints the table.
 """
 
 import pathlib
@@ -17,87 +18,73 @@ import startup
 
 startup.start()
 
-import dataclasses
-import hashlib
 import json
 
-import keras
-import numpy as np
 from absl import flags
+from cases import measured, planned
+from solving import FAMILIES, LEAST_FITS, judged, table_of
 from study_files import write_json
 
-from keras_inr.models.choosing import features_of, hash_candidate, sine_candidate
-from keras_inr.runs.results import device_name
-from keras_inr.signals.image import load_image
-from keras_inr.signals.spectrum import cutoff, detail_db
-from keras_inr.training.fit import fit
+from keras_inr.models.expectations import MEASURED, POINTS_PER_STEP
+from keras_inr.runs.errors import InputError
 
 FLAGS = flags.FLAGS
-LOG_ENTRIES = (5, 7, 9, 11, 13, 15)
-WIDTHS = (8, 16, 32, 64, 128)
+PLAN = ("images", "sizes", "candidates", "steps")
+IMAGES = ["sample:chelsea", "sample:astronaut", "sample:coffee", "sample:camera"]
+CANDIDATES = ["hash-6", "hash-9", "hash-12", "hash-14", "hash-17", "sine-16", "sine-48", "sine-128"]
+SIZES = ["96", "256"]
+STEPS = ["100", "400", "1600"]
 
 
 def define_flags():
-    flags.DEFINE_list("images", ["sample:chelsea", "sample:astronaut", "sample:coffee"], "pictures with commas between")
-    flags.DEFINE_list("sizes", ["96", "192"], "longer sides of the pictures")
-    flags.DEFINE_integer("steps", 600, "of every fit", lower_bound=10)
+    flags.DEFINE_list("images", IMAGES, "pictures with commas between")
+    flags.DEFINE_list("sizes", SIZES, "longer sides of the pictures")
+    flags.DEFINE_list("candidates", CANDIDATES, "hash-N with 2^N entries in a level, sine-N with layers of N")
+    flags.DEFINE_list("steps", STEPS, "lengths of the fits, each with a cosine decay of its own")
     flags.DEFINE_enum("part", "all", ["all", "report"], "report makes results of the fits that there are")
+    flags.DEFINE_bool("install", False, "replace table and results though the plan is not the default one")
     flags.DEFINE_string("runs", str(ROOT / "runs" / "choosing"), "folder where finished fits are kept")
+    flags.DEFINE_string("table", str(MEASURED), "the table that choose reads")
+    flags.DEFINE_string("results", str(HERE / "results"), "folder for the fits that the table is made of")
 
 
 def main(argv):
-    rows = []
-    for image in FLAGS.images:
-        for size in map(int, FLAGS.sizes):
-            signal = load_image(image, size=size)
-            rows += [row for each in candidates(signal) if (row := fitted(each, signal)) is not None]
-    families = {name: solved([row for row in rows if row["family"] == name]) for name in ("hash", "sine")}
-    about = f"{', '.join(FLAGS.images)} at {', '.join(FLAGS.sizes)} pixels, {FLAGS.steps} steps; {device_name()}"
-    write_json(
-        ROOT / "keras_inr" / "models" / "choices.json", {"format_version": 1, "about": about, "families": families}
-    )
-    write_json(HERE / "results" / "fits.json", rows)
-    for name, family in families.items():
-        print(f"{name}: spread {family['spread_db']:.2f} dB over {family['count']} fits")
+    cases = planned(*(FLAGS[name].value for name in PLAN))
+    check_enough([{"part": case.part, "family": case.candidate.family, "psnr_db": 0.0} for case in cases])
+    missing = [case for case in cases if not case.path(FLAGS.runs).exists()]
+    if FLAGS.part == "report" and missing:
+        raise InputError(f"{len(missing)} of {len(cases)} fits are missing in {FLAGS.runs}: run --part=all first")
+    for number, case in enumerate(missing, 1):
+        row = measured(case)
+        write_json(case.path(FLAGS.runs), row)
+        told = "diverged" if row["psnr_db"] is None else f"{row['psnr_db']:.2f} dB in {row['train_seconds']:.1f} s"
+        startup.tell(f"{number} of {len(missing)}: {case}: {told}")
+    report([json.loads(case.path(FLAGS.runs).read_text()) for case in cases])
     return 0
 
 
-def candidates(signal):
-    """Networks of every size, their bandwidth that of the picture at 50 dB and at 35 dB."""
-    side = max(signal.size)
-    for wanted in (35, 50):
-        reach = cutoff(signal.values, 10 ** (-wanted / 10))
-        yield from (hash_candidate(log, reach * side) for log in LOG_ENTRIES)
-        yield from (sine_candidate(width, reach * side) for width in WIDTHS)
+def check_enough(rows):
+    """Raises an InputError for fewer fits than a table can be solved from."""
+    counts = {family: len(judged(rows, family)) for family in FAMILIES}
+    if min(counts.values()) < LEAST_FITS:
+        told = f"at least {LEAST_FITS} fits of hash and of sine that do not diverge make a table"
+        raise InputError(f"{told}, received {counts['hash']} and {counts['sine']}")
 
 
-def fitted(candidate, signal):
-    """The row of a fit, read or made; None if it is missing and only a report is asked for."""
-    case = {**dataclasses.asdict(candidate), "image": signal.source, "size": list(signal.size), "steps": FLAGS.steps}
-    digest = hashlib.sha256(json.dumps(case, sort_keys=True).encode()).hexdigest()[:12]
-    path = pathlib.Path(FLAGS.runs) / f"{candidate.family}-{digest}.json"
-    if not path.exists():
-        if FLAGS.part == "report":
-            return None
-        keras.backend.clear_session()
-        field = candidate.field(signal, seed=0)
-        rate = candidate.learning_rate
-        result = fit(field, signal, steps=FLAGS.steps, batch_size=4096, learning_rate=rate, progress=False)
-        row = {**case, "num_parameters": field.count_params(), "values": int(signal.values.size)}
-        row |= {"detail_db": detail_db(signal.values), "psnr_db": result.psnr_db, "seconds": result.train_seconds}
-        write_json(path, row)
-    row = json.loads(path.read_text())
-    startup.tell(f"{row['family']} {row['num_parameters']} on {row['image']} {row['size']}: {row['psnr_db']:.2f} dB")
-    return row
-
-
-def solved(rows):
-    """Coefficients of the expected PSNR, and the standard deviation of what they leave."""
-    features = np.array([features_of(row["num_parameters"] / row["values"], row["detail_db"]) for row in rows])
-    psnr_db = np.array([row["psnr_db"] for row in rows])
-    coefficients = np.linalg.lstsq(features, psnr_db, rcond=None)[0]
-    spread = np.std(psnr_db - features @ coefficients, ddof=features.shape[1])
-    return {"coefficients": coefficients.round(5).tolist(), "spread_db": round(float(spread), 3), "count": len(rows)}
+def report(rows):
+    """Replaces the table and the results, or prints the table."""
+    check_enough(rows)
+    lists = [", ".join(FLAGS[name].value) for name in PLAN]
+    about = f"{lists[0]} at {lists[1]} pixels; {lists[2]}; {lists[3]} steps of {POINTS_PER_STEP} points"
+    table = table_of(rows, f"{about}; {rows[0]['device']}")
+    if FLAGS.install or all(FLAGS[name].value == FLAGS[name].default for name in PLAN):
+        write_json(pathlib.Path(FLAGS.table), table)
+        write_json(pathlib.Path(FLAGS.results) / "fits.json", rows)
+    else:
+        print(json.dumps(table, indent=2))
+        startup.tell(f"{FLAGS.table} and {FLAGS.results} are left as they are; --install replaces them")
+    for name, family in table["families"].items():
+        print(f"{name}: spread {family['spread_db']:.2f} dB over {family['count']} fits", file=sys.stderr)
 
 
 if __name__ == "__main__":
