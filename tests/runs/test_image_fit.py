@@ -401,7 +401,7 @@ class TestBadSettings:
             ({"arguments": {"depth": 3}}, "'depth' is not an argument of preset 'siren', which takes"),
             ({"arguments": {"scheme": "best"}}, "received 'best'"),
             ({"arguments": {"units": ()}}, r"units must be .* positive integers, received \(\)"),
-            ({"arguments": {"value_range": (1.0, 0.0)}}, r"first below the second, received \(1.0, 0.0\)"),
+            ({"arguments": {"value_range": (1.0, 0.0)}}, r"the second larger by at least 1e-06, received \(1.0, 0.0\)"),
             ({"recipe": {"steps": 0}}, "steps must be .*, received 0"),
             ({"recipe": {"epochs": 3}}, "give one of steps and epochs, received steps=60 and epochs=3"),
             ({"recipe": {"learning_rate": 0.0}}, "learning_rate must be .*, received 0.0"),
