@@ -130,12 +130,12 @@ class Console:
         names = ["sample:", "tfds:", *(f"sample:{name}" for name in sorted(sample_files()))]
         question = "picture (a path, sample:NAME or tfds:NAME/SPLIT#INDEX)"
         source = prompts.ask(question, checked_source, completer=prompts.SourceCompleter(names))
-        self.session.choose_picture(source, ask_side())
+        self.session.choose_picture(source, ask_side("longer side in pixels (empty keeps it)"))
         print(self.told_picture())
 
     def resolution(self):
         self.session.check_picture()
-        self.session.change_resolution(ask_side())
+        self.session.change_resolution(ask_side("longer side in pixels (empty is the file's own)"))
         print(self.told_picture())
 
     def network(self):
@@ -247,9 +247,9 @@ def may_replace(path):
     return path.is_file() and prompts.confirm(f"{path} exists; replace it?")
 
 
-def ask_side():
+def ask_side(question):
     parse = functools.partial(typed_count, "longer side", most=MAX_SIDE, optional=True)
-    return prompts.ask("longer side in pixels (empty keeps the picture's own)", parse)
+    return prompts.ask(question, parse)
 
 
 def checked_source(text):

@@ -266,7 +266,8 @@ class TestResults:
         ("settings", "message"),
         [
             ({"size": (20000, 20000)}, "size must be at most 268435456 pixels, received 20000 x 20000"),
-            ({"scale": 1e9}, "size must be at most 268435456 pixels, received"),
+            ({"scale": 1e4}, "size must be at most 268435456 pixels, received 160000 x 240000"),
+            ({"scale": 1e9}, "scale must make pictures at most 2147483647 pixels long, received 1000000000.0"),
             ({"box": (-1e7, 0, 1, 1)}, r"box must have edges from -1e\+06 to 1e\+06, received \(-10000000.0"),
             ({"box": (0, 0, float("nan"), 1)}, "box must have edges .* nan"),
             ({"scale": float("nan")}, "scale must be positive and finite, received nan"),

@@ -59,7 +59,7 @@ class TestDialogue:
             assert "sample:chelsea, 32 x 48" in dialogue.choose("o", "longer side", "48\r")
             assert "sample:chelsea, 16 x 24" in dialogue.choose("o", "longer side", "24\r")
             for size in ("1e308", "nan", "0", "100000x100000"):
-                assert "back at the menu" in dialogue.choose("r", "size", f"{size}\r", "must be|must make", CTRL_C)
+                assert "back at the menu" in dialogue.choose("r", "size", f"{size}\r", "must", CTRL_C)
             for rate in ("inf", "0", "1e6"):
                 refused = ("learning rate", f"{rate}\r", "learning_rate must be", CTRL_C)
                 assert "back at the menu" in dialogue.choose("a", *refused)
