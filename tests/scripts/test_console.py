@@ -143,7 +143,9 @@ class TestDialogue:
                 dialogue.terminal.send(answer)
             dialogue.wait("> t ")
             dialogue.resize(24, 80)
-            dialogue.choose(CTRL_C)
+            dialogue.terminal.send(CTRL_C)
+            dialogue.wait("back at the menu")  # the new size alone draws the menu again
+            dialogue.menu()
             dialogue.resize(1, 1)
             time.sleep(0.2)
             dialogue.terminal.send("q")
