@@ -61,12 +61,27 @@ def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == kept
 
 
+def fitted(part, name, image, seed, rate, steps, preset):
+    """In the place of a fit: one whose best rate is 0.003."""
+    row = {"case": (part, name, preset), "learning_rate": rate, "psnr_db": 30 - abs(rate - 0.003)}
+    return {**row, "train_seconds": 1.0, "steps": 10}
+
+
+def test_a_preset_of_another_size_than_its_architecture_has_a_rate_of_its_own(script, monkeypatch):
+    monkeypatch.setattr(script, "fitted", fitted)
+    monkeypatch.setattr(script, "rate_of", lambda name: 0.01)
+    assert script.preset_rate("bacon", "bacon", 40) == 0.003
+    assert script.preset_rate("siren", "siren", 40) == 0.01  # measured as the preset is
+    monkeypatch.setattr(script, "fitted", lambda *case: {"learning_rate": case[4], "psnr_db": None})
+    assert script.preset_rate("bacon", "bacon", 40) in script.RATES
+
+
 def test_presets_of_a_model_without_an_architecture_are_skipped_and_told(script, monkeypatch, capsys):
     infos = [get_preset(name).info for name in ("relu_pe", "wire_real", "wire")]
     monkeypatch.setattr(script, "list_presets", lambda: infos)
     monkeypatch.setattr(script, "ARCHITECTURES", {name: ARCHITECTURES[name] for name in ("relu", "wire")})
     monkeypatch.setattr(script, "FLAGS", types.SimpleNamespace(images=["a"], seeds=["0"], seconds=1.0))
-    monkeypatch.setattr(script, "fitted", lambda *case: {"case": case, "train_seconds": 1.0, "steps": 10})
+    monkeypatch.setattr(script, "fitted", fitted)
     assert [row["case"][1] for row in script.run_presets()] == ["relu", "wire", "wire"]
     assert capsys.readouterr().err == ""
     del script.ARCHITECTURES["wire"]
