@@ -1,5 +1,6 @@
 """experiments/zoo/study.py in small: what it runs, keeps and prints."""
 
+import csv
 import importlib.util
 import json
 import pathlib
@@ -15,6 +16,7 @@ from keras_inr.models.presets import get_preset, list_presets
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "zoo"
 ARCHITECTURES = json.loads((FOLDER / "architectures.json").read_text())["architectures"]
+MEASURED = json.loads((FOLDER.parent.parent / "keras_inr" / "models" / "measured.json").read_text())
 RATES = json.loads((FOLDER / "results" / "rates.json").read_text())["rates"]
 SPEC = importlib.util.spec_from_file_location("zoo_pages", FOLDER / "pages.py")
 pages = importlib.util.module_from_spec(SPEC)  # another study has a pages.py too
@@ -44,6 +46,39 @@ def test_every_architecture_has_a_preset_and_a_rate():
     assert set(RATES) == set(ARCHITECTURES)
     for entry in RATES.values():
         assert entry["psnr_db"][f"{entry['learning_rate']:g}"] == max(entry["psnr_db"].values())
+
+
+def published():
+    """Rows of the published fits, as study.py made them."""
+    with (FOLDER / "results" / "runs.csv").open(newline="") as file:
+        return [{key: parsed(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def parsed(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text or None
+
+
+def test_published_pages_are_those_of_the_published_fits():
+    rows = published()
+    presets = [row for row in rows if row["part"] == "presets"]
+    rows = [row for row in rows if row["part"] != "presets"]
+    assert len(rows) == 2 * len(ARCHITECTURES) * 5 * 3
+    table = pages.table(rows, ARCHITECTURES)
+    assert (FOLDER / "results" / "table.md").read_text() == table
+    assert table.rstrip() in (FOLDER / "README.md").read_text()
+    assert pages.short_table(rows, ARCHITECTURES).rstrip() in (FOLDER.parent.parent / "README.md").read_text()
+    assert pages.measured_presets(presets, 128) == MEASURED
+    assert {row["learning_rate"] for row in rows if row["architecture"] == "siren"} == {RATES["siren"]["learning_rate"]}
+
+
+def test_list_presets_tells_what_was_measured():
+    told = {info.name: info for info in list_presets()}
+    assert {entry["preset"] for entry in ARCHITECTURES.values()} <= set(MEASURED["presets"]) <= set(told)
+    for name, figures in MEASURED["presets"].items():
+        assert {key: getattr(told[name], key) for key in figures} == figures
 
 
 def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
