@@ -51,8 +51,12 @@ class MSE(keras.metrics.Metric):
         _check_static_shapes(tuple(target.shape), tuple(prediction.shape))
         error = ops.square(target - self.prepared(prediction))
         axes = None if self.num_fields is None else tuple(range(1, len(error.shape)))
-        self.total.assign_add(ops.cast(ops.sum(error, axis=axes), "float64"))
-        self.count.assign_add(ops.cast(ops.size(error), "float64") / (self.num_fields or 1))
+        self.add(ops.sum(error, axis=axes), ops.cast(ops.size(error), "float64") / (self.num_fields or 1))
+
+    def add(self, total, count):
+        """Adds sums of squared errors, of every field if there are several, over `count` numbers."""
+        self.total.assign_add(ops.cast(total, "float64"))
+        self.count.assign_add(ops.cast(count, "float64"))
 
     def prepared(self, prediction):
         """What is compared with the target."""

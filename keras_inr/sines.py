@@ -1,10 +1,14 @@
-"""Sine and cosine of phases: TensorFlow's own, or polynomials where XLA compiles a training step for CPUs."""
+"""Sine and cosine of phases: TensorFlow's own, or polynomials where XLA compiles a training step for CPUs.
 
-import contextlib
-import contextvars
+XLA's sine for CPUs takes four times as long as TensorFlow's and keeps everything around it from being fused; the
+polynomial takes a quarter of that of TensorFlow. Without XLA it would be a dozen passes over memory.
+"""
+
 import math
 
 import tensorflow as tf
+
+from keras_inr.cpu_xla import is_cpu_xla
 
 PI_PARTS = (3.140625, 9.67502593994140625e-4, 1.509957990978376432e-7)
 """pi as a sum: products of the first two with integers below 2^13 are exact in float32 (Cody and Waite 1980)."""
@@ -15,30 +19,15 @@ COEFFICIENTS = (-0.16666659712791443, 0.00833306647837162, -0.000198096022359095
 LONGEST = 1.5709
 """A little above pi/2, where rounding may put the rest of a phase."""
 
-_polynomial = contextvars.ContextVar("polynomial_sines", default=False)
-
-
-@contextlib.contextmanager
-def polynomial_sines(active=True):
-    """Within the context, `sin_of` and `cos_of` of float32 are polynomials.
-
-    XLA's sine for CPUs takes four times as long as TensorFlow's and keeps everything around it from being fused; the
-    polynomial takes a quarter of that of TensorFlow. Without XLA it would be a dozen passes over memory.
-    """
-    token = _polynomial.set(active)
-    try:
-        yield
-    finally:
-        _polynomial.reset(token)
-
 
 def sin_of(phases):
-    """sin(phases), a tensor in radians.
+    """sin(phases), a tensor in radians; a polynomial for float32 within `keras_inr.cpu_xla.cpu_xla`.
 
     As a polynomial it is within 1.3e-7 of the truth up to 3000 radians and within 4e-6 up to 3 10^4, where steps of
     float32 are 2e-3; beyond, it is somewhere in [-1, 1]. Differentiable to every order.
 
-    >>> with polynomial_sines():
+    >>> from keras_inr.cpu_xla import cpu_xla
+    >>> with cpu_xla():
     ...     print(sin_of(tf.constant([0.0, math.pi / 6, 1000.0])).numpy().round(6).tolist())
     [0.0, 0.5, 0.8268799781799316]
     """
@@ -52,7 +41,7 @@ def cos_of(phases):
 
 def is_polynomial(phases):
     """Whether `sin_of` and `cos_of` of the tensor are polynomials here."""
-    return _polynomial.get() and phases.dtype == tf.float32
+    return is_cpu_xla() and phases.dtype == tf.float32
 
 
 @tf.custom_gradient

@@ -16,6 +16,7 @@ LIBRARY = sorted((ROOT / "keras_inr").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 # imports point to a lower rank, or stay in their folder; `keras_inr/__init__.py` collects the public names from all
 RANKS = {
+    "cpu_xla": -1,
     "version": 0,
     "backend": 0,
     "arguments": 0,

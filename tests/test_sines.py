@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_inr.cpu_xla import cpu_xla
 from keras_inr.models.presets import from_preset
 from keras_inr.models.stacking import stack
 from keras_inr.signals.image import load_image
-from keras_inr.sines import cos_of, is_polynomial, polynomial_sines, sin_of
+from keras_inr.sines import cos_of, is_polynomial, sin_of
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler
 
@@ -27,7 +28,7 @@ def phases(top):
 @pytest.mark.parametrize(("top", "most"), [(4, 1.3e-7), (100, 1.3e-7), (3e3, 1.3e-7), (3e4, 4e-6)])
 def test_close_to_float64(top, most):
     x = phases(top)
-    with polynomial_sines():
+    with cpu_xla():
         sine, cosine = sin_of(tf.constant(x)), cos_of(tf.constant(x))
     np.testing.assert_allclose(sine, np.sin(x.astype("float64")), rtol=0, atol=most)
     np.testing.assert_allclose(cosine, np.cos(x.astype("float64")), rtol=0, atol=most)
@@ -35,13 +36,13 @@ def test_close_to_float64(top, most):
 
 def test_small_phases_keep_their_digits():
     x = np.array([1e-30, 1e-8, 1e-3], "float32")
-    with polynomial_sines():
+    with cpu_xla():
         np.testing.assert_allclose(sin_of(tf.constant(x)), np.sin(x.astype("float64")), rtol=1.2e-7)
 
 
 def test_bounded_whatever_comes():
     x = tf.constant([1e6, -1e9, 3e38])
-    with polynomial_sines():
+    with cpu_xla():
         assert np.all(np.abs([sin_of(x), cos_of(x)]) <= 1.0000001)
         assert np.all(np.isnan([sin_of(tf.constant([np.inf, np.nan])), cos_of(tf.constant([-np.inf, np.nan]))]))
 
@@ -49,7 +50,7 @@ def test_bounded_whatever_comes():
 @pytest.mark.parametrize(("function", "derivatives"), [(sin_of, (np.cos, np.sin)), (cos_of, (np.sin, np.cos))])
 def test_two_derivatives(function, derivatives):
     x = tf.constant(phases(50)[:1000])
-    with polynomial_sines(), tf.GradientTape() as outer:
+    with cpu_xla(), tf.GradientTape() as outer:
         outer.watch(x)
         with tf.GradientTape() as inner:
             inner.watch(x)
@@ -65,10 +66,10 @@ def test_two_derivatives(function, derivatives):
 def test_only_in_the_context_and_in_float32():
     single, double = tf.zeros(1), tf.zeros(1, "float64")
     assert not is_polynomial(single)
-    with polynomial_sines():
+    with cpu_xla():
         assert is_polynomial(single)
         assert not is_polynomial(double)
-        with polynomial_sines(False):
+        with cpu_xla(False):
             assert not is_polynomial(single)
     assert not is_polynomial(single)
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
+from keras_inr.cpu_xla import is_cpu_xla
 from keras_inr.initializers.rules import HE_NORMAL, ZEROS, RuleInitializer, derive_seed
 
 
@@ -154,8 +155,15 @@ class Affine(keras.layers.Layer):
         }
 
 
+NARROW = 4
+"""Columns up to which a product's gradient is faster in another form where XLA compiles for CPUs."""
+
+
 def product(inputs, kernel):
     """x W for W (in, out) and any rank of x, or field by field for W (K, in, out) and x (K or 1, ..., in)."""
+    alike = inputs.shape.rank == kernel.shape.rank and inputs.shape[:-2] == kernel.shape[:-2]
+    if is_cpu_xla() and alike and kernel.shape[-1] <= NARROW:
+        return _narrow_product(inputs, tf.convert_to_tensor(kernel))  # a variable would be captured
     if kernel.shape.rank == 2:
         return tf.matmul(inputs, kernel) if inputs.shape.rank == 2 else tf.tensordot(inputs, kernel, 1)
     fields, fan_in, units = kernel.shape
@@ -165,6 +173,19 @@ def product(inputs, kernel):
     # (K, N, in) x (K, in, units): one batched product, whatever the rank between
     flat = tf.matmul(tf.reshape(inputs, (ops.shape(inputs)[0], -1, fan_in)), kernel)
     return tf.reshape(flat, (fields, *points, units))
+
+
+@tf.custom_gradient
+def _narrow_product(inputs, kernel):
+    """x W with the products of its gradient as XLA's CPU code is fast at: three to four times for both."""
+
+    def gradient(upstream):
+        columns = range(kernel.shape[-1])
+        of_inputs = sum(upstream[..., c : c + 1] * kernel[..., None, :, c] for c in columns)  # fuses with what follows
+        of_kernel = tf.linalg.matrix_transpose(tf.matmul(upstream, inputs, transpose_a=True))
+        return of_inputs, of_kernel
+
+    return tf.matmul(inputs, kernel), gradient
 
 
 def exact_product(inputs, kernel):

@@ -7,11 +7,11 @@ from keras import ops
 
 from keras_inr.arguments import positive_int, positive_ints
 from keras_inr.coordinates import coords_dtype
+from keras_inr.cpu_xla import cpu_xla
 from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.raster import POINTS_PER_CALL as POINTS_PER_CALL
 from keras_inr.models.raster import FieldRaster
-from keras_inr.sines import polynomial_sines
 
 
 class Field(keras.Model):
@@ -107,7 +107,7 @@ class Field(keras.Model):
         return (self.num_fields, None, self.num_dims) if self.num_fields else (None, self.num_dims)
 
     def train_step(self, data):
-        with polynomial_sines(bool(self.jit_compile) and not tf.config.list_logical_devices("GPU")):
+        with cpu_xla(bool(self.jit_compile) and not tf.config.list_logical_devices("GPU")):
             return super().train_step(data)
 
     def call(self, coords):

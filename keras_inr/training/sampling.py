@@ -91,7 +91,10 @@ class Sampler:
 
 def batches(batch, first, last):
     """A `tf.data.Dataset` of what a function of the step gives for first ... last - 1."""
-    return tf.data.Dataset.range(first, last).map(batch, num_parallel_calls=1, deterministic=True).prefetch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # nothing to tune, and its thread can keep the end of a run waiting for 10 s
+    steps = tf.data.Dataset.range(first, last).map(batch, num_parallel_calls=1, deterministic=True)
+    return steps.prefetch(2).with_options(options)
 
 
 def permuted(index, seed, size):

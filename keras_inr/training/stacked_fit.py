@@ -11,10 +11,11 @@ from keras_inr.metrics import MSE, PSNR, psnr
 from keras_inr.models.stacking import copy_out, empty_stack
 from keras_inr.training.callbacks import Recorder, learning_rate, plateau_reached
 from keras_inr.training.compilation import compilation_for
-from keras_inr.training.fit import run_rounds
+from keras_inr.training.fit import round_length, run_rounds
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.optimizers import inner_optimizers, make_optimizer
 from keras_inr.training.result import FitResult, quality
+from keras_inr.training.side_by_side import SideBySide, steps_per_execution
 from keras_inr.training.stacked_sampling import StackedSampler
 from keras_inr.training.state import TrainingState
 
@@ -43,20 +44,39 @@ class Stacks:
             model = empty_stack(self.field, num_fields)
             for layer in frozen_layers(model, self.recipe.freeze):
                 layer.trainable = False
-            compilation = compilation_for(model)
-            model.compile(
-                optimizer=make_optimizer(self.recipe, model, self.num_pixels),
-                loss=StackedMeanSquaredError(dtype=model.values_dtype),
-                metrics=[MSE(num_fields), PSNR(num_fields)],
-                jit_compile=compilation.jit_compile,
-                steps_per_execution=compilation.steps_per_execution,
-            )
+            model = self.compiled(model)
             model.optimizer.build(model.trainable_variables)
             self.made[num_fields] = model, [variable.numpy() for variable in model.optimizer.variables]
         model, start = self.made[num_fields]
         for variable, array in zip(model.optimizer.variables, start, strict=True):
             variable.assign(array)
         return model
+
+    def compiled(self, field):
+        """A stacked field, or a `SideBySide` of it where XLA compiles for a CPU, ready for `fit`."""
+        compilation = compilation_for(field)
+        arguments = {
+            "optimizer": make_optimizer(self.recipe, field, self.num_pixels),
+            "steps_per_execution": compilation.steps_per_execution,
+        }
+        if compilation.jit_compile and not tf.config.list_logical_devices("GPU"):
+            model = SideBySide(field)
+            length = round_length(self.recipe.total_steps(self.num_pixels), compilation.steps_per_execution)
+            points = field.num_fields * self.recipe.points_per_step(self.num_pixels)
+            weights = sum(math.prod(w.shape) for w in self.field.weights if w.name != "table")
+            arguments["steps_per_execution"] = steps_per_execution(length, points, weights)
+        else:
+            model = field
+            arguments["loss"] = StackedMeanSquaredError(dtype=field.values_dtype)
+            arguments["metrics"] = [MSE(field.num_fields), PSNR(field.num_fields)]
+            arguments["jit_compile"] = compilation.jit_compile
+        model.compile(**arguments)
+        return model
+
+
+def field_of(model):
+    """The stacked field that is trained, see `Stacks.compiled`."""
+    return getattr(model, "field", model)
 
 
 class StackedFit:
@@ -93,7 +113,7 @@ class StackedFit:
         watch = StackedWatch(self)
         while True:
             signals, seeds = ([items[number] for number in self.slots] for items in (self.signals, self.seeds))
-            sampler = StackedSampler(signals, self.stacks.recipe, seeds, model.values_dtype)
+            sampler = StackedSampler(signals, self.stacks.recipe, seeds, field_of(model).values_dtype)
             self.clock.stopped_by = None
             run_rounds(model, sampler, self.clock, [watch, *callbacks])
             watch.finish()
@@ -143,8 +163,9 @@ class StackedFit:
     def predictions(self, model, numbers):
         """Field -> its values (H, W, C) on the pixels of its picture."""
         if self.one_size and numbers:
-            model.picture_size = self.signals[0].size
-            drawn = model.sample_grid()
+            field = field_of(model)
+            field.picture_size = self.signals[0].size
+            drawn = field.sample_grid()
             return {number: drawn[self.slots.index(number)] for number in numbers}
         self.hand_over(model, numbers)
         return {number: self.fields[number].sample_grid() for number in numbers}
@@ -153,7 +174,7 @@ class StackedFit:
         """Gives fields the weights that they have in the stacked model, and their pictures' sizes."""
         for number in numbers:
             self.fields[number].picture_size = self.signals[number].size
-        copy_out(model, {self.slots.index(number): self.fields[number] for number in numbers})
+        copy_out(field_of(model), {self.slots.index(number): self.fields[number] for number in numbers})
 
 
 class StackedWatch(Recorder):

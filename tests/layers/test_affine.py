@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_inr.cpu_xla import cpu_xla
 from keras_inr.initializers import Rule, RuleInitializer
 from keras_inr.layers import Affine
 from layers.reference import affine, assert_as_exact_as_numpy
@@ -70,3 +71,26 @@ def test_num_fields_must_be_a_positive_integer():
 def test_last_axis_must_be_known():
     with pytest.raises(ValueError, match=r"last axis .* 'head', received \(5, None\)"):
         Affine(3, name="head").build((5, None))
+
+
+@pytest.mark.parametrize("units", [3, 5])
+@pytest.mark.parametrize("num_fields", [None, 2])
+@pytest.mark.parametrize("reads_coords", [False, True])
+def test_gradients_are_the_same_where_xla_compiles_for_a_cpu(units, num_fields, reads_coords):
+    """Of first and second order; what is narrow takes another way there."""
+    layer = Affine(units, num_fields=num_fields, reads_coords=reads_coords, dtype="float64", seed=0)
+    inputs = tf.constant(np.random.default_rng(0).normal(size=(*((num_fields,) if num_fields else ()), 7, 4)))
+    layer.build(inputs.shape)
+
+    def derivatives(active):
+        with cpu_xla(active), tf.GradientTape() as outer:
+            outer.watch(inputs)
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                total = tf.reduce_sum(tf.sin(layer(inputs)))
+            first = tape.gradient(total, [inputs, layer.kernel.value, layer.bias.value])
+            squares = sum(tf.reduce_sum(part**2) for part in first)
+        return [total, *first, *outer.gradient(squares, [inputs, layer.kernel.value])]
+
+    for expected, received in zip(derivatives(False), derivatives(True), strict=True):
+        np.testing.assert_allclose(received, expected, rtol=1e-10, atol=1e-12)

@@ -1,0 +1,30 @@
+"""Whether XLA compiles for a CPU what is being traced: some formulas are faster there in another form."""
+
+import contextlib
+import contextvars
+
+_active = contextvars.ContextVar("cpu_xla", default=False)
+
+
+@contextlib.contextmanager
+def cpu_xla(active=True):
+    """Within the context, `is_cpu_xla` tells what is active.
+
+    >>> with cpu_xla():
+    ...     print(is_cpu_xla())
+    True
+    """
+    token = _active.set(active)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def is_cpu_xla():
+    """Whether what is called now is compiled by XLA for a CPU.
+
+    >>> is_cpu_xla()
+    False
+    """
+    return _active.get()
