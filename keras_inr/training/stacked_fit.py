@@ -197,10 +197,10 @@ class StackedWatch(Recorder):
 
     def on_epoch_end(self, epoch, logs=None):
         losses, psnrs = (np.reshape(logs[name], -1) for name in ("mse", "psnr_db"))
-        numbers, rate = self.batch.live, learning_rate(self.model.optimizer)
+        numbers, rates = self.batch.live, learning_rate(self.model.optimizer) * self.scales()
         for number in numbers:
             place = self.batch.slots.index(number)
-            self.record(number, float(losses[place]), float(psnrs[place]), rate * self.scale(place))
+            self.record(number, float(losses[place]), float(psnrs[place]), float(rates[place]))
         broken = [number for number in numbers if not math.isfinite(losses[self.batch.slots.index(number)])]
         self.batch.close(self.model, broken, "diverged")
         self.meet_goals([number for number in numbers if number not in broken])
@@ -236,9 +236,9 @@ class StackedWatch(Recorder):
             if psnr_db >= goal:
                 self.batch.close(self.model, [number], "psnr")
 
-    def scale(self, place):
-        """What a field's learning rate has come to as a multiple of the schedule's."""
-        return float(inner_optimizers(self.model.optimizer)[-1].field_scale.numpy()[place])
+    def scales(self):
+        """What the learning rate of each place has come to as a multiple of the schedule's."""
+        return inner_optimizers(self.model.optimizer)[-1].field_scale.numpy().astype("float64")
 
     def lower(self, place, factor):
         for optimizer in inner_optimizers(self.model.optimizer):
