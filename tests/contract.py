@@ -12,6 +12,7 @@ from contract_rules import NUM_FIELDS, check_kink, check_rule
 
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.models.field import Field
+from keras_inr.models.modulated_siren import ModulatedSiren
 
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 POLICIES = {
@@ -121,16 +122,16 @@ def check_config(example):
 
 
 def check_disk(example, folder):
-    """Through a .keras file, a field itself and a layer inside a small model, nothing changes by a bit."""
+    """Through a .keras file, a model itself and a layer inside a small one, nothing changes by a bit."""
     stacked = {"num_fields": NUM_FIELDS} if applies(check_stacked_fields, example) else {}
     for overrides, points in (({}, example.inputs), (stacked, example.inputs[None])):
         layer = example.built(**overrides)
         model = layer
-        if not isinstance(layer, Field):
+        if not isinstance(layer, keras.Model):
             model = keras.Sequential([keras.Input(batch_shape=points.shape), layer])
         model.save(folder / "model.keras")
         loaded = keras.saving.load_model(folder / "model.keras")
-        revived = loaded if isinstance(layer, Field) else loaded.layers[0]
+        revived = loaded if isinstance(layer, keras.Model) else loaded.layers[0]
         assert type(revived) is example.cls
         assert revived.get_config() == layer.get_config()
         for before, after in zip(layer.weights, revived.weights, strict=True):
@@ -163,7 +164,7 @@ def check_policies(example):
         layer.build(example.inputs.shape)
         layer.set_weights(narrow.get_weights())
         outputs = layer(example.inputs.astype("float64" if policy == "float64" else "float32"))
-        output = layer.values_dtype if isinstance(layer, Field) else compute
+        output = layer.values_dtype if isinstance(layer, keras.Model) else compute
         assert outputs.dtype == output, f"{policy} gives {outputs.dtype}"
         example.assert_close(outputs, expected, compute, output)
 
@@ -375,9 +376,21 @@ POINTWISE_CHECKS = (
     check_rule,
     check_kink,
 )
+# of a model whose values have its pictures in front of the points; its fields are `Siren`s
+SHARED_CHECKS = (
+    check_config,
+    check_disk,
+    check_policies,
+    check_symbolic,
+    check_xla,
+    check_gradients,
+    check_export,
+    check_layer_seeds,
+)
 CHECKS = {
     keras.metrics.Metric: (check_config, check_metric_batches),
     Differentiated: (check_config, check_disk_of_outputs),
+    ModulatedSiren: SHARED_CHECKS,
     keras.layers.Layer: POINTWISE_CHECKS,
     keras.initializers.Initializer: (check_config, check_initializer_dtypes, check_initializer_seeds),
     keras.losses.Loss: (check_config, check_loss_gradient),

@@ -24,6 +24,7 @@ from keras_inr.models import (
     FourierFeatures,
     Gauss,
     LearntSiren,
+    ModulatedSiren,
     MultiHash,
     MultiplicativeFilterNetwork,
     Wire,
@@ -90,6 +91,14 @@ FIELDS = [
     Example(Finer, {**FIELD, "scheme": "init-33", "omega_0": 10.0}, COORDS, growth=200, phase_growth=4000),
     Example(LearntSiren, FIELD, COORDS, growth=30, phase_growth=600),
     Example(LearntSiren, {**FIELD, "scheme": "init-33", "omega_0": 10.0}, COORDS, growth=30, phase_growth=600),
+    Example(ModulatedSiren, {**FIELD, "num_pictures": 2, "latent_dim": 5}, COORDS, growth=60, phase_growth=600),
+    Example(
+        ModulatedSiren,
+        {**FIELD, "num_pictures": 2, "modulation": "film", "scheme": "init-33", "omega_0": 10.0},
+        COORDS,
+        growth=200,
+        phase_growth=4000,
+    ),
     Example(
         FourierFeatures,
         {**FIELD, "num_frequencies": 6, "sigma": 4.0},

@@ -12,6 +12,7 @@ from keras_inr.models.fourier_features import FourierFeatures as FourierFeatures
 from keras_inr.models.gauss import Gauss as Gauss
 from keras_inr.models.learnt_siren import LearntSiren as LearntSiren
 from keras_inr.models.mfn import MultiplicativeFilterNetwork as MultiplicativeFilterNetwork
+from keras_inr.models.modulated_siren import ModulatedSiren as ModulatedSiren
 from keras_inr.models.multi_hash import MultiHash as MultiHash
 from keras_inr.models.presets import PresetInfo as PresetInfo
 from keras_inr.models.presets import from_preset as from_preset
