@@ -48,7 +48,14 @@ def frozen(field, freeze):
     >>> inside, len(field.trainable_weights)
     (4, 6)
     """
-    layers = [layer for layer in frozen_layers(field, freeze) if layer.trainable]
+    with held(field, frozen_layers(field, freeze)):
+        yield
+
+
+@contextlib.contextmanager
+def held(model, layers):
+    """As `frozen`, for a model and layers of it that are given themselves."""
+    layers = [layer for layer in layers if layer.trainable]
     for layer in layers:
         layer.trainable = False
     try:
@@ -57,4 +64,4 @@ def frozen(field, freeze):
         for layer in layers:
             layer.trainable = True
         if layers:
-            field.compiled, field.optimizer = False, None
+            model.compiled, model.optimizer = False, None
