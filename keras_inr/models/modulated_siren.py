@@ -167,8 +167,7 @@ class ModulatedSiren(keras.Model):
         >>> ModulatedSiren(2, latent_dim=4, units=(8,), picture_size=(5, 6)).field(1).render(10, 12).shape
         (10, 12, 3)
         """
-        if isinstance(place, bool) or place not in range(self.num_pictures):
-            raise ValueError(f"place must be an integer from 0 to {self.num_pictures - 1}, received {place!r}")
+        place = self.checked_place(place)
         field = Siren.from_config({**self.network.get_config(), "seed": None, "name": None})
         field.set_weights(self.network.get_weights())
         for layer, (shift, scale) in zip(field.stack, self.modulations(), strict=False):
@@ -177,17 +176,37 @@ class ModulatedSiren(keras.Model):
             layer.bias.assign(layer.bias.numpy() * factor + shift.numpy()[place])
         return field
 
-    def for_pictures(self, num_pictures):
-        """A model for other pictures: copies of what is shared, and latents that are all the mean of this one's.
+    def for_pictures(self, num_pictures, like=None):
+        """A model for other pictures, with copies of what is shared.
 
-        >>> ModulatedSiren(2, latent_dim=4, units=(8,)).for_pictures(3).latents.shape
+        Args:
+            num_pictures: of them.
+            like: for each, the place of the picture of this model whose latent it begins with, see
+                `keras_inr.training.nearest`; None begins all with the mean of the latents.
+
+        Raises:
+            ValueError: for places that are not from 0 to K - 1, or not one for each picture.
+
+        >>> ModulatedSiren(2, latent_dim=4, units=(8,)).for_pictures(3, like=(1, 0, 1)).latents.shape
         TensorShape([3, 4])
         """
         model = type(self).from_config({**self.get_config(), "num_pictures": num_pictures, "name": None})
         for part, own in ((model.network, self.network), (model.to_modulations, self.to_modulations)):
             part.set_weights(own.get_weights())
-        model.latents.assign(tf.broadcast_to(tf.reduce_mean(self.latents, axis=0), model.latents.shape))
+        if like is None:
+            latents = tf.broadcast_to(tf.reduce_mean(self.latents, axis=0), model.latents.shape)
+        elif len(like) != model.num_pictures:
+            raise ValueError(f"like must have {model.num_pictures} places, one for each picture, received {len(like)}")
+        else:
+            latents = tf.gather(self.latents, [self.checked_place(place) for place in like])
+        model.latents.assign(latents)
         return model
+
+    def checked_place(self, place):
+        """The place of a picture as an int."""
+        if isinstance(place, bool) or place not in range(self.num_pictures):
+            raise ValueError(f"place must be an integer from 0 to {self.num_pictures - 1}, received {place!r}")
+        return int(place)
 
     def compute_output_shape(self, input_shape):
         return (self.num_pictures, input_shape[-2], self.channels)

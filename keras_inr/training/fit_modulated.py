@@ -20,7 +20,7 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler
 from keras_inr.training.state import TrainingState
 
-LEARNING_RATES = {"all": 1e-3, "latents": 1e-2}
+LEARNING_RATES = {"all": 1e-3, "latents": 3e-3}
 POINTS_PER_STEP = 2**14
 
 
@@ -61,7 +61,7 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
 
         known = ModulatedSiren(num_pictures=len(pictures), latent_dim=64)
         fit_modulated(known, pictures, steps=2000)
-        new = known.for_pictures(len(others))  # their latents begin at the mean of the known ones
+        new = known.for_pictures(len(others), like=nearest(known, others))  # where their latents begin
         fit_modulated(new, others, steps=500, train="latents")
 
     Args:
@@ -70,7 +70,7 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
         recipe: a `Recipe`, or its arguments as keywords; it must supervise values and freeze nothing, and Muon is not
             for it. A step takes batch_size points of every picture, the same of all. Without a recipe, the default
             of batch_size makes 2^14 points or less of all pictures together, at most all their pixels, and that of
-            learning_rate is 1e-3, or 1e-2 for latents alone.
+            learning_rate is 1e-3, or 3e-3 for latents alone.
         train: "all" or "latents".
         callbacks: more Keras callbacks, see `fit`.
         progress: whether to show a progress bar, with the loss summed over pictures.
@@ -208,10 +208,33 @@ def measure(model, signals, state):
 
 def predict(model, coords):
     """Values (K, N, C) at coords (N, 2), in chunks."""
-    evaluate = tf.function(lambda points: model(points), input_signature=[tf.TensorSpec((None, 2), model.values_dtype)])
+    points = tf.TensorSpec((None, coords.shape[-1]), model.values_dtype)
+    evaluate = tf.function(lambda coords: model(coords)).get_concrete_function(points)
     length = max(1, MOST_POINTS // model.num_pictures)
     chunks = (coords[first : first + length] for first in range(0, len(coords), length))
-    return np.concatenate([evaluate(chunk.astype(model.values_dtype)) for chunk in chunks], axis=1)
+    return np.concatenate([evaluate(tf.cast(chunk, model.values_dtype)) for chunk in chunks], axis=1)
+
+
+def nearest(model, signals):
+    """For each of some other pictures, the place of the model's picture that it has the least squared error to.
+
+    Where latents of new pictures begin matters if they are short: with 16 numbers on 32 x 32 pixels, the nearest
+    picture's is 1.5 dB better after a fit than the mean.
+
+    Args:
+        model: a `ModulatedSiren` that knows pictures.
+        signals: pictures of one size.
+
+    Returns:
+        A list of ints.
+
+    >>> from keras_inr.signals import load_image
+    >>> model = ModulatedSiren(num_pictures=4, latent_dim=8, units=(32, 32), picture_size=(8, 8), seed=0)
+    >>> nearest(model, [load_image(model.field(place).render()) for place in (2, 0)])
+    [2, 0]
+    """
+    known = predict(model, signals[0].coords).reshape(model.num_pictures, -1)
+    return [int(np.argmin(np.mean((known - signal.values.reshape(-1)) ** 2, axis=1))) for signal in signals]
 
 
 def history(state, num_pictures):

@@ -96,6 +96,11 @@ class TestFormula:
         # the same sums, of batches of another length
         np.testing.assert_allclose(other(COORDS)[4], model(COORDS)[1], rtol=0, atol=1e-13)
 
+    def test_other_pictures_begin_like_known_ones(self, modulation):
+        model = model_of(modulation)
+        other = model.for_pictures(4, like=np.array([2, 0, 0, 1]))
+        np.testing.assert_allclose(other(COORDS), model(COORDS).numpy()[[2, 0, 0, 1]], rtol=0, atol=1e-13)
+
     def test_plain_compile_and_fit(self, modulation):
         model = model_of(modulation, "float32")
         targets = tf.data.Dataset.from_tensors((COORDS, tf.fill((3, 9, 3), 0.25))).repeat(30)
@@ -162,3 +167,10 @@ def test_bad_coords(shape):
 def test_bad_places(place):
     with pytest.raises(ValueError, match=f"place must be an integer from 0 to 2, received {place}"):
         model_of("shift").field(place)
+    with pytest.raises(ValueError, match=f"place must be an integer from 0 to 2, received {place}"):
+        model_of("shift").for_pictures(2, like=(0, place))
+
+
+def test_too_few_places():
+    with pytest.raises(ValueError, match="like must have 3 places, one for each picture, received 2"):
+        model_of("shift").for_pictures(3, like=(0, 1))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_inr.metrics import psnr
 from keras_inr.models import ModulatedSiren, Siren
 from keras_inr.signals.image import load_image
-from keras_inr.training import DivergedError, Recipe, fit, fit_modulated
+from keras_inr.training import DivergedError, Recipe, fit, fit_modulated, nearest
 from keras_inr.training.compilation import Compilation
 
 fitting = importlib.import_module("keras_inr.training.fit_modulated")  # the package's name is the function
@@ -103,7 +103,8 @@ class TestAll:
 class TestLatents:
     def test_new_pictures_improve_on_the_mean_and_nothing_shared_moves(self, known):
         model, _ = known
-        new, others, names = model.for_pictures(len(NEW)), crops(NEW), ("kernel", "bias")
+        others, names = crops(NEW), ("kernel", "bias")
+        new = model.for_pictures(len(NEW), like=nearest(model, others))
         before = bits(new, names)
         mean = np.mean([signal.values for signal in crops(TRAINED)], axis=0)
         result = fit_modulated(new, others, steps=150, sampling="full", train="latents", progress=False)
@@ -123,6 +124,13 @@ class TestLatents:
         before = bits(new, ("kernel", "bias"))
         fit_modulated(new, crops(CORNERS[:2]), steps=3, train="latents", progress=False, **recipe)
         assert bits(new, ("kernel", "bias")) == before
+
+
+def test_the_nearest_picture_has_the_least_error(known):
+    model, result = known
+    for signal, place in zip(crops(NEW[:3]), nearest(model, crops(NEW[:3])), strict=True):
+        errors = [float(np.mean((signal.values - values) ** 2)) for values in result.predictions]
+        assert place == errors.index(min(errors))
 
 
 @pytest.mark.parametrize("sampling", ["random", "shuffled", "full", "continuous"])
