@@ -90,6 +90,7 @@ def draw(rows, path):
             dots = [(row["numbers"], row["psnr_db"]) for row in found]
             axes.scatter(*zip(*dots, strict=True) if dots else ([], []), s=12, color=f"C{index}")
         axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:.0f}")
         axes.set_xlabel("numbers a picture")
         axes.set_title(told, fontsize=10)
         axes.grid(alpha=0.3)
