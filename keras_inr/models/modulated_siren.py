@@ -6,10 +6,11 @@ from keras import ops
 
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
+from keras_inr.cpu_xla import cpu_xla
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.siren import Siren
-from keras_inr.sines import polynomial_sines, sin_of
+from keras_inr.sines import sin_of
 
 MODULATIONS = ("shift", "film")
 LATENT_RULE = Rule("normal", gain=1 / 300)
@@ -153,7 +154,7 @@ class ModulatedSiren(keras.Model):
         return values
 
     def train_step(self, data):
-        with polynomial_sines(bool(self.jit_compile) and not tf.config.list_logical_devices("GPU")):
+        with cpu_xla(bool(self.jit_compile) and not tf.config.list_logical_devices("GPU")):
             return super().train_step(data)
 
     def field(self, place):
