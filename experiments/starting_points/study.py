@@ -48,7 +48,7 @@ from keras_inr.training.fit import fit
 FLAGS = flags.FLAGS
 STARTS = json.loads((HERE / "starts.json").read_text())
 PARTS = ("learn", "fit", "report", "ship")
-LOOKS = (0, 1, 2, 3, 5, 7, 10, 14, 20, 30, 42, 60, 80, 100, 140, 200, 300, 420, 600, 800, 1000)
+LOOKS = (0, 1, 2, 3, 5, 7, 10, 14, 20, 30, 42, 60, 80, 100, 140, 200, 300, 420, 600)
 SINE_SCHEMES = ("paper", "init-33")
 NAME = "photos"
 ONE_STEP = Compilation(jit_compile=False, steps_per_execution=1)
@@ -63,7 +63,7 @@ def define_flags():
     flags.DEFINE_list("methods", list(STARTS["methods"]), "ways to learn a start")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "of batches, and of weights that are drawn")
     flags.DEFINE_integer("size", 128, "longer side of pictures, side of crops", lower_bound=8)
-    flags.DEFINE_integer("batch_size", 4096, "points of a picture in a step", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 2048, "points of a picture in a step", lower_bound=1)
     flags.DEFINE_enum("part", "all", ["all", *PARTS], "what to do")
     flags.DEFINE_bool("quick", False, "narrow networks, small pictures, a tenth of the steps; publishes nothing")
     flags.DEFINE_string("runs", str(ROOT / "runs" / "starting_points"), "folder where all that is finished is kept")
@@ -153,37 +153,39 @@ def fitted(part, network, name, start, image, seed, rate):
     """The row of a fit, read or made."""
     arguments, weights = start
     case = {"part": part, "network": network, "start": name, "image": image, "seed": seed, "learning_rate": rate}
-    case |= {"size": FLAGS.size, "batch_size": FLAGS.batch_size, "steps": steps()[-1]}
+    case |= {"size": FLAGS.size, "batch_size": FLAGS.batch_size, "steps": looked_at(part)[-1]}
     weights_sha = "" if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest()
     digest = hashlib.sha256(json.dumps([case, weights_sha], sort_keys=True).encode()).hexdigest()[:8]
     path = pathlib.Path(FLAGS.runs) / part / f"{network}-{name}-{image}-{seed}-{digest}.json"
     if not path.exists():
-        write_json(path, {**case, **measured(network, arguments, weights, image, seed, rate)})
+        write_json(path, {**case, **measured(network, arguments, weights, case)})
     row = json.loads(path.read_text())
     shown = ", ".join(f"{db:.1f}" for db in tables.at(row, tables.SHOWN))
     startup.tell(f"{part} {network} {name} {image} {seed} {rate:g}: {shown} dB")
     return row
 
 
-def steps():
-    return [step for step in LOOKS if not FLAGS.quick or step <= 100]
+def looked_at(part):
+    """The steps after which the whole picture is measured."""
+    last = 100 if FLAGS.quick else tables.SCORED[-1] if part == "tune" else LOOKS[-1]
+    return [step for step in LOOKS if step <= last]
 
 
-def measured(network, arguments, weights, image, seed, rate):
+def measured(network, arguments, weights, case):
     """PSNR of the whole picture after each of the steps; 0 from where a fit diverged."""
     keras.backend.clear_session()
-    signal = load_image(f"sample:{image}", size=FLAGS.size)
-    shared = {"channels": signal.channels, "picture_size": signal.size, "seed": seed}
-    field = from_preset(network, **shared, **{**narrow(), **arguments}, weights=weights)
-    looks = Looks(signal, steps())
+    signal = load_image(f"sample:{case['image']}", size=FLAGS.size)
+    steps, shared = looked_at(case["part"]), {"channels": signal.channels, "picture_size": signal.size}
+    field = from_preset(network, **shared, seed=case["seed"], **{**narrow(), **arguments}, weights=weights)
+    looks = Looks(signal, steps)
     looks.look(field, 0)
-    recipe = {"steps": steps()[-1], "batch_size": FLAGS.batch_size, "learning_rate": rate, "schedule": "constant"}
+    recipe = {name: case[name] for name in ("steps", "batch_size", "learning_rate", "seed")}
     try:
         options = {"compilation": ONE_STEP, "callbacks": [looks], "progress": False}
-        seconds = fit(field, signal, **recipe, seed=seed, **options).train_seconds
+        seconds = fit(field, signal, **recipe, schedule="constant", **options).train_seconds
     except DivergedError:
         seconds = None
-    curve = {step: looks.psnr_db.get(step, 0.0) for step in steps()}
+    curve = {step: looks.psnr_db.get(step, 0.0) for step in steps}
     return {"curve": list(curve.items()), "train_seconds": seconds, "device": device_name()}
 
 

@@ -8,7 +8,7 @@ import matplotlib.figure
 
 from keras_inr.files import atomic_path
 
-SHOWN = (0, 10, 30, 100, 300, 1000)
+SHOWN = (0, 10, 30, 100, 300, 600)
 SCORED = (10, 30, 100, 300)
 GOALS = (30, 35)
 MOST_DB = 60.0
@@ -127,7 +127,7 @@ def draw(rows, path):
             style = style or {"color": f"C{number}"}
             axes.plot([max(step, 0.5) for step in steps], means, label=name, linewidth=1.4, **style)
         axes.set_xscale("log")
-        axes.set_xticks([0.5, 1, 10, 100, 1000], ["0", "1", "10", "100", "1000"])
+        axes.set_xticks([0.5, 1, 10, 100, 600], ["0", "1", "10", "100", "600"])
         axes.set_title(network, fontsize=11)
         axes.set_xlabel("steps")
         axes.grid(alpha=0.3)
