@@ -3,6 +3,8 @@
 import contextlib
 import contextvars
 
+import tensorflow as tf
+
 _active = contextvars.ContextVar("cpu_xla", default=False)
 
 
@@ -19,6 +21,15 @@ def cpu_xla(active=True):
         yield
     finally:
         _active.reset(token)
+
+
+def compiles_for_cpu(jit_compile):
+    """Whether a model that is compiled with this `jit_compile` is compiled by XLA for a CPU.
+
+    >>> compiles_for_cpu(False)
+    False
+    """
+    return bool(jit_compile) and not tf.config.list_logical_devices("GPU")
 
 
 def is_cpu_xla():

@@ -1,4 +1,6 @@
-"""What the studies in experiments/ share: lists of numbers as flags, JSON, and tables inside of pages."""
+"""What the studies in experiments/ share: lists of numbers as flags, JSON, CSV, and tables inside of pages."""
+
+import csv
 
 from keras_inr.files import atomic_path
 from keras_inr.runs import run_folder
@@ -9,6 +11,15 @@ def write_json(path, content):
     """Writes strict JSON at once or not at all, its folder too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     run_folder.write_json(path, content)
+
+
+def write_csv(path, columns, rows):
+    """Writes rows, dicts with the columns, at once or not at all, their folder too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def whole_numbers(name, texts, least=0):

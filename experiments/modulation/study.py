@@ -23,7 +23,6 @@ import startup
 
 startup.start()
 
-import csv
 import functools
 import hashlib
 import json
@@ -34,9 +33,8 @@ import numpy as np
 import pages
 import tensorflow as tf
 from absl import flags
-from study_files import put_between, write_json
+from study_files import put_between, whole_numbers, write_csv, write_json
 
-from keras_inr.files import atomic_path
 from keras_inr.metrics import psnr
 from keras_inr.models.modulated_siren import MODULATIONS, ModulatedSiren
 from keras_inr.models.siren import Siren
@@ -55,6 +53,8 @@ UNITS = (96, 96, 96, 96)
 ALONE = ((8, 8), (16, 16), (32, 32))
 ALONE_POINTS = 256
 MOST_DB = 150.0  # float32 has no more; also stands for a picture that is exact
+PLAN = ("latents", "modulations", "seeds", "held_out", "window", "most", "most_tested", "steps", "latent_steps")
+PLAN += ("alone_steps", "batch_size", "learning_rate", "latent_learning_rate", "alone_learning_rate")
 ROW = ("method", "numbers", "seed", "set", "num_pictures", "psnr_db", "lowest_psnr_db", "shared_numbers", "steps")
 ROW += ("points_per_step", "learning_rate", "train_seconds", "device", "tensorflow", "crops_sha256")
 
@@ -84,6 +84,8 @@ def main(argv):
         unknown = set(FLAGS[name].value) - set(allowed)
         if unknown:
             raise InputError(f"{name} must be some of {', '.join(allowed)}, received {', '.join(sorted(unknown))}")
+    whole_numbers("seeds", FLAGS.seeds)
+    whole_numbers("latents", FLAGS.latents, least=1)
     if FLAGS.quick:
         FLAGS.latents, FLAGS.seeds, FLAGS.window, FLAGS.most = FLAGS.latents[::2][:2], FLAGS.seeds[:1], 128, 16
         FLAGS.steps, FLAGS.latent_steps, FLAGS.alone_steps = 100, 60, 60
@@ -234,18 +236,22 @@ def psnrs(originals, drawn):
 
 
 def report():
-    """Table, figure and CSV of what the other parts left; the quick form prints its table."""
+    """Table, figure and CSV of what the other parts left; only a table with flags of one's own."""
     rows = [*run_modulated(), *run_alone(), *baseline_rows()]
     table = pages.table(rows)
-    if not FLAGS.quick:
-        RESULTS.mkdir(exist_ok=True)
-        with atomic_path(RESULTS / "runs.csv") as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ROW)
-            writer.writeheader()
-            writer.writerows(rows)
+    if as_published():
+        write_csv(RESULTS / "runs.csv", ROW, rows)
         pages.draw(rows, RESULTS / "psnr.png")
         put_between(HERE / "README.md", MARKER, f"{table}\n![PSNR against latent size](results/psnr.png)\n")
     print(table)
+    if not as_published():
+        startup.tell("published results are left as they are: they are made with the default flags")
+
+
+def as_published():
+    """Whether the flags are those that the published results are made with."""
+    own = [name for name in PLAN if FLAGS[name].value != FLAGS[name].default]
+    return not FLAGS.quick and not own
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Weights to start fits from: learns them by five methods, and measures them on photographs that had no part in it.
 
-    python experiments/starting_points/study.py             # resumable; about an hour and a half on two idle cores
+    python experiments/starting_points/study.py             # resumable; not timed in full yet
     python experiments/starting_points/study.py --quick     # two narrow networks on small pictures, a few minutes
 
 Parts, each of which goes on where it was stopped; all of them by default:

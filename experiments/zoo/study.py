@@ -25,7 +25,6 @@ import startup
 
 startup.start()
 
-import csv
 import hashlib
 import json
 import math
@@ -35,7 +34,7 @@ import keras
 import pages
 import tensorflow as tf
 from absl import flags
-from study_files import put_between, whole_numbers, write_json
+from study_files import put_between, whole_numbers, write_csv, write_json
 
 from keras_inr.files import atomic_path
 from keras_inr.metrics import ms_ssim
@@ -198,7 +197,7 @@ def preset_rate(preset, name, steps):
 
     A wide network takes less than a narrow one: at the rate of 50,000 parameters `bacon` does not learn.
     """
-    if ARCHITECTURES[name] | {"sized": None} == {"preset": preset, "arguments": {}, "sized": None}:
+    if ARCHITECTURES[name]["preset"] == preset and not ARCHITECTURES[name]["arguments"]:
         return rate_of(name)
     rows = [
         fitted("trials", name, RATE_IMAGES[0], 0, rate, max(10, steps // 4), preset)
@@ -279,10 +278,7 @@ def report():
     table = pages.table(rows, ARCHITECTURES)
     if as_published():
         presets = run_presets()
-        with atomic_path(RESULTS / "runs.csv") as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, ROW)
-            writer.writeheader()
-            writer.writerows([*rows, *presets])
+        write_csv(RESULTS / "runs.csv", ROW, [*rows, *presets])
         with atomic_path(RESULTS / "table.md") as temporary:
             temporary.write_text(table)
         pages.draw(rows, RESULTS / "zoo.png")

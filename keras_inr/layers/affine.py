@@ -177,7 +177,7 @@ def product(inputs, kernel):
 
 @tf.custom_gradient
 def _narrow_product(inputs, kernel):
-    """x W with the products of its gradient as XLA's CPU code is fast at: three to four times for both."""
+    """x W with the products of its gradient in the forms that XLA's CPU code is fast at."""
 
     def gradient(upstream):
         columns = range(kernel.shape[-1])

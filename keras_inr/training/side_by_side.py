@@ -11,7 +11,7 @@ from keras_inr.metrics import MSE, PSNR
 from keras_inr.models.stacking import empty_stack
 
 SHARES_PER_CORE = 2
-"""Several shares keep the cores busy to the end of a step; more of them are too small."""
+"""Several shares keep the cores busy to the end of a step."""
 
 MOST_STEPS = 16
 MOST_WORK = 2**34

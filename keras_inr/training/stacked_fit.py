@@ -6,6 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from keras_inr.cpu_xla import compiles_for_cpu
 from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import MSE, PSNR, psnr
 from keras_inr.models.stacking import copy_out, empty_stack
@@ -59,7 +60,7 @@ class Stacks:
             "optimizer": make_optimizer(self.recipe, field, self.num_pixels),
             "steps_per_execution": compilation.steps_per_execution,
         }
-        if compilation.jit_compile and not tf.config.list_logical_devices("GPU"):
+        if compiles_for_cpu(compilation.jit_compile):
             model = SideBySide(field)
             length = round_length(self.recipe.total_steps(self.num_pixels), compilation.steps_per_execution)
             points = field.num_fields * self.recipe.points_per_step(self.num_pixels)

@@ -68,7 +68,7 @@ def test_tables_learn_too():
     assert np.any(field.stack[0].weights[0].numpy() != before)
 
 
-def test_a_single_field_is_no_share():
+def test_shares_are_as_equal_as_can_be():
     assert shares(1, 4) == [(0, 1)]
     assert [last - first for first, last in shares(60, 4)] == [15] * 4
 
