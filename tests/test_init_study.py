@@ -145,6 +145,14 @@ class TestMeasures:
         np.testing.assert_allclose(targets, np.broadcast_to(expected, targets.shape), atol=1e-6)
 
 
+@pytest.fixture
+def report(monkeypatch):
+    """The module that writes the pages, found as the study finds it."""
+    for path in (STUDY.parent.parent / "scripts", STUDY):
+        monkeypatch.syspath_prepend(str(path))
+    return load("report")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("study")
@@ -174,6 +182,26 @@ def records(folder, experiment):
 def read_csv(path):
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+class TestReport:
+    def test_times_sooner(self, report):
+        """By hand: two seeds, the second of which never gets as low as experiment 1 does."""
+
+        def record(experiment, seed, steps, errors):
+            looks = [{"step": 10 * (i + 1), "between_mse": error} for i, error in enumerate(errors)]
+            return {"experiment": experiment, "seed": seed, "steps_to_0.02": steps, "looks": looks}
+
+        ones = [record("1", 0, 40, [0.5, 0.2, 0.1, 0.3]), record("1", 1, None, [0.5, 0.4, None, None])]
+        own = [record("33", 0, 20, [0.1, 0.05]), record("33", 1, 10, [0.6, 0.45, 0.6])]
+        records = [*ones, *own]
+        assert report.times_sooner(records, own, "steps_to_0.02") == [2.0, None]
+        assert report.steps_and_factor(records, own, 0.02) == "15 ± 7 / 2.00 (1 of 2)"
+        assert report.times_sooner_to_lowest(records, own) == [3.0, None]
+        assert report.times_sooner_to_lowest(records, ones) == [1.0, 1.0]
+        assert report.times_sooner_to_lowest(own, own) == [None, None]
+        nothing = record("1", 0, None, [None])
+        assert report.times_sooner_to_lowest([nothing], own[:1]) == [None]
 
 
 class TestRun:

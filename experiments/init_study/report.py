@@ -1,6 +1,5 @@
 """What the study tells: a table, curves with bands, pictures at the three levels, and all of it as CSV."""
 
-import csv
 import statistics
 
 import matplotlib.figure
@@ -8,6 +7,7 @@ import matplotlib.ticker
 import numpy as np
 from measures import LEVELS, level_db
 from PIL import Image
+from study_files import write_csv
 
 from keras_inr.files import atomic_path
 
@@ -27,7 +27,6 @@ COLUMNS = (
 COLUMNS += tuple(f"steps_to_{level:g}{where}" for where in ("", "_on_pixels") for level in LEVELS)
 COLUMNS += ("psnr_db", "between_db", "train_seconds", "num_parameters", "device", "tensorflow", "image_sha256")
 CURVES = ("experiment", "seed", "step", "psnr_db", "mse", "between_db", "between_mse")
-LAST = f"steps_to_{LEVELS[-1]:g}"
 
 
 def write(results, stem, records, pictures, experiments):
@@ -45,30 +44,27 @@ def write(results, stem, records, pictures, experiments):
     with atomic_path(results / f"{stem}.md") as temporary:
         images = "\n".join(f"![{what}]({stem}-{what}.png)\n" for what in ("curves", "pictures"))
         temporary.write_text(f"### {stem}\n\n{text}\n{images}")
-    write_csv(results / f"{stem}.csv", COLUMNS, records)
     looks = [{**record, **row} for record in records for row in record["looks"]]
-    write_csv(results / f"{stem}-curves.csv", CURVES, looks)
+    for name, columns, rows in (("", COLUMNS, records), ("-curves", CURVES, looks)):
+        write_csv(results / f"{stem}{name}.csv", columns, [{key: row[key] for key in columns} for row in rows])
     draw_curves(results / f"{stem}-curves.png", records)
     draw_pictures(results / f"{stem}-pictures.png", records, pictures)
     return text
 
 
 def table(records, experiments):
-    """A row for each experiment, and what the figures were made with."""
-    heads = ["experiment", "learning rate", *(f"steps to {level:g} ({level_db(level):.1f} dB)" for level in LEVELS)]
-    heads += [
-        "times sooner than 1",
-        f"steps to {LEVELS[-1]:g} on pixels",
-        "PSNR on pixels (dB)",
-        "between them (dB)",
-        "what the source says",
-    ]
+    """A row for each experiment, and what the figures were made with.
+
+    Levels: steps / times sooner than experiment 1; its lowest error: times sooner alone.
+    """
+    heads = ["experiment", "learning rate", *(f"{level:g} ({level_db(level):.1f} dB)" for level in LEVELS)]
+    heads += ["lowest error of 1", "PSNR on pixels (dB)", "between them (dB)", "what the source says"]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 2) + " --- |"]
     for name, own in grouped(records).items():
         rates = sorted({record["learning_rate"] for record in own})
         cells = [label(own[0]), " to ".join(f"{rate:g}" for rate in (rates[:1] + rates[1:][-1:]))]
-        cells += [spread([record[f"steps_to_{level:g}"] for record in own], 0) for level in LEVELS]
-        cells += [spread(sooner(records, name), 2), spread([record[f"{LAST}_on_pixels"] for record in own], 0)]
+        cells += [steps_and_factor(records, own, level) for level in LEVELS]
+        cells += [spread(times_sooner_to_lowest(records, own), 2)]
         cells += [spread([record[key] for record in own], 2) for key in ("psnr_db", "between_db")]
         lines.append(f"| {' | '.join([*cells, experiments[name]['said']])} |")
     return "\n".join([*lines, "", facts(records)]) + "\n"
@@ -82,11 +78,34 @@ def label(record):
     return record["experiment"] + (f" ({', '.join(marks)})" if marks else "")
 
 
-def sooner(records, name):
-    """For each seed, in how many times fewer steps than experiment 1's the third level is reached; None if not."""
-    steps = {(record["experiment"], record["seed"]): record[LAST] for record in records}
-    pairs = [(steps.get(("1", seed)), own) for (other, seed), own in steps.items() if other == name]
+def steps_and_factor(records, own, level):
+    """Steps to a level, and in how many times fewer steps than experiment 1's."""
+    key = f"steps_to_{level:g}"
+    steps, times = spread([record[key] for record in own], 0), spread(times_sooner(records, own, key), 2)
+    return steps if times == "-" else f"{steps} / {times}"
+
+
+def times_sooner(records, own, key):
+    """For each seed, experiment 1's steps over those of `own`; None where either is missing."""
+    steps = {record["seed"]: record[key] for record in records if record["experiment"] == "1"}
+    pairs = [(steps.get(record["seed"]), record[key]) for record in own]
     return [None if None in pair else pair[0] / pair[1] for pair in pairs]
+
+
+def times_sooner_to_lowest(records, own):
+    """The same for the lowest error between pixels that experiment 1 has at any look, wherever that is."""
+    ones = {record["seed"]: record["looks"] for record in records if record["experiment"] == "1"}
+    return [times_sooner_to_lowest_of(ones.get(record["seed"], []), record["looks"]) for record in own]
+
+
+def times_sooner_to_lowest_of(ones, looks):
+    """The ratio for one pair of fits; None where there is no experiment 1, or its error is not reached."""
+    known, own = ([row for row in rows if row["between_mse"] is not None] for rows in (ones, looks))
+    if not known:
+        return None
+    lowest = min(known, key=lambda row: row["between_mse"])
+    steps = [row["step"] for row in own if row["between_mse"] <= lowest["between_mse"]]
+    return lowest["step"] / steps[0] if steps else None
 
 
 def spread(values, digits):
@@ -108,6 +127,7 @@ def facts(records):
     per_step = [record["train_seconds"] / record["steps"] for record in records if record["train_seconds"]]
     pace = f", {1000 * statistics.median(per_step):.0f} ms a step" if per_step else ""
     parts = [
+        "Levels: steps, and how many times sooner than 1",
         f"{first['size']} x {first['size']} pixels",
         f"sine layers of {', '.join(map(str, first['units']))} ({first['num_parameters']:,} parameters)",
         f"{first['steps']} steps of {first['points']} continuous points{pace}",
@@ -122,13 +142,6 @@ def grouped(records):
     """Experiment's name -> its records."""
     names = dict.fromkeys(record["experiment"] for record in records)
     return {name: [record for record in records if record["experiment"] == name] for name in names}
-
-
-def write_csv(path, columns, rows):
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def draw_curves(path, records):
