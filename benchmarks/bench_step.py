@@ -5,8 +5,9 @@ Each case runs in a process of its own, in turn over several rounds, and writes 
     pip install -e ".[bench]" && python benchmarks/bench_step.py --out=benchmarks/results/step.json
 
 Under the heading "ratios", fit_over_bare is what `fit` costs beside a bare `tf.function` loop over the same batches,
-xla_over_graph what compiling that loop's step does, and torch_over_fit how much longer PyTorch takes, whose batch is
-drawn once. PyTorch's hash grid is there twice: as it is usually written, and vectorised over the levels.
+its step compiled as `fit` compiles it; bare_over_graph what that gains; xla_over_graph what XLA does where it is left
+its own sines; and torch_over_fit how much longer PyTorch takes, whose batch is drawn once. PyTorch's hash grid is there
+twice: as it is usually written, and vectorised over the levels.
 """
 
 import argparse
@@ -76,6 +77,7 @@ def summarise(seconds):
         "seconds_per_step": {case: {"median": median[case], "all": values} for case, values in seconds.items()},
         "ratios": {
             "fit_over_bare": ratios("fit", "bare"),
+            "bare_over_graph": ratios("bare", "graph"),
             "xla_over_graph": ratios("xla", "graph"),
             "torch_over_fit": ratios("torch", "fit"),
             "vectorised_torch_over_fit": ratios("torch_vectorised", "fit"),
@@ -128,10 +130,14 @@ def fit_seconds(preset, points):
 
 
 def bare_step(preset, points, jit_compile):
-    """A traced step over the sampler's next batch: forward, backward, Adam; None for jit_compile asks the library."""
+    """A traced step over the sampler's next batch: forward, backward, Adam.
+
+    None for jit_compile compiles as `Field.train_step` is compiled, with polynomials for sines on CPUs.
+    """
     import keras
     import tensorflow as tf
 
+    from keras_inr.cpu_xla import compiles_for_cpu, cpu_xla
     from keras_inr.models.presets import from_preset
     from keras_inr.signals.image import load_image
     from keras_inr.training.compilation import compilation_for
@@ -145,9 +151,11 @@ def bare_step(preset, points, jit_compile):
     signal = load_image("sample:chelsea", crop=(0, 0, 256, 256))
     batches = iter(Sampler(signal, Recipe(steps=1, batch_size=points)).dataset(0, 10**6))
 
-    @tf.function(jit_compile=compilation_for(field).jit_compile if jit_compile is None else jit_compile)
+    asked = compilation_for(field).jit_compile if jit_compile is None else jit_compile
+
+    @tf.function(jit_compile=asked)
     def step(coords, targets):
-        with tf.GradientTape() as tape:
+        with cpu_xla(jit_compile is None and compiles_for_cpu(asked)), tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(field(coords) - targets))
         optimizer.apply(tape.gradient(loss, [weight.value for weight in weights]), weights)
         return loss

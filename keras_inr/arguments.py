@@ -94,6 +94,20 @@ def positive_ints(name, values):
     return tuple(positive_int(name, value) for value in values)
 
 
+def positive_floats(name, values, most):
+    """The values as a tuple of at least one float.
+
+    Raises:
+        ValueError: if it is not a sequence of numbers in (0, most].
+
+    >>> positive_floats("scales", [0.5, 1], most=1.0)
+    (0.5, 1.0)
+    """
+    if isinstance(values, str) or not hasattr(values, "__iter__") or not (values := tuple(values)):
+        raise ValueError(f"{name} must be a sequence of numbers in (0, {most:g}], received {values!r}")
+    return tuple(positive_float(name, value, most) for value in values)
+
+
 def number_range(name, value, most=1e6, least=1e-6):
     """The value as a tuple (low, high) of floats.
 

@@ -73,6 +73,8 @@ def chosen_flags(goal):
     given = [name for name in (*model_arguments(), "weights") if FLAGS[name].value is not None]
     if given:
         raise InputError(f"preset must be one of --list_presets to take {', '.join(given)}, received 'auto'")
+    if FLAGS.supervise != "value":
+        raise InputError(f"preset must be one of --list_presets for --supervise={FLAGS.supervise}, received 'auto'")
     length = {name: FLAGS[name].value for name in ("steps", "epochs") if FLAGS[name].value is not None}
     points = {"batch_size": FLAGS.batch_size} if FLAGS["batch_size"].present else {}
     options = picture_flags.image_options(FLAGS)

@@ -9,6 +9,7 @@ import startup
 startup.start()
 
 import contextlib
+import statistics
 
 import picture_flags
 import training_flags
@@ -17,13 +18,14 @@ from absl import flags
 from keras_inr.fleet import FleetSettings, run_fleet
 from keras_inr.fleet.cluster import ray_cluster
 from keras_inr.fleet.store import all_fitted
-from keras_inr.fleet.work import FITTED
+from keras_inr.fleet.work import FAILED, FITTED
 from keras_inr.runs.errors import InputError
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.pictures import list_pictures
 
 FLAGS = flags.FLAGS
 SOME_FAILED = 4
+TOLD = 10
 
 IMAGES_HELP = (
     "folder:DIR or a folder, tfds:NAME/SPLIT or tfds:NAME/SPLIT[:100], sample:*, or pictures as fit.py takes them, "
@@ -72,16 +74,19 @@ def main(argv):
 
 def summary(folder, rows):
     """How many were fitted and how well, what failed, and where it is."""
-    fitted = [row for row in rows if row["status"] == FITTED]
+    fitted, failed = ([row for row in rows if row["status"] == status] for status in (FITTED, FAILED))
     lines = [f"{len(fitted)} of {len(rows)} pictures fitted"]
     if fitted:
         known = sorted(row["psnr_db"] for row in fitted if row["psnr_db"] is not None)
         exact = f", {len(fitted) - len(known)} exact" if len(known) < len(fitted) else ""
         middle = (
-            f", PSNR from {known[0]:.2f} to {known[-1]:.2f} dB, median {known[len(known) // 2]:.2f} dB" if known else ""
+            f", PSNR from {known[0]:.2f} to {known[-1]:.2f} dB, median {statistics.median(known):.2f} dB"
+            if known
+            else ""
         )
         lines[0] += middle + exact
-    lines += [f"{row['name']}: {row['reason']}" for row in rows if row["reason"]][:10]
+    lines += [f"{row['name']}: {row['reason']}" for row in failed[:TOLD]]
+    lines += [f"and {len(failed) - TOLD} more, see the manifest"] if len(failed) > TOLD else []
     lines.append(f"models and previews: {folder}/pictures   manifest: {folder}/manifest.csv, {folder}/manifest.parquet")
     return "\n".join(lines)
 

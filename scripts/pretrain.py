@@ -13,12 +13,13 @@ import training_flags
 from absl import flags
 
 from keras_inr.runs.errors import InputError
-from keras_inr.runs.pretraining_run import PretrainingSettings, prepare_pretraining, run_pretraining
+from keras_inr.runs.pretraining_run import CROPS, PretrainingSettings, prepare_pretraining, run_pretraining
 from keras_inr.signals.crops import PHOTOGRAPHS
 from keras_inr.training.pretraining import METHODS, PretrainingRecipe
 
 FLAGS = flags.FLAGS
 SAMPLES = [f"sample:{name}" for name in PHOTOGRAPHS]
+TAKEN = ", ".join(f"{number} for {method}" for method, number in CROPS.items())
 METHOD_HELP = (
     "average: mean of the weights of fits to all crops; prefit: of a fit to the first one; reptile, maml: such weights "
     "that few steps suffice; shared_layers: crops share all layers but --own (STRAINER)"
@@ -32,7 +33,9 @@ def define_flags():
         "images", SAMPLES, "pictures to learn from, as for fit_many.py: a folder, tfds:NAME/SPLIT[:100] ..."
     )
     flags.DEFINE_string("data_dir", None, "folder of prepared TensorFlow Datasets")
-    flags.DEFINE_integer("crops", 200, "square crops that are cut out of the pictures", lower_bound=1)
+    flags.DEFINE_integer(
+        "crops", None, f"square crops that are cut out of the pictures; by default {TAKEN}", lower_bound=1
+    )
     flags.DEFINE_integer("size", 128, "their side in pixels", lower_bound=1)
     flags.DEFINE_float("smallest", 0.5, "least side of what a crop shows, as a fraction of a picture's shorter side")
     flags.DEFINE_enum("method", "reptile", METHODS, METHOD_HELP)

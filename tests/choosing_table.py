@@ -2,7 +2,7 @@
 
 from keras_inr.models.expectations import Table
 
-LAW = {"size_db": 26.0, "per_octave": 3.0, "per_octave_crowded": 3.0, "per_detail_db": 0.4, "beyond_band_db": 5.0}
+LAW = {"size_db": 26.0, "per_octave": 3.0, "per_octave_crowded": 3.0, "per_sparse_db": 0.4, "beyond_band_db": 5.0}
 LAW |= {"first_step": 20.0, "decay": 0.4}
 TABLE = Table(
     about="invented",

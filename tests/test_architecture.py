@@ -22,6 +22,7 @@ RANKS = {
     "arguments": 0,
     "files": 0,
     "coordinates": 0,
+    "cores": 0,
     "initializers": 0,
     "forward_rules": 0,
     "kinks": 0,

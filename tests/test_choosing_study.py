@@ -1,5 +1,6 @@
 """experiments/choosing: what it solves for, what it refuses, and a small run as a user starts it."""
 
+import csv
 import importlib.util
 import json
 import pathlib
@@ -32,8 +33,8 @@ cases, solving = load("cases"), load("solving")
 def invented_rows():
     """Fits that are what the invented table makes expect, on two pictures."""
     rows = []
-    for image, detail, plain in (("a", 25.0, 12.0), ("b", 34.0, 16.0)):
-        row = {"image": image, "size": [100, 120], "detail_db": detail, "plain_db": plain}
+    for image, sparse, plain in (("a", 25.0, 12.0), ("b", 34.0, 16.0)):
+        row = {"image": image, "size": [100, 120], "sparse_db": sparse, "plain_db": plain}
         makers = [(hash_candidate, size) for size in (5, 7, 9, 11, 13)] + [
             (sine_candidate, width) for width in (8, 24, 48, 96)
         ]
@@ -52,10 +53,23 @@ def invented_rows():
             }
             own |= {
                 "costs": costs(candidate, 3),
-                "psnr_db": expected_db(family["law"], detail=detail, plain=plain, **facts),
+                "psnr_db": expected_db(family["law"], sparse=sparse, plain=plain, **facts),
             }
             rows.append({**row, **facts, **own})
     return rows
+
+
+def test_the_page_tells_of_every_goal_that_was_tried():
+    with (STUDY.parent / "results" / "check.csv").open() as file:
+        rows = [
+            {**row, "goal_db": int(row["goal_db"]), "reached_db": float(row["reached_db"]), "met": row["met"] == "True"}
+            | {name: int(row[name]) for name in ("size", "steps", "planned_steps")}
+            for row in csv.DictReader(file)
+        ]
+    assert all(row["met"] == (row["reached_db"] >= row["goal_db"]) for row in rows)
+    unseen = {f"sample:{row['image']}" for row in rows}
+    assert not unseen & {row["image"] for row in json.loads((STUDY.parent / "results" / "fits.json").read_text())}
+    assert f"<!-- check -->\n{load('check').table(rows)}" in (STUDY.parent / "README.md").read_text()
 
 
 def test_the_table_is_found_again_from_its_fits():
@@ -95,7 +109,7 @@ def keep_fits(planned, runs):
             **case.identity,
             "costs": costs(case.candidate, 1),
             "ratio": 0.5,
-            "detail_db": 20.0 + i,
+            "sparse_db": 20.0 + i,
             "plain_db": 14.0,
         }
         row |= {"psnr_db": 20.0 + i, "seconds_per_step": 0.01, "device": "CPU"}

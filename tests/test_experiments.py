@@ -139,6 +139,18 @@ def test_hash_upscaler_s_quality_is_passed():
         assert row["psnr_db"] >= expected["least_db"] > max(expected["published_db"])
 
 
+def test_hash_upscaler_s_learning_rates_are_the_best_of_the_sweep():
+    rows = json.loads((HASH_UPSCALER / "results" / "rates.json").read_text())["rows"]
+    assert (
+        f"<!-- rates -->\n{module(HASH_UPSCALER / 'pages.py').rate_table(rows)}"
+        in (HASH_UPSCALER / "README.md").read_text()
+    )
+    for fitted in upscaler_rows():
+        tried = {row["learning_rate"]: row["psnr_db"] for row in rows if row["method"] == fitted["method"]}
+        assert len(tried) > 3
+        assert fitted["learning_rate"] == max(tried, key=tried.get)
+
+
 def test_bicubic_wins_the_enlargement():
     """As the page says; should a field win one day, the page is to say that."""
     for row in upscaler_rows():

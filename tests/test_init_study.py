@@ -190,16 +190,19 @@ class TestReport:
 
         def record(experiment, seed, steps, errors):
             looks = [{"step": 10 * (i + 1), "between_mse": error} for i, error in enumerate(errors)]
-            return {"experiment": experiment, "seed": seed, "steps_to_0.02": steps, "looks": looks}
+            return {"experiment": experiment, "seed": seed, "image_sha256": "a", "steps_to_0.02": steps, "looks": looks}
 
-        ones = [record("1", 0, 40, [0.5, 0.2, 0.1, 0.3]), record("1", 1, None, [0.5, 0.4, None, None])]
-        own = [record("33", 0, 20, [0.1, 0.05]), record("33", 1, 10, [0.6, 0.45, 0.6])]
+        ones = [record("1", 0, 40, [0.5, 0.2, 0.105, 0.1]), record("1", 1, None, [0.5, 0.4, None, None])]
+        own = [record("33", 0, 20, [0.11, 0.05]), record("33", 1, 10, [0.6, 0.45, 0.6])]
         records = [*ones, *own]
         assert report.times_sooner(records, own, "steps_to_0.02") == [2.0, None]
         assert report.steps_and_factor(records, own, 0.02) == "15 ± 7 / 2.00 (1 of 2)"
         assert report.times_sooner_to_lowest(records, own) == [3.0, None]
         assert report.times_sooner_to_lowest(records, ones) == [1.0, 1.0]
         assert report.times_sooner_to_lowest(own, own) == [None, None]
+        elsewhere = {**own[0], "image_sha256": "b"}
+        assert report.times_sooner_to_lowest(records, [elsewhere]) == [None]
+        assert report.times_sooner(records, [elsewhere], "steps_to_0.02") == [None]
         nothing = record("1", 0, None, [None])
         assert report.times_sooner_to_lowest([nothing], own[:1]) == [None]
 

@@ -50,8 +50,9 @@ def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     [
         ("--modulations=shift,scale", "modulations must be some of shift, film, received scale"),
         ("--seeds=one", "seeds must be whole numbers with commas between them, received 'one'"),
-        ("--latents=0", "latents must be whole numbers from 1 with commas between them, received '0'"),
+        ("--latents=2", "latents must be whole numbers from 3 with commas between them, received '2'"),
         ("--held_out=moon", "held_out must be some of astronaut, .* received moon"),
+        ("--held_out=", "held_out must be some of astronaut, .* and not all, received []"),
     ],
 )
 def test_bad_flags(flag, message):

@@ -230,12 +230,33 @@ class TestPages:
     def test_table_and_verdict(self):
         rows = self.rows(after_same=(23.0, 24.5, 25.0), after_other=(22.0, 21.0, 20.0))
         # by hand: the standard error of 3, 3.5, 3 is 1 / 6, and Student's t for 2 degrees of freedom is 4.3027
-        cells = "21.00 ± 1.00 | 24.17 ± 1.04 | 21.00 ± 1.00 | +3.17 [2.45, 3.88] | +0.00 [-4.97, 4.97]"
-        assert pages.table(rows, "auc_db").splitlines()[2] == f"| 2x32 | 2,307 | {cells} |"
+        means = "21.00 ± 1.00 | 24.17 ± 1.04 | 21.00 ± 1.00"
+        differences = "+3.17 [2.45, 3.88] | +0.00 [-4.97, 4.97] | -3.17 [-8.19, 1.85]"
+        assert pages.table(rows, "auc_db").splitlines()[2] == f"| 2x32 | 2,307 | {means} | {differences} |"
         told = pages.verdict(rows)
-        assert "after same class higher in 1 and lower in 0; after other class higher in 0 and lower in 0" in told
+        assert "| after same class - scratch | higher in 1, lower in 0, +3.17 dB in the mean |" in told
+        assert "| after other class - after same class | higher in 0, lower in 0, -3.17 dB in the mean |" in told
         told = pages.verdict(self.rows(after_same=(20.0, 21.0, 22.0), after_other=(18.0, 19.0, 19.5)))
-        assert "after same class higher in 0 and lower in 0; after other class higher in 0 and lower in 1" in told
+        assert "| after other class - scratch | higher in 0, lower in 1, -2.17 dB in the mean |" in told
+
+    def test_halves_of_the_networks(self):
+        rows = [
+            {**row, "network": name, "auc_db": row["auc_db"] + gain * (row["mode"] == "after_same")}
+            for name, gain in (("2x32", 9), ("3x32", 8), ("8x64", -9))
+            for row in self.rows(after_same=(20.0, 21.5, 22.0), after_other=(20.0, 21.0, 22.0))
+        ]
+        told = pages.verdict(rows)
+        assert "| | the smaller half (1) | the larger half (2) |" in told
+        smaller, larger = (
+            "higher in 1, lower in 0, +9.17 dB in the mean",
+            "higher in 1, lower in 1, -0.33 dB in the mean",
+        )
+        assert f"| after same class - scratch | {smaller} | {larger} |" in told
+
+    def test_pairs_that_are_missing_are_counted(self):
+        rows = self.rows(after_same=(23.0, 24.5, None), after_other=(22.0, None, None))
+        assert pages.interval(rows, "2x32", ("after_same", "scratch"), "auc_db", 1) == "+3.2 [0.1, 6.4] (2 of 3)"
+        assert pages.interval(rows, "2x32", ("after_other", "scratch"), "auc_db", 1) == "+2.0 (1 of 3)"
 
     def test_hours_count_what_is_run_as_it_was_and_the_rest_as_timed(self):
         devices = frozenset(["CPU, 2 cores"])

@@ -47,6 +47,19 @@ def test_score_and_gain():
     assert tables.gain(rows, "siren", "maml", 100) == pytest.approx(30 - 26)  # above the best that is drawn
 
 
+def test_steps_saved_are_of_pairs():
+    """Steps to 30 dB are 100 * 3^0.5 from drawn weights, 100 * 3^0.1 where a start is 4 dB above."""
+    drawn = [row(), row(image="camera"), row(shift=-9.0, image="coins")]
+    learnt = [row("maml", 4.0), row("maml", 4.0, image="camera"), row("maml", 4.0, image="coins")]
+    assert tables.saved(learnt[:2], drawn, 30) == "+62 ± 0"
+    assert tables.saved(learnt, drawn, 30) == "+62 ± 0 (2 of 3, 1 that only it reached)"
+    assert tables.saved([learnt[0], row("maml", -9.0, image="camera")], drawn, 30) == "+62 (1 of 2)"
+    assert tables.saved(learnt, drawn, 55) == "-"
+    assert tables.saved(drawn, drawn, 30) == "-"
+    better = [row("paper", 1.0), row("paper", 1.0, image="camera")]
+    assert tables.drawn_fits([*drawn[:2], *better, *learnt]) == better
+
+
 def test_the_table_ranks_starts_after_100_steps(tmp_path):
     rows = [row(), row("maml", 4.0), row("average", 2.0)]
     lines = tables.table(rows).splitlines()

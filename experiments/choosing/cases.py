@@ -14,7 +14,7 @@ from keras_inr.runs.errors import InputError
 from keras_inr.runs.results import device_name
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.signals.spectrum import cutoffs, detail_db, plain_db
+from keras_inr.signals.spectrum import cutoffs, plain_db, sparse_db
 from keras_inr.training.callbacks import DivergedError
 from keras_inr.training.fit import fit
 
@@ -108,7 +108,7 @@ def measured(case):
         "num_parameters": field.count_params(),
         "ratio": field.count_params() / (signal.height * signal.width),
     }
-    row |= {"costs": costs(candidate, signal.channels), "detail_db": detail_db(signal.values)}
+    row |= {"costs": costs(candidate, signal.channels), "sparse_db": sparse_db(signal.values)}
     row |= {"plain_db": plain_db(signal.values), "device": device_name()}
     recipe = {"steps": case.steps, "batch_size": POINTS_PER_STEP, "learning_rate": candidate.learning_rate}
     try:

@@ -30,7 +30,7 @@ import matplotlib.figure
 import numpy as np
 from absl import flags
 from PIL import Image
-from study_files import whole_numbers
+from study_files import put_between, whole_numbers, write_json
 
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.errors import InputError
@@ -66,14 +66,14 @@ def main(argv):
 def report(folders, results):
     """Table, pictures and data of finished runs."""
     rows = [row(preset, [read(folder) for folder in folders[preset]]) for preset in PRESETS]
-    (results / f"{FLAGS.name}.json").write_text(json.dumps(rows, indent=2) + "\n")
+    write_json(results / f"{FLAGS.name}.json", rows)
     expected = published()
     theirs = rows[0]["image_sha256"] == expected["image_sha256"] and FLAGS.epochs == expected["epochs"]
     table = markdown(rows, expected["psnr_db"] if theirs else None)
     (results / f"{FLAGS.name}.md").write_text(table)
     draw(folders, rows, results / f"{FLAGS.name}.png")
     if FLAGS.readme:
-        put_into_readme(table)
+        put_between(ROOT / "README.md", "<!-- four networks -->", table)
     print(table)
     if theirs:
         short = missed(rows, expected)
@@ -181,14 +181,6 @@ def draw(folders, rows, path):
     for axis in axes.ravel():
         axis.set_axis_off()
     figure.savefig(path)
-
-
-def put_into_readme(table):
-    """Replaces what stands between the README's two markers."""
-    readme = ROOT / "README.md"
-    before, rest = readme.read_text().split("<!-- four networks -->\n", 1)
-    after = rest.split("<!-- end -->", 1)[1]
-    readme.write_text(f"{before}<!-- four networks -->\n{table}<!-- end -->{after}")
 
 
 if __name__ == "__main__":

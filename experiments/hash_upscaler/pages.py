@@ -40,6 +40,16 @@ def enlargement_table(rows):
     return "\n".join(lines) + f"\n\nPSNR (dB) / SSIM against the original. {made_with(rows)}\n"
 
 
+def rate_table(rows):
+    """PSNR of every method at every learning rate, the best of each line in bold."""
+    rates = unique(rows, "learning_rate")
+    lines = head(["method", *(f"{rate:g}" for rate in rates)])
+    for method in unique(rows, "method"):
+        texts = [decibels(row["psnr_db"]) for row in rows if row["method"] == method]
+        lines.append(line([f"`{method}`", *(bold(text, text == max(texts, key=float)) for text in texts)]))
+    return "\n".join(lines) + f"\n\nPSNR (dB) over all pixels of {rows[0]['image']}. {made_with(rows)}\n"
+
+
 def made_with(rows):
     """What the figures were made with."""
     first = rows[0]
@@ -80,7 +90,7 @@ def draw(original, bicubic, fields, path):
     panels += [(f"bicubic, {ENLARGED} x", bicubic)]
     panels += [(f"{method}, {ENLARGED} x", part) for method, _, _, part in fields]
     columns = len(fields) + 1
-    figure = matplotlib.figure.Figure(figsize=(3 * columns, 6), dpi=110, layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(2.6 * columns, 5.2), dpi=90, layout="constrained")
     for axes, (title, picture) in zip(figure.subplots(2, columns).flat, panels, strict=True):
         axes.set_title(title, fontsize=10)
         axes.imshow(picture, interpolation="antialiased")

@@ -2,10 +2,11 @@
 
     python experiments/hash_upscaler/study.py
 
-Parts, both by default:
+Parts, the first two by default:
 
     run      fits every method to every picture, and to the picture reduced by 2, which it then enlarges again
     report   tables and figure in results/, tables in the README
+    rates    fits every method at several learning rates to a picture that is not among them; the best are in METHODS
 
 Fits are kept under runs/hash_upscaler/ and are not repeated, so that the command goes on where it was stopped.
 """
@@ -49,12 +50,14 @@ PICTURES = {
     "astronaut": {"source": "sample:astronaut", "crop": None, "size": (500, 500)},
     "hubble": {"source": "sample:hubble_deep_field", "crop": (7, 0, 857, 1000), "size": (600, 700)},
 }
-# learning rates: the best of some on sample:motorcycle_left, see the README
+TUNING = {"motorcycle": {"source": "sample:motorcycle_left", "crop": (0, 120, 500, 500), "size": (256, 256)}}
+RATES, TUNING_STEPS = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08), 600
+# learning rates: the best of RATES on the picture in TUNING
 METHODS = {
-    "cell_grid": {"preset": "cell_grid", "sampling": "continuous", "learning_rate": 0.02},
-    "cell_grid_4": {"preset": "cell_grid_4", "sampling": "continuous", "learning_rate": 0.02},
+    "cell_grid": {"preset": "cell_grid", "sampling": "continuous", "learning_rate": 0.04},
+    "cell_grid_4": {"preset": "cell_grid_4", "sampling": "continuous", "learning_rate": 0.04},
     "cell_grid_smooth": {"preset": "cell_grid_smooth", "sampling": "continuous", "learning_rate": 0.04},
-    "cell_grid_pixels": {"preset": "cell_grid", "sampling": "random", "learning_rate": 0.02},
+    "cell_grid_pixels": {"preset": "cell_grid", "sampling": "random", "learning_rate": 0.04},
     "cell_grid_source": {"preset": "cell_grid_source", "sampling": "random", "learning_rate": 0.01},
 }
 FACTORS = {"pixels": 1, "enlargement": 2}
@@ -64,7 +67,7 @@ PART = (104, 96, 64, 96)  # top, left, height, width of what the figure enlarges
 
 
 def define_flags():
-    flags.DEFINE_enum("part", "all", ["all", "run", "report"], "what to do")
+    flags.DEFINE_enum("part", "all", ["all", "run", "report", "rates"], "what to do")
     flags.DEFINE_list("pictures", list(PICTURES), "which of them")
     flags.DEFINE_list("methods", list(METHODS), "which of them")
     flags.DEFINE_integer("steps", 400, "of every fit", lower_bound=1)
@@ -77,15 +80,47 @@ def main(argv):
     for name, allowed in (("pictures", PICTURES), ("methods", METHODS)):
         if not FLAGS[name].value or not set(FLAGS[name].value) <= set(allowed):
             raise InputError(f"{name} must be some of {', '.join(allowed)}, received {','.join(FLAGS[name].value)}")
+    if FLAGS.part == "rates":
+        rates()
+        return 0
     if FLAGS.part != "report":
         for case in cases():
-            row = finished(case) or measured(case)
-            told = "exact" if row["psnr_db"] is None else f"{row['psnr_db']:.2f} dB"
-            name = f"{case['picture']}, {case['part']}, {case['method']}"
-            startup.tell(f"{name}: {told}, SSIM {row['ssim']:.4f}, {row['train_seconds']:.0f} s")
+            row_of(case)
     if FLAGS.part != "run":
         report()
     return 0
+
+
+def row_of(case):
+    """The row of a fit, read or made."""
+    row = finished(case) or measured(case)
+    told = "exact" if row["psnr_db"] is None else f"{row['psnr_db']:.2f} dB"
+    name = f"{case['picture']}, {case['part']}, {case['method']} at {case['learning_rate']:g}"
+    startup.tell(f"{name}: {told}, SSIM {row['ssim']:.4f}, {row['train_seconds']:.0f} s")
+    return row
+
+
+def rates():
+    """Fits at every rate; data in results/, a table in the README."""
+    common = {"steps": TUNING_STEPS, "points_per_step": BATCH_SIZE, "seed": FLAGS.seed}
+    rows = [
+        row_of(
+            {"part": "pixels", "picture": picture, "method": method, **METHODS[method], **common, "learning_rate": rate}
+        )
+        for picture in TUNING
+        for method in FLAGS.methods
+        for rate in RATES
+    ]
+    write_json(pathlib.Path(FLAGS.out) / "results" / "rates.json", {"format_version": 1, "rows": rows})
+    publish("rates", pages.rate_table(rows))
+
+
+def publish(name, table):
+    """Prints a table, and puts it into the README if there is one."""
+    readme = pathlib.Path(FLAGS.out) / "README.md"
+    if readme.exists():
+        put_between(readme, f"<!-- {name} -->", table)
+    print(table)
 
 
 def cases():
@@ -101,7 +136,7 @@ def cases():
 
 def path_of(case):
     """Where a fit's figures lie; its pictures lie beside them."""
-    digest = hashlib.sha256(json.dumps([case, PICTURES[case["picture"]]], sort_keys=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps([case, chosen(case["picture"])], sort_keys=True).encode()).hexdigest()[:8]
     return pathlib.Path(FLAGS.runs) / f"{case['picture']}-{case['part']}-{case['method']}-{digest}.json"
 
 
@@ -111,8 +146,13 @@ def finished(case):
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def chosen(name):
+    """Source, crop and size of a picture."""
+    return {**PICTURES, **TUNING}[name]
+
+
 def picture_of(name):
-    picture = PICTURES[name]
+    picture = chosen(name)
     return load_image(picture["source"], crop=picture["crop"], size=picture["size"])
 
 
@@ -174,11 +214,8 @@ def report():
     results = pathlib.Path(FLAGS.out) / "results"
     write_json(results / "results.json", {"format_version": 1, "rows": rows})
     tables = {"pixels": pages.pixel_table(rows), "enlargement": pages.enlargement_table(rows)}
-    readme = pathlib.Path(FLAGS.out) / "README.md"
     for name, table in tables.items():
-        if readme.exists():
-            put_between(readme, f"<!-- {name} -->", table)
-        print(table)
+        publish(name, table)
     if SHOWN in FLAGS.pictures:
         draw(results / "pictures.png")
 

@@ -7,7 +7,7 @@ import matplotlib.ticker
 import numpy as np
 from measures import LEVELS, level_db
 from PIL import Image
-from study_files import write_csv
+from study_files import put_between, write_csv
 
 from keras_inr.files import atomic_path
 
@@ -26,6 +26,7 @@ COLUMNS = (
 )
 COLUMNS += tuple(f"steps_to_{level:g}{where}" for where in ("", "_on_pixels") for level in LEVELS)
 COLUMNS += ("psnr_db", "between_db", "train_seconds", "num_parameters", "device", "tensorflow", "image_sha256")
+NEAR = 1.1
 CURVES = ("experiment", "seed", "step", "psnr_db", "mse", "between_db", "between_mse")
 
 
@@ -87,25 +88,37 @@ def steps_and_factor(records, own, level):
 
 def times_sooner(records, own, key):
     """For each seed, experiment 1's steps over those of `own`; None where either is missing."""
-    steps = {record["seed"]: record[key] for record in records if record["experiment"] == "1"}
-    pairs = [(steps.get(record["seed"]), record[key]) for record in own]
+    ones = ones_of(records)
+    pairs = [((ones.get(fit_to(record)) or {}).get(key), record[key]) for record in own]
     return [None if None in pair else pair[0] / pair[1] for pair in pairs]
 
 
 def times_sooner_to_lowest(records, own):
     """The same for the lowest error between pixels that experiment 1 has at any look, wherever that is."""
-    ones = {record["seed"]: record["looks"] for record in records if record["experiment"] == "1"}
-    return [times_sooner_to_lowest_of(ones.get(record["seed"], []), record["looks"]) for record in own]
+    ones = ones_of(records)
+    return [times_sooner_to_lowest_of((ones.get(fit_to(r)) or {}).get("looks", []), r["looks"]) for r in own]
+
+
+def ones_of(records):
+    """Experiment 1's records by picture and seed."""
+    return {fit_to(record): record for record in records if record["experiment"] == "1"}
+
+
+def fit_to(record):
+    return record["image_sha256"], record["seed"]
 
 
 def times_sooner_to_lowest_of(ones, looks):
-    """The ratio for one pair of fits; None where there is no experiment 1, or its error is not reached."""
+    """The ratio for one pair of fits; None where there is no experiment 1, or its error is not reached.
+
+    Both count to their first look within `NEAR` of the lowest error, as looks at a constant rate are noisy.
+    """
     known, own = ([row for row in rows if row["between_mse"] is not None] for rows in (ones, looks))
     if not known:
         return None
-    lowest = min(known, key=lambda row: row["between_mse"])
-    steps = [row["step"] for row in own if row["between_mse"] <= lowest["between_mse"]]
-    return lowest["step"] / steps[0] if steps else None
+    enough = NEAR * min(row["between_mse"] for row in known)
+    first, steps = ([row["step"] for row in rows if row["between_mse"] <= enough] for rows in (known, own))
+    return first[0] / steps[0] if steps else None
 
 
 def spread(values, digits):
@@ -196,9 +209,5 @@ def draw_pictures(path, records, pictures):
 def put_into(page, results):
     """Puts all tables of the folder between the two markers of a page, if there is such a page."""
     if page.exists():
-        before, _, after = page.read_text().split(f"{MARKER}\n")
-        tables = "\n".join(path.read_text() for path in sorted(results.glob("*.md"))).replace(
-            "](", f"]({results.name}/"
-        )
-        with atomic_path(page) as temporary:
-            temporary.write_text(f"{before}{MARKER}\n{tables}{MARKER}\n{after}")
+        tables = "\n".join(path.read_text() for path in sorted(results.glob("*.md")))
+        put_between(page, MARKER, tables.replace("](", f"]({results.name}/"))

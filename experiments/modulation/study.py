@@ -85,7 +85,9 @@ def main(argv):
         if unknown:
             raise InputError(f"{name} must be some of {', '.join(allowed)}, received {', '.join(sorted(unknown))}")
     whole_numbers("seeds", FLAGS.seeds)
-    whole_numbers("latents", FLAGS.latents, least=1)
+    if not FLAGS.held_out or not set(PHOTOGRAPHS) - set(FLAGS.held_out):
+        raise InputError(f"held_out must be some of {', '.join(PHOTOGRAPHS)} and not all, received {FLAGS.held_out}")
+    whole_numbers("latents", FLAGS.latents, least=3)  # a grey level in three channels is the smallest picture
     if FLAGS.quick:
         FLAGS.latents, FLAGS.seeds, FLAGS.window, FLAGS.most = FLAGS.latents[::2][:2], FLAGS.seeds[:1], 128, 16
         FLAGS.steps, FLAGS.latent_steps, FLAGS.alone_steps = 100, 60, 60

@@ -106,12 +106,12 @@ def start_psnrs(fields, signals):
     return [psnr(signal.values, prediction) for signal, prediction in zip(signals, predictions, strict=True)]
 
 
-def timed(network, triples, recipe, steps, seconds):
+def timed(network, triples, recipe, most_calls, seconds):
     """What a step of the first stage costs, from the beginning of a fit that is given up.
 
     Args:
         network, triples, recipe: as in `fitted`.
-        steps, seconds: of training, whichever is over first.
+        most_calls, seconds: calls of the training function, which may be several steps, and seconds of it.
 
     Returns:
         dict of seconds_per_field_step, setup_seconds and steps that were timed.
@@ -126,7 +126,7 @@ def timed(network, triples, recipe, steps, seconds):
 
     def enough():
         calls.append(True)
-        return len(calls) >= steps
+        return len(calls) > most_calls  # the first is asked before any
 
     result = fit_many(fields, signals, recipe, max_seconds=seconds, should_stop=enough, progress=False)[0]
     pace = result.train_seconds / result.steps / len(fields)

@@ -1,6 +1,5 @@
 """What the study tells: tables, curves of each network, a box plot of all, a CSV of all fits, and the hours."""
 
-import csv
 import dataclasses
 import io
 
@@ -10,7 +9,7 @@ import numpy as np
 from fits import MODES, PLAN
 from outcomes import CAP_DB, GOALS, capped, figures, paired, spread
 from PIL import Image
-from study_files import put_between
+from study_files import put_between, write_csv
 
 from keras_inr.files import atomic_path
 
@@ -24,6 +23,13 @@ MEASURES = {
     "start_psnr_db": ("PSNR before the first step (dB)", 2),
 }
 IN_README = ("auc_db", "steps_to_30_db")
+COMPARISONS = {
+    ("after_same", "scratch"): "after same class - scratch",
+    ("after_other", "scratch"): "after other class - scratch",
+    ("after_other", "after_same"): "after other class - after same class",
+}
+"""Pairs of modes that are compared triple by triple."""
+
 COLOURS = {"scratch": "C0", "after_same": "C2", "after_other": "C3"}
 
 
@@ -67,7 +73,7 @@ def write(results, records, costs):
     records = sorted(records, key=lambda record: (record["layers"] * record["width"], record["layers"]))
     rows = [row for record in records for row in rows_of(record)]
     (results / "curves").mkdir(parents=True, exist_ok=True)
-    write_csv(results / "fits.csv", rows)
+    write_csv(results / "fits.csv", COLUMNS, rows)
     draw_auc(results / "auc.png", rows)
     for network in names(rows):
         own = [record for record in records if record["network"] == network]
@@ -110,46 +116,57 @@ def column(rows, network, mode, measure):
 def table(rows, measure):
     """A row for each network: mean ± standard deviation over triples, and paired differences with 95 % intervals."""
     digits = MEASURES[measure][1]
-    others = [mode for mode in MODES if mode != "scratch"]
-    heads = ["network", "parameters", *MODES.values(), *(f"{MODES[mode]} - scratch" for mode in others)]
+    heads = ["network", "parameters", *MODES.values(), *COMPARISONS.values()]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for network in names(rows):
         parameters = next(row["num_parameters"] for row in rows if row["network"] == network)
         cells = [network, f"{parameters:,}"]
         cells += [spread(column(rows, network, mode, measure), digits) for mode in MODES]
-        cells += [interval(difference(rows, network, mode, measure), digits) for mode in others]
+        cells += [interval(rows, network, pair, measure, digits) for pair in COMPARISONS]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def difference(rows, network, mode, measure):
-    """(mean, low, high) of a mode less from scratch."""
-    return paired(*(column(rows, network, which, measure) for which in (mode, "scratch")))
+def difference(rows, network, pair, measure):
+    """(mean, low, high) of one mode less another over the triples that have both."""
+    return paired(*(column(rows, network, mode, measure) for mode in pair))
 
 
-def interval(found, digits):
-    """ "+1.20 [0.90, 1.50]" of (mean, low, high)."""
-    mean, low, high = found
+def interval(rows, network, pair, measure, digits):
+    """ "+1.20 [0.90, 1.50]", with the number of pairs where not all triples have both."""
+    mean, low, high = difference(rows, network, pair, measure)
     if mean is None:
         return "-"
-    return f"{mean:+.{digits}f}" + ("" if low is None else f" [{low:.{digits}f}, {high:.{digits}f}]")
+    ours, theirs = (column(rows, network, mode, measure) for mode in pair)
+    count = sum(None not in both for both in zip(ours, theirs, strict=True))
+    text = f"{mean:+.{digits}f}" + ("" if low is None else f" [{low:.{digits}f}, {high:.{digits}f}]")
+    return text if count == len(ours) else f"{text} ({count} of {len(ours)})"
 
 
 def verdict(rows):
-    """In how many networks a first fit changes the AUC."""
-    told = []
-    for mode in MODES:
-        if mode == "scratch":
-            continue
-        found = [difference(rows, network, mode, "auc_db") for network in names(rows)]
-        better = sum(low is not None and low > 0 for _, low, _ in found)
-        worse = sum(high is not None and high < 0 for _, _, high in found)
-        told.append(f"{MODES[mode]} higher in {better} and lower in {worse}")
-    count = len(names(rows))
-    return (
-        f"AUC against from scratch, of {count} network{'s' * (count != 1)}, where the 95 % interval of the paired "
-        f"difference leaves 0 out: {'; '.join(told)}. (By chance alone, one interval in 20 would.)"
-    )
+    """What a first fit changes in the AUC, in how many of the smaller and of the larger networks."""
+    found = names(rows)
+    half = len(found) // 2
+    groups = {"the smaller half": found[:half], "the larger half": found[half:]} if half else {"all": found}
+    lines = [
+        "Networks whose AUC is higher or lower, the 95 % interval of the paired difference leaving 0 out (by chance "
+        "alone, one interval in 20 would), by layers x width:",
+        "",
+        f"| | {' | '.join(f'{name} ({len(group)})' for name, group in groups.items())} |",
+        "| --- |" + " --- |" * len(groups),
+    ]
+    for pair, name in COMPARISONS.items():
+        cells = [counted([difference(rows, network, pair, "auc_db") for network in group]) for group in groups.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def counted(differences):
+    """How many of (mean, low, high) are above 0, how many below, and the mean of the means."""
+    above = sum(low is not None and low > 0 for _, low, _ in differences)
+    below = sum(high is not None and high < 0 for _, _, high in differences)
+    mean = np.mean([mean for mean, _, _ in differences])
+    return f"higher in {above}, lower in {below}, {mean:+.2f} dB in the mean"
 
 
 def facts(records):
@@ -162,9 +179,10 @@ def facts(records):
         f"{len({record['triple'] for record in records})} triples; fits of {recipe['steps']} full-batch steps of Adam, "
         f"{recipe['learning_rate']:g} times {recipe['plateau_factor']:g} after {recipe['plateau_patience']} steps "
         "without improvement. Mean ± standard deviation over triples; differences: mean and 95 % interval (Student's t "
-        f"for pairs). PSNR is of clamped values, at most {CAP_DB:g} dB; AUC is its mean over the steps. Steps to a "
-        f"PSNR are those of the fits that got there, their number in brackets if not all did, and their "
-        f"differences of the triples where both did. {devices}, TensorFlow {first['tensorflow']}."
+        "for pairs), the number of pairs in brackets if not all have both. PSNR is of clamped values, at most "
+        f"{CAP_DB:g} dB; AUC is its mean over the steps. Steps to a PSNR are those of the fits that got there, their "
+        "number in brackets if not all did, and their differences of the triples where both did. "
+        f"{devices}, TensorFlow {first['tensorflow']}."
     )
 
 
@@ -195,13 +213,6 @@ def hours_table(costs):
             how = f"{len(cost.seconds)} of {cost.triples} triples run" if cost.seconds else "steps timed"
             lines.append(f"| {cost.network} | {cost.hours:.3g} | {how} |")
     return "\n".join([*lines, "", hours(costs)]) + "\n"
-
-
-def write_csv(path, rows):
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def draw_curves(path, records):

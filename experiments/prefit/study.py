@@ -4,7 +4,8 @@ For every network of a grid and every triple of pictures, with equal numbers of 
 class), A after C (of another class), from the same initial weights. Parts, by default the first and the last:
 
     run       all fits of --networks; each triple's are kept as soon as they are done, and are not made again
-    estimate  times some steps of each network of --networks that is not run yet, and tells the hours of the whole grid
+    estimate  times some calls of the training function of each network of --networks that is not run yet, and tells
+              the hours of the whole grid
     report    tables, figures and CSV of the networks that are run in full, and the hours of the whole grid
 
 --images=crops is a stand-in with classes that is always there; --images=tfds:cifair10/train is the source's own.
@@ -40,7 +41,7 @@ from keras_inr.training.fit_many import chunks
 from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
-TIMED_STEPS, TIMED_SECONDS = 20, 10.0
+TIMED_CALLS, TIMED_SECONDS = 20, 10.0
 
 
 def define_flags():
@@ -151,7 +152,7 @@ def estimate(network, triples, recipe):
     if all(path_of(network, triple, recipe).exists() for triple in triples):
         return
     together = min(len(triples), triples_at_a_time(network, recipe, FLAGS.size))
-    timing = timed(network, triples[:together], recipe, TIMED_STEPS, TIMED_SECONDS)
+    timing = timed(network, triples[:together], recipe, TIMED_CALLS, TIMED_SECONDS)
     write_json(timing_path(network), {**timing, "triples_together": together, "device": device_name()})
     startup.tell(
         f"{network}: {1000 * timing['seconds_per_field_step']:.3g} ms for a step of a field, {timing['steps']} steps"
@@ -159,7 +160,9 @@ def estimate(network, triples, recipe):
 
 
 def timing_path(network):
-    return pathlib.Path(FLAGS.runs, "timing", f"{network}-{FLAGS.size}.json")
+    """A file for each device, so that hours of two machines are never added."""
+    machine = hashlib.sha256(f"{device_name()} {tf.__version__}".encode()).hexdigest()[:8]
+    return pathlib.Path(FLAGS.runs, "timing", f"{network}-{FLAGS.size}-{machine}.json")
 
 
 def costs(networks, triples, recipe):
@@ -170,6 +173,7 @@ def costs(networks, triples, recipe):
 
 def cost(network, triples, recipe):
     kept = [json.loads(path.read_text()) for path in kept_paths(network, triples, recipe)]
+    kept = [record for record in kept if record["device"] == device_name()]
     path = timing_path(network)
     timing = json.loads(path.read_text()) if path.exists() else None
     expected = None

@@ -5,6 +5,7 @@ import math
 import statistics
 
 import matplotlib.figure
+import scipy.stats
 
 from keras_inr.files import atomic_path
 
@@ -64,12 +65,14 @@ def table(rows):
         steps = [step for step in SHOWN if at(own[0], [step])]
         last = 100 if 100 in steps else steps[-1]
         names = sorted({row["start"] for row in own}, key=lambda name: -mean_at(chosen(own, network, name), last))
-        heads = ["start", "rate", *(f"{step} steps" for step in steps), *(f"steps to {goal} dB" for goal in GOALS)]
+        heads = ["start", "rate", *(f"{step} steps" for step in steps)]
+        heads += [head for goal in GOALS for head in (f"steps to {goal} dB", "saved")]
         lines = [f"`{network}`", "", f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
         for name in names:
             fits = chosen(own, network, name)
             cells = [f"{name}" if name in DRAWN else f"**{name}**", f"{fits[0]['learning_rate']:g}"]
-            cells += [spread(fits, step) for step in steps] + [reached(fits, goal) for goal in GOALS]
+            cells += [spread(fits, step) for step in steps]
+            cells += [cell for goal in GOALS for cell in (reached(fits, goal), saved(fits, drawn_fits(own), goal))]
             lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
@@ -90,6 +93,30 @@ def reached(rows, goal):
     return f"{statistics.mean(found):.0f}" + ("" if len(found) == len(rows) else f" ({len(found)}/{len(rows)})")
 
 
+def drawn_fits(rows):
+    """The fits of a network from the best of its drawn starts, by the mean over 10, 30, 100 and 300 steps."""
+    fits = {name: [row for row in rows if row["start"] == name] for name in DRAWN}
+    return max((own for own in fits.values() if own), key=lambda own: statistics.mean(map(score, own)))
+
+
+def saved(fits, drawn, goal):
+    """Steps to a PSNR that a start saves, in the mean of the pairs of one picture and seed that both got there."""
+    known = {(row["image"], row["seed"]): steps_to(row, goal) for row in drawn}
+    pairs = [(known[row["image"], row["seed"]], steps_to(row, goal)) for row in fits]
+    differences = [before - after for before, after in pairs if None not in (before, after)]
+    if not differences or fits == drawn:
+        return "-"
+    text = f"{statistics.mean(differences):+.0f}"
+    if len(differences) > 1:
+        error = statistics.stdev(differences) / math.sqrt(len(differences))
+        half = error * scipy.stats.t.ppf(0.975, len(differences) - 1)
+        text += f" ± {half:.0f}"
+    alone = sum(before is None and after is not None for before, after in pairs)
+    brackets = [f"{len(differences)} of {len(pairs)}"] if len(differences) < len(pairs) else []
+    brackets += [f"{alone} that only it reached"] if alone else []
+    return f"{text} ({', '.join(brackets)})" if brackets else text
+
+
 def facts(rows, starts):
     """What the figures were made with."""
     seeds = sorted({row["seed"] for row in rows})
@@ -98,7 +125,8 @@ def facts(rows, starts):
         f"{', '.join(starts['learn_from'])}. Longer side {rows[0]['size']}, {rows[0]['batch_size']} random points "
         f"a step, Adam at a constant rate, seeds {', '.join(map(str, seeds))}. Mean PSNR over all pixels, at most "
         f"{MOST_DB:.0f} dB a picture, ± standard deviation between pictures. Steps: mean over the fits that got there, "
-        f"their number in brackets if not all did. {rows[0]['device']}."
+        "their number in brackets if not all did. Saved: against the best drawn start, mean and half of the 95 % "
+        "interval (Student's t) over pairs of one picture and seed where both got there. {rows[0]['device']}."
     )
 
 

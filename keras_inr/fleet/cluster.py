@@ -5,7 +5,7 @@ import contextlib
 import math
 import socket
 
-from keras_inr.fleet.work import failed, fit_task
+from keras_inr.fleet.work import failed, fit_task, limit_threads
 from keras_inr.runs.errors import InputError
 
 RETRIES = 3
@@ -49,7 +49,7 @@ def check_listens(address):
     """Raises an OSError at once where nothing listens at "host:port"; Ray would try for ten minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
 
 
 class RayExecutor:
@@ -73,19 +73,21 @@ class RayExecutor:
                 f"received {cpus_per_task!r}"
             )
         # a lost worker or machine counts against max_retries; an error of the task itself is not tried again
-        self.remote = ray.remote(max_retries=RETRIES, **needs)(work)
+        self.remote = ray.remote(max_retries=RETRIES, **needs)(work if gpus else on_cores(work, cpus_per_task))
 
     def __call__(self, tasks, settings, should_stop):
         """Yields the outcomes of each task, in the order in which they come back."""
         tasks = iter(tasks)
         running = collections.OrderedDict()
         shared = self.ray.put(settings)
-        while True:
-            while len(running) < MOST_AHEAD * self.places and (task := next(tasks, None)) is not None:
+        while not should_stop():
+            task = next(tasks, None) if len(running) < MOST_AHEAD * self.places else None
+            if task is not None:
                 running[self.remote.remote(task, shared)] = task.names
-            if should_stop() or not running:
+            if not running:
                 break
-            ready, _ = self.ray.wait(list(running), timeout=0.5)
+            # as long as there is room the next pictures are read, and what has come back is looked at in between
+            ready, _ = self.ray.wait(list(running), timeout=0.5 if task is None else 0)
             for reference in ready:
                 yield self.outcomes(reference, running.pop(reference))
         for reference in running:
@@ -95,10 +97,22 @@ class RayExecutor:
         """What a task came to; all its pictures have failed where it was lost more often than it is tried again."""
         try:
             return self.ray.get(reference)
+        except self.ray.exceptions.RayTaskError as error:
+            return [failed(name, f"the task failed on its machine: {error.cause}") for name in names]
         except self.ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()
             told = f"the task was lost {RETRIES + 1} times: {reason[-1] if reason else type(error).__name__}"
             return [failed(name, told) for name in names]
+
+
+def on_cores(work, cores):
+    """A task's work with as many threads as it has reserved cores."""
+
+    def limited(task, settings):
+        limit_threads(cores)
+        return work(task, settings)
+
+    return limited
 
 
 def _cpus(ray):

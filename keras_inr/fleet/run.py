@@ -2,24 +2,29 @@
 
 from keras_inr.fleet.progress import FleetProgress
 from keras_inr.fleet.store import FleetStore
-from keras_inr.fleet.work import FITTED, PENDING, Task, failed, fit_task
+from keras_inr.fleet.work import FITTED, PENDING, Task, failed, fit_parts, told
 from keras_inr.runs.errors import InterruptedRunError
 from keras_inr.runs.interrupts import Interrupts
+from keras_inr.runs.results import versions
 from keras_inr.runs.run_folder import claim_run_folder
-from keras_inr.signals.errors import ImageError
-from keras_inr.signals.image import load_image
-from keras_inr.training.fit_many import needs_one_size
-from keras_inr.training.recipe import Recipe
+from keras_inr.signals.pictures import read_pictures
+from keras_inr.training.fit_many import LastStacks
 
 MOST_WAITING = 4
 """Tasks' worth of loaded pictures that may wait for others of their size."""
+
+MOST_VALUES = 2**26
+"""Numbers in the pictures of a task, a quarter of a gigabyte: large pictures go in fewer at a time."""
+
+MANIFEST_SECONDS = 10.0
+"""How old the manifest may become, which a picture's own files do not need."""
 
 
 def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress=True):
     """Fits pictures that have not been fitted yet.
 
-    Every picture that is done is on the disk at once, whole. A picture that cannot be read or fitted is a row of the
-    manifest with its reason, and is tried again when the run is resumed.
+    Every picture is on the disk, whole, as soon as those that it was fitted together with are done. A picture that
+    cannot be read or fitted is a row of the manifest with its reason, and is tried again when the run is resumed.
 
     Args:
         pictures: what `list_pictures` returned.
@@ -39,7 +44,7 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
     execute = execute or embedded
     identity = {"kind": "fleet", **settings.identity}
     with Interrupts() as interrupts, claim_run_folder(out, identity, resume) as folder:
-        store = FleetStore(folder, pictures)
+        store = FleetStore(folder, pictures, {**settings.identity, "versions": versions()})
         store.write_manifest()
         bar = FleetProgress(store, progress)
 
@@ -56,41 +61,51 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
                 for outcome in outcomes:
                     store.keep(outcome)
                 bar.show()
-                store.write_manifest()
+                store.write_manifest(MANIFEST_SECONDS)
         finally:
             bar.close()
             store.write_manifest()
-        if should_stop():
+        if should_stop() and store.names(PENDING):
             done = f"with {len(store.names(FITTED))} of {len(pictures)} pictures fitted"
-            raise InterruptedRunError(interrupts.received, folder, done)
+            again = "those are saved, go on with the same flags and"
+            raise InterruptedRunError(interrupts.received, folder, done, again)
         return folder, list(store.rows.values())
 
 
 def embedded(tasks, settings, should_stop):
-    """Fits tasks one after the other in this process; yields the outcomes of each."""
+    """Fits tasks one after the other in this process; yields outcomes as they come."""
+    stacks = LastStacks()
     for task in tasks:
-        yield fit_task(task, settings, should_stop)
+        yield from fit_parts(task, settings, should_stop, stacks)
 
 
 def loaded(pictures, settings, keep, should_stop):
     """Yields tasks of pictures as they are read; those that cannot be read are kept as failed."""
-    waiting = {}
-    by_size = needs_one_size(Recipe(**settings.recipe))
-    for picture in pictures:
+    waiting, by_size = {}, settings.needs_one_size
+    for picture, signal in read_pictures(pictures, **settings.image_options):
         if should_stop():
             return
-        try:
-            signal = load_image(picture.source, **settings.image_options)
-        except ImageError as error:
-            keep(failed(picture.name, error))
+        if isinstance(signal, Exception):
+            keep(failed(picture.name, told(signal)))
             continue
         kind = (signal.channels, signal.size if by_size else None)
         waiting.setdefault(kind, []).append((picture.name, signal))
-        full = len(waiting[kind]) == settings.pictures_per_task
-        if full or sum(map(len, waiting.values())) >= MOST_WAITING * settings.pictures_per_task:
-            largest = kind if full else max(waiting, key=lambda one: len(waiting[one]))
+        while (largest := ready(waiting, settings.pictures_per_task)) is not None:
             yield Task(*zip(*waiting.pop(largest), strict=True))
     for group in waiting.values():
         if should_stop():
             return
         yield Task(*zip(*group, strict=True))
+
+
+def ready(waiting, pictures_per_task):
+    """The kind of pictures that make a task, the largest where too many wait; None for none."""
+    count = {kind: len(group) for kind, group in waiting.items()}
+    values = {kind: sum(signal.values.size for _, signal in group) for kind, group in waiting.items()}
+    full = [kind for kind in waiting if count[kind] == pictures_per_task or values[kind] >= MOST_VALUES]
+    if full:
+        return full[0]
+    too_many = sum(count.values()) >= MOST_WAITING * pictures_per_task
+    if too_many or sum(values.values()) >= MOST_WAITING * MOST_VALUES:
+        return max(waiting, key=lambda kind: values[kind])
+    return None

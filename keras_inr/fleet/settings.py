@@ -4,10 +4,11 @@ import dataclasses
 import json
 
 from keras_inr.models.presets import from_preset
+from keras_inr.models.stacking import network_of
 from keras_inr.models.start import Start, read_start
 from keras_inr.runs.errors import InputError
 from keras_inr.training.callbacks import check_goals
-from keras_inr.training.fit_many import check_recipe
+from keras_inr.training.fit_many import check_recipe, needs_one_size
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.recipe import Recipe
 
@@ -57,7 +58,10 @@ class FleetSettings:
                 raise InputError(
                     "precision must not be mixed_float16 for many fields, whose loss scale they would share"
                 )
-            frozen_layers(self.field((16, 16), self.start.channels if self.start else 3), recipe.freeze)
+            field = self.drawn_field((16, 16), self.start.channels if self.start else 3)
+            frozen_layers(field, recipe.freeze)
+            if self.start is not None and not self.network_has_size:
+                self.start.assign_to(field)
             if self.pictures_per_task < 1:
                 raise InputError(f"pictures_per_task must be at least 1, received {self.pictures_per_task!r}")
             json.dumps(self.identity, allow_nan=False)
@@ -66,11 +70,26 @@ class FleetSettings:
 
     def field(self, size, channels):
         """A field for a picture, with the weights that its fit starts from."""
-        shared = {"channels": channels, "picture_size": size, "seed": Recipe(**self.recipe).seed}
-        field = from_preset(self.preset, **shared, dtype=self.precision, name=self.preset, **self.arguments)
+        field = self.drawn_field(size, channels)
         if self.start is not None:
             self.start.assign_to(field)
         return field
+
+    def drawn_field(self, size, channels):
+        """A field for a picture with the weights of its seed."""
+        shared = {"channels": channels, "picture_size": size, "seed": Recipe(**self.recipe).seed}
+        return from_preset(self.preset, **shared, dtype=self.precision, name=self.preset, **self.arguments)
+
+    @property
+    def network_has_size(self):
+        """Whether the network is another one for pictures of another size."""
+        networks = [network_of(self.drawn_field(size, 3)) for size in ((16, 16), (16, 24), (48, 16))]
+        return any(network != networks[0] for network in networks)
+
+    @property
+    def needs_one_size(self):
+        """Whether only pictures of one size can be fitted together."""
+        return needs_one_size(Recipe(**self.recipe)) or self.network_has_size
 
     @property
     def identity(self):

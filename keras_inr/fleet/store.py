@@ -3,16 +3,21 @@
 import csv
 import hashlib
 import json
+import math
 import pathlib
+import time
 
 import pyarrow
 import pyarrow.parquet
 
 from keras_inr.files import atomic_path
 from keras_inr.fleet.work import FAILED, FITTED, PENDING
+from keras_inr.runs.errors import InputError
 from keras_inr.runs.run_folder import write_json
+from keras_inr.signals.pictures import printable
 
 PICTURES = "pictures"
+FORMAT_VERSION = 1
 MODEL, PREVIEW, METRICS = "model.keras", "preview.png", "metrics.json"
 COLUMNS = {
     "name": pyarrow.string(),
@@ -45,15 +50,18 @@ class FleetStore:
     Args:
         folder: the run's folder, claimed by this process.
         pictures: the `Picture`s that went in.
+        facts: what metrics.json of each picture tells of the run.
 
     Attributes:
         rows: name -> row of the manifest. A picture that was fitted before, with the same bytes if it is a file, is
             "fitted", every other one "pending".
     """
 
-    def __init__(self, folder, pictures):
+    def __init__(self, folder, pictures, facts=None):
+        self.facts, self.written = facts or {}, -math.inf
         self.folder = pathlib.Path(folder)
         self.pictures = {picture.name: picture for picture in pictures}
+        check_places(self.pictures)
         self.rows = {name: self._row(name, self._finished(name) or {"status": PENDING}) for name in self.pictures}
 
     def names(self, status):
@@ -61,27 +69,34 @@ class FleetStore:
         return [name for name, row in self.rows.items() if row["status"] == status]
 
     def keep(self, outcome):
-        """Writes what has become of a picture; metrics.json, which marks it as fitted, last."""
-        self.rows[outcome.name] = self._row(outcome.name, outcome.row)
-        if outcome.row["status"] != FITTED:
-            return
-        place = self.place(outcome.name)
-        place.mkdir(parents=True, exist_ok=True)
-        for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
-            with atomic_path(place / name) as temporary:
-                temporary.write_bytes(content)
-        write_json(place / METRICS, self.rows[outcome.name])
+        """Writes what has become of a picture; metrics.json, which marks it as fitted, last, and then its row."""
+        row = self._row(outcome.name, outcome.row)
+        if outcome.row["status"] == FITTED:
+            place = self.place(outcome.name)
+            place.mkdir(parents=True, exist_ok=True)
+            for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
+                with atomic_path(place / name) as temporary:
+                    temporary.write_bytes(content)
+            write_json(place / METRICS, {"format_version": FORMAT_VERSION, **row, **self.facts})
+        self.rows[outcome.name] = row
 
-    def write_manifest(self):
-        """Writes manifest.csv and manifest.parquet: a row for every picture, in the order in which they went in."""
-        rows = list(self.rows.values())
-        with atomic_path(self.folder / "manifest.csv") as temporary, temporary.open("w", newline="") as file:
+    def write_manifest(self, least_seconds=0.0):
+        """Writes manifest.csv and manifest.parquet: a row for every picture, in the order in which they went in.
+
+        Args:
+            least_seconds: leaves those alone that are not as old.
+        """
+        if time.monotonic() - self.written < least_seconds:
+            return
+        rows, path = list(self.rows.values()), self.folder / "manifest.csv"
+        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
         table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(COLUMNS.items()))
         with atomic_path(self.folder / "manifest.parquet") as temporary:
             pyarrow.parquet.write_table(table, temporary)
+        self.written = time.monotonic()
 
     def place(self, name):
         """The folder of a picture."""
@@ -89,12 +104,12 @@ class FleetStore:
 
     def _row(self, name, figures):
         picture = self.pictures[name]
-        own = {"name": name, "source": picture.source, "label": picture.label}
+        own = {"name": name, "source": printable(picture.source), "label": picture.label}
         model = f"{PICTURES}/{name}/{MODEL}" if figures["status"] == FITTED else None
         return {column: {**figures, **own, "model": model}.get(column) for column in COLUMNS}
 
     def _finished(self, name):
-        """The figures of a picture that was fitted before; None where anything of it is missing or the file changed."""
+        """The figures of a picture that was fitted before; None where anything is missing or the picture another."""
         place = self.place(name)
         try:
             row = json.loads((place / METRICS).read_text())
@@ -103,10 +118,23 @@ class FleetStore:
         whole = all((place / file).is_file() and (place / file).stat().st_size for file in (MODEL, PREVIEW))
         if not whole or not isinstance(row, dict) or row.get("status") != FITTED:
             return None
-        path = pathlib.Path(self.pictures[name].source)
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != row.get("image_sha256"):
-            return None
-        return row
+        return row if self._same_picture(row, self.pictures[name].source) else None
+
+    @staticmethod
+    def _same_picture(row, source):
+        """Whether a row is of the file as it is now, or of the source where that is no file that can be read."""
+        try:
+            return hashlib.sha256(pathlib.Path(source).read_bytes()).hexdigest() == row.get("image_sha256")
+        except OSError:
+            return row.get("source") == printable(source)
+
+
+def check_places(names):
+    """Raises an InputError where the folder of one picture would be a file of another."""
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        if folder in names and last in (MODEL, PREVIEW, METRICS):
+            raise InputError(f"pictures must not be named {name!r} beside one that is named {folder!r}: rename one")
 
 
 def all_fitted(rows):

@@ -1,5 +1,6 @@
 """What a machine does: fits a task's pictures together and hands back models, figures and previews as bytes."""
 
+import contextlib
 import dataclasses
 import io
 import math
@@ -12,7 +13,7 @@ import tensorflow as tf
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.results import device_name
-from keras_inr.training.fit_many import fit_many
+from keras_inr.training.fit_many import fit_in_batches
 from keras_inr.training.recipe import Recipe
 
 FITTED, FAILED, PENDING = "fitted", "failed", "pending"
@@ -53,8 +54,13 @@ def failed(name, reason):
     return Outcome(name, {"status": FAILED, "reason": " ".join(str(reason).split())})
 
 
-def fit_task(task, settings, should_stop=None):
-    """Fits the pictures of a task.
+def fit_task(task, settings):
+    """Fits the pictures of a task; all their `Outcome`s, when the last of them is done."""
+    return [outcome for part in fit_parts(task, settings) for outcome in part]
+
+
+def fit_parts(task, settings, should_stop=None, stacks=None):
+    """Fits the pictures of a task, and yields the `Outcome`s of those that were fitted together as soon as they are.
 
     Where they cannot be fitted together, for want of memory say, they are fitted in halves, so that one that cannot be
     fitted at all takes no other with it.
@@ -63,33 +69,54 @@ def fit_task(task, settings, should_stop=None):
         task: a `Task`.
         settings: `FleetSettings`.
         should_stop: callable without arguments; True ends the work, whose pictures are then left out.
-
-    Returns:
-        A list of `Outcome`s.
+        stacks: a `LastStacks` that is shared by tasks.
     """
-    recipe = Recipe(**settings.recipe)
+    recipe, left = Recipe(**settings.recipe), list(range(len(task.names)))
     try:
         fields = [settings.field(signal.size, signal.channels) for signal in task.signals]
-        results = fit_many(
-            fields,
-            task.signals,
-            recipe,
-            goal_psnr_db=settings.goal_psnr_db,
-            should_stop=should_stop,
-            progress=False,
-        )
-        done = zip(task.names, task.signals, fields, results, strict=True)
-        return [outcome(*one, len(fields)) for one in done if one[-1].stopped_by != "interrupt"]
-    except (MemoryError, ValueError, tf.errors.OpError) as error:
-        if len(task.names) > 1:
-            return [out for part in halves(task) for out in fit_task(part, settings, should_stop)]
-        full = isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
-        return [failed(task.names[0], f"network and picture do not fit into memory: {error}" if full else error)]
+        goal = {"goal_psnr_db": settings.goal_psnr_db}
+        for places, results in fit_in_batches(
+            fields, task.signals, recipe, should_stop=should_stop, stacks=stacks, **goal
+        ):
+            left = [place for place in left if place not in places]
+            found = [
+                outcome_or_failure(task.names[place], task.signals[place], fields[place], result, len(places))
+                for place, result in zip(places, results, strict=True)
+                if result.stopped_by != "interrupt"
+            ]
+            yield found
+    except Exception as error:  # whatever a picture or a network of one's own makes Keras or TensorFlow raise
+        if len(left) > 1:
+            for part in (left[: len(left) // 2], left[len(left) // 2 :]):
+                yield from fit_parts(some_of(task, part), settings, should_stop, stacks)
+        elif left:
+            yield [failed(task.names[left[0]], told(error))]
 
 
-def halves(task):
-    middle = len(task.names) // 2
-    return [Task(task.names[part], task.signals[part]) for part in (slice(None, middle), slice(middle, None))]
+def some_of(task, places):
+    return Task(*(tuple(items[place] for place in places) for items in (task.names, task.signals)))
+
+
+def told(error):
+    """An error as the reason of a failure."""
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return f"network and picture do not fit into memory: {error}"
+    return error if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"
+
+
+def limit_threads(cores):
+    """Keeps TensorFlow to so many threads, unless it has begun already: then an earlier task has told it."""
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(cores)
+        tf.config.threading.set_inter_op_parallelism_threads(cores)
+
+
+def outcome_or_failure(name, *fit):
+    """The outcome of a fit, a failure where it cannot be packed up."""
+    try:
+        return outcome(name, *fit)
+    except Exception as error:  # a full temporary folder, a network that cannot be saved
+        return failed(name, told(error))
 
 
 def outcome(name, signal, field, result, pictures_together):
@@ -107,7 +134,7 @@ def outcome(name, signal, field, result, pictures_together):
         "stopped_by": result.stopped_by,
         "train_seconds": round(result.train_seconds, 3),
         "pictures_together": pictures_together,
-        "num_parameters": sum(math.prod(weight.shape) for weight in field.trainable_weights),
+        "num_parameters": field.count_params(),
         "model_bytes": len(model),
         "height": signal.height,
         "width": signal.width,

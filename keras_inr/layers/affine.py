@@ -40,6 +40,7 @@ class Affine(keras.layers.Layer):
     """
 
     kink = None  # smooth
+    trains_kernel = True
     kernel_rule, bias_rule = HE_NORMAL, ZEROS  # where no initializer is given
 
     def __init__(
@@ -72,6 +73,7 @@ class Affine(keras.layers.Layer):
         self.kernel = self.add_weight(
             shape=(*fields, fan_in, self.num_maps),
             initializer=self.kernel_initializer or self.default_kernel_initializer(fan_in),
+            trainable=self.trains_kernel,
             autocast=self.autocast,
             name="kernel",
         )

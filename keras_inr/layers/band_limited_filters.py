@@ -45,7 +45,7 @@ class BandLimitedFilters(MultiplicativeFilters):
 
     def make_filter(self, index):
         phases = Rule("uniform", gain=1.0)
-        return SineDense(
+        layer = SineDense(
             self.units,
             omega_0=math.pi,
             first=True,
@@ -56,15 +56,12 @@ class BandLimitedFilters(MultiplicativeFilters):
             name=f"filter_{index}",
             **self.shared,
         )
+        layer.trains_kernel = False  # for good: to freeze the layer and to thaw it again changes nothing
+        return layer
 
     @property
     def map_rule(self):
         return Rule("uniform", gain=math.sqrt(6), fan_in_power=-0.5)
-
-    def build(self, input_shape):
-        super().build(input_shape)
-        for layer in self.filter_layers:
-            layer.kernel.trainable = False
 
     def get_config(self):
         config = super().get_config()

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 import operator
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import INT32_MAX, positive_int
+from keras_inr.arguments import INT32_MAX, positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import sum_of
 
@@ -49,7 +48,8 @@ class HashEncoding(keras.layers.Layer):
 
     Source: Müller et al., Instant Neural Graphics Primitives, 2022, eq. 2 to 4. Different here: an odd prime for
     every axis, and vertices including the border (g + 1 per axis); tiles repeat along each axis, where tiny-cuda-nn
-    wraps the row-major index, which shifts them from row to row. descent's image_fit indexes its small levels with xor,
+    wraps the row-major index, which shifts them from row to row, and has tiles of base_resolution instead of as much as
+    table_size holds. descent's image_fit indexes its small levels with xor,
     which leaves up to 22 % of them unused.
 
     Raises:
@@ -85,7 +85,7 @@ class HashEncoding(keras.layers.Layer):
         self.finest_resolution = positive_int("finest_resolution", finest_resolution)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.interpolation = interpolation
-        self.initial_scale = initial_scale
+        self.initial_scale = positive_float("initial_scale", initial_scale)
         self.num_dims = num_dims
         self.grid = grid
         self.seed = seed
@@ -98,8 +98,6 @@ class HashEncoding(keras.layers.Layer):
             )
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, received {interpolation!r}")
-        if not 0 < initial_scale < math.inf:
-            raise ValueError(f"initial_scale must be finite and positive, received {initial_scale!r}")
         if num_dims not in (2, 3):
             raise ValueError(f"num_dims must be 2 or 3, received {num_dims!r}")
         if grid not in GRIDS:

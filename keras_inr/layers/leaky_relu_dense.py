@@ -1,5 +1,7 @@
 """The rectified layer of the plain coordinate networks."""
 
+import numbers
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -30,7 +32,7 @@ class LeakyReluDense(Affine):
 
     def __init__(self, units, negative_slope=0.01, **kwargs):
         super().__init__(units, **kwargs)
-        if not 0 <= negative_slope < 1:
+        if not isinstance(negative_slope, numbers.Real) or not 0 <= negative_slope < 1:
             raise ValueError(f"negative_slope must be in [0, 1), received {negative_slope!r}")
         self.negative_slope = float(negative_slope)
 

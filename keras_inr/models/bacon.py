@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_inr.arguments import number_range, positive_int, positive_ints
+from keras_inr.arguments import number_range, positive_floats, positive_int, positive_ints
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, Rule
 from keras_inr.layers.band_limited_filters import BandLimitedFilters
 from keras_inr.layers.value_range import ValueRange
@@ -62,9 +62,7 @@ class Bacon(Field):
     ):
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_int("units", units)
-        self.scales = tuple(float(scale) for scale in scales)
-        if not self.scales or not all(0 < scale <= 1 for scale in self.scales):
-            raise ValueError(f"scales must be numbers above 0 and up to 1, received {scales!r}")
+        self.scales = positive_floats("scales", scales, most=1.0)
         self.depths = positive_ints("depths", depths)
         if list(self.depths) != sorted(set(self.depths)) or self.depths[-1] != len(self.scales):
             raise ValueError(f"depths must ascend to the number of scales, {len(self.scales)}, received {depths!r}")
@@ -80,6 +78,11 @@ class Bacon(Field):
         self.side_heads = heads[:-1]
         values = ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")
         self.set_stack([products, heads[-1], values])
+
+    @property
+    def named_layers(self):
+        products, *rest = self.stack
+        return [products, *self.side_heads, *rest]
 
     def build(self, input_shape):
         super().build(input_shape)

@@ -14,6 +14,7 @@ BANDS_DB = tuple(range(60, 20, -5))
 """PSNRs that a network's bandwidth can be made for, the widest first."""
 
 LOG_ENTRIES = tuple(range(5, 19))
+MOST_OMEGA_0 = 60.0
 WIDTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 
@@ -58,16 +59,21 @@ def candidates_for(signal):
     """Networks of every size, each with the bandwidth that the picture needs for each of `BANDS_DB`.
 
     The finest cells of a grid, or omega_0 of a sine network, follow the frequency above which no more of the picture
-    lies than the error of that PSNR. Where two bands come to the same network, it has the wider one.
+    lies than the error of that PSNR. Where two bands come to the same network, because there is a least one, it has
+    the wider of them, and where there is a greatest one, which does not reach the wider, the narrower.
     """
     found = []
     for band_db, cutoff in zip(BANDS_DB, cutoffs(signal.values, [10 ** (-db / 10) for db in BANDS_DB]), strict=True):
         reach = cutoff * max(signal.size)
         found += [hash_candidate(log_entries, reach, band_db) for log_entries in LOG_ENTRIES]
         found += [sine_candidate(width, reach, band_db) for width in WIDTHS]
-    return list(
-        {str(candidate.arguments): candidate for candidate in reversed(found) if not oversized(candidate)}.values()
-    )
+    kept = {}
+    for candidate in found:
+        if candidate.arguments.get("omega_0") == MOST_OMEGA_0:
+            kept[str(candidate.arguments)] = candidate
+        elif not oversized(candidate):
+            kept.setdefault(str(candidate.arguments), candidate)
+    return list(kept.values())
 
 
 def oversized(candidate):
@@ -91,5 +97,6 @@ def hash_candidate(log_entries, reach, band_db):
 
 def sine_candidate(width, reach, band_db):
     """A sine network of three layers whose omega_0 grows with the frequencies that it has to reach."""
-    arguments = {"units": (width,) * 3, "scheme": "init-33", "omega_0": round(min(max(0.2 * reach, 5.0), 60.0), 1)}
+    omega_0 = round(min(max(0.2 * reach, 5.0), MOST_OMEGA_0), 1)
+    arguments = {"units": (width,) * 3, "scheme": "init-33", "omega_0": omega_0}
     return Candidate("sine", "siren_256", arguments, min(0.01, 0.1 / width), band_db)  # wider layers: smaller steps

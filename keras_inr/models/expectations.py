@@ -9,10 +9,10 @@ import pathlib
 import numpy as np
 
 from keras_inr.models.candidates import Candidate, candidates_for, hash_candidate
-from keras_inr.signals.spectrum import detail_db, plain_db
+from keras_inr.signals.spectrum import plain_db, sparse_db
 
 MEASURED = pathlib.Path(__file__).with_name("choices.json")
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 POINTS_PER_STEP = 4096
 """Points in a step of every measured fit."""
 
@@ -84,7 +84,7 @@ class Option:
 def options_for(signal, table=None):
     """An `Option` for every candidate; table=None is the committed one."""
     table = table or measured()
-    picture = {"detail": detail_db(signal.values), "plain": plain_db(signal.values)}
+    picture = {"sparse": sparse_db(signal.values), "plain": plain_db(signal.values)}
     found = []
     for candidate in candidates_for(signal):
         family = table.families[candidate.family]
@@ -95,13 +95,13 @@ def options_for(signal, table=None):
     return found
 
 
-def expected_db(law, *, ratio, detail, plain, band_db, steps):
+def expected_db(law, *, ratio, sparse, plain, band_db, steps):
     """The PSNR that a family's fits make expect, in dB; never less for more parameters, bandwidth or steps.
 
     A network's size sets a limit. Of the way there from the picture's mean colour, steps go a share. What its bandwidth
     leaves out is an error of its own, which is added:
 
-        limit = size_db + per_octave r + per_octave_crowded max(r + 1.5, 0) + per_detail_db detail
+        limit = size_db + per_octave r + per_octave_crowded max(r + 1.5, 0) + per_sparse_db sparse
         learnt = plain + (limit - plain) (1 - (first_step / steps)^decay)
         -10 log10(10^(-learnt / 10) + 10^(-(band_db + beyond_band_db) / 10))
 
@@ -110,14 +110,14 @@ def expected_db(law, *, ratio, detail, plain, band_db, steps):
     Args:
         law: the names above -> numbers, those per octave and per dB, first_step and decay not negative.
         ratio: parameters per pixel.
-        detail, plain: see `detail_db` and `plain_db`.
+        sparse, plain: see `sparse_db` and `plain_db`.
         band_db: what the bandwidth is made for.
         steps: length of the fit.
 
     Scalars or arrays that broadcast.
     """
     octaves = np.minimum(np.log2(ratio), FULL)
-    limit = law["size_db"] + law["per_octave"] * octaves + law["per_detail_db"] * detail
+    limit = law["size_db"] + law["per_octave"] * octaves + law["per_sparse_db"] * sparse
     limit = limit + law["per_octave_crowded"] * np.maximum(octaves - CROWDED, 0)
     share = np.maximum(1 - (law["first_step"] / np.asarray(steps, float)) ** law["decay"], 0)
     learnt = plain + np.maximum(limit - plain, 0) * share

@@ -92,6 +92,11 @@ class Field(keras.Model):
         self.stack = layers
         self.build((None, self.num_dims))
 
+    @property
+    def named_layers(self):
+        """Layers that can be named to be frozen: the stack, and what a field has beside it."""
+        return list(self.stack)
+
     def build(self, input_shape):
         if self.built:  # loading from disk asks again
             return

@@ -15,7 +15,8 @@ class Finer(Siren):
         units, omega_0, value_range, channels, picture_size, num_fields, seed: see `Siren`.
         scheme: see `Siren`. The width of the first biases sets the reach in frequency: "finer" has U(-1, 1).
 
-    Source: Liu et al., FINER, 2024; see `FinerDense` for what is different.
+    Source: Liu et al., FINER, 2024; see `FinerDense` for what is different. Here first biases are U(+-1), where its
+    run_finer.sh leaves them at PyTorch's U(+-0.707).
 
     >>> Finer().count_params()
     198915

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_ints
+from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.gaussian_encoding import GaussianEncoding
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense
@@ -45,7 +45,7 @@ class FourierFeatures(Field):
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
         self.num_frequencies = num_frequencies
-        self.sigma = float(sigma)
+        self.sigma = positive_float("sigma", sigma, STEEPEST)
         self.value_range = number_range("value_range", value_range)
         self.encoding = GaussianEncoding(num_frequencies, sigma, name="encoding", **self.place(0))
         layers = [

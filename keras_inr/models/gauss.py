@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_ints
+from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_ints
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.gauss_dense import GaussDense
 from keras_inr.layers.value_range import ValueRange
@@ -39,7 +39,7 @@ class Gauss(Field):
     ):
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
-        self.scale = float(scale)
+        self.scale = positive_float("scale", scale, STEEPEST)
         self.value_range = number_range("value_range", value_range)
         layers = [
             GaussDense(width, scale, reads_coords=i == 0, name=f"gauss_{i}", **self.place(i))

@@ -14,7 +14,8 @@ class LearntSiren(Siren):
     Args:
         units, scheme, omega_0, value_range, channels, picture_size, num_fields, seed: see `Siren`.
 
-    Source: Jagtap et al., Locally adaptive activation functions, 2020, on Sitzmann et al. 2020.
+    Source: Jagtap et al., Locally adaptive activation functions, 2020, on Sitzmann et al. 2020. Different here: their
+    term that rewards steep slopes is not in the loss.
 
     >>> LearntSiren().count_params()
     198919

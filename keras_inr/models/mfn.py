@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_int
+from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_int
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.multiplicative_filters import MultiplicativeFilters
 from keras_inr.layers.value_range import ValueRange
@@ -45,9 +45,9 @@ class MultiplicativeFilterNetwork(Field):
         self.units = positive_int("units", units)
         self.num_filters = num_filters
         self.filters = filters
-        self.input_scale = float(input_scale)
-        self.gamma_shape = float(gamma_shape)
-        self.gamma_rate = float(gamma_rate)
+        self.input_scale = positive_float("input_scale", input_scale, STEEPEST)
+        self.gamma_shape = positive_float("gamma_shape", gamma_shape, STEEPEST)
+        self.gamma_rate = positive_float("gamma_rate", gamma_rate, STEEPEST, 1 / STEEPEST)
         self.value_range = number_range("value_range", value_range)
         arguments = (num_filters, filters, input_scale, gamma_shape, gamma_rate)
         products = MultiplicativeFilters(self.units, *arguments, name="products", **self.place(0))

@@ -122,7 +122,9 @@ PRESETS = (
         {"grid": "tiled", "num_levels": 10, "table_size": 4096, "base_resolution": 2, "finest_resolution": 512},
     ),
     Preset(
-        PresetInfo("hash_16", 291777, "16 hash levels of up to 16384 entries, leaky ReLU 64-64", "Müller et al. 2022"),
+        PresetInfo(
+            "hash_16", 291777, "16 hash levels of up to 16384 entries, leaky ReLU 64-64", "after Müller et al. 2022"
+        ),
         MultiHash,
         {
             "num_levels": 16,
@@ -134,12 +136,16 @@ PRESETS = (
         },
     ),
     Preset(
-        PresetInfo("hash_large", 181233, "8 hash levels of up to 65536 entries, finest 256", "Müller et al. 2022"),
+        PresetInfo(
+            "hash_large", 181233, "8 hash levels of up to 65536 entries, finest 256", "after Müller et al. 2022"
+        ),
         MultiHash,
         {"num_levels": 8, "table_size": 2**16, "base_resolution": 2, "finest_resolution": 256, "units": (64, 64)},
     ),
     Preset(
-        PresetInfo("hash_smooth", 73031, "13 smooth hash levels, sine 64-64: has a Laplacian", "Müller et al. 2022"),
+        PresetInfo(
+            "hash_smooth", 73031, "13 smooth hash levels, sine 64-64: has a Laplacian", "after Müller et al. 2022"
+        ),
         MultiHash,
         {
             "num_levels": 13,

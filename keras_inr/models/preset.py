@@ -11,12 +11,12 @@ class PresetInfo:
 
     Attributes:
         name: for `from_preset`.
-        num_parameters: trainable ones, for a colour picture.
+        num_parameters: trainable ones, for a colour picture; of cell grids for one of 512 x 512.
         summary: one line.
         source: paper or project.
         psnr_db, seconds, learning_rate: what `experiments/zoo` measured with the preset as it is, on one small
-            photograph with equal seconds for all; None for a preset that it has not fitted. Picture and machine are in
-            `keras_inr/models/measured.json`.
+            photograph in about ten seconds, planned from a few timed steps of each; None for a preset that it has not
+            fitted. Picture and machine are in `keras_inr/models/measured.json`.
     """
 
     name: str

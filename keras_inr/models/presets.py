@@ -100,4 +100,8 @@ def _chosen(signal=None, goal=None, **arguments):
     """The field that suits a picture and a goal."""
     if signal is None:
         raise ValueError("preset 'auto' needs signal=..., what load_image returns, received None")
+    allowed = ("seed", "dtype", "name")
+    for argument in arguments:
+        if argument not in allowed:
+            raise ValueError(f"{argument!r} is not an argument of preset 'auto', which takes signal, goal, {allowed}")
     return choose(signal, goal).candidate.field(signal, **arguments)

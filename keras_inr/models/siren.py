@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_ints
+from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_ints
 from keras_inr.initializers.published import get_scheme, scheme_config
 from keras_inr.layers.sine_dense import SineDense
 from keras_inr.layers.value_range import ValueRange
@@ -50,7 +50,7 @@ class Siren(Field):
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
         self.scheme = get_scheme(scheme)
-        self.omega_0 = float(self.scheme.omega_0 if omega_0 is None else omega_0)
+        self.omega_0 = positive_float("omega_0", self.scheme.omega_0 if omega_0 is None else omega_0, STEEPEST)
         self.value_range = number_range("value_range", value_range)
         layers = [
             self.layer_class(width, self.omega_0, i == 0, self.scheme, name=f"sine_{i}", **self.place(i))

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_ints
+from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_ints
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.gabor_dense import ComplexGaborDense, GaborDense
 from keras_inr.layers.value_range import ValueRange
@@ -30,8 +30,9 @@ class Wire(Field):
     Source: Saragadam et al., WIRE, 2023; vishwa91/wire's modules/wire.py, which makes 256 features int(256 / sqrt(2))
     = 181 complex ones. Four layers, omega_0 and scale are not WIRE's but those of the comparison in FINER (Liu et al.
     2024): liuzhen0212/FINER's train_image.py, 3 hidden layers behind the first, and run_wire.sh. WIRE's own scripts
-    have three layers, 2 behind the first, of 256 features (300 for tomography), and omega_0 and scale by task. Its code
-    has no network of the real form: here that has 181 real features, which takes as many weights.
+    have three layers, 2 behind the first, of 256 features (300 for tomography), and omega_0 and scale by task, 20 and
+    30 for pictures. FINER's comparison has targets in [-1, 1], here value_range is (0, 1). WIRE's code has no network
+    of the real form: here that has 181 real features, which takes as many weights.
 
     >>> Wire(units=(181, 181, 181)).count_params()
     133400
@@ -55,8 +56,8 @@ class Wire(Field):
         if form not in FORMS:
             raise ValueError(f"form must be one of {FORMS}, received {form!r}")
         self.form = form
-        self.omega_0 = float(omega_0)
-        self.scale = float(scale)
+        self.omega_0 = positive_float("omega_0", omega_0, STEEPEST)
+        self.scale = positive_float("scale", scale, STEEPEST)
         self.value_range = number_range("value_range", value_range)
         layers = [self.make_layer(i, width) for i, width in enumerate(self.units)]
         head = self.make_head(len(self.units), self.units[-1], UNIFORM_FAN_IN, UNIFORM_FAN_IN)

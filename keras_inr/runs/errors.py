@@ -12,15 +12,15 @@ class NotExportedError(InputError):
 
 
 class InterruptedRunError(Exception):
-    """The run was asked to stop; its state is saved.
+    """The run was asked to stop.
 
     Args:
         signal_number: of the signal that asked.
         folder: the run's folder.
         done: how far it was, such as "at step 17".
+        again: what is saved, and what must be given beside the folder to go on.
     """
 
-    def __init__(self, signal_number, folder, done):
-        again = f"--out={shlex.quote(str(folder))} --resume"
-        super().__init__(f"stopped {done}; the state is saved, go on with {again}")
+    def __init__(self, signal_number, folder, done, again="the state is saved, go on with"):
+        super().__init__(f"stopped {done}; {again} --out={shlex.quote(str(folder))} --resume")
         self.signal_number = signal_number

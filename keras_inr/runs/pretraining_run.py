@@ -3,11 +3,8 @@
 import dataclasses
 import hashlib
 import json
-import platform
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from keras_inr.models.field import to_uint8
 from keras_inr.models.presets import from_preset
@@ -15,7 +12,7 @@ from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.figures import save_curves
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.model_files import save_field
-from keras_inr.runs.results import device_name, finite, read_metrics, save_png, write_history
+from keras_inr.runs.results import device_name, finite, read_metrics, save_png, versions, write_history
 from keras_inr.runs.run_files import METRICS
 from keras_inr.runs.run_folder import claim_run_folder, write_json
 from keras_inr.signals.crops import random_crops
@@ -25,7 +22,9 @@ from keras_inr.signals.pictures import list_pictures
 from keras_inr.training.checkpoints import CheckpointError
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.pretraining import PretrainingRecipe, pretrain
-from keras_inr.version import __version__
+
+CROPS = {"average": 32, "prefit": 1, "reptile": 200, "maml": 200, "shared_layers": 16}
+"""How many crops a method takes: all of them in each step for shared_layers, a fit of each for average."""
 
 SUMMARIZED = ("method", "num_crops", "pictures", "psnr_db", "seconds", "device")
 """Metrics that the summary of a run is made of."""
@@ -40,7 +39,7 @@ class PretrainingSettings:
         preset, arguments: the network.
         recipe: dict of `PretrainingRecipe` arguments; its seed also draws crops and the weights that learning starts
             from.
-        num_crops: how many crops are cut out of the pictures.
+        num_crops: how many crops are cut out of the pictures, which take turns; None takes the method's, see `CROPS`.
         size: their side in pixels.
         smallest: see `random_crops`.
         data_dir: where TensorFlow Datasets looks.
@@ -51,7 +50,7 @@ class PretrainingSettings:
     preset: str
     recipe: dict
     arguments: dict = dataclasses.field(default_factory=dict)
-    num_crops: int = 200
+    num_crops: int | None = None
     size: int = 128
     smallest: float = 0.5
     data_dir: str | None = None
@@ -80,10 +79,11 @@ def prepare_pretraining(settings):
         shared = {"picture_size": (settings.size, settings.size), "seed": recipe.seed}
         field = from_preset(settings.preset, **shared, **settings.arguments)
         if recipe.method == "shared_layers":
-            frozen_layers(field, recipe.own)
-        pictures = list_pictures(settings.images, settings.data_dir)
+            frozen_layers(field, recipe.own, "own")
+        num_crops = CROPS[recipe.method] if settings.num_crops is None else settings.num_crops
+        pictures = list_pictures(settings.images, settings.data_dir)[:num_crops]
         signals = [load_image(picture.source, data_dir=settings.data_dir) for picture in pictures]
-        crops = random_crops(signals, settings.num_crops, settings.size, settings.smallest, recipe.seed)
+        crops = random_crops(signals, num_crops, settings.size, settings.smallest, recipe.seed)
     except (ImageError, ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     identity = {
@@ -91,7 +91,9 @@ def prepare_pretraining(settings):
         "preset": settings.preset,
         "arguments": settings.arguments,
         **dataclasses.asdict(recipe),
-        **{name: getattr(settings, name) for name in ("num_crops", "size", "smallest")},
+        "num_crops": num_crops,
+        "size": settings.size,
+        "smallest": settings.smallest,
         "pictures": [picture.name for picture in pictures],
         "pictures_sha256": hashlib.sha256("".join(signal.sha256 for signal in signals).encode()).hexdigest(),
     }
@@ -130,8 +132,10 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
             )
         except CheckpointError as error:
             raise InputError(f"{error}; remove them to start again") from error
+        averages = prepared.recipe.method == "average"
         if result.stopped_by == "interrupt":
-            raise InterruptedRunError(interrupts.received, folder, "while learning")
+            kept = "nothing is saved of this method, begin again" if averages else "the state is saved, go on"
+            raise InterruptedRunError(interrupts.received, folder, "while learning", f"{kept} with the same flags and")
         if result.rows:
             write_history(folder / "history.csv", result.rows)
             save_curves(result.rows, folder / "curves.png", f"{prepared.recipe.method} of {prepared.settings.preset}")
@@ -151,7 +155,6 @@ def field_for_any_picture(field):
 
 def described(prepared, field, result):
     """The content of metrics.json."""
-    versions = {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
     return {
         "format_version": 1,
         **prepared.identity,
@@ -159,5 +162,5 @@ def described(prepared, field, result):
         "seconds": result.seconds,
         "num_parameters": field.count_params(),
         "device": device_name(),
-        "versions": {**versions, "numpy": np.__version__, "python": platform.python_version()},
+        "versions": versions(),
     }

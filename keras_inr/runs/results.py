@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import math
-import os
 import pathlib
 import platform
 import shutil
@@ -14,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from keras_inr.cores import usable_cores
 from keras_inr.export.publish import existing_versions
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.files import atomic_path
@@ -74,14 +74,14 @@ def describe(prepared, result):
         "seed": prepared.recipe.seed,
         "recipe": dataclasses.asdict(prepared.recipe),
         "device": device_name(prepared.field.distribute_strategy.num_replicas_in_sync),
-        "versions": {
-            "keras_inr": __version__,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }
+
+
+def versions():
+    """Of what computed the figures."""
+    packages = {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+    return {**packages, "numpy": np.__version__, "python": platform.python_version()}
 
 
 def goal_figures(goal_psnr_db, result):
@@ -193,7 +193,7 @@ def device_name(num_devices=1):
     if gpus:
         details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
         return f"GPU, {details.get('device_name', 'unknown')}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()  # Linux, elsewhere
+    cores = usable_cores()
     return f"CPU, {cores} cores, {_cpu_model()}"
 
 

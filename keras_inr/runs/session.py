@@ -8,6 +8,7 @@ from keras_inr.arguments import INT32_MAX
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
 from keras_inr.models.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
+from keras_inr.models.stacking import network_of
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.growing_run import GrowingRun
 from keras_inr.runs.ingredients import build_field, load_picture
@@ -95,7 +96,7 @@ class Session:
         signal = load_picture(self.source, longer_side)
         if self.field is not None:
             field = build_field(signal, self.preset, self.arguments, self.seed)
-            if [weight.shape for weight in field.weights] != [weight.shape for weight in self.field.weights]:
+            if network_of(field) != network_of(self.field):
                 raise InputError(f"{self.preset} is made for one size: choose the picture again to start anew")
             field.set_weights(self.field.get_weights())
             self.field = field

@@ -7,8 +7,9 @@ import pathlib
 import re
 
 from keras_inr.signals.errors import ImageError
+from keras_inr.signals.image import load_image
 from keras_inr.signals.sources import sample_files
-from keras_inr.signals.tfds_source import open_builder, split_labels, split_range
+from keras_inr.signals.tfds_source import examples_in_order, image_feature, open_builder, split_labels, split_range
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
@@ -69,6 +70,8 @@ def list_pictures(sources, data_dir=None):
 
 
 def _pictures(source, data_dir):
+    if source in ("", "folder:"):
+        raise ImageError(f"sources must not be empty, received {source!r}")
     if source == "sample:*":
         paths = sorted(set(sample_files().values()))
         return [Picture(path.stem, f"sample:{path.stem}") for path in paths]
@@ -77,25 +80,64 @@ def _pictures(source, data_dir):
     if source.startswith("tfds:") and "#" not in source:
         return _of_data_set(source, data_dir)
     if source.startswith("tfds:"):
-        return [Picture(source.removeprefix("tfds:").replace("#", "/"), source)]
-    folder = pathlib.Path(source.removeprefix("folder:")).expanduser()
-    if source.startswith("folder:") or folder.is_dir():
+        return [Picture(source.removeprefix("tfds:").replace(":", "-").replace("#", "/"), source)]
+    try:
+        folder = pathlib.Path(source.removeprefix("folder:")).expanduser()
+        is_folder = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # too long a name; "~nobody", who has no home: told when it is read
+        return [Picture(printable(pathlib.PurePath(source).name), source)]
+    if source.startswith("folder:") or is_folder:
         return _of_folder(folder)
-    return [Picture(folder.name, source)]
+    return [Picture(printable(folder.name), str(folder.absolute()))]
+
+
+def printable(text):
+    """Text of a path without bytes that are no UTF-8: those are written as \\xe9.
+
+    >>> printable("caf\\udce9.png")
+    'caf\\\\xe9.png'
+    """
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _of_folder(folder):
     if not folder.is_dir():
         raise ImageError(f"folder {str(folder)!r} does not exist")
-    paths = (pathlib.Path(place) / name for place, _, names in os.walk(folder) for name in names)
+    paths = (pathlib.Path(place) / name for place, _, names in os.walk(folder, onerror=_unreadable) for name in names)
     inside = sorted(path.relative_to(folder) for path in paths if path.suffix.lower() in SUFFIXES)
     visible = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
     if not visible:
         raise ImageError(f"folder {str(folder)!r} must hold pictures ({', '.join(SUFFIXES)}), received none")
     return [
-        Picture(path.as_posix(), str(folder / path), path.parent.name if len(path.parts) > 1 else None)
+        Picture(
+            printable(path.as_posix()),
+            str((folder / path).absolute()),
+            printable(path.parent.name) if len(path.parts) > 1 else None,
+        )
         for path in visible
     ]
+
+
+def _unreadable(error):
+    raise ImageError(f"folder {error.filename!r} cannot be read: {error.strerror}") from error
+
+
+def read_pictures(pictures, **options):
+    """Yields (picture, what `load_image` makes of its source with the options, or the error that it raises).
+
+    Consecutive examples of a data set are read in one go, where they would be looked for one by one else.
+    """
+    for place, group in itertools.groupby(pictures, _place_in_data_set):
+        group = list(group)
+        indices = [int(picture.source.rpartition("#")[2]) for picture in group] if place else []
+        examples = examples_in_order(*place, indices, options.get("data_dir")) if place else iter(())
+        for picture in group:
+            try:
+                array = next(examples, None)
+                signal = load_image(picture.source if array is None else array, **options)
+                yield picture, signal if array is None else dataclasses.replace(signal, source=picture.source)
+            except (ImageError, MemoryError) as error:
+                yield picture, error
 
 
 def _of_data_set(source, data_dir):
@@ -105,8 +147,15 @@ def _of_data_set(source, data_dir):
             f"source must read tfds:NAME/SPLIT, tfds:NAME/SPLIT[10:20] or tfds:NAME/SPLIT#INDEX, received {source!r}"
         )
     builder = open_builder(match["name"], data_dir)
+    image_feature(builder)
     places = split_range(builder, match["split"], match["slice"] or "")
     labels = split_labels(builder, match["split"], places)
     stem = f"{match['name'].replace(':', '-')}/{match['split']}"
     single = f"tfds:{match['name']}/{match['split']}"
     return [Picture(f"{stem}/{index}", f"{single}#{index}", label) for index, label in zip(places, labels, strict=True)]
+
+
+def _place_in_data_set(picture):
+    """(name, split) of an example of a data set, None for any other picture."""
+    match = _TFDS.fullmatch(picture.source.rpartition("#")[0])
+    return (match["name"], match["split"]) if match else None

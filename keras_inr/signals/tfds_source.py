@@ -2,8 +2,8 @@
 
 import difflib
 import importlib
-import itertools
 import operator
+import pathlib
 import re
 
 import tensorflow as tf
@@ -34,7 +34,7 @@ def read_tfds(source, max_pixels, data_dir):
 
 def read_builder(builder, split, index, max_pixels):
     """(raster, display name, SHA-256) of one example of a builder whose data are prepared."""
-    feature = _image_feature(builder)
+    feature = image_feature(builder)
     splits = builder.info.splits
     if splits and split not in splits:
         raise ImageError(f"split of data set {builder.name!r} must be one of {sorted(splits)}, received {split!r}")
@@ -67,7 +67,7 @@ def open_builder(name, data_dir):
         raise ImageError(f"data set {name!r} cannot be set up by TensorFlow Datasets: {reason}") from error
 
 
-def _image_feature(builder):
+def image_feature(builder):
     """Name of the picture among the features: "image", or the only one that is an Image."""
     import tensorflow_datasets as tfds
 
@@ -103,15 +103,46 @@ def _examples_from(builder, split, index, feature):
     """A tf.data.Dataset that starts at `index`, reached without decoding the examples before it."""
     import tensorflow_datasets as tfds
 
-    config = tfds.ReadConfig(try_autocache=False)  # of no use here, and it warns about partial reads
     try:
         if isinstance(builder, tfds.ImageFolder):  # knows no slices
             encoded = builder.as_dataset(split=split, decoders={feature: tfds.decode.SkipDecoding()})
             return encoded.skip(index)
-        dataset = builder.as_dataset(split=f"{split}[{index}:{index + 1}]", read_config=config)
+        dataset = builder.as_dataset(split=f"{split}[{index}:{index + 1}]", read_config=in_order())
     except AssertionError as error:
         raise ImageError(_not_prepared(builder)) from error
     return dataset if dataset.cardinality() == 1 else dataset.skip(index)  # tfds.testing.mock_data ignores slices
+
+
+def examples_in_order(name, split, indices, data_dir):
+    """Yields the pictures (H, W, C) of consecutive examples in one pass over the data.
+
+    It ends early, without an error, where they are not consecutive or one cannot be read: those that are left are to be
+    read by themselves.
+    """
+    import tensorflow_datasets as tfds
+
+    if indices != list(range(indices[0], indices[0] + len(indices))):
+        return
+    try:
+        builder = open_builder(name, data_dir)
+        feature = image_feature(builder)
+        part = f"{split}[{indices[0]}:{indices[-1] + 1}]"
+        decoders = tfds.decode.PartialDecoding({feature: True})
+        dataset = builder.as_dataset(split=part, decoders=decoders, read_config=in_order())
+        if dataset.cardinality() != len(indices):  # tfds.testing.mock_data ignores slices
+            return
+        for example in dataset:
+            yield example[feature].numpy()
+    except Exception:  # told, with the example it is about, when that is read by itself
+        return
+
+
+def in_order():
+    """How examples are read in the order that indices have: shard after shard."""
+    import tensorflow_datasets as tfds
+
+    # a cache is of no use for one pass, and TensorFlow warns about a partial one
+    return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
 
 
 def prepare(name, data_dir=None, manual_dir=None):
@@ -119,14 +150,16 @@ def prepare(name, data_dir=None, manual_dir=None):
     import tensorflow_datasets as tfds
 
     builder = open_builder(name, data_dir)
+    if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
+        raise ImageError(f"manual_dir must be a folder with what was downloaded by hand, received {str(manual_dir)!r}")
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
     try:
         builder.download_and_prepare(download_config=config)
     except Exception as error:  # a network, a full disk, a broken archive: whatever a data set's own code meets
         reason = " ".join(str(error).split())
-        told = getattr(builder, "MANUAL_DOWNLOAD_INSTRUCTIONS", None)
-        by_hand = f" {' '.join(told.split())}" if told else ""
-        raise ImageError(f"data set {name!r} cannot be prepared: {reason}.{by_hand}") from error
+        raise ImageError(
+            f"data set {name!r} cannot be prepared{_origin(builder)}: {reason}{_by_hand(builder)}"
+        ) from error
     return {split: info.num_examples for split, info in builder.info.splits.items()}, builder.data_dir
 
 
@@ -159,10 +192,9 @@ def split_labels(builder, split, places):
     feature = features.get("label")
     if not isinstance(feature, tfds.features.ClassLabel):
         return [None] * len(places)
-    images = {key: tfds.decode.SkipDecoding() for key in features if key != "label"}
-    config = tfds.ReadConfig(try_autocache=False)
     part = f"{split}[{places.start}:{places.stop}]"
-    examples = builder.as_dataset(split=part, decoders=images, read_config=config)
+    decoders = tfds.decode.PartialDecoding({"label": True})
+    examples = builder.as_dataset(split=part, decoders=decoders, read_config=in_order())
     return [feature.int2str(int(example["label"])) for example in examples]
 
 
@@ -172,15 +204,27 @@ def _out_of_range(builder, split, index, count):
 
 def _not_prepared(builder):
     """What is missing, where it comes from, and how to put it in place."""
-    try:
-        urls = sorted(builder.url_infos)
-    except Exception:  # the message matters more than where the data come from
-        urls = []
-    origin = ", ".join(itertools.islice(urls, 2)) + (f" and {len(urls) - 2} more" if len(urls) > 2 else "")
-    fetches = f" (it fetches {origin})" if urls else ""
     config = f"/{builder.builder_config.name}" if builder.builder_config else ""
     return (
         f"data set {builder.info.full_name!r} is not prepared and nothing is downloaded: where there is a network, run "
-        f"`python scripts/prepare_data.py --dataset={builder.name}{config}`{fetches}, and place the result, by default "
-        f"in ~/tensorflow_datasets, at {builder.data_dir}"
+        f"`python scripts/prepare_data.py --dataset={builder.name}{config}`{_origin(builder)}, and place the "
+        f"result, by default in ~/tensorflow_datasets, at {builder.data_dir}{_by_hand(builder)}"
     )
+
+
+def _origin(builder):
+    """Where a data set is fetched from, as far as it tells, in brackets."""
+    try:
+        urls = sorted(builder.url_infos or ())
+    except Exception:  # the message matters more than where the data come from
+        urls = []
+    more = f" and {len(urls) - 2} more" if len(urls) > 2 else ""
+    if urls:
+        return f" (it fetches {', '.join(urls[:2])}{more})"
+    return f" (it is of {builder.info.homepage})" if builder.info.homepage else ""
+
+
+def _by_hand(builder):
+    """A data set's own words on downloads by hand."""
+    told = getattr(builder, "MANUAL_DOWNLOAD_INSTRUCTIONS", None)
+    return f". {' '.join(told.split())}" if told else ""

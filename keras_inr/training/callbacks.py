@@ -58,6 +58,11 @@ class Recorder(keras.callbacks.Callback):
             self.state.train_seconds += now - self.started
             self.started = now
 
+    def restart(self):
+        """Lets set-up begin again, of another model that goes on with the run."""
+        self.started = time.perf_counter()
+        self.marks = []
+
     def finish(self):
         """Closes the clock of a run that had only one call, which is then all training."""
         if len(self.marks) == 1:

@@ -3,10 +3,11 @@
 import dataclasses
 
 from keras_inr.arguments import positive_int
-from keras_inr.models.stacking import check_alike
+from keras_inr.models.stacking import check_alike, network_of
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fit import check_pair
 from keras_inr.training.recipe import Recipe
+from keras_inr.training.result import FitResult, quality
 from keras_inr.training.stacked_fit import StackedFit, Stacks
 from keras_inr.training.stacked_progress import StackedProgress
 
@@ -45,7 +46,8 @@ def fit_many(
         max_seconds: seconds of training of a batch of fields.
         fields_per_batch: the most fields that are trained at a time; by default 64, or less where these have more than
             2^17 points in a step or 2^25 weights in all.
-        should_stop: callable without arguments; True ends all fits at the next step.
+        should_stop: callable without arguments; True ends all fits at the next call of the training function, which is
+            of 16 steps at most, and begins no other.
         progress: whether to show a progress bar.
 
     Returns:
@@ -64,27 +66,72 @@ def fit_many(
     True
     """
     recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
-    seeds = [recipe.seed] * len(fields) if seeds is None else list(seeds)
-    check(fields, signals, seeds, recipe)
-    check_goals(goal_psnr_db, max_seconds)
-    if fields_per_batch is not None:
-        positive_int("fields_per_batch", fields_per_batch)
     results = [None] * len(fields)
     bar = StackedProgress(len(fields), progress)
+    options = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds, "should_stop": should_stop}
     try:
-        for group in groups(signals, recipe):
-            num_pixels = signals[group[0]].height * signals[group[0]].width
-            stacks = Stacks(fields[group[0]], recipe, num_pixels)
-            at_a_time = fields_per_batch or fields_at_a_time(recipe, num_pixels, stacks.field.count_params())
-            for batch in chunks(group, at_a_time):
-                parts = [[items[index] for index in batch] for items in (fields, signals, seeds)]
-                fit = StackedFit(*parts, stacks, goal_psnr_db, max_seconds, should_stop)
-                for index, result in zip(batch, fit.run([bar.watch(fit)]), strict=True):
-                    results[index] = result
-                bar.finish(fit.results)
+        for batch, found in fit_in_batches(
+            fields, signals, recipe, seeds=seeds, fields_per_batch=fields_per_batch, bar=bar, **options
+        ):
+            for index, result in zip(batch, found, strict=True):
+                results[index] = result
     finally:
         bar.close()
     return results
+
+
+def fit_in_batches(
+    fields, signals, recipe, *, seeds=None, fields_per_batch=None, should_stop=None, bar=None, stacks=None, **goals
+):
+    """Does what `fit_many` does, and yields (places, results) of each batch of fields as soon as it has ended.
+
+    Args:
+        bar: a `StackedProgress` to tell.
+        stacks: a `LastStacks`, so that what one call has compiled is there for the next.
+        goals: goal_psnr_db, max_seconds.
+
+    The rest is as in `fit_many`.
+    """
+    seeds = [recipe.seed] * len(fields) if seeds is None else list(seeds)
+    check(fields, signals, seeds, recipe)
+    check_goals(goals.get("goal_psnr_db"), goals.get("max_seconds"))
+    if fields_per_batch is not None:
+        positive_int("fields_per_batch", fields_per_batch)
+    bar, kept = bar or StackedProgress(len(fields), False), stacks or LastStacks()
+    for group in groups(signals, recipe):
+        num_pixels = signals[group[0]].height * signals[group[0]].width
+        at_a_time = fields_per_batch or fields_at_a_time(recipe, num_pixels, fields[group[0]].count_params())
+        for batch in chunks(group, at_a_time):
+            parts = [[items[index] for index in batch] for items in (fields, signals, seeds)]
+            if should_stop is not None and should_stop():
+                yield batch, [not_begun(signal) for signal in parts[1]]
+                continue
+            fit = StackedFit(*parts, kept.of(parts[0][0], recipe, num_pixels), should_stop=should_stop, **goals)
+            found = fit.run([bar.watch(fit)])
+            bar.finish(found)
+            yield batch, found
+
+
+def not_begun(signal):
+    """The result of a fit that was interrupted before its first step."""
+    return FitResult(
+        **quality(signal, None), steps=0, train_seconds=0.0, setup_seconds=0.0, stopped_by="interrupt", rows=[]
+    )
+
+
+class LastStacks:
+    """Keeps the `Stacks` that were asked for last, so that a network is compiled once for many calls."""
+
+    def __init__(self):
+        self.key = self.stacks = None
+
+    def of(self, field, recipe, num_pixels):
+        """The `Stacks` of a field's network."""
+        frozen = [layer.trainable for layer in field.named_layers]
+        key = network_of(field), frozen, recipe, num_pixels if needs_one_size(recipe) else None
+        if key != self.key:
+            self.key, self.stacks = key, Stacks(field, recipe, num_pixels)
+        return self.stacks
 
 
 def check(fields, signals, seeds, recipe):

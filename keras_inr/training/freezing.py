@@ -4,11 +4,12 @@ import contextlib
 import fnmatch
 
 
-def frozen_layers(field, freeze):
-    """The layers of a field's stack that stay as they are in a fit, first to last.
+def frozen_layers(field, freeze, argument="freeze"):
+    """The layers of a field that stay as they are in a fit, first to last.
 
     Args:
         field: a `Field`.
+        argument: what messages call them.
         freeze: None, or names of layers with weights, with commas between them; *, ? and [] stand for parts of names
             as in names of files.
 
@@ -21,15 +22,17 @@ def frozen_layers(field, freeze):
     """
     if freeze is None:
         return []
-    layers = [layer for layer in field.stack if layer.weights]
+    layers = [layer for layer in field.named_layers if layer.weights]
     names = [layer.name for layer in layers]
     patterns = [pattern.strip() for pattern in freeze.split(",")]
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            raise ValueError(f"freeze must name some of the layers {', '.join(names)}, received {pattern!r}")
+            raise ValueError(f"{argument} must name some of the layers {', '.join(names)}, received {pattern!r}")
     chosen = [layer for layer in layers if any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in patterns)]
     if not any(layer.trainable_weights for layer in layers if layer not in chosen):
-        raise ValueError(f"freeze must leave one of the layers {', '.join(names)} to be trained, received {freeze!r}")
+        raise ValueError(
+            f"{argument} must leave one of the layers {', '.join(names)} to be trained, received {freeze!r}"
+        )
     return chosen
 
 

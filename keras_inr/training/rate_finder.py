@@ -116,6 +116,6 @@ def copied(field):
     """Another field with the same weights, of which the same layers are trainable."""
     copy = type(field).from_config(field.get_config())
     copy.set_weights(field.get_weights())
-    for layer, original in zip(copy.stack, field.stack, strict=True):
+    for layer, original in zip(copy.named_layers, field.named_layers, strict=True):
         layer.trainable = original.trainable
     return copy

@@ -1,10 +1,9 @@
 """The training step of stacked fields on the cores of a CPU: a share of the fields on each of them."""
 
-import os
-
 import keras
 import tensorflow as tf
 
+from keras_inr.cores import num_threads
 from keras_inr.cpu_xla import cpu_xla
 from keras_inr.losses import StackedMeanSquaredError, field_means
 from keras_inr.metrics import MSE, PSNR
@@ -40,7 +39,7 @@ class SideBySide(keras.Model):
     def __init__(self, field, num_shares=None):
         super().__init__(dtype=field.dtype_policy)
         self.field = field
-        self.shares = shares(field.num_fields, num_shares or SHARES_PER_CORE * len(os.sched_getaffinity(0)))
+        self.shares = shares(field.num_fields, num_shares or SHARES_PER_CORE * num_threads())
         self.mse, self.psnr_db = MSE(field.num_fields), PSNR(field.num_fields)
         self.total = keras.metrics.Mean(name="loss")
         self.work_out = share_function(field, {last - first for first, last in self.shares})
@@ -102,7 +101,7 @@ def share_function(field, sizes):
 def alike(field, num_fields):
     """A stacked field of the same network with the same layers frozen, which knows its loss."""
     template = empty_stack(field, num_fields)
-    for ours, theirs in zip(template.stack, field.stack, strict=True):
+    for ours, theirs in zip(template.named_layers, field.named_layers, strict=True):
         ours.trainable = theirs.trainable
     template.compile(loss=StackedMeanSquaredError(dtype=field.values_dtype))
     return template

@@ -163,7 +163,7 @@ class SharedLayers(StartingPoint):
 
     def __init__(self, field, num_pictures, own="head"):
         super().__init__(field, num_pictures)
-        layers = frozen_layers(field, own)
+        layers = frozen_layers(field, own, "own")
         theirs = {id(variable) for layer in layers for variable in layer.trainable_variables}
         self.shared = [id(variable) not in theirs for variable in field.trainable_variables]
         self.own_weights = [

@@ -4,13 +4,14 @@ import os
 import signal
 import time
 
+import pyarrow.parquet
 import pytest
 
 from fleet.small_fleets import figures, small_settings, write_pictures
 from keras_inr.fleet.cluster import RayExecutor, ray_cluster
 from keras_inr.fleet.run import run_fleet
 from keras_inr.fleet.work import fit_task
-from keras_inr.runs.errors import InputError
+from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.signals.pictures import list_pictures
 
 ray = pytest.importorskip("ray")
@@ -115,6 +116,61 @@ def test_a_task_that_always_dies_is_told(cluster, source, tmp_path):
         _, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=executor, progress=False)
     assert [row["status"] for row in rows] == ["failed"] * 2 + ["fitted"] * 4
     assert all(row["reason"].startswith("the task was lost 4 times: ") for row in rows[:2])
+
+
+def test_an_interrupt_keeps_what_came_back(cluster, source, alone, tmp_path):
+    def interrupted(tasks, settings, should_stop):
+        for outcomes in RayExecutor(ray, 1)(tasks, settings, should_stop):
+            yield outcomes
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with ray_cluster(cluster.address, cpus_per_task=1):
+        with pytest.raises(InterruptedRunError, match="of 6 pictures fitted"):
+            run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=interrupted, progress=False)
+        rows = pyarrow.parquet.read_table(tmp_path / "out" / "manifest.parquet").to_pylist()
+        done = [row["name"] for row in rows if row["status"] == "fitted"]
+        assert 2 <= len(done) < 6
+    folder, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", resume=True, progress=False)
+    assert (figures(rows), weights(folder, rows)) == alone
+
+
+def test_what_a_task_raises_is_told_and_no_loss(cluster, source, tmp_path):
+    def broken(task, settings):
+        raise ModuleNotFoundError("No module named 'keras_inr'")
+
+    with ray_cluster(cluster.address, cpus_per_task=1):
+        executor = RayExecutor(ray, 1, broken)
+        _, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=executor, progress=False)
+    assert {row["reason"] for row in rows} == {"the task failed on its machine: No module named 'keras_inr'"}
+
+
+class FakeRay:
+    """Resources of machines that are not there."""
+
+    def __init__(self, cpus, gpus):
+        self.resources = {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
+        self.asked = None
+
+    def cluster_resources(self):
+        return self.resources
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": self.resources}]
+
+    def remote(self, **options):
+        self.asked = options
+        return lambda work: work
+
+
+@pytest.mark.parametrize(
+    ("gpus", "places", "needs"), [(3, 3, {"num_gpus": 1}), (0, 4, {"num_cpus": 2})], ids=["gpus", "cores"]
+)
+def test_a_task_takes_a_gpu_or_cores(gpus, places, needs):
+    machines = FakeRay(8, gpus)
+    executor = RayExecutor(machines, 2)
+    assert executor.places == places
+    assert {name: machines.asked[name] for name in needs} == needs
+    assert (executor.remote is fit_task) == bool(gpus)
 
 
 def test_more_cores_than_a_machine_has(cluster):

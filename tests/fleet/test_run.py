@@ -3,6 +3,7 @@
 import csv
 import errno
 import hashlib
+import importlib
 import os
 import shutil
 import signal
@@ -17,11 +18,12 @@ import pyarrow.parquet
 import pytest
 
 from fleet.small_fleets import RECIPE, figures, metrics, small_settings, write_pictures
-from keras_inr.fleet import run, run_fleet, work
+from keras_inr.fleet import run, run_fleet, store, work
 from keras_inr.fleet.run import embedded
 from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.signals import pictures
 from keras_inr.signals.image import load_image
-from keras_inr.signals.pictures import list_pictures
+from keras_inr.signals.pictures import Picture, list_pictures
 from keras_inr.training.fit import fit
 
 
@@ -69,7 +71,10 @@ class TestWhole:
             for one, other in zip(field.weights, alone.weights, strict=True):
                 np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-5)  # float32, 12 steps
             assert row["psnr_db"] == pytest.approx(result.psnr_db, abs=0.01)
-            assert metrics(folder, row["name"]) == row
+            told = metrics(folder, row["name"])
+            assert {name: told[name] for name in row} == row
+            assert (told["format_version"], told["preset"], told["recipe"]["steps"]) == (1, "siren_256", 12)
+            assert told["versions"]["tensorflow"].startswith("2.")
 
     def test_previews(self, run):
         _, folder, rows = run
@@ -135,11 +140,68 @@ class TestTasks:
         assert [len(task) for task in names] == [4, 1]
 
     def test_few_pictures_wait(self, tmp_path, monkeypatch):
+        """Three at most, of which the largest group of one size goes."""
         monkeypatch.setattr(run, "MOST_WAITING", 1)
-        for side in (5, 6, 7):
-            write_pictures(tmp_path / str(side), 2, side)
+        for side, count in ((5, 2), (6, 2), (7, 2)):
+            write_pictures(tmp_path / str(side), count, side)
         names, _ = self.tasks(tmp_path, pictures_per_task=3)
-        assert sorted(map(len, names)) == [1, 2, 2, 1] or sum(map(len, names)) == 6
+        assert names == [("5/000.png", "5/001.png"), ("6/000.png", "6/001.png"), ("7/000.png", "7/001.png")]
+
+    def test_large_pictures_go_in_fewer_at_a_time(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(run, "MOST_VALUES", 2 * 6 * 6 * 3)
+        write_pictures(tmp_path, 5)
+        names, _ = self.tasks(tmp_path, pictures_per_task=64)
+        assert list(map(len, names)) == [2, 2, 1]
+
+    def test_a_network_that_is_made_for_a_size(self, tmp_path):
+        """A band-limited network of pictures of another size is another network, whatever the recipe."""
+        write_pictures(tmp_path / "a", 2, side=16)
+        write_pictures(tmp_path / "b", 2, side=24)
+        random = {"recipe": {"steps": 2, "batch_size": 10}, "arguments": {"units": 8}, "preset": "bacon"}
+        names, _ = self.tasks(tmp_path, **random)
+        assert [len(task) for task in names] == [2, 2]
+        _, rows = fitted(str(tmp_path), tmp_path / "out", **random)
+        assert {row["status"] for row in rows} == {"fitted"}
+        assert {row["pictures_together"] for row in rows} == {2}
+
+
+class TestNames:
+    def test_that_is_no_utf_8(self, tmp_path):
+        folder = os.fsencode(tmp_path / "in")
+        os.mkdir(folder)
+        shutil.copy(write_pictures(tmp_path / "other", 1) / "000.png", folder + b"/\xe9t\xe9.png")
+        _, rows = fitted(str(tmp_path / "in"), tmp_path / "out")
+        assert [(row["name"], row["status"]) for row in rows] == [("\\xe9t\\xe9.png", "fitted")]
+        assert (tmp_path / "out" / rows[0]["model"]).is_file()
+        with (tmp_path / "out" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+            assert next(csv.DictReader(file))["name"] == "\\xe9t\\xe9.png"
+
+    def test_of_a_picture_that_is_a_file_of_another(self, tmp_path):
+        shutil.copytree(write_pictures(tmp_path / "one", 1), tmp_path / "in" / "chelsea")
+        (tmp_path / "in" / "chelsea" / "000.png").rename(tmp_path / "in" / "chelsea" / "preview.png")
+        sources = ["sample:chelsea", str(tmp_path / "in")]
+        with pytest.raises(
+            InputError, match=r"must not be named 'chelsea/preview.png' beside one that is named 'chelsea'"
+        ):
+            fitted(sources, tmp_path / "out")
+
+
+class TestSources:
+    def test_another_picture_of_the_same_name_is_fitted_again(self, tmp_path):
+        """Where a source is no file there are no bytes to compare, but the source itself."""
+        first, second = Picture("one", "sample:coins"), Picture("one", "sample:moon")
+        options = {"image_options": {"size": 8}}
+        run_fleet([first], small_settings(**options), tmp_path / "out", progress=False)
+        _, same = run_fleet([first], small_settings(**options), tmp_path / "out", resume=True, progress=False)
+        _, other = run_fleet([second], small_settings(**options), tmp_path / "out", resume=True, progress=False)
+        assert same[0]["image_sha256"] != other[0]["image_sha256"]
+        assert other[0]["source"] == "sample:moon"
+
+    def test_a_relative_path_is_told_whole(self, tmp_path, monkeypatch):
+        write_pictures(tmp_path / "in", 1)
+        monkeypatch.chdir(tmp_path)
+        (picture,) = list_pictures("in/000.png")
+        assert picture.source == str(tmp_path / "in" / "000.png")
 
 
 class TestFailures:
@@ -157,10 +219,10 @@ class TestFailures:
             calls.append(len(fields))
             if len(fields) > 2:
                 raise MemoryError("no room")
-            return work_fit_many(fields, *arguments, **options)
+            yield from fit_in_batches(fields, *arguments, **options)
 
-        work_fit_many = work.fit_many
-        monkeypatch.setattr(work, "fit_many", fit_few)
+        fit_in_batches = work.fit_in_batches
+        monkeypatch.setattr(work, "fit_in_batches", fit_few)
         source = write_pictures(tmp_path / "in", 5)
         _, rows = fitted(str(source), tmp_path / "out")
         assert {row["status"] for row in rows} == {"fitted"}
@@ -170,24 +232,55 @@ class TestFailures:
         def fail(*arguments, **options):
             raise MemoryError("no room")
 
-        monkeypatch.setattr(work, "fit_many", fail)
+        monkeypatch.setattr(work, "fit_in_batches", fail)
         _, rows = fitted(str(write_pictures(tmp_path / "in", 2)), tmp_path / "out")
         assert [row["reason"] for row in rows] == ["network and picture do not fit into memory: no room"] * 2
 
-    def test_a_full_disk_keeps_what_is_done(self, tmp_path, monkeypatch):
-        source = write_pictures(tmp_path / "in", 4)
-        kept, write = [], run.FleetStore.keep
+    def test_one_that_cannot_be_read_for_want_of_memory(self, tmp_path, monkeypatch):
+        def load(source, **options):
+            if "001" in source:
+                raise MemoryError("no room")
+            return load_image(source, **options)
 
-        def keep(self, outcome):
-            if len(kept) == 2:
+        monkeypatch.setattr(pictures, "load_image", load)
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 3)), tmp_path / "out")
+        assert [row["status"] for row in rows] == ["fitted", "failed", "fitted"]
+        assert rows[1]["reason"] == "network and picture do not fit into memory: no room"
+
+    def test_one_that_cannot_be_packed_up(self, tmp_path, monkeypatch):
+        """Its neighbours are kept, and not fitted again."""
+        calls, keras_file = [], work.keras_file
+
+        def pack(field):
+            calls.append(field)
+            if len(calls) == 2:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            kept.append(outcome.name)
-            write(self, outcome)
+            return keras_file(field)
+
+        monkeypatch.setattr(work, "keras_file", pack)
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 3)), tmp_path / "out")
+        assert [row["status"] for row in rows] == ["fitted", "failed", "fitted"]
+        assert rows[1]["reason"] == "[Errno 28] No space left on device"
+        assert len(calls) == 3
+
+    def test_a_full_disk_keeps_what_is_done(self, tmp_path, monkeypatch):
+        """The third model finds no room, the manifest does: it tells of the two that are there."""
+        source = write_pictures(tmp_path / "in", 4)
+        kept, atomic_path = [], store.atomic_path
+
+        def atomic(path):
+            if path.name == "model.keras":
+                if len(kept) == 2:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                kept.append(path.parent.name)
+            return atomic_path(path)
 
         with monkeypatch.context() as patch:
-            patch.setattr(run.FleetStore, "keep", keep)
+            patch.setattr(store, "atomic_path", atomic)
             with pytest.raises(OSError, match="No space left"):
                 fitted(str(source), tmp_path / "out", pictures_per_task=1)
+        rows = pyarrow.parquet.read_table(tmp_path / "out" / "manifest.parquet").to_pylist()
+        assert [row["status"] for row in rows] == ["fitted", "fitted", "pending", "pending"]
         whole = {name: metrics(tmp_path / "out", name) for name in kept}
         _, rows = fitted(str(source), tmp_path / "out", resume=True)
         assert [row["status"] for row in rows] == ["fitted"] * 4
@@ -195,6 +288,23 @@ class TestFailures:
 
 
 class TestInterrupts:
+    def test_batches_of_a_task_are_kept_as_they_end(self, tmp_path, monkeypatch):
+        """A task of four pictures that are fitted two at a time is killed in the second half."""
+        module = importlib.import_module("keras_inr.training.fit_many")
+        monkeypatch.setattr(module, "MOST_FIELDS", 2)
+        source = write_pictures(tmp_path / "in", 4)
+
+        def dying(tasks, settings, should_stop):
+            for number, outcomes in enumerate(embedded(tasks, settings, should_stop)):
+                if number == 1:
+                    raise KeyboardInterrupt
+                yield outcomes
+
+        with pytest.raises(KeyboardInterrupt):
+            run_fleet(list_pictures(str(source)), small_settings(), tmp_path / "out", execute=dying, progress=False)
+        assert [metrics(tmp_path / "out", name)["status"] for name in ("000.png", "001.png")] == ["fitted"] * 2
+        assert not (tmp_path / "out" / "pictures" / "002.png").exists()
+
     def test_the_first_one_keeps_what_is_done(self, tmp_path):
         source = write_pictures(tmp_path / "in", 4)
 
@@ -206,7 +316,8 @@ class TestInterrupts:
 
         settings = small_settings(pictures_per_task=1)
         with pytest.raises(
-            InterruptedRunError, match="stopped with 2 of 4 pictures fitted; the state is saved"
+            InterruptedRunError,
+            match="stopped with 2 of 4 pictures fitted; those are saved, go on with the same flags and --out=",
         ) as caught:
             run_fleet(list_pictures(str(source)), settings, tmp_path / "out", execute=stopping, progress=False)
         assert caught.value.signal_number == signal.SIGINT
@@ -234,7 +345,6 @@ class TestInterrupts:
         assert process.returncode == (130 if signals[0] == signal.SIGINT else -signal.SIGKILL), error
         assert "Traceback" not in error
         kept = metrics(tmp_path / "out", "000.png")
-        flags[3] = "--steps=4000"
         done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr
         assert metrics(tmp_path / "out", "000.png") == kept

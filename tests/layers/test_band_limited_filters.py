@@ -28,6 +28,32 @@ def test_frequencies_are_whole_as_likely_and_not_trained():
     assert {weight.path for weight in layer.non_trainable_weights} == {layer.filter_layers[0].kernel.path}
 
 
+def test_phases_and_maps_start_as_their_paper_has_them():
+    layer = BandLimitedFilters(300, (5, 5, 5, 5, 5), seed=0)
+    layer(COORDS)
+    drawn = {
+        "phases": (np.pi, [np.pi * part.bias.numpy() for part in layer.filter_layers]),
+        "kernels": (np.sqrt(6 / 300), [part.kernel.numpy() for part in layer.maps]),
+        "biases": (1 / np.sqrt(300), [part.bias.numpy() for part in layer.maps]),
+    }
+    for bound, arrays in drawn.values():
+        values = np.concatenate([array.ravel() for array in arrays]) / bound
+        assert 0.99 < np.abs(values).max() <= 1.0001
+        # five standard errors of the mean and of the variance of U(-1, 1)
+        assert abs(values.mean()) < 5 * np.sqrt(1 / 3 / values.size)
+        assert abs((values**2).mean() - 1 / 3) < 5 * np.sqrt(4 / 45 / values.size)
+
+
+def test_frequencies_stay_untrained_when_the_layer_is_thawed():
+    layer = BandLimitedFilters(8, (2, 3), seed=0)
+    layer.build((None, 2))
+    fixed = {part.kernel.path for part in layer.filter_layers}
+    for trainable in (False, True):
+        layer.trainable = trainable
+    assert {weight.path for weight in layer.non_trainable_weights} == fixed
+    assert len(layer.trainable_weights) == len(layer.weights) - 2
+
+
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_product_has_no_frequency_above_the_sum_of_the_limits(depth):
     """On [-1, 1) with 64 points, whole frequencies are the bins of a discrete Fourier transform."""

@@ -102,6 +102,32 @@ def test_dense_levels_use_every_entry_once_and_hashed_ones_stay_in_their_slice(n
             assert rows.start <= found.min() <= found.max() < rows.stop
 
 
+@pytest.mark.parametrize("num_dims", [2, 3])
+def test_tiles_repeat_along_each_axis(num_dims):
+    """A vertex shares its entry with those a whole number of tiles away, and with no other."""
+    layer = built(
+        grid="tiled", num_dims=num_dims, num_features=1, **{**SMALL, "table_size": 64, "finest_resolution": 11}
+    )
+    side = {2: 8, 3: 4}[num_dims]
+    assert layer.tile_side == side
+    assert 0 < layer.num_dense_levels < layer.num_levels
+    for level, rows in enumerate(level_slices(layer)):
+        vertices, found = rows_at_vertices(layer, level)
+        dense = level < layer.num_dense_levels
+        width = layer.resolutions[level] + 1 if dense else side
+        np.testing.assert_array_equal(found - rows.start, (vertices % width) @ width ** np.arange(num_dims))
+        assert layer.num_entries[level] == width**num_dims
+
+
+def test_a_dense_grid_has_an_entry_for_every_vertex():
+    layer = built(grid="dense", num_features=1, **{**SMALL, "table_size": 4})
+    assert layer.num_dense_levels == layer.num_levels
+    for level, rows in enumerate(level_slices(layer)):
+        vertices, found = rows_at_vertices(layer, level)
+        np.testing.assert_array_equal(found - rows.start, vertices @ (layer.resolutions[level] + 1) ** np.arange(2))
+        assert layer.num_entries[level] == len(vertices)
+
+
 def test_hash_wraps_as_unsigned_arithmetic_does():
     """Vertex numbers times the largest prime pass 2^31 and 2^32 many times over."""
     layer = built(num_levels=1, table_size=2**14, num_features=1, base_resolution=1000, finest_resolution=1000)
@@ -265,6 +291,12 @@ def test_positions_stay_float32_under_mixed_policies(policy):
         ({"finest_resolution": 8}, "finest_resolution must be at least base_resolution = 16, received 8"),
         ({"num_fields": 0}, "num_fields must be a positive integer, received 0"),
         ({"interpolation": "cubic"}, "interpolation must be one of .* received 'cubic'"),
+        ({"initial_scale": "wide"}, "initial_scale must be finite and positive, received 'wide'"),
+        ({"grid": "round"}, r"grid must be one of \('hash', 'dense', 'tiled'\), received 'round'"),
+        (
+            {"grid": "dense", "num_levels": 1, "base_resolution": 40_000, "finest_resolution": 40_000},
+            r"a dense grid of \(40000,\) cells per axis has 1600080001 entries of 2, more than the 2147483647 numbers",
+        ),
         ({"initial_scale": 0}, "initial_scale must be finite and positive, received 0"),
         ({"initial_scale": float("inf")}, "initial_scale must be finite and positive, received inf"),
         ({"num_dims": 4}, "num_dims must be 2 or 3, received 4"),

@@ -44,6 +44,19 @@ def test_frequencies_at_the_start_share_the_input_scale():
     assert np.pi * 0.999 < np.abs(layer.filter_layers[0].bias.numpy()).max() <= np.pi * 1.0001
 
 
+def test_maps_start_as_their_paper_has_them():
+    """W as U(+-sqrt(1 / units)), b as U(+-1 / sqrt(units)), in 4 * 300^2 and 4 * 300 draws."""
+    layer = MultiplicativeFilters(300, 5, seed=0)
+    layer(COORDS)
+    bound = 1 / np.sqrt(300)
+    for name in ("kernel", "bias"):
+        drawn = np.concatenate([getattr(part, name).numpy().ravel() for part in layer.maps]) / bound
+        assert 0.99 < np.abs(drawn).max() <= 1.0001
+        # five standard errors of the mean and of the variance of U(-1, 1)
+        assert abs(drawn.mean()) < 5 * np.sqrt(1 / 3 / drawn.size)
+        assert abs((drawn**2).mean() - 1 / 3) < 5 * np.sqrt(4 / 45 / drawn.size)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

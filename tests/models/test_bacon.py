@@ -48,8 +48,9 @@ def test_the_band_is_kept_when_the_picture_is_another():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"scales": (0.5, 1.5)}, "scales must be numbers above 0 and up to 1, received (0.5, 1.5)"),
-        ({"scales": ()}, "scales must be numbers above 0 and up to 1, received ()"),
+        ({"scales": (0.5, 1.5)}, "scales must be in (0, 1], received 1.5"),
+        ({"scales": 0.5}, "scales must be a sequence of numbers in (0, 1], received 0.5"),
+        ({"scales": ()}, "scales must be a sequence of numbers in (0, 1], received ()"),
         ({"depths": (1, 2)}, "depths must ascend to the number of scales, 5, received (1, 2)"),
         ({"resolution": 0}, "resolution must be a positive integer, received 0"),
         ({"depths": (5, 5)}, "depths must ascend to the number of scales, 5, received (5, 5)"),

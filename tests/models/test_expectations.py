@@ -9,11 +9,21 @@ from choosing_table import LAW, TABLE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_inr.models.expectations import MEASURED, REFERENCE, Table, costs, expected_db, measured, options_for, pace
+from keras_inr.models.expectations import (
+    FORMAT_VERSION,
+    MEASURED,
+    REFERENCE,
+    Table,
+    costs,
+    expected_db,
+    measured,
+    options_for,
+    pace,
+)
 from keras_inr.signals import load_image
 
 COINS = load_image("sample:coins", size=64)
-FACTS = {"ratio": 0.5, "detail": 30.0, "plain": 14.0, "band_db": 40.0, "steps": 400}
+FACTS = {"ratio": 0.5, "sparse": 30.0, "plain": 14.0, "band_db": 40.0, "steps": 400}
 
 
 def test_the_law_by_hand():
@@ -24,7 +34,7 @@ def test_the_law_by_hand():
 
 
 @given(
-    name=st.sampled_from(["ratio", "band_db", "steps", "detail"]),
+    name=st.sampled_from(["ratio", "band_db", "steps", "sparse"]),
     factor=st.floats(1.0, 1000.0),
     ratio=st.floats(1e-5, 4.0),
     steps=st.integers(1, 10**6),
@@ -69,5 +79,5 @@ def test_what_was_measured_is_there():
 def test_a_table_of_another_version(tmp_path):
     path = tmp_path / "choices.json"
     path.write_text(json.dumps({**json.loads(MEASURED.read_text()), "format_version": 1}))
-    with pytest.raises(ValueError, match=re.escape(f"{path} must have format_version 2, received 1")):
+    with pytest.raises(ValueError, match=re.escape(f"{path} must have format_version {FORMAT_VERSION}, received 1")):
         Table.read(path)

@@ -190,6 +190,14 @@ class TestRefusals:
         monkeypatch.setattr(pathlib.Path, "iterdir", denied)
         refused(tmp_path, f"out must be a folder that can be written: [Errno 13] Permission denied: '{tmp_path}'")
 
+    def test_a_run_of_another_kind_is_not_replaced(self, tmp_path):
+        run = tmp_path / "run"
+        with claim_run_folder(run, {"kind": "fleet", "preset": "siren"}):
+            pass
+        told = f"{run} holds a run of kind 'fleet', which a run of kind 'fit' does not replace; give another folder"
+        with pytest.raises(InputError, match=re.escape(told)):
+            check_run_folder(run, {"preset": "siren"}, overwrite=True)
+
     def test_resume_with_overwrite(self, tmp_path):
         refused(tmp_path / "run", "give one of resume and overwrite, received both", resume=True, overwrite=True)
         assert names(tmp_path) == []

@@ -88,7 +88,7 @@ def test_prepared_pictures_are_those_of_the_archive(manual_dir, tmp_path):
 def test_a_damaged_archive(manual_dir, tmp_path):
     (tmp_path / ARCHIVE).write_bytes((manual_dir / ARCHIVE).read_bytes()[:-1])
     with pytest.raises(
-        ImageError, match=r"'cifair10' cannot be prepared: .* must have the MD5 \w{32}, received \w{32}"
+        ImageError, match=r"'cifair10' cannot be prepared \(it is of .*\): .* must have the MD5 \w{32}, received \w{32}"
     ):
         prepare("cifair10", tmp_path / "data", tmp_path)
 
@@ -98,7 +98,8 @@ def test_without_network_and_archive(tmp_path, monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download", refuse)
-    message = rf"no route to host\. Without a network, download {URL} elsewhere and give its folder as manual_dir"
+    by_hand = rf"Without a network, download {URL} elsewhere and give its folder as manual_dir"
+    message = rf"\(it is of https://cvjena\.github\.io/cifair/\): no route to host\. {by_hand}"
     with pytest.raises(ImageError, match=message):
         prepare("cifair10", tmp_path)
 

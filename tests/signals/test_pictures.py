@@ -1,3 +1,5 @@
+import errno
+import os
 import pathlib
 
 import numpy as np
@@ -5,10 +7,11 @@ import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
 
+from keras_inr.signals import image
 from keras_inr.signals.crops import PHOTOGRAPHS, photo_crops, write_crops
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_from_builder, load_image
-from keras_inr.signals.pictures import Picture, list_pictures
+from keras_inr.signals.pictures import Picture, list_pictures, read_pictures
 
 
 def write(path, shade=0):
@@ -57,6 +60,31 @@ class TestFolder:
         with pytest.raises(ImageError, match="folder 'nowhere' does not exist"):
             list_pictures("folder:nowhere")
 
+    @pytest.mark.parametrize("source", ["", "folder:"])
+    def test_empty(self, source):
+        with pytest.raises(ImageError, match=f"sources must not be empty, received '{source}'"):
+            list_pictures(["sample:coins", source])
+
+    def test_a_folder_inside_that_cannot_be_read(self, folder, monkeypatch):
+        """As root reads everything here, the operating system's answer is made up."""
+        scandir = os.scandir
+
+        def refuse(place):
+            if str(place).endswith("cats"):
+                raise PermissionError(errno.EACCES, "Permission denied", str(place))
+            return scandir(place)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        with pytest.raises(ImageError, match=r"folder '.*/cats' cannot be read: Permission denied"):
+            list_pictures(str(folder))
+
+    @pytest.mark.parametrize("source", ["x" * 300 + ".png", "~nobody-at-all/x.png"])
+    def test_a_path_that_cannot_be_is_told_when_it_is_read(self, source):
+        pictures = list_pictures([source, "sample:coins"])
+        found = [signal for _, signal in read_pictures(pictures)]
+        assert isinstance(found[0], ImageError)
+        assert found[1].size == (303, 384)
+
 
 class TestOthers:
     def test_samples(self):
@@ -97,15 +125,55 @@ class Coloured(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self):
         for number in range(6):
-            image = np.zeros((2, 2, 3), "uint8")
-            image[..., 2 * (number % 2)] = 100 + number
-            yield number, {"image": image, "label": number % 2}
+            values = np.zeros((2, 2, 3), "uint8")
+            values[..., 2 * (number % 2)] = 100 + number
+            yield number, {"image": values, "label": number % 2}
+
+
+class Sharded(tfds.core.GeneratorBasedBuilder):
+    """Shuffled, in three files, with objects in its pictures that nobody asks for."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(2, 2, 3)),
+            "label": tfds.features.ClassLabel(names=[f"class {number}" for number in range(40)]),
+            "objects": tfds.features.Sequence({"box": tfds.features.BBoxFeature(), "name": tfds.features.Text()}),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number in range(40):
+            box = {"box": tfds.features.BBox(0.0, 0.0, 1.0, 1.0), "name": "all"}
+            image = np.full((2, 2, 3), 100 + number, "uint8")
+            yield number, {"image": image, "label": number, "objects": [box] * (number % 3)}
+
+
+class Sounds(tfds.core.GeneratorBasedBuilder):
+    """A data set without pictures."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({"number": np.int64}))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        yield 0, {"number": 0}
 
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     Coloured(data_dir=folder).download_and_prepare()
+    Sounds(data_dir=folder).download_and_prepare()
+    Sharded(data_dir=folder).download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=3))
     return folder
 
 
@@ -123,9 +191,36 @@ class TestDataSet:
             assert values[0, 0, 2 * (place % 2)] == np.float32((100 + place) / 255)
             assert picture.label == ("red", "blue")[place % 2]
 
+    @pytest.mark.parametrize("part", ["", "[5:33]"])
+    def test_labels_and_pictures_of_several_files_belong_together(self, data_dir, part):
+        assert len(list((data_dir / "sharded" / "1.0.0").glob("*.tfrecord-*"))) == 3
+        pictures = list_pictures(f"tfds:sharded/train{part}", data_dir)
+        assert [picture.label for picture in pictures] != sorted(picture.label for picture in pictures)
+        for picture, signal in read_pictures(pictures, data_dir=data_dir):
+            assert picture.label == f"class {round(255 * float(signal.values[0, 0, 0])) - 100}"
+
+    def test_reading_in_one_go_is_reading_one_by_one(self, data_dir):
+        sources = ["tfds:sharded/train[10:20]", "sample:coins", "tfds:coloured/train#4", "tfds:sharded/train#39"]
+        pictures = list_pictures([*sources, "tfds:sharded/train#7"], data_dir)
+        for picture, signal in read_pictures(pictures, data_dir=data_dir, size=2):
+            alone = load_image(picture.source, data_dir=data_dir, size=2)
+            assert (signal.source, signal.sha256) == (alone.source, alone.sha256)
+            np.testing.assert_array_equal(signal.values, alone.values)
+
+    def test_a_slice_is_read_in_one_go(self, data_dir, monkeypatch):
+        asked = []
+        load = image.read_source
+        monkeypatch.setattr(
+            image, "read_source", lambda source, *options: asked.append(source) or load(source, *options)
+        )
+        found = list(read_pictures(list_pictures("tfds:sharded/train[3:9]", data_dir), data_dir=data_dir))
+        assert len(found) == 6
+        assert not [source for source in asked if isinstance(source, str)]
+
     @pytest.mark.parametrize(
         ("source", "message"),
         [
+            ("tfds:sounds/train", "data set 'sounds' must have one image among its features"),
             ("tfds:coloured/test", r"split of data set 'coloured' must be one of \['train'\], received 'test'"),
             ("tfds:coloured/train[4:4]", r"has 6 examples, none in \[4:4\]"),
             ("tfds:coloured/train[a:b]", r"part '\[a:b\]' of split 'train' of 'coloured' cannot be read"),

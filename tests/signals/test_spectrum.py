@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_inr.signals import load_image
-from keras_inr.signals.spectrum import cutoff, cutoffs, detail_db, energy_above, plain_db
+from keras_inr.signals.spectrum import cutoff, cutoffs, energy_above, plain_db, sparse_db
 
 
 def stripes(per_picture, size=32):
@@ -28,9 +28,28 @@ def test_cutoff_is_the_frequency_that_must_be_known(per_picture):
     assert cutoff(values, 0.1) == 0.0
 
 
-def test_detail():
-    assert detail_db(stripes(8)) == 100.0  # nothing in the upper octave
-    assert detail_db(stripes(20)) == pytest.approx(-10 * np.log10(0.25**2 / 2))
+def test_sparse_is_what_the_largest_quarter_of_the_coefficients_leaves():
+    """Four pixels have three coefficients beside the mean, a quarter of which is none; of 15 three stay."""
+    values = np.random.default_rng(0).random((4, 4, 2))
+    assert sparse_db(values[:2, :2]) == pytest.approx(plain_db(values[:2, :2]))
+    corner = np.zeros((4, 4, 1))
+    corner[:2] = 1.0  # a single coefficient
+    assert sparse_db(corner) == 100.0
+    # by hand: the coefficients of one level are those of 2 x 2 blocks, halves of sums and differences
+    blocks = values.reshape(2, 2, 2, 2, 2).transpose(0, 2, 1, 3, 4).reshape(2, 2, 4, 2)
+    signs = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+    first = np.einsum("st,ijtc->ijsc", signs, blocks)
+    second = np.einsum("st,tc->sc", signs, first[:, :, 0].reshape(4, 2))
+    squares = np.sort(np.concatenate([np.sum(part**2, axis=-1).ravel() for part in (first[:, :, 1:], second[1:])]))
+    assert len(squares) == 15
+    assert sparse_db(values) == pytest.approx(-10 * np.log10(np.sum(squares[:-3]) / values.size))
+
+
+def test_an_edge_is_sparser_than_a_texture_of_its_energy():
+    edge = np.zeros((32, 32, 1))
+    edge[:, 13:] = 1.0
+    texture = 0.5 + edge.std() * np.random.default_rng(0).choice([-1.0, 1.0], size=edge.shape)
+    assert sparse_db(edge) > sparse_db(texture) + 10
 
 
 def test_all_of_a_picture_is_counted():
@@ -46,7 +65,7 @@ def test_all_of_a_picture_is_counted():
 def test_tiny_pictures(size):
     values = np.random.default_rng(0).random((*size, 3))
     assert 0 <= cutoff(values, 1e-3) <= 1
-    assert detail_db(values) <= 100
+    assert sparse_db(values) <= 100
 
 
 def test_cutoffs_are_the_cutoff_of_each():

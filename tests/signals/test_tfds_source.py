@@ -214,7 +214,9 @@ def test_origin_that_cannot_be_found_out(tmp_path, monkeypatch):
             raise ModuleNotFoundError("importlib_resources")  # what TFDS 4.9.10 raises where that package is missing
 
     monkeypatch.setattr(KerasInrPictures, "url_infos", Unknown())
-    with pytest.raises(ImageError, match=r"prepare_data\.py --dataset=keras_inr_pictures/plain`, and place the result"):
+    with pytest.raises(
+        ImageError, match=r"prepare_data\.py --dataset=keras_inr_pictures/plain` \(it is of .*\), and place the result"
+    ):
         load_image("tfds:keras_inr_pictures/train#0", data_dir=tmp_path)
 
 

@@ -10,7 +10,7 @@ from keras_inr.models.presets import from_preset
 from keras_inr.models.stacking import stack, unstack
 from keras_inr.signals.image import load_image
 from keras_inr.training.fit import fit
-from keras_inr.training.fit_many import chunks, fit_many, groups
+from keras_inr.training.fit_many import chunks, fit_in_batches, fit_many, groups
 from keras_inr.training.recipe import Recipe
 
 NAMES = ("chelsea", "coffee", "astronaut")
@@ -164,10 +164,47 @@ def test_interrupt():
 
     def should_stop():
         asked.append(True)
-        return len(asked) > 3
+        return len(asked) > 4
 
-    results = fit_many(sirens(), pictures(), steps=50, sampling="full", should_stop=should_stop, progress=False)
+    options = {"steps": 50, "sampling": "full", "should_stop": should_stop, "progress": False}
+    results = fit_many(sirens(), pictures(), **options)
     assert [(r.stopped_by, r.steps, r.psnr_db, r.prediction) for r in results] == [("interrupt", 4, None, None)] * 3
+    asked.clear()
+    one_by_one = fit_many(sirens(), pictures(), **options, fields_per_batch=1)
+    assert [(r.stopped_by, r.steps) for r in one_by_one] == [("interrupt", 4), ("interrupt", 0), ("interrupt", 0)]
+
+
+def test_batches_come_as_they_end_and_networks_are_compiled_once(monkeypatch):
+    module = importlib.import_module("keras_inr.training.fit_many")
+    made, stacks = [], module.Stacks
+    monkeypatch.setattr(module, "Stacks", lambda *arguments: made.append(arguments) or stacks(*arguments))
+    recipe, kept = Recipe(steps=20, sampling="full"), module.LastStacks()
+    fields, expected = sirens(), sirens()
+    found = [
+        (places, [result.steps for result in results])
+        for places, results in fit_in_batches(fields, pictures(), recipe, fields_per_batch=2, stacks=kept)
+    ]
+    assert found == [([0, 1], [20, 20]), ([2], [20])]
+    list(fit_in_batches(sirens(), pictures(), recipe, fields_per_batch=2, stacks=kept))
+    assert len(made) == 1
+    list(fit_in_batches(sirens(), pictures((8, 8)), recipe, stacks=kept))  # an epoch has another length
+    assert len(made) == 2
+    fit_many(expected, pictures(), recipe, fields_per_batch=2, progress=False)
+    for field, other in zip(fields, expected, strict=True):
+        for one, two in zip(field.weights, other.weights, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_layers_that_the_caller_has_frozen_stay():
+    fields = sirens()
+    for field in fields:
+        field.stack[0].trainable = False
+    before = [field.stack[0].get_weights() for field in fields]
+    fit_many(fields, pictures(), steps=5, sampling="full", progress=False)
+    for field, kept in zip(fields, before, strict=True):
+        for one, two in zip(field.stack[0].get_weights(), kept, strict=True):
+            np.testing.assert_array_equal(one, two)
+        assert not field.stack[0].trainable
 
 
 def test_time_is_up():

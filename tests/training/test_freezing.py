@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_inr.models import Bacon
 from keras_inr.training import CheckpointError, Recipe, fit
 from keras_inr.training.freezing import frozen, frozen_layers
 from training.small_fits import StopAfter, fingerprint, small_field, small_picture
@@ -23,6 +24,12 @@ OPTIMIZERS = [
 def bits(field):
     """Layer's name -> its weights as bytes."""
     return {layer.name: [np.asarray(weight).tobytes() for weight in layer.weights] for layer in field.stack}
+
+
+def layer_kernels(before, field):
+    """The filters' frequencies among the weights that were kept."""
+    places = {weight.path: place for place, weight in enumerate(field.stack[0].weights)}
+    return [before["products"][places[part.kernel.path]] for part in field.stack[0].filter_layers]
 
 
 def changed(field, before):
@@ -45,6 +52,22 @@ class TestFit:
         before = bits(field)
         fit(field, small_picture(), **BRIEF, **tables, freeze=freeze)
         assert changed(field, before) == free
+
+    def test_heads_of_outputs_beside_the_last(self):
+        """A band-limited network has one for each depth, and its frequencies are not trained afterwards either."""
+        field = Bacon(units=8, resolution=12, seed=0)
+        names = [layer.name for layer in field.named_layers if layer.weights]
+        before = {layer.name: [weight.numpy() for weight in layer.weights] for layer in field.named_layers}
+        fit(field, small_picture(), **BRIEF, freeze=f"products,{names[1]}")
+        moved = [
+            layer.name
+            for layer in field.named_layers
+            if any(np.any(new != old) for new, old in zip(layer.weights, before[layer.name], strict=True))
+        ]
+        assert moved == names[2:]
+        fit(field, small_picture(), **BRIEF)
+        for part, old in zip(field.stack[0].filter_layers, layer_kernels(before, field), strict=True):
+            np.testing.assert_array_equal(part.kernel, old)
 
     def test_the_field_is_trainable_again(self, tmp_path):
         field = small_field("siren")

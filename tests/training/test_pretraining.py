@@ -112,7 +112,7 @@ def test_refusals():
         (CROPS, {"method": "guess"}, "method must be one of .*, received 'guess'"),
         (CROPS, {"method": "maml", "steps": 0}, "steps must be .* received 0"),
         (CROPS, {"method": "maml", "learning_rate": -1.0}, "learning_rate must be .* received -1.0"),
-        (CROPS, {"method": "shared_layers", "own": "tail"}, "freeze must name some of the layers .*, received 'tail'"),
+        (CROPS, {"method": "shared_layers", "own": "tail"}, "own must name some of the layers .*, received 'tail'"),
     ):
         with pytest.raises(ValueError, match=message):
             pretrain(small(), signals, **arguments)
