@@ -206,6 +206,30 @@ class TestReport:
         nothing = record("1", 0, None, [None])
         assert report.times_sooner_to_lowest([nothing], own[:1]) == [None]
 
+    @pytest.mark.parametrize("path", sorted((STUDY / "results").glob("*-curves.csv")), ids=lambda path: path.stem)
+    def test_published_tables_are_those_of_the_data(self, report, path):
+        looks = {}
+        for row in read_csv(path):
+            look = {name: number(text) for name, text in row.items()}
+            looks.setdefault((row["experiment"], row["seed"]), []).append(look)
+        records = [
+            {name: number(text) for name, text in row.items()}
+            | {"experiment": row["experiment"], "units": json.loads(row["units"])}
+            | {"looks": looks[row["experiment"], row["seed"]]}
+            for row in read_csv(path.with_name(path.name.replace("-curves", "")))
+        ]
+        text = report.table(records, {entry["name"]: entry for entry in TABLE})
+        assert text in path.with_name(path.name.replace("-curves.csv", ".md")).read_text()
+        assert text in (STUDY / "README.md").read_text()
+
+
+def number(text):
+    """A cell as what it was: a number, text, or None where it is empty."""
+    try:
+        return None if text == "" else int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+    except ValueError:
+        return text
+
 
 class TestRun:
     def test_table_and_data(self, first, folder):

@@ -22,6 +22,7 @@ COLUMNS = (
     "seed",
     "steps",
     "size",
+    "units",
     "points",
 )
 COLUMNS += tuple(f"steps_to_{level:g}{where}" for where in ("", "_on_pixels") for level in LEVELS)
