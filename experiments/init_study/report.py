@@ -27,8 +27,9 @@ COLUMNS = (
 )
 COLUMNS += tuple(f"steps_to_{level:g}{where}" for where in ("", "_on_pixels") for level in LEVELS)
 COLUMNS += ("psnr_db", "between_db", "train_seconds", "num_parameters", "device", "tensorflow", "image_sha256")
-NEAR = 1.1
 CURVES = ("experiment", "seed", "step", "psnr_db", "mse", "between_db", "between_mse")
+NEAR = 1.1
+"""Times the lowest error that experiment 1 has: what counts as having reached it."""
 
 
 def write(results, stem, records, pictures, experiments):

@@ -79,12 +79,11 @@ def fit_parts(task, settings, should_stop=None, stacks=None):
             fields, task.signals, recipe, should_stop=should_stop, stacks=stacks, **goal
         ):
             left = [place for place in left if place not in places]
-            found = [
+            yield [
                 outcome_or_failure(task.names[place], task.signals[place], fields[place], result, len(places))
                 for place, result in zip(places, results, strict=True)
                 if result.stopped_by != "interrupt"
             ]
-            yield found
     except Exception as error:  # whatever a picture or a network of one's own makes Keras or TensorFlow raise
         if len(left) > 1:
             for part in (left[: len(left) // 2], left[len(left) // 2 :]):

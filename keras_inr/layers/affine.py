@@ -40,7 +40,7 @@ class Affine(keras.layers.Layer):
     """
 
     kink = None  # smooth
-    trains_kernel = True
+    trains_kernel = True  # False before it is built keeps the kernel fixed for good
     kernel_rule, bias_rule = HE_NORMAL, ZEROS  # where no initializer is given
 
     def __init__(

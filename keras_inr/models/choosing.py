@@ -15,7 +15,7 @@ MARGIN = 2.0
 
 UNITS = {"db": ("dB", 1), "kb": ("kB", 1), "mb": ("kB", 1000), "s": ("s", 1)}
 MOST = {"dB": 150.0, "kB": 1e9, "s": 1e6}
-"""float32 has no more."""
+"""The most that a goal may be: float32 has no more dB, and more would be no run of anyone's."""
 
 PLENTY_DB = 50.0
 """What is aimed at where no quality is asked for: an error that 8 bits hardly show."""

@@ -106,7 +106,7 @@ def _check_run(folder, identity, resume, overwrite, may_grow):
         raise InputError(f"{folder} holds a run already; add --resume or --overwrite, or give another folder")
     stored = _stored_identity(marker)
     check_kinds(folder)
-    if overwrite and stored.get("kind") != identity.get("kind"):
+    if overwrite and stored.get("kind") == "fleet" != identity.get("kind"):  # its pictures would stay, unreachable
         kinds = [f"a run of kind {one.get('kind', 'fit')!r}" for one in (stored, identity)]
         raise InputError(f"{folder} holds {kinds[0]}, which {kinds[1]} does not replace; give another folder")
     if resume:
