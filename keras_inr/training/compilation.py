@@ -13,8 +13,7 @@ class Compilation:
     steps_per_execution: int
 
 
-# CPU rows: measured by benchmarks/bench_step.py, see benchmarks/results/step.json, which is older than the polynomials
-# in keras_inr/sines.py and to be repeated for waves. GPU rows have not been measured yet;
+# CPU rows: measured by benchmarks/bench_step.py, see benchmarks/results/step.json. GPU rows have not been measured yet;
 # they follow what is known of XLA on GPUs (fused element-wise chains, launch-bound small networks).
 TABLE = {
     ("dense", "CPU"): Compilation(jit_compile=False, steps_per_execution=1),
