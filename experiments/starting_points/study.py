@@ -32,7 +32,7 @@ import shutil
 import keras
 import tables
 from absl import flags
-from study_files import put_between, whole_numbers, write_json
+from study_files import put_between, whole_numbers, write_csv, write_json
 
 from keras_inr.metrics import psnr
 from keras_inr.models.presets import from_preset
@@ -222,7 +222,8 @@ def report():
     found = rows()
     text = tables.table(found) + "\n" + tables.facts(found, STARTS) + "\n"
     if as_published():
-        tables.write_csv(found, HERE / "results" / "fits.csv")
+        lines = [tables.flat(row) for row in found]
+        write_csv(HERE / "results" / "fits.csv", list(lines[0]), lines)
         tables.draw(found, HERE / "results" / "starts.png")
         put_between(HERE / "README.md", "<!-- starts -->", text)
     print(text)

@@ -1,13 +1,10 @@
 """What the study of starting points looks like: tables, figure, CSV, and the measures they are made of."""
 
-import csv
 import math
 import statistics
 
 import matplotlib.figure
 import scipy.stats
-
-from keras_inr.files import atomic_path
 
 SHOWN = (0, 10, 30, 100, 300, 600)
 SCORED = (10, 30, 100, 300)
@@ -126,20 +123,14 @@ def facts(rows, starts):
         f"a step, Adam at a constant rate, seeds {', '.join(map(str, seeds))}. Mean PSNR over all pixels, at most "
         f"{MOST_DB:.0f} dB a picture, ± standard deviation between pictures. Steps: mean over the fits that got there, "
         "their number in brackets if not all did. Saved: against the best drawn start, mean and half of the 95 % "
-        "interval (Student's t) over pairs of one picture and seed where both got there. {rows[0]['device']}."
+        f"interval (Student's t) over pairs of one picture and seed where both got there. {rows[0]['device']}."
     )
 
 
-def write_csv(rows, path):
-    """A line for each fit."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    steps = [step for step, _ in rows[0]["curve"]]
-    names = [name for name in rows[0] if name != "curve"]
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*names, *(f"psnr_db_after_{step}" for step in steps)])
-        for row in rows:
-            writer.writerow([*(row[name] for name in names), *(round(db, 3) for db in at(row, steps))])
+def flat(row):
+    """A row with a column for each look in the place of the curve."""
+    columns = {f"psnr_db_after_{step}": round(psnr_db, 3) for step, psnr_db in row["curve"]}
+    return {name: value for name, value in row.items() if name != "curve"} | columns
 
 
 def draw(rows, path):

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_inr.layers.sine_dense import SineDense
-from keras_inr.sines import sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -25,19 +24,10 @@ class LearntSineDense(SineDense):
     ['kernel', 'bias', 'frequency']
     """
 
-    kink = None  # smooth
-
     def build(self, input_shape):
         super().build(input_shape)
         fields = () if self.num_fields is None else (self.num_fields,)
         self.frequency = self.add_weight(shape=(*fields, 1), initializer="ones", autocast=False, name="frequency")
-
-    def call(self, inputs):
-        return ops.cast(sin_of(self.phases(inputs)), self.compute_dtype)
-
-    def propagate(self, jet):
-        """Rule: that of `SineDense`."""
-        return super().propagate(jet)
 
     def folded_weights(self, scale, dtype):
         kernel, bias = super().folded_weights(scale, dtype)
