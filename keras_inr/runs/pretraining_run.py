@@ -1,5 +1,6 @@
 """One run of learning a start: load pictures, cut crops, learn, write the field that fits start from."""
 
+import collections.abc
 import dataclasses
 import hashlib
 import json
@@ -68,6 +69,28 @@ class PreparedPretraining:
     identity: dict
 
 
+class LoadedSignals(collections.abc.Sequence):
+    """Signals of listed pictures, read when they are asked for and not kept: together they may not fit into memory.
+
+    Args:
+        pictures: what `list_pictures` returned.
+        data_dir: see `load_image`.
+    """
+
+    def __init__(self, pictures, data_dir):
+        self.pictures = pictures
+        self.data_dir = data_dir
+        self.sha256 = []
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, place):
+        signal = load_image(self.pictures[place].source, data_dir=self.data_dir)
+        self.sha256.append(signal.sha256)
+        return signal
+
+
 def prepare_pretraining(settings):
     """Loads the pictures, cuts the crops, builds the field; writes nothing.
 
@@ -82,7 +105,7 @@ def prepare_pretraining(settings):
             frozen_layers(field, recipe.own, "own")
         num_crops = CROPS[recipe.method] if settings.num_crops is None else settings.num_crops
         pictures = list_pictures(settings.images, settings.data_dir)[:num_crops]
-        signals = [load_image(picture.source, data_dir=settings.data_dir) for picture in pictures]
+        signals = LoadedSignals(pictures, settings.data_dir)
         crops = random_crops(signals, num_crops, settings.size, settings.smallest, recipe.seed)
     except (ImageError, ValueError, TypeError) as error:
         raise InputError(str(error)) from error
@@ -95,7 +118,7 @@ def prepare_pretraining(settings):
         "size": settings.size,
         "smallest": settings.smallest,
         "pictures": [picture.name for picture in pictures],
-        "pictures_sha256": hashlib.sha256("".join(signal.sha256 for signal in signals).encode()).hexdigest(),
+        "pictures_sha256": hashlib.sha256("".join(signals.sha256).encode()).hexdigest(),
     }
     return PreparedPretraining(settings, recipe, crops, field, json.loads(json.dumps(identity)))
 

@@ -92,7 +92,8 @@ def random_crops(signals, number, size, smallest=0.5, seed=0):
     """Square parts of pictures, all of one size: anywhere, of any scale, half of them mirrored.
 
     Args:
-        signals: `ImageSignal`s of any size, grey or colour; they take turns.
+        signals: sequence of `ImageSignal`s of any size, grey or colour, which take turns. Each is asked for once and
+            let go, so that the sequence may load them.
         number: how many crops.
         size: side of a crop in pixels.
         smallest: least side of the part that a crop shows, as a fraction of the picture's shorter side, in (0, 1];
@@ -113,11 +114,14 @@ def random_crops(signals, number, size, smallest=0.5, seed=0):
         raise ValueError(f"smallest must be in (0, 1], received {smallest!r}")
     if not signals:
         raise ValueError("signals must be one at least, received none")
-    for signal in signals:
+    crops = {}
+    for place in range(min(number, len(signals))):
+        signal = signals[place]
         if signal.channels not in (1, 3):
             raise ValueError(f"signals must be grey or colour, received {signal.channels} channels: {signal.source}")
-    draws = np.random.default_rng(seed)
-    return [_random_crop(signals[index % len(signals)], size, smallest, draws) for index in range(number)]
+        for turn in range(place, number, len(signals)):
+            crops[turn] = _random_crop(signal, size, smallest, np.random.default_rng([seed, turn]))
+    return [crops[turn] for turn in range(number)]
 
 
 def _random_crop(signal, size, smallest, draws):

@@ -1,5 +1,8 @@
 """Random crops: sizes, scales, mirrors, colours, and what is refused. `photo_crops` is tested with prepare_data.py."""
 
+import collections.abc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -40,6 +43,26 @@ def test_a_seed_draws_the_same():
         np.testing.assert_array_equal(ours.values, theirs.values)
     other = random_crops([CHELSEA], 3, 8, seed=2)
     assert not np.array_equal(other[0].values, random_crops([CHELSEA], 3, 8, seed=1)[0].values)
+
+
+def test_pictures_are_asked_for_once_and_let_go():
+    """A folder of photographs need not fit into memory."""
+
+    class Loading(collections.abc.Sequence):
+        loaded = []
+
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, place):
+            assert not any(reference() for reference in self.loaded[:-1])
+            signal = load_image(np.full((20, 30, 3), place / 5, "float32"))
+            self.loaded.append(weakref.ref(signal))
+            return signal
+
+    crops = random_crops(Loading(), 12, 4)
+    assert len(Loading.loaded) == 5
+    np.testing.assert_allclose([crop.values.mean() for crop in crops], np.arange(12) % 5 / 5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
