@@ -36,6 +36,21 @@ def positive_int(name, value, most=INT32_MAX):
     return number
 
 
+def as_list(name, values):
+    """The values as a list.
+
+    Raises:
+        TypeError: if there is nothing to list.
+
+    >>> as_list("seeds", range(3))
+    [0, 1, 2]
+    """
+    try:
+        return list(values)
+    except TypeError:
+        raise TypeError(f"{name} must be a list, received {type(values).__name__}") from None
+
+
 def count(name, value, most=INT32_MAX):
     """The value as an int, where there may be none of something.
 

@@ -1,9 +1,12 @@
 """Fits every picture of a list and writes a model of each, and one manifest of all."""
 
+import os
+import pathlib
+
 from keras_inr.fleet.progress import FleetProgress
 from keras_inr.fleet.store import FleetStore
 from keras_inr.fleet.work import FITTED, PENDING, Task, failed, fit_parts, told
-from keras_inr.runs.errors import InterruptedRunError
+from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.results import versions
 from keras_inr.runs.run_folder import claim_run_folder
@@ -27,7 +30,8 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
     cannot be read or fitted is a row of the manifest with its reason, and is tried again when the run is resumed.
 
     Args:
-        pictures: what `list_pictures` returned.
+        pictures: what `list_pictures` returned. Those that lie in the run's own folder are its previews and are left
+            out.
         settings: `FleetSettings`.
         out: the run's folder; a new numbered one under runs/ by default.
         resume: go on with the run in `out`, or start one there.
@@ -44,6 +48,9 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
     execute = execute or embedded
     identity = {"kind": "fleet", **settings.identity}
     with Interrupts() as interrupts, claim_run_folder(out, identity, resume) as folder:
+        pictures = [picture for picture in pictures if not lies_in(folder, picture.source)]
+        if not pictures:
+            raise InputError(f"images must not all lie in the run's own folder, {folder}")
         store = FleetStore(folder, pictures, {**settings.identity, "versions": versions()})
         store.write_manifest()
         bar = FleetProgress(store, progress)
@@ -70,6 +77,11 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
             again = "those are saved, go on with the same flags and"
             raise InterruptedRunError(interrupts.received, folder, done, again)
         return folder, list(store.rows.values())
+
+
+def lies_in(folder, source):
+    """Whether the source of a picture is a path inside of a folder."""
+    return pathlib.Path(os.path.abspath(source)).is_relative_to(os.path.abspath(folder))
 
 
 def embedded(tasks, settings, should_stop):

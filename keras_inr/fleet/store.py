@@ -1,6 +1,7 @@
 """The folder of a fleet run: a folder for each picture that was fitted, and the manifest of all that went in."""
 
 import csv
+import errno
 import hashlib
 import json
 import math
@@ -11,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 
 from keras_inr.files import atomic_path
-from keras_inr.fleet.work import FAILED, FITTED, PENDING
+from keras_inr.fleet.work import FAILED, FITTED, PENDING, failed
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.run_folder import write_json
 from keras_inr.signals.pictures import printable
@@ -69,16 +70,25 @@ class FleetStore:
         return [name for name, row in self.rows.items() if row["status"] == status]
 
     def keep(self, outcome):
-        """Writes what has become of a picture; metrics.json, which marks it as fitted, last, and then its row."""
-        row = self._row(outcome.name, outcome.row)
+        """Writes what has become of a picture, and then its row."""
         if outcome.row["status"] == FITTED:
-            place = self.place(outcome.name)
-            place.mkdir(parents=True, exist_ok=True)
-            for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
-                with atomic_path(place / name) as temporary:
-                    temporary.write_bytes(content)
-            write_json(place / METRICS, {"format_version": FORMAT_VERSION, **row, **self.facts})
-        self.rows[outcome.name] = row
+            try:
+                self._write(outcome)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:  # as a full disk, which would stop the others too
+                    raise
+                outcome = failed(outcome.name, "the name is too long for a folder of results: rename the picture")
+        self.rows[outcome.name] = self._row(outcome.name, outcome.row)
+
+    def _write(self, outcome):
+        """Writes the folder of a picture that was fitted; metrics.json, which marks it as fitted, last."""
+        place = self.place(outcome.name)
+        place.mkdir(parents=True, exist_ok=True)
+        for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
+            with atomic_path(place / name) as temporary:
+                temporary.write_bytes(content)
+        facts = {"preview_bytes": len(outcome.preview), **self.facts}
+        write_json(place / METRICS, {"format_version": FORMAT_VERSION, **self._row(outcome.name, outcome.row), **facts})
 
     def write_manifest(self, least_seconds=0.0):
         """Writes manifest.csv and manifest.parquet: a row for every picture, in the order in which they went in.
@@ -115,8 +125,10 @@ class FleetStore:
             row = json.loads((place / METRICS).read_text())
         except (OSError, ValueError):
             return None
-        whole = all((place / file).is_file() and (place / file).stat().st_size for file in (MODEL, PREVIEW))
-        if not whole or not isinstance(row, dict) or row.get("status") != FITTED:
+        if not isinstance(row, dict) or row.get("status") != FITTED or not fits_manifest(row):
+            return None
+        sizes = {MODEL: row.get("model_bytes"), PREVIEW: row.get("preview_bytes")}
+        if not all((place / file).is_file() and (place / file).stat().st_size == size for file, size in sizes.items()):
             return None
         return row if self._same_picture(row, self.pictures[name].source) else None
 
@@ -130,6 +142,15 @@ class FleetStore:
         except OSError:
             pass
         return row.get("source") == printable(source)
+
+
+def fits_manifest(row):
+    """Whether every value is of its column's type."""
+    try:
+        pyarrow.Table.from_pylist([row], schema=pyarrow.schema(COLUMNS.items()))
+    except (pyarrow.ArrowException, TypeError, OverflowError):
+        return False
+    return True
 
 
 def check_places(names):

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.results import device_name
+from keras_inr.signals.pictures import printable
 from keras_inr.training.fit_many import fit_in_batches
 from keras_inr.training.recipe import Recipe
 
@@ -51,7 +52,7 @@ class Outcome:
 
 def failed(name, reason):
     """The outcome of a picture that could not be fitted."""
-    return Outcome(name, {"status": FAILED, "reason": " ".join(str(reason).split())})
+    return Outcome(name, {"status": FAILED, "reason": printable(" ".join(str(reason).split()))})
 
 
 def fit_task(task, settings):

@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import as_list, positive_int
+from keras_inr.models.field import Field
 
 NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")
 """What a field's config says beside the network that it is."""
@@ -34,12 +35,14 @@ def stack(fields):
         A field of their class with num_fields=K; it has their picture_size if they agree on one.
 
     Raises:
+        TypeError: for what is no field.
         ValueError: for no field, a field that is stacked already, or different networks.
 
     >>> from keras_inr.models import Siren
     >>> stack([Siren(units=(8,), seed=seed) for seed in range(5)])(np.zeros((7, 2))).shape
     TensorShape([5, 7, 3])
     """
+    fields = as_list("fields", fields)
     check_alike(fields)
     stacked = empty_stack(fields[0], len(fields))
     sizes = {field.picture_size for field in fields}
@@ -66,6 +69,7 @@ def unstack(stacked, which=None):
         A list of fields with the stacked one's picture_size and seed None, their weights copies.
 
     Raises:
+        TypeError: for what is no field.
         ValueError: for a field that is not stacked.
 
     >>> from keras_inr.models import Siren
@@ -73,6 +77,7 @@ def unstack(stacked, which=None):
     >>> first(np.zeros((7, 2))).shape
     TensorShape([7, 3])
     """
+    check_field(stacked)
     if stacked.num_fields is None:
         raise ValueError("field must be stacked, received num_fields=None")
     config = {**stacked.get_config(), "num_fields": None, "seed": None, "name": None}
@@ -95,11 +100,18 @@ def check_alike(fields):
     if not fields:
         raise ValueError("fields must be one at least, received none")
     for field in fields:
+        check_field(field)
         if field.num_fields is not None:
             raise ValueError(f"fields must be single ones, received num_fields={field.num_fields}")
         differing = differences(network_of(fields[0]), network_of(field))
         if differing:
             raise ValueError(f"fields must be of one network, received {differing}")
+
+
+def check_field(field):
+    """Raises a TypeError unless it is a field."""
+    if not isinstance(field, Field):
+        raise TypeError(f"fields must be keras_inr.models.Field, received {type(field).__name__}")
 
 
 def differences(network, other):

@@ -1,6 +1,7 @@
 """Keras callbacks that record, watch and stop a run."""
 
 import math
+import numbers
 import time
 
 import keras
@@ -171,7 +172,9 @@ class StopAtGoal(keras.callbacks.Callback):
 def check_goals(goal_psnr_db, max_seconds):
     """Raises a ValueError for a goal that is neither None nor finite and positive."""
     for name, value in (("goal_psnr_db", goal_psnr_db), ("max_seconds", max_seconds)):
-        if value is not None and not 0 < value < math.inf:
+        if value is None:
+            continue
+        if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
             raise ValueError(f"{name} must be positive, received {value!r}")
 
 

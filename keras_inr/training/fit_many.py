@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import as_list, positive_int
 from keras_inr.models.stacking import check_alike, network_of
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fit import check_pair
@@ -66,6 +66,7 @@ def fit_many(
     True
     """
     recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
+    fields, signals = as_list("fields", fields), as_list("signals", signals)
     results = [None] * len(fields)
     bar = StackedProgress(len(fields), progress)
     options = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds, "should_stop": should_stop}
@@ -92,7 +93,7 @@ def fit_in_batches(
 
     The rest is as in `fit_many`.
     """
-    seeds = [recipe.seed] * len(fields) if seeds is None else list(seeds)
+    seeds = [recipe.seed] * len(fields) if seeds is None else as_list("seeds", seeds)
     check(fields, signals, seeds, recipe)
     check_goals(goals.get("goal_psnr_db"), goals.get("max_seconds"))
     if fields_per_batch is not None:
@@ -142,6 +143,8 @@ def check(fields, signals, seeds, recipe):
     check_recipe(recipe)
     for field, signal in zip(fields, signals, strict=True):
         check_pair(field, signal)
+    if len({id(field) for field in fields}) < len(fields):
+        raise ValueError("fields must be different objects, received one of them twice")
     if fields:
         check_alike(fields)
         if fields[0].dtype_policy.name == "mixed_float16":

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from keras_inr.arguments import as_list
 from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import PSNR, psnr
 from keras_inr.models.modulated_siren import ModulatedSiren
@@ -89,7 +90,7 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
     >>> fit_modulated(model, signals, steps=200, sampling="full", progress=False).mean_psnr_db > 20
     True
     """
-    started = time.perf_counter()
+    started, signals = time.perf_counter(), as_list("signals", signals)
     check_pictures(model, signals)
     recipe = recipe_for(model, signals, recipe, train, arguments)
     model.picture_size = signals[0].size

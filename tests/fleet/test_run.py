@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import importlib
+import json
 import os
 import shutil
 import signal
@@ -105,6 +106,30 @@ class TestResume:
             == hashlib.sha256((source / "001.png").read_bytes()).hexdigest()
         )
 
+    def test_results_that_are_cut_off_or_wrong_are_made_again(self, tmp_path):
+        source, out = write_pictures(tmp_path / "in", 4), tmp_path / "out"
+        fitted(str(source), out)
+        whole = {path: path.read_bytes() for path in out.glob("pictures/00[013].png/*.[kp]*")}
+        for name in ("000.png/model.keras", "001.png/preview.png"):
+            os.truncate(out / "pictures" / name, 100)
+        wrong = {**metrics(out, "003.png"), "psnr_db": "abc"}
+        (out / "pictures" / "003.png" / "metrics.json").write_text(json.dumps(wrong))
+        before = (out / "pictures" / "002.png" / "model.keras").stat().st_mtime_ns
+        _, rows = fitted(str(source), out, resume=True)
+        assert [row["status"] for row in rows] == ["fitted"] * 4
+        assert {path: len(content) for path, content in whole.items()} == {path: path.stat().st_size for path in whole}
+        assert isinstance(metrics(out, "003.png")["psnr_db"], float)
+        assert (out / "pictures" / "002.png" / "model.keras").stat().st_mtime_ns == before
+
+    def test_previews_of_the_run_are_no_pictures(self, tmp_path):
+        """Its folder may lie among the pictures."""
+        source = write_pictures(tmp_path / "in", 2)
+        for resume in (False, True):
+            _, rows = fitted(str(source), source / "run", resume=resume)
+            assert [row["name"] for row in rows] == ["000.png", "001.png"]
+        with pytest.raises(InputError, match="must not all lie in the run's own folder"):
+            fitted(str(source / "run"), source / "run", resume=True)
+
     def test_other_settings_are_refused(self, tmp_path):
         source = write_pictures(tmp_path / "in", 2)
         fitted(str(source), tmp_path / "out")
@@ -175,6 +200,26 @@ class TestNames:
         assert (tmp_path / "out" / rows[0]["model"]).is_file()
         with (tmp_path / "out" / "manifest.csv").open(newline="", encoding="utf-8") as file:
             assert next(csv.DictReader(file))["name"] == "\\xe9t\\xe9.png"
+
+    def test_that_is_no_utf_8_of_one_that_cannot_be_read(self, tmp_path):
+        """The reason names the file."""
+        folder = os.fsencode(write_pictures(tmp_path / "in", 1))
+        with open(folder + b"/\xe9.png", "wb") as file:
+            file.write(b"torn")
+        _, rows = fitted(str(tmp_path / "in"), tmp_path / "out")
+        assert [row["status"] for row in rows] == ["fitted", "failed"]
+        assert "\\xe9.png" in rows[1]["reason"]
+
+    def test_that_is_too_long_for_a_folder(self, tmp_path):
+        """Each byte that is no UTF-8 takes four letters; the others are fitted all the same."""
+        folder = os.fsencode(write_pictures(tmp_path / "in", 2))
+        shutil.copy(folder + b"/000.png", folder + b"/000" + b"\xe9" * 100 + b".png")
+        _, rows = fitted(str(tmp_path / "in"), tmp_path / "out", pictures_per_task=1)
+        assert sorted(row["status"] for row in rows) == ["failed", "fitted", "fitted"]
+        assert {row["reason"] for row in rows} == {
+            None,
+            "the name is too long for a folder of results: rename the picture",
+        }
 
     def test_of_a_picture_that_is_a_file_of_another(self, tmp_path):
         shutil.copytree(write_pictures(tmp_path / "one", 1), tmp_path / "in" / "chelsea")

@@ -49,3 +49,9 @@ def test_what_cannot_be_stacked(fields, message):
 def test_single_field_cannot_be_unstacked():
     with pytest.raises(ValueError, match="field must be stacked, received num_fields=None"):
         unstack(Siren(units=(4,)))
+
+
+@pytest.mark.parametrize("call", [lambda: stack([Siren(units=(4,)), 3]), lambda: unstack(3)])
+def test_what_is_no_field(call):
+    with pytest.raises(TypeError, match="fields must be keras_inr.models.Field, received int"):
+        call()

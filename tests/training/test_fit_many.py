@@ -243,9 +243,25 @@ def test_groups_and_chunks():
         ({"fields": sirens(dtype="mixed_float16")}, "fields must not be of the policy mixed_float16"),
         ({"fields": [*sirens((0, 1)), *sirens((2,), units=(8,))]}, r"received units \[16, 16\] and \[8\]"),
         ({"fields": [*sirens((0, 1)), Siren(units=(16, 16), channels=1)]}, "the picture has 3 channels"),
+        ({"fields": [Siren(units=(8,))] * 3}, "fields must be different objects, received one of them twice"),
+        ({"goal_psnr_db": [1]}, r"goal_psnr_db must be positive, received \[1\]"),
     ],
 )
 def test_refused(changes, message):
     arguments = {"fields": sirens(), "signals": pictures(), "steps": 1, "progress": False, **changes}
     with pytest.raises(ValueError, match=message):
+        fit_many(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fields": None}, "fields must be a list, received NoneType"),
+        ({"signals": 3}, "signals must be a list, received int"),
+        ({"seeds": 3}, "seeds must be a list, received int"),
+    ],
+)
+def test_what_is_no_list(changes, message):
+    arguments = {"fields": sirens(), "signals": pictures(), "steps": 1, "progress": False, **changes}
+    with pytest.raises(TypeError, match=message):
         fit_many(**arguments)
