@@ -53,5 +53,5 @@ def test_single_field_cannot_be_unstacked():
 
 @pytest.mark.parametrize("call", [lambda: stack([Siren(units=(4,)), 3]), lambda: unstack(3)])
 def test_what_is_no_field(call):
-    with pytest.raises(TypeError, match="fields must be keras_inr.models.Field, received int"):
+    with pytest.raises(TypeError, match=r"fields must be keras_inr\.models\.Field, received int"):
         call()
