@@ -1,8 +1,9 @@
-"""Writing a file so that its name holds either the whole new content or what was there before."""
+"""Writing a file or a folder so that its name holds either the whole new content or what was there before."""
 
 import contextlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -43,6 +44,37 @@ def atomic_path(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path):
+    """A temporary folder for the writer of a `with` block, which becomes `path` when the block succeeds.
+
+    It lies beside `path`, whose parents are made, and is removed when the block raises.
+
+    Args:
+        path: str or path of a folder that does not exist, or is empty.
+
+    Yields:
+        pathlib.Path of an empty folder.
+
+    >>> import tempfile
+    >>> parent = Path(tempfile.mkdtemp())
+    >>> with atomic_folder(parent / "crops") as temporary:
+    ...     size = (temporary / "000.txt").write_text("a picture")
+    >>> [entry.name for entry in (parent / "crops").iterdir()]
+    ['000.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-{path.name}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     _flush_folder(path.parent)
 
 

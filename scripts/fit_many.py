@@ -1,7 +1,8 @@
 """Fits every picture of a folder or a data set: python scripts/fit_many.py --images=photos/ --preset=multi_hash
 
 Per picture a model, its figures and a preview; one manifest (CSV and Parquet) of all. Exit code 0 when all were fitted,
-4 when some could not be, 2 when nothing could start, 130 after Ctrl-C; --resume goes on and tries again what failed.
+4 when some could not be, 2 when nothing could start, 1 when a flag cannot be read or the system refuses (a full disk),
+130 after Ctrl-C; --resume goes on and tries again what failed.
 """
 
 import startup

@@ -41,6 +41,8 @@ def main(argv):
             print(f"{', '.join(f'{name}: {count}' for name, count in counts.items())} examples in {folder}")
     except ValueError as error:
         raise InputError(str(error)) from None
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise InputError(f"out and data_dir must be folders that can be written: {error}") from None
     return 0
 
 

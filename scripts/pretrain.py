@@ -9,10 +9,13 @@ import startup
 
 startup.start()
 
+import shlex
+
 import training_flags
 from absl import flags
 
 from keras_inr.runs.errors import InputError
+from keras_inr.runs.overrides import model_arguments
 from keras_inr.runs.pretraining_run import CROPS, PretrainingSettings, prepare_pretraining, run_pretraining
 from keras_inr.signals.crops import PHOTOGRAPHS
 from keras_inr.training.pretraining import METHODS, PretrainingRecipe
@@ -74,10 +77,13 @@ def main(argv):
     )
     folder, metrics = run_pretraining(prepare_pretraining(settings), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     reached = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
-    learnt = f"{metrics['method']} on {metrics['num_crops']} crops of {len(metrics['pictures'])} pictures"
+    crops, pictures = metrics["num_crops"], len(metrics["pictures"])
+    learnt = f"{metrics['method']} on {crops} crop{'s'[: crops > 1]} of {pictures} picture{'s'[: pictures > 1]}"
     print(f"{learnt}: {reached} at the end, in {metrics['seconds']:.0f} s on {metrics['device']}")
     print(f"its picture: {folder}/reconstruction.png")
-    print(f"to start from it: python scripts/fit.py --preset={FLAGS.preset} --weights={folder}/model.keras")
+    given = [f"--{name}={FLAGS[name].value}" for name in model_arguments() if FLAGS[name].value is not None]
+    again = shlex.join([f"--preset={FLAGS.preset}", *given, f"--weights={folder}/model.keras"])
+    print(f"to start from it: python scripts/fit.py {again}")
     return 0
 
 

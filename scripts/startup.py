@@ -1,5 +1,6 @@
 """What every script does first: find its packages, quieten TensorFlow, and turn errors and signals into exit codes."""
 
+import errno
 import os
 import signal
 import sys
@@ -121,7 +122,7 @@ def guarded(main, argv):
     except KeyboardInterrupt as error:
         code, message = 128 + getattr(error, "signal_number", signal.SIGINT), "interrupted"
     except OSError as error:
-        code, message = 1, f"the system refused: {error}"
+        code, message = 1, f"the system refused: {error}{_how_to_go_on(error)}"
     except (MemoryError, tf.errors.ResourceExhaustedError):
         code, message = 1, "the network or the batch does not fit into memory: make it, or the picture, smaller"
     finally:
@@ -130,6 +131,15 @@ def guarded(main, argv):
         _on_signals(signal.SIG_IGN)  # the outcome is known: a signal while Python ends must not change the exit code
     tell(message)
     return code
+
+
+def _how_to_go_on(error):
+    """What to do about a full disk."""
+    from absl import flags
+
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or "resume" not in flags.FLAGS:
+        return ""
+    return "; what was finished is kept: make room and go on with --out of this run and --resume"
 
 
 def tell(message):

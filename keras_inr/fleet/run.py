@@ -51,7 +51,8 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
         pictures = [picture for picture in pictures if not lies_in(folder, picture.source)]
         if not pictures:
             raise InputError(f"images must not all lie in the run's own folder, {folder}")
-        store = FleetStore(folder, pictures, {**settings.identity, "versions": versions()})
+        facts = {**settings.identity, "weights": settings.weights, "versions": versions()}
+        store = FleetStore(folder, pictures, facts)
         store.write_manifest()
         bar = FleetProgress(store, progress)
 

@@ -7,6 +7,7 @@ from keras_inr.models.presets import from_preset
 from keras_inr.models.stacking import network_of
 from keras_inr.models.start import Start, read_start
 from keras_inr.runs.errors import InputError
+from keras_inr.signals.image import check_image_options
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fit_many import check_recipe, needs_one_size
 from keras_inr.training.freezing import frozen_layers
@@ -49,6 +50,7 @@ class FleetSettings:
 
     def __post_init__(self):
         try:
+            check_image_options(**self.image_options)
             if self.weights is not None:
                 object.__setattr__(self, "start", read_start(self.weights, self.preset))
             recipe = Recipe(**self.recipe)
@@ -97,5 +99,5 @@ class FleetSettings:
         names = [field.name for field in dataclasses.fields(self) if field.name not in NOT_OF_THE_RUN]
         whole = {name: getattr(self, name) for name in names} | {"recipe": dataclasses.asdict(Recipe(**self.recipe))}
         if self.start is not None:
-            whole |= {"weights": self.weights, "weights_sha256": self.start.sha256}
+            whole |= {"weights_sha256": self.start.sha256}
         return json.loads(json.dumps(whole))

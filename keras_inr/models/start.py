@@ -71,6 +71,9 @@ def read_start(weights, preset=None):
         ValueError: for a name that there are no weights of for the preset, or a file that cannot be read.
     """
     path = pathlib.Path(weights).expanduser()
+    if path.is_dir():
+        hint = f": give {path / 'model.keras'}" if (path / "model.keras").is_file() else ""
+        raise ValueError(f"weights must be a .keras file, received the folder {path}{hint}")
     if path.suffix == ".keras":
         source = str(path)
     elif weights in list_starts(preset):
@@ -78,7 +81,10 @@ def read_start(weights, preset=None):
     else:
         known = ", ".join(repr(name) for name in list_starts(preset)) or f"none is shipped for {preset!r}"
         raise ValueError(f"weights must be a .keras file or a name ({known}), received {weights!r}")
-    field = read_field(path)
+    try:
+        field = read_field(path)
+    except ValueError as error:
+        raise ValueError(f"weights cannot be read: {error}") from None
     if field.num_fields is not None:
         raise ValueError(f"weights must be of a single field, received num_fields={field.num_fields} in {path}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

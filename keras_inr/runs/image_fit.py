@@ -117,7 +117,7 @@ def _identity(settings, signal, recipe, start):
         **dataclasses.asdict(recipe),
     }
     if start is not None:
-        identity |= {"weights": settings.weights, "weights_sha256": start.sha256}
+        identity |= {"weights_sha256": start.sha256}
     json.dumps(identity, allow_nan=False)  # raises for what run.json and metrics.json could not hold
     return identity
 

@@ -104,6 +104,8 @@ def prepare_pretraining(settings):
         if recipe.method == "shared_layers":
             frozen_layers(field, recipe.own, "own")
         num_crops = CROPS[recipe.method] if settings.num_crops is None else settings.num_crops
+        if recipe.method == "prefit" and num_crops != 1:
+            raise InputError(f"crops must be 1 for prefit, which fits one, received {num_crops}")
         pictures = list_pictures(settings.images, settings.data_dir)[:num_crops]
         signals = LoadedSignals(pictures, settings.data_dir)
         crops = random_crops(signals, num_crops, settings.size, settings.smallest, recipe.seed)

@@ -103,7 +103,8 @@ def _check_run(folder, identity, resume, overwrite, may_grow):
             raise InputError(f"{folder} has checkpoints but its {MARKER} is missing; give another folder")
         raise InputError(f"{folder} is not empty and holds no run; give another folder")
     if not resume and not overwrite:
-        raise InputError(f"{folder} holds a run already; add --resume or --overwrite, or give another folder")
+        ways = "--resume" if identity.get("kind") == "fleet" else "--resume or --overwrite"
+        raise InputError(f"{folder} holds a run already; add {ways}, or give another folder")
     stored = _stored_identity(marker)
     check_kinds(folder)
     if overwrite and stored.get("kind") == "fleet" != identity.get("kind"):  # its pictures would stay, unreachable
@@ -168,14 +169,24 @@ def _stored_identity(marker):
 
 
 def _check_same(folder, stored, identity, may_grow):
-    changed = [name for name in sorted({*stored, *identity}) if stored.get(name) != identity.get(name)]
-    numbers = {name: (stored.get(name), identity.get(name)) for name in changed}
+    numbers = dict(_differing(stored, identity))
+    changed = list(numbers)
     grown = [name for name in may_grow if None not in numbers.get(name, [None]) and numbers[name][0] < numbers[name][1]]
     if changed != grown:
         told = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in numbers.items())
         raise InputError(f"{folder} holds a run with other settings: {told}")
     if grown and not has_checkpoint(folder):
         raise InputError(f"{folder} has no checkpoint to go on from to {grown[0]}={identity[grown[0]]}")
+
+
+def _differing(stored, identity):
+    """Yields (name, (before, now)) of what differs, in dicts inside of dicts too."""
+    for name in sorted({*stored, *identity}):
+        before, now = stored.get(name), identity.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            yield from _differing(before, now)
+        elif before != now:
+            yield name, (before, now)
 
 
 def _as_json(identity):

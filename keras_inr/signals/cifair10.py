@@ -7,6 +7,9 @@ import hashlib
 import io
 import pathlib
 import pickle
+import socket
+import urllib.parse
+import urllib.request
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -64,7 +67,10 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
             by_hand = pathlib.Path(dl_manager.manual_dir) / ARCHIVE
         except AssertionError:  # there is no such folder
             by_hand = None
-        return by_hand if by_hand is not None and by_hand.exists() else dl_manager.download(URL)
+        if by_hand is not None and by_hand.exists():
+            return by_hand
+        check_network(URL)
+        return dl_manager.download(URL)
 
     def _generate_examples(self, split, paths):
         index = 0
@@ -72,6 +78,17 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
             for image, label in read_batch(path.read_bytes()):
                 yield index, {"id": f"{split}_{index:05d}", "image": image, "label": label}
                 index += 1
+
+
+def check_network(url):
+    """Raises a ConnectionError where the host of a URL has no address, for which a download would wait minutes."""
+    host = urllib.parse.urlsplit(url).hostname
+    if urllib.request.getproxies():  # it looks addresses up itself
+        return
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as error:
+        raise ConnectionError(f"{host} cannot be reached: {error.strerror}") from None
 
 
 def read_batch(data):

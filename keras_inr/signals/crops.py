@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 
 from keras_inr.arguments import positive_int
+from keras_inr.files import atomic_folder
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 
@@ -62,7 +63,7 @@ def photo_crops(size=32, window=96):
 
 
 def write_crops(folder, size=32, window=96):
-    """Writes `photo_crops` as PNG files DIR/SPLIT/CLASS/NNN.png, the layout of `tfds.ImageFolder`.
+    """Writes `photo_crops` as PNG files DIR/SPLIT/CLASS/NNN.png, the layout of `tfds.ImageFolder`; all or none.
 
     Args:
         folder: a new or empty folder.
@@ -77,14 +78,15 @@ def write_crops(folder, size=32, window=96):
     folder = pathlib.Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ImageError(f"folder must be new or empty, received {str(folder)!r}")
-    counts = {"train": 0, "test": 0}
-    for name, pictures in photo_crops(size, window).items():
-        for number, picture in enumerate(pictures):
-            split = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
-            path = folder / split / name / f"{number:03d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            PIL.Image.fromarray(picture).save(path)
-            counts[split] += 1
+    counts, crops = {"train": 0, "test": 0}, photo_crops(size, window)
+    with atomic_folder(folder) as temporary:
+        for name, pictures in crops.items():
+            for number, picture in enumerate(pictures):
+                split = "test" if number % TEST_EVERY == TEST_EVERY - 1 else "train"
+                path = temporary / split / name / f"{number:03d}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                PIL.Image.fromarray(picture).save(path)
+                counts[split] += 1
     return counts
 
 

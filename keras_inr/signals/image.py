@@ -112,6 +112,18 @@ def load_image(
     return _signal(raster, name, sha256, **checked)
 
 
+def check_image_options(
+    *, grayscale=False, alpha="white", crop=None, size=None, max_pixels=DEFAULT_MAX_PIXELS, data_dir=None
+):
+    """Raises the `ImageError` that `load_image` would raise for these arguments, whatever the picture.
+
+    >>> check_image_options(alpha="black")
+    Traceback (most recent call last):
+    keras_inr.signals.errors.ImageError: alpha must be "white" or "keep", received 'black'
+    """
+    _checked(grayscale, alpha, crop, size, max_pixels)
+
+
 def load_from_builder(
     builder, split, index, *, grayscale=False, alpha="white", crop=None, size=None, max_pixels=DEFAULT_MAX_PIXELS
 ):

@@ -133,10 +133,13 @@ class TestResume:
     def test_other_settings_are_refused(self, tmp_path):
         source = write_pictures(tmp_path / "in", 2)
         fitted(str(source), tmp_path / "out")
-        with pytest.raises(InputError, match="holds a run already; add --resume"):
+        with pytest.raises(InputError, match="holds a run already; add --resume, or give another folder"):
             fitted(str(source), tmp_path / "out")
         with pytest.raises(InputError, match="preset"):
             fitted(str(source), tmp_path / "out", resume=True, preset="relu")
+        told = "holds a run with other settings: learning_rate was 0.001 and is 0.1$"
+        with pytest.raises(InputError, match=told):
+            fitted(str(source), tmp_path / "out", resume=True, recipe={**RECIPE, "learning_rate": 0.1})
         # how many go together is no matter of what comes out
         _, rows = fitted(str(source), tmp_path / "out", resume=True, pictures_per_task=1)
         assert [row["status"] for row in rows] == ["fitted"] * 2
@@ -416,6 +419,8 @@ def test_progress_tells_rate_failures_and_time(tmp_path, capsys):
         ({"arguments": {"wings": 2}}, "'wings' is not an argument"),
         ({"precision": "mixed_float16"}, "precision must not be mixed_float16"),
         ({"goal_psnr_db": -3.0}, "goal_psnr_db must be positive"),
+        ({"image_options": {"size": 0}}, "size must be .*, received 0"),
+        ({"image_options": {"crop": (-1, 0, 4, 4)}}, "crop must be .*-1"),
         ({"pictures_per_task": 0}, "pictures_per_task must be at least 1, received 0"),
     ],
 )

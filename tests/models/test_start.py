@@ -80,11 +80,14 @@ def test_another_network(saved, arguments, message):
 
 def test_what_is_no_start(tmp_path):
     for weights, message in (
-        ("nowhere.keras", "there is no model: nowhere.keras does not exist"),
+        ("nowhere.keras", "weights cannot be read: there is no model: nowhere.keras does not exist"),
         ("words", r"weights must be a .keras file or a name \(none is shipped for 'relu'\), received 'words'"),
     ):
         with pytest.raises(ValueError, match=message):
             from_preset("relu", weights=weights)
+    Siren(**SMALL, **INIT).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=rf"weights must be .*, received the folder {tmp_path}: give .*/model\.keras"):
+        read_start(str(tmp_path))
     Siren(**SMALL, **INIT, num_fields=2).save(tmp_path / "two.keras")
     with pytest.raises(ValueError, match="weights must be of a single field, received num_fields=2 in"):
         read_start(str(tmp_path / "two.keras"))

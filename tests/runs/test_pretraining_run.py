@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal as signals
 
 import numpy as np
@@ -67,10 +68,17 @@ def test_a_fit_starts_from_it(learnt, tmp_path):
     assert metrics["weights"] == path
 
 
+def test_a_run_from_the_same_weights_elsewhere_is_the_same_run(learnt, tmp_path):
+    path = shutil.copy(learnt[0] / "model.keras", tmp_path / "moved.keras")
+    for weights in (learnt[0] / "model.keras", path):
+        prepared = prepare_image_fit(make_settings(weights=str(weights), recipe={"steps": 1}))
+        run_image_fit(prepared, tmp_path / "fit", resume=True)
+
+
 def test_a_run_from_other_weights_is_another_run(learnt, tmp_path):
     path = str(learnt[0] / "model.keras")
     run_image_fit(prepare_image_fit(make_settings(weights=path, recipe={"steps": 1})), tmp_path / "fit")
-    with pytest.raises(InputError, match=r"holds a run with other settings: weights was .*model.keras' and is None"):
+    with pytest.raises(InputError, match=r"holds a run with other settings: weights_sha256 was '\w+' and is None"):
         run_image_fit(prepare_image_fit(make_settings(recipe={"steps": 1})), tmp_path / "fit", resume=True)
 
 
@@ -103,6 +111,7 @@ def test_ctrl_c_keeps_the_state(tmp_path, monkeypatch):
         ({"recipe": {"method": "guess"}}, "method must be one of .*'guess'"),
         ({"recipe": {"method": "shared_layers", "own": "tail"}}, "received 'tail'"),
         ({"smallest": 2.0}, "smallest must be in"),
+        ({"recipe": {"method": "prefit"}}, "crops must be 1 for prefit, which fits one, received 4"),
         ({"arguments": {"units": (0,)}}, "units must be"),
     ],
 )

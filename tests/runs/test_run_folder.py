@@ -239,7 +239,7 @@ class TestResume:
         changed = {**IDENTITY, "preset": "relu", "steps": None, "epochs": 2.5, "image_options": {"size": (24, 33)}}
         changed["seed"] = 1
         told = (
-            "epochs was None and is 2.5; image_options was {'size': [24, 32]} and is {'size': [24, 33]}; "
+            "epochs was None and is 2.5; size was [24, 32] and is [24, 33]; "
             "preset was 'siren' and is 'relu'; seed was None and is 1; steps was 100 and is None"
         )
         refused(run, f"{run} holds a run with other settings: {told}", resume=True, identity=changed)

@@ -16,6 +16,20 @@ def test_crops(tmp_path):
     assert done.stdout == f"{trained} pictures in {tmp_path}/crops/train, {tested} in {tmp_path}/crops/test\n"
 
 
+def test_crops_that_cannot_all_be_written_are_not_there(tmp_path):
+    """With files of at most 200 bytes, as on a full disk."""
+    limited = (
+        f"import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)); "
+        f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); sys.path.insert(0, {str(SCRIPT.parent)!r}); "
+        f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    )
+    command = [sys.executable, "-c", limited, "--dataset=crops", f"--out={tmp_path}/crops"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "the system refused" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_bad_flags(tmp_path):
     for flags, message in (
         ((), "dataset must be given"),

@@ -15,8 +15,9 @@ def test_a_start_is_learnt_and_used(tmp_path):
     done = script("pretrain.py", *SMALL, "--method=maml", "--images=sample:coffee", *flags)
     assert done.returncode == 0, done.stderr
     first, _, last = done.stdout.splitlines()
-    assert first.startswith("maml on 3 crops of 1 pictures: ")
-    assert last == f"to start from it: python scripts/fit.py --preset=siren --weights={tmp_path}/start/model.keras"
+    assert first.startswith("maml on 3 crops of 1 picture: ")
+    again = f"{' '.join(SMALL)} --weights={tmp_path}/start/model.keras"
+    assert last == f"to start from it: python scripts/fit.py {again}"
     start = f"--weights={tmp_path}/start/model.keras"
     fitted = script("fit.py", *SMALL, start, "--image=sample:camera", "--size=8", "--steps=2", f"--out={tmp_path}/fit")
     assert fitted.returncode == 0, fitted.stderr

@@ -1,5 +1,6 @@
 """scripts/startup.py: finding TensorFlow, and errors as exit codes."""
 
+import errno
 import os
 import pathlib
 import shutil
@@ -120,6 +121,20 @@ class TestRun:
         assert out == ""
         assert told.startswith(f"script.py: {message}")
         assert told.count("\n") == 1
+
+    def test_a_full_disk_tells_how_to_go_on(self, code_of, capsys, monkeypatch):
+        """Where the script can."""
+        values = flags.FlagValues()
+        values["verbosity"] = flags.FLAGS["verbosity"]
+        flags.DEFINE_bool("resume", False, "go on", flag_values=values)
+        monkeypatch.setattr(flags, "FLAGS", values)
+
+        def main(argv):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        assert code_of(main) == 1
+        told = "what was finished is kept: make room and go on with --out of this run and --resume\n"
+        assert capsys.readouterr().err.endswith(told)
 
     def test_what_nobody_can_mend_keeps_its_traceback(self, code_of):
         def main(argv):

@@ -5,12 +5,14 @@ import pathlib
 import pickle
 import shutil
 import tempfile
+import urllib.request
 import zipfile
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from keras_inr.signals import cifair10
 from keras_inr.signals.cifair10 import ARCHIVE, CLASSES, FILES, URL, Cifair10, read_batch
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
@@ -98,9 +100,18 @@ def test_without_network_and_archive(tmp_path, monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download", refuse)
+    monkeypatch.setattr(cifair10, "check_network", lambda url: None)
     by_hand = rf"Without a network, download {URL} elsewhere and give its folder as manual_dir"
     message = rf"\(it is of https://cvjena\.github\.io/cifair/\): no route to host\. {by_hand}"
     with pytest.raises(ImageError, match=message):
+        prepare("cifair10", tmp_path)
+
+
+def test_a_host_without_an_address_is_told_at_once(tmp_path, monkeypatch):
+    """The download itself would try again for minutes."""
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
+    monkeypatch.setattr(cifair10, "URL", "https://nowhere.invalid/ciFAIR-10.zip")
+    with pytest.raises(ImageError, match=r"nowhere\.invalid cannot be reached: .*Without a network"):
         prepare("cifair10", tmp_path)
 
 
