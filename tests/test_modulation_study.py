@@ -1,6 +1,8 @@
 """experiments/modulation/study.py in small: what it runs, keeps and prints; its baselines and its pages."""
 
+import csv
 import importlib.util
+import json
 import pathlib
 import subprocess
 import sys
@@ -117,6 +119,20 @@ def test_the_table_tells_mean_and_spread():
     assert "| training crops (7) | PCA of the training crops | 25.00 | - |" in lines
     assert "123 weights 22.00 and 22.00 dB" in lines[-1]
     assert len(lines) == 2 + 9 + 2
+
+
+def test_the_published_page_is_that_of_the_published_figures():
+    with (FOLDER / "results" / "runs.csv").open(newline="") as file:
+        rows = [{name: parsed(text) for name, text in row.items()} for row in csv.DictReader(file)]
+    assert pages.table(rows) in (FOLDER / "README.md").read_text()
+
+
+def parsed(text):
+    """A cell as it was before it was written."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text or None
 
 
 def test_the_figure_is_drawn(tmp_path):
