@@ -1,4 +1,4 @@
-# make fit   installs into .venv, fits a bundled photograph, and tells where the results are (about four minutes)
+# make fit   installs into .venv, fits a bundled photograph, and tells where the results are (two to four minutes)
 # make test  installs into .venv and runs the tests
 PYTHON ?= python3
 VENV := .venv
