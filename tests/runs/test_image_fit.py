@@ -137,7 +137,7 @@ class TestFinishedRun:
     def test_resumed_with_other_settings_it_is_refused(self, finished):
         with pytest.raises(InputError, match=r"other settings: steps was 60 and is 61$"):
             run(make_settings(recipe={"steps": 61}), finished[0], resume=True)
-        with pytest.raises(InputError, match=r"arguments was {'units': \[16, 16\]} and is {'units': \[16, 8\]}"):
+        with pytest.raises(InputError, match=r"units was \[16, 16\] and is \[16, 8\]"):
             run(make_settings(arguments={"units": (16, 8)}), finished[0], resume=True)
 
     def test_without_resume_it_is_refused(self, finished):
