@@ -51,7 +51,8 @@ def atomic_path(path):
 def atomic_folder(path):
     """A temporary folder for the writer of a `with` block, which becomes `path` when the block succeeds.
 
-    It lies beside `path`, whose parents are made, and is removed when the block raises.
+    It lies beside `path`, whose parents are made, and is removed when the block raises. Where `path` is there already,
+    which may be the root of a file system, it lies inside, and what it holds is moved up, one rename for each entry.
 
     Args:
         path: str or path of a folder that does not exist, or is empty.
@@ -67,15 +68,19 @@ def atomic_folder(path):
     ['000.txt']
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-{path.name}")
-    temporary.mkdir()
+    inside = path.is_dir()
+    temporary = (path if inside else path.parent) / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-{path.name}"
+    temporary.mkdir(parents=True)
     try:
         yield temporary
-        os.replace(temporary, path)
+        if inside:
+            for entry in sorted(temporary.iterdir()):
+                os.replace(entry, path / entry.name)
+        else:
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _flush_folder(path.parent)
+    _flush_folder(path if inside else path.parent)
 
 
 def _flush(path):

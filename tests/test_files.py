@@ -1,4 +1,4 @@
-"""atomic_path: all of the new content, or the old one and no litter."""
+"""atomic_path, atomic_folder: all of the new content, or the old one and no litter."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_inr.files import TEMPORARY_PREFIX, atomic_path
+from keras_inr.files import TEMPORARY_PREFIX, atomic_folder, atomic_path
 
 
 def names(folder):
@@ -115,3 +115,33 @@ def test_writers_at_once_leave_one_whole_content(tmp_path):
         thread.join()
     assert path.read_text() in contents
     assert names(tmp_path) == ["history.csv"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_folder_is_there_when_the_block_ends(tmp_path, exists):
+    folder = tmp_path / "a" / "folder"
+    if exists:
+        folder.mkdir(parents=True)
+    with atomic_folder(folder) as temporary:
+        (temporary / "inner").mkdir()
+        (temporary / "inner" / "file").write_text("new")
+        assert not (folder / "inner").exists()
+    assert (folder / "inner" / "file").read_text() == "new"
+    assert (names(folder), names(folder.parent)) == (["inner"], ["folder"])
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_folder_that_fails_leaves_nothing(tmp_path, exists):
+    folder = tmp_path / "folder"
+    if exists:
+        folder.mkdir()
+
+    def fill():
+        with atomic_folder(folder) as temporary:
+            (temporary / "file").write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fill()
+    assert names(tmp_path) == ["folder"] * exists
+    assert not exists or names(folder) == []
