@@ -198,6 +198,10 @@ def hours(costs):
         f"{sum(sum(cost.seconds) for cost in costs) / 3600:.2f}, with {len(run)} of the networks run in full; the rest "
         "is counted from timed steps of each network (`--part=estimate`), or from those of its triples that are run."
     )
+    timed = [cost for cost in run if cost.expected is not None]
+    if timed:
+        ratio = sum(sum(cost.seconds) for cost in timed) / sum(cost.triples * cost.expected for cost in timed)
+        text += f" In {len(timed)} networks that are run and timed, runs took {ratio:.2f} times what their steps say."
     if unknown:
         text += f" Left out, neither run nor timed: {', '.join(unknown)}."
     return text if "GPU" in devices else f"{text} A GPU has not been measured."
