@@ -32,8 +32,9 @@ def define(more_presets=(), automatic_rate=False):
     _define_length()
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for name, (kind, default, allowed, text) in recipe_arguments().items():
-        if name == "learning_rate" and automatic_rate:
-            flags.DEFINE(RateParser(), name, default, f"{text} {AUTO_HELP}", serializer=flags.ArgumentSerializer())
+        if name == "learning_rate":
+            told = f"{text} {AUTO_HELP}" if automatic_rate else text
+            flags.DEFINE(RateParser(automatic_rate), name, default, told, serializer=flags.ArgumentSerializer())
         elif allowed is None:
             define[kind](name, default, text)
         else:
@@ -63,13 +64,22 @@ def define_network(more_presets=()):
 
 
 class RateParser(flags.FloatParser):
-    """A number, or "auto"."""
+    """A number, or "auto".
+
+    Args:
+        automatic: whether "auto" is allowed.
+    """
+
+    def __init__(self, automatic):
+        super().__init__()
+        self.automatic = automatic
 
     def parse(self, argument):
         try:
-            return argument if argument == AUTO_RATE else super().parse(argument)
+            return argument if self.automatic and argument == AUTO_RATE else super().parse(argument)
         except ValueError:
-            raise ValueError(f"learning_rate must be a number or auto, received {argument!r}") from None
+            allowed = "a number or auto" if self.automatic else "a number (fit.py alone takes auto)"
+            raise ValueError(f"learning_rate must be {allowed}, received {argument!r}") from None
 
 
 class LengthFlag(flags.Flag):

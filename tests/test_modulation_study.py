@@ -1,14 +1,13 @@
 """experiments/modulation/study.py in small: what it runs, keeps and prints; its baselines and its pages."""
 
-import csv
 import importlib.util
-import json
 import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from published_rows import published_rows
 
 from keras_inr.metrics import psnr
 from keras_inr.signals.image import load_image
@@ -122,17 +121,8 @@ def test_the_table_tells_mean_and_spread():
 
 
 def test_the_published_page_is_that_of_the_published_figures():
-    with (FOLDER / "results" / "runs.csv").open(newline="") as file:
-        rows = [{name: parsed(text) for name, text in row.items()} for row in csv.DictReader(file)]
+    rows = published_rows(FOLDER / "results" / "runs.csv")
     assert pages.table(rows) in (FOLDER / "README.md").read_text()
-
-
-def parsed(text):
-    """A cell as it was before it was written."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text or None
 
 
 def test_the_figure_is_drawn(tmp_path):

@@ -14,6 +14,7 @@ import types
 import numpy as np
 import PIL.Image
 import pytest
+from published_rows import published_rows
 from scripts.fit_calls import Call
 
 from keras_inr.metrics import psnr
@@ -38,6 +39,18 @@ triples, outcomes, fits = (load(name) for name in ("triples", "outcomes", "fits"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(FOLDER.parent.parent / "scripts")
     pages = load("pages", "prefit_pages")  # another study has a pages.py too
+
+
+def test_the_published_pages_are_those_of_the_published_fits():
+    rows = published_rows(FOLDER / "results" / "fits.csv")
+    page, all_tables = ((FOLDER / name).read_text() for name in ("README.md", "results/table.md"))
+    assert pages.verdict(rows) in page
+    for measure in pages.MEASURES:
+        table = pages.table(rows, measure)
+        assert table in all_tables
+        assert (table in page) == (measure in pages.IN_README)
+    drawn = sorted(path.stem for path in (FOLDER / "results" / "curves").iterdir())
+    assert drawn == sorted(pages.names(rows))
 
 
 @pytest.mark.parametrize("module", [triples, outcomes])
@@ -261,7 +274,7 @@ class TestPages:
     def test_hours_count_what_is_run_as_it_was_and_the_rest_as_timed(self):
         devices = frozenset(["CPU, 2 cores"])
         costs = [
-            pages.Cost("2x32", [3600.0, 1800.0], 2, 1.0, devices),
+            pages.Cost("2x32", [3600.0, 1800.0], 2, 2160.0, devices),
             pages.Cost("3x32", [3600.0], 3, 1.0, devices),
             pages.Cost("4x32", [], 2, 7200.0, devices),
             pages.Cost("5x32", [], 2, None, frozenset()),
@@ -269,6 +282,7 @@ class TestPages:
         assert [cost.hours for cost in costs] == [1.5, 3.0, 4.0, None]
         told = pages.hours(costs)
         assert "on this machine (CPU, 2 cores): 8.50. Measured: 2.50, with 1 of the networks run in full" in told
+        assert "In 1 networks that are run and timed, runs took 1.25 times what their steps say" in told
         assert told.endswith("neither run nor timed: 5x32. A GPU has not been measured.")
 
 

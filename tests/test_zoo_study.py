@@ -1,6 +1,5 @@
 """experiments/zoo/study.py in small: what it runs, keeps and prints."""
 
-import csv
 import importlib.util
 import json
 import pathlib
@@ -11,6 +10,7 @@ import sys
 import types
 
 import pytest
+from published_rows import published_rows
 
 from keras_inr.models.presets import get_preset, list_presets
 
@@ -48,21 +48,8 @@ def test_every_architecture_has_a_preset_and_a_rate():
         assert entry["psnr_db"][f"{entry['learning_rate']:g}"] == max(entry["psnr_db"].values())
 
 
-def published():
-    """Rows of the published fits, as study.py made them."""
-    with (FOLDER / "results" / "runs.csv").open(newline="") as file:
-        return [{key: parsed(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def parsed(text):
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text or None
-
-
 def test_published_pages_are_those_of_the_published_fits():
-    rows = published()
+    rows = published_rows(FOLDER / "results" / "runs.csv")
     presets = [row for row in rows if row["part"] == "presets"]
     rows = [row for row in rows if row["part"] != "presets"]
     assert len(rows) == 2 * len(ARCHITECTURES) * 5 * 3

@@ -38,7 +38,10 @@ def ray_cluster(address, cpus_per_task=2):
         check_listens(address)
         ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
     except Exception as error:  # ConnectionError, RuntimeError, ValueError, whatever an address makes it raise
-        raise InputError(f"no Ray cluster answers at {address!r}: {' '.join(str(error).split())}") from None
+        told = " ".join(str(error).split())
+        if address == "auto" and isinstance(error, ConnectionError):  # Ray's own advice is about flags of its own
+            told = "none runs on this machine; start one with `ray start --head`, or give its host:port"
+        raise InputError(f"no Ray cluster answers at {address!r}: {told}") from None
     try:
         yield RayExecutor(ray, cpus_per_task)
     finally:

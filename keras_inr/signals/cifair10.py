@@ -34,6 +34,7 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "The first one."}
+    MANUAL_ARCHIVE = ARCHIVE
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"Without a network, download {URL} elsewhere and give its folder as manual_dir."
     ARCHIVE_MD5 = "ca08fd390f0839693d3fc45c4e49585f"
 

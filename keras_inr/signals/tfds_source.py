@@ -152,6 +152,9 @@ def prepare(name, data_dir=None, manual_dir=None):
     builder = open_builder(name, data_dir)
     if manual_dir is not None and not pathlib.Path(manual_dir).expanduser().is_dir():
         raise ImageError(f"manual_dir must be a folder with what was downloaded by hand, received {str(manual_dir)!r}")
+    archive = getattr(builder, "MANUAL_ARCHIVE", None)  # of our own data sets; those of TFDS look for themselves
+    if manual_dir is not None and archive and not pathlib.Path(manual_dir, archive).expanduser().exists():
+        raise ImageError(f"manual_dir must hold {archive}, received {str(manual_dir)!r} without it{_by_hand(builder)}")
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
     try:
         builder.download_and_prepare(download_config=config)

@@ -179,7 +179,14 @@ def test_more_cores_than_a_machine_has(cluster):
         context.__enter__()
 
 
-def test_no_cluster():
+def test_no_cluster(monkeypatch):
     context = ray_cluster("127.0.0.1:1")
     with pytest.raises(InputError, match=r"no Ray cluster answers at '127\.0\.0\.1:1'"):
         context.__enter__()
+    monkeypatch.setattr("ray.init", refuse)
+    with pytest.raises(InputError, match=r"answers at 'auto': none runs on this machine; start one with `ray start"):
+        ray_cluster("auto").__enter__()
+
+
+def refuse(**kwargs):
+    raise ConnectionError("Could not find any running Ray instance.")

@@ -45,3 +45,9 @@ def test_nothing_could_start(tmp_path):
         assert message in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "out").exists()
+
+
+def test_the_rate_is_a_number():
+    done = fit_many("--images=sample:camera", "--learning_rate=auto")
+    assert done.returncode == 1
+    assert "learning_rate must be a number (fit.py alone takes auto), received 'auto'" in done.stderr

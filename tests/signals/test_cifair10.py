@@ -95,6 +95,15 @@ def test_a_damaged_archive(manual_dir, tmp_path):
         prepare("cifair10", tmp_path / "data", tmp_path)
 
 
+def test_a_folder_without_the_archive(tmp_path, monkeypatch):
+    """Whoever names a folder has the archive at hand, or thinks so: nothing is downloaded in its place."""
+    monkeypatch.setattr(tfds.download.DownloadManager, "download", lambda self, url: pytest.fail("downloaded"))
+    with pytest.raises(
+        ImageError, match=rf"manual_dir must hold {ARCHIVE}, received '.*' without it.*Without a network"
+    ):
+        prepare("cifair10", tmp_path / "data", tmp_path)
+
+
 def test_without_network_and_archive(tmp_path, monkeypatch):
     def refuse(self, url):
         raise ConnectionError("no route to host")
