@@ -45,6 +45,7 @@ def test_the_published_pages_are_those_of_the_published_fits():
     rows = published_rows(FOLDER / "results" / "fits.csv")
     page, all_tables = ((FOLDER / name).read_text() for name in ("README.md", "results/table.md"))
     assert pages.verdict(rows) in page
+    assert pages.start_tells(rows) in page
     for measure in pages.MEASURES:
         table = pages.table(rows, measure)
         assert table in all_tables
@@ -235,7 +236,7 @@ class TestPages:
         modes = {"scratch": (20.0, 21.0, 22.0), **auc}
         shared = {"network": "2x32", "num_parameters": 2307}
         return [
-            {**shared, "mode": mode, "triple": triple, "auc_db": value}
+            {**shared, "mode": mode, "triple": triple, "label": "cat" if triple else "dog", "auc_db": value}
             for mode, values in modes.items()
             for triple, value in enumerate(values)
         ]
@@ -249,8 +250,19 @@ class TestPages:
         told = pages.verdict(rows)
         assert "| after same class - scratch | higher in 1, lower in 0, +3.17 dB in the mean |" in told
         assert "| after other class - after same class | higher in 0, lower in 0, -3.17 dB in the mean |" in told
+        # the classes gain 3 and (3.5 + 3) / 2 dB, of which 0.125 is the standard error, and t is 12.7062
+        assert pages.class_difference(rows, "2x32", ("after_same", "scratch"), "auc_db") == pytest.approx(
+            (3.125, 3.125 - 12.7062 * 0.125, 3.125 + 12.7062 * 0.125), abs=1e-5
+        )
+        assert "| after same class - scratch, over classes | higher in 1, lower in 0, +3.12 dB in the mean |" in told
         told = pages.verdict(self.rows(after_same=(20.0, 21.0, 22.0), after_other=(18.0, 19.0, 19.5)))
         assert "| after other class - scratch | higher in 0, lower in 1, -2.17 dB in the mean |" in told
+
+    def test_how_often_the_higher_start_is_the_better_one(self):
+        rows = self.rows(after_same=(23.0, 24.5, 25.0), after_other=(22.0, 21.0, 26.0))
+        starts = {"after_same": (9.0, 8.0, 7.0), "after_other": (8.0, 9.0, 8.0)}
+        rows = [{**row, "start_psnr_db": starts.get(row["mode"], (1, 1, 1))[row["triple"]]} for row in rows]
+        assert pages.start_tells(rows).endswith("starts higher has the higher AUC in 2 of 3 pairs.")
 
     def test_halves_of_the_networks(self):
         rows = [
@@ -282,6 +294,7 @@ class TestPages:
         assert [cost.hours for cost in costs] == [1.5, 3.0, 4.0, None]
         told = pages.hours(costs)
         assert "on this machine (CPU, 2 cores): 8.50. Measured: 2.50, with 1 of the networks run in full" in told
+        assert "what their steps say: expect 10 hours." in told  # 1.5 + 3 + 1.25 * 4
         assert "In 1 networks that are run and timed, runs took 1.25 times what their steps say" in told
         assert told.endswith("neither run nor timed: 5x32. A GPU has not been measured.")
 
@@ -324,7 +337,7 @@ def test_quick_killed_goes_on_and_reports(tmp_path, images):
     assert "1x9: triples 0, 1 in" in error
     assert "1x8: triples" not in error
     assert kept(tmp_path, "1x8") == first
-    assert out.count("| 1x8 |") == out.count("| 1x9 |") == 2  # AUC, steps to 30 dB
+    assert out.count("| 1x8 |") == out.count("| 1x9 |") == 3  # AUC, steps to 30 and 40 dB
     assert "2 networks x 2 triples x 5 fits" in out
     assert "A GPU has not been measured" in out
     for path in first:

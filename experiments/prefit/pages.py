@@ -22,7 +22,7 @@ MEASURES = {
     "final_psnr_db": ("PSNR at the end (dB)", 2),
     "start_psnr_db": ("PSNR before the first step (dB)", 2),
 }
-IN_README = ("auc_db", "steps_to_30_db")
+IN_README = ("auc_db", "steps_to_30_db", "steps_to_40_db")
 COMPARISONS = {
     ("after_same", "scratch"): "after same class - scratch",
     ("after_other", "scratch"): "after other class - scratch",
@@ -78,7 +78,9 @@ def write(results, records, costs):
     for network in names(rows):
         own = [record for record in records if record["network"] == network]
         draw_curves(results / "curves" / f"{network}.png", own)
-    head = f"{verdict(rows)}\n\n{hours(costs)}\n\n{facts(records)}\n\n![AUC](results/auc.png)\n\n"
+    head = (
+        f"{verdict(rows)}\n\n{start_tells(rows)}\n\n{hours(costs)}\n\n{facts(records)}\n\n![AUC](results/auc.png)\n\n"
+    )
     tables = {measure: f"### {MEASURES[measure][0]}\n\n{table(rows, measure)}" for measure in MEASURES}
     with atomic_path(results / "table.md") as temporary:
         text = head.replace("results/", "") + "\n".join([*tables.values(), f"### Hours\n\n{hours_table(costs)}"])
@@ -132,6 +134,12 @@ def difference(rows, network, pair, measure):
     return paired(*(column(rows, network, mode, measure) for mode in pair))
 
 
+def class_difference(rows, network, pair, measure):
+    """As `difference`, with the mean of each class of A's in the place of its triples."""
+    classes = [[row for row in rows if row["label"] == label] for label in sorted({row["label"] for row in rows})]
+    return paired(*([np.mean(column(own, network, mode, measure)) for own in classes] for mode in pair))
+
+
 def interval(rows, network, pair, measure, digits):
     """ "+1.20 [0.90, 1.50]", with the number of pairs where not all triples have both."""
     mean, low, high = difference(rows, network, pair, measure)
@@ -150,15 +158,28 @@ def verdict(rows):
     groups = {"the smaller half": found[:half], "the larger half": found[half:]} if half else {"all": found}
     lines = [
         "Networks whose AUC is higher or lower, the 95 % interval of the paired difference leaving 0 out (by chance "
-        "alone, one interval in 20 would), by layers x width:",
+        "alone, one interval in 20 would), by layers x width. All of them see the same triples. Intervals are over "
+        "triples, and in the last rows over the means of A's classes, since triples of a class are alike:",
         "",
         f"| | {' | '.join(f'{name} ({len(group)})' for name, group in groups.items())} |",
         "| --- |" + " --- |" * len(groups),
     ]
-    for pair, name in COMPARISONS.items():
-        cells = [counted([difference(rows, network, pair, "auc_db") for network in group]) for group in groups.values()]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for compared, over in ((difference, ""), (class_difference, ", over classes")):
+        for pair, name in COMPARISONS.items():
+            found = [[compared(rows, network, pair, "auc_db") for network in group] for group in groups.values()]
+            lines.append(f"| {name}{over} | {' | '.join(map(counted, found))} |")
     return "\n".join(lines)
+
+
+def start_tells(rows):
+    """In how many pairs of fits, after B and after C, the one that starts higher has the higher AUC too."""
+    pair, agree = ("after_same", "after_other"), []
+    for network in names(rows):
+        both = zip(*(column(rows, network, mode, "start_psnr_db") for mode in pair), strict=True)
+        aucs = zip(*(column(rows, network, mode, "auc_db") for mode in pair), strict=True)
+        agree += [(start[0] > start[1]) == (auc[0] > auc[1]) for start, auc in zip(both, aucs, strict=True)]
+    told = "Of two fits, after B and after C, the one that starts higher has the higher AUC in"
+    return f"{told} {sum(agree)} of {len(agree)} pairs."
 
 
 def counted(differences):
@@ -201,7 +222,9 @@ def hours(costs):
     timed = [cost for cost in run if cost.expected is not None]
     if timed:
         ratio = sum(sum(cost.seconds) for cost in timed) / sum(cost.triples * cost.expected for cost in timed)
-        text += f" In {len(timed)} networks that are run and timed, runs took {ratio:.2f} times what their steps say."
+        likely = sum(cost.hours * (1 if cost.seconds else ratio) for cost in known)
+        text += f" In {len(timed)} networks that are run and timed, runs took {ratio:.2f} times what their steps say: "
+        text += f"expect {likely:.0f} hours."
     if unknown:
         text += f" Left out, neither run nor timed: {', '.join(unknown)}."
     return text if "GPU" in devices else f"{text} A GPU has not been measured."
@@ -268,8 +291,8 @@ def draw_auc(path, rows):
 
 
 def save_small(figure, path):
-    """A PNG of 64 colours."""
+    """A PNG of 256 colours."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
     with atomic_path(path) as temporary:
-        Image.open(drawn).convert("RGB").quantize(64).save(temporary, optimize=True)
+        Image.open(drawn).convert("RGB").quantize(256).save(temporary, optimize=True)
