@@ -1,6 +1,7 @@
 """What every script does first: find its packages, quieten TensorFlow, and turn errors and signals into exit codes."""
 
 import errno
+import functools
 import os
 import signal
 import sys
@@ -99,6 +100,8 @@ def guarded(main, argv):
     from keras_inr.runs.interrupts import SignalInterrupt
     from keras_inr.training.callbacks import DivergedError
 
+    ordinary = sys.unraisablehook
+
     def interrupt(number, frame):
         _on_signals(_leave)  # the next one ends the process at once; this one lets what is half written be removed
         raise SignalInterrupt(number)
@@ -107,6 +110,7 @@ def guarded(main, argv):
         logging.set_verbosity(logging.WARNING)  # absl's app.run sets INFO, which tells of every exported function
     try:
         _on_signals(interrupt)
+        sys.unraisablehook = functools.partial(_made_again, interrupt, ordinary)
         if len(argv) > 1:
             raise InputError(f"arguments must be flags such as --image=my.jpg, received {argv[1]!r}")
         code = main(argv)
@@ -126,11 +130,24 @@ def guarded(main, argv):
     except (MemoryError, tf.errors.ResourceExhaustedError):
         code, message = 1, "the network or the batch does not fit into memory: make it, or the picture, smaller"
     finally:
+        sys.unraisablehook = ordinary
         _leave_on_signals()
         _give_up_what_cannot_be_written()
         _on_signals(signal.SIG_IGN)  # the outcome is known: a signal while Python ends must not change the exit code
     tell(message)
     return code
+
+
+def _made_again(interrupt, ordinary, unraisable):
+    """Python drops what is raised in a destructor or a weak reference's callback: an interrupt is then made again."""
+    import threading
+
+    number = getattr(unraisable.exc_value, "signal_number", None)
+    if number is None:
+        ordinary(unraisable)
+        return
+    _on_signals(interrupt)
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 def _how_to_go_on(error):

@@ -157,6 +157,28 @@ class TestRun:
         assert cleaned
         assert capsys.readouterr() == ("", "script.py: interrupted\n")
 
+    def test_a_signal_that_python_drops_is_made_again(self, code_of, capsys):
+        """As it does where a signal meets a destructor or a weak reference's callback, which fits have many of."""
+
+        class Dying:
+            def __del__(self):
+                if not died:
+                    died.append(True)
+                    signal.raise_signal(signal.SIGTERM)
+
+        died, ordinary = [], sys.unraisablehook
+
+        def main(argv):
+            Dying()
+            for _ in range(1000):
+                time.sleep(0.01)
+            return 0
+
+        assert code_of(main) == 143
+        assert died
+        assert capsys.readouterr() == ("", "script.py: interrupted\n")
+        assert sys.unraisablehook is ordinary
+
     def test_success(self, code_of, capsys):
         assert code_of(lambda argv: 0) == 0
         assert capsys.readouterr() == ("", "")
