@@ -28,7 +28,9 @@ def flags_text(own):
     """
     for name in PATHS:
         path = FLAGS[name].value
-        if path is not None and os.path.exists(os.path.expanduser(path)):
+        if path is None or (name == "weights" and not path.endswith(".keras")):
+            continue  # the name of shipped weights, whatever else has it
+        if os.path.exists(os.path.expanduser(path)):
             FLAGS[name].value = os.path.realpath(os.path.expanduser(path))
     lines = [_line(flag) for flag in own if flag.name not in NOT_KEPT and flag.value is not None]
     return "\n".join(sorted(lines)) + "\n"

@@ -7,16 +7,14 @@ from absl import app, flags
 
 from keras_inr.initializers import list_schemes
 from keras_inr.models.presets import list_presets
+from keras_inr.models.start import list_starts
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.found_rate import AUTO_RATE
 from keras_inr.runs.image_fit import PRECISIONS
 from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
 
 FLAGS = flags.FLAGS
-WEIGHTS_HELP = (
-    "what to start from: photos, learnt from photographs and shipped for some presets, or a .keras file with a field "
-    "of the same network, such as a run's model.keras; drawn by the preset's rule by default"
-)
+STARTS = "photos"
 AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."
 
 
@@ -51,7 +49,7 @@ def define_network(more_presets=()):
     presets = [*more_presets, *(info.name for info in list_presets())]
     told = "; auto chooses one, its size too" if more_presets else ""
     flags.DEFINE_enum("preset", "siren", presets, f"architecture, see fit.py --list_presets{told}")
-    flags.DEFINE_string("weights", None, WEIGHTS_HELP)
+    flags.DEFINE_string("weights", None, weights_help())
     app.define_help_flags()  # which it would do later
     try:
         arguments = model_arguments(taken=set(FLAGS))
@@ -61,6 +59,15 @@ def define_network(more_presets=()):
     for name, text in arguments.items():
         choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
         flags.DEFINE_string(name, None, f"overrides the preset. {text}{choices}")
+
+
+def weights_help():
+    """What --weights may be, with the names of what is shipped."""
+    shipped = [info.name for info in list_presets() if STARTS in list_starts(info.name)]
+    return (
+        f"what to start from: {STARTS}, learnt from photographs (for {', '.join(shipped)}), or a .keras file with a "
+        "field of the same network, such as a run's model.keras; drawn by the preset's rule by default"
+    )
 
 
 class RateParser(flags.FloatParser):

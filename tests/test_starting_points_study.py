@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from published_rows import published_rows
 
 from keras_inr.models.start import SHIPPED
 
@@ -70,6 +71,16 @@ def test_the_table_ranks_starts_after_100_steps(tmp_path):
     assert tables.facts([row(device="a CPU")], STARTS).endswith("both got there. a CPU.")
     tables.draw(rows, tmp_path / "starts.png")
     assert (tmp_path / "starts.png").stat().st_size > 1000
+
+
+def test_the_published_page_is_that_of_the_published_fits():
+    rows = published_rows(FOLDER / "results" / "fits.csv")
+    looks = [(int(name.removeprefix("psnr_db_after_")), name) for name in rows[0] if name.startswith("psnr_db_after_")]
+    for fit in rows:
+        fit["curve"] = [[step, fit[name]] for step, name in looks]
+    page = (FOLDER / "README.md").read_text()
+    assert tables.table(rows) in page
+    assert tables.facts(rows, STARTS) in page
 
 
 def test_quick_goes_on_where_it_was_and_publishes_nothing(tmp_path):

@@ -1,6 +1,6 @@
 """Weights to start fits from: learns them by five methods, and measures them on photographs that had no part in it.
 
-    python experiments/starting_points/study.py             # resumable; not timed in full yet
+    python experiments/starting_points/study.py             # resumable, 80 minutes on two cores, not alone
     python experiments/starting_points/study.py --quick     # two narrow networks on small pictures, a few minutes
 
 Parts, each of which goes on where it was stopped; all of them by default:
@@ -63,7 +63,7 @@ def define_flags():
     flags.DEFINE_list("methods", list(STARTS["methods"]), "ways to learn a start")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "of batches, and of weights that are drawn")
     flags.DEFINE_integer("size", 128, "longer side of pictures, side of crops", lower_bound=8)
-    flags.DEFINE_integer("batch_size", 2048, "points of a picture in a step", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 1024, "points of a picture in a step", lower_bound=1)
     flags.DEFINE_enum("part", "all", ["all", *PARTS], "what to do")
     flags.DEFINE_bool("quick", False, "narrow networks, small pictures, a tenth of the steps; publishes nothing")
     flags.DEFINE_string("runs", str(ROOT / "runs" / "starting_points"), "folder where all that is finished is kept")
@@ -102,7 +102,7 @@ def learn():
 
 
 def learnt(network, method):
-    given = dict(STARTS["methods"][method])
+    given = STARTS["methods"][method] | STARTS["own"].get(network, {}).get(method, {})
     num_crops = given.pop("num_crops")
     recipe = {"method": method, "batch_size": FLAGS.batch_size, **given}
     if FLAGS.quick:
@@ -219,7 +219,7 @@ class Looks(keras.callbacks.Callback):
 
 def report():
     """Table, figure and CSV; only a table with flags of one's own."""
-    found = rows()
+    found = [tables.rounded(row) for row in rows()]
     text = tables.table(found) + "\n" + tables.facts(found, STARTS) + "\n"
     if as_published():
         lines = [tables.flat(row) for row in found]

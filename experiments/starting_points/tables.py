@@ -127,23 +127,29 @@ def facts(rows, starts):
     )
 
 
+def rounded(row):
+    """A row as it is published, so that tables can be made again from it."""
+    return {**row, "curve": [[step, round(psnr_db, 3)] for step, psnr_db in row["curve"]]}
+
+
 def flat(row):
     """A row with a column for each look in the place of the curve."""
-    columns = {f"psnr_db_after_{step}": round(psnr_db, 3) for step, psnr_db in row["curve"]}
+    columns = {f"psnr_db_after_{step}": psnr_db for step, psnr_db in row["curve"]}
     return {name: value for name, value in row.items() if name != "curve"} | columns
 
 
 def draw(rows, path):
     """A panel for each network: mean PSNR over steps, a line for each start."""
     networks = list(dict.fromkeys(row["network"] for row in rows))
+    learnt = [name for name in dict.fromkeys(row["start"] for row in rows) if name not in DRAWN]
     figure = matplotlib.figure.Figure(figsize=(4.2 * len(networks), 3.8), dpi=110, layout="constrained")
     for axes, network in zip(figure.subplots(1, len(networks), sharey=True, squeeze=False)[0], networks, strict=True):
         own = [row for row in rows if row["network"] == network]
         steps = [step for step, _ in own[0]["curve"]]
-        for number, name in enumerate(dict.fromkeys(row["start"] for row in own)):
+        for name in dict.fromkeys(row["start"] for row in own):
             means = [mean_at(chosen(own, network, name), step) for step in steps]
             style = {"color": "black", "linestyle": ("-", "--", ":")[DRAWN.index(name)]} if name in DRAWN else {}
-            style = style or {"color": f"C{number}"}
+            style = style or {"color": f"C{learnt.index(name)}"}
             axes.plot([max(step, 0.5) for step in steps], means, label=name, linewidth=1.4, **style)
         axes.set_xscale("log")
         axes.set_xticks([0.5, 1, 10, 100, 600], ["0", "1", "10", "100", "600"])

@@ -70,15 +70,13 @@ def read_start(weights, preset=None):
     Raises:
         ValueError: for a name that there are no weights of for the preset, or a file that cannot be read.
     """
-    path = pathlib.Path(weights).expanduser()
-    if path.is_dir():
+    path, source = pathlib.Path(weights).expanduser(), str(weights)
+    if weights in list_starts(preset):  # even where a folder of pictures has that name
+        path, source = SHIPPED / weights / f"{preset}.keras", f"{weights!r}"
+    elif path.is_dir() and weights not in list_starts("*"):
         hint = f": give {path / 'model.keras'}" if (path / "model.keras").is_file() else ""
         raise ValueError(f"weights must be a .keras file, received the folder {path}{hint}")
-    if path.suffix == ".keras":
-        source = str(path)
-    elif weights in list_starts(preset):
-        path, source = SHIPPED / weights / f"{preset}.keras", f"{weights!r}"
-    else:
+    elif path.suffix != ".keras":
         known = ", ".join(repr(name) for name in list_starts(preset)) or f"none is shipped for {preset!r}"
         raise ValueError(f"weights must be a .keras file or a name ({known}), received {weights!r}")
     try:
@@ -92,12 +90,12 @@ def read_start(weights, preset=None):
 
 
 def list_starts(preset):
-    """Names of the weights that are shipped for a preset.
+    """Names of the weights that are shipped for a preset, or for any ("*").
 
-    >>> list_starts("nothing")
-    []
+    >>> list_starts("siren"), list_starts("relu")
+    (['photos'], [])
     """
-    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{preset}.keras"))
+    return sorted({path.parent.name for path in SHIPPED.glob(f"*/{preset}.keras")})
 
 
 def _network(field):

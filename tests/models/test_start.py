@@ -57,6 +57,22 @@ def test_shipped_ones_go_by_name(saved, tmp_path, monkeypatch):
         read_start("dogs", "siren_256")
 
 
+def test_a_name_is_meant_even_where_a_folder_has_it(saved, tmp_path, monkeypatch):
+    """Pictures often lie in a folder of that name."""
+    field, _ = saved
+    (tmp_path / "shipped" / "photos").mkdir(parents=True)
+    (tmp_path / "start.keras").rename(tmp_path / "shipped" / "photos" / "siren_256.keras")
+    monkeypatch.setattr(start, "SHIPPED", tmp_path / "shipped")
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(from_preset("siren_256", weights="photos", **SMALL)(COORDS), field(COORDS))
+    with pytest.raises(ValueError, match=r"\(none is shipped for 'relu'\), received 'photos'"):
+        from_preset("relu", weights="photos")
+    (tmp_path / "others").mkdir()
+    with pytest.raises(ValueError, match=r"weights must be a \.keras file, received the folder others"):
+        from_preset("siren_256", weights="others", **SMALL)
+
+
 def test_the_digest_is_the_files(saved):
     _, path = saved
     before = read_start(path).sha256

@@ -66,6 +66,14 @@ class TestText:
         assert f"--data_dir={tmp_path}\n" in run_flags.flags_text(own)
         assert f"--image={tmp_path}/a.png\n" in run_flags.flags_text(own)
 
+    def test_weights_are_a_name_whatever_folder_has_it(self, run_flags, tmp_path):
+        (tmp_path / "photos").mkdir()
+        (tmp_path / "start.keras").touch()
+        own = parsed(run_flags, "--weights=photos")
+        assert "--weights=photos\n" in run_flags.flags_text(own)
+        own = parsed(run_flags, "--weights=start.keras")
+        assert f"--weights={tmp_path}/start.keras\n" in run_flags.flags_text(own)
+
     @pytest.mark.parametrize("image", ["a.png ", "a.png\t", "a\n.png", "a\r.png", "a\udcff.png"])
     def test_what_would_not_read_back_is_refused(self, run_flags, tmp_path, image):
         (tmp_path / os.fsencode(image).decode("utf-8", "surrogateescape")).touch()
