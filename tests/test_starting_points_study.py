@@ -68,7 +68,7 @@ def test_the_table_ranks_starts_after_100_steps(tmp_path):
     assert "100 steps" in lines[2]
     assert "600 steps" not in lines[2]
     assert list(tables.flat(rows[0]).items())[-2:] == [("psnr_db_after_100", 25.0), ("psnr_db_after_300", 35.0)]
-    assert tables.facts([row(device="a CPU")], STARTS).endswith("both got there. a CPU.")
+    assert tables.facts([row(device="a CPU")], STARTS).endswith("where both got there. a CPU.")
     tables.draw(rows, tmp_path / "starts.png")
     assert (tmp_path / "starts.png").stat().st_size > 1000
 

@@ -97,19 +97,23 @@ def drawn_fits(rows):
 
 
 def saved(fits, drawn, goal):
-    """Steps to a PSNR that a start saves, in the mean of the pairs of one picture and seed that both got there."""
+    """Steps to a PSNR that a start saves: mean over pictures of the pairs of one seed that both got there."""
     known = {(row["image"], row["seed"]): steps_to(row, goal) for row in drawn}
     pairs = [(known[row["image"], row["seed"]], steps_to(row, goal)) for row in fits]
-    differences = [before - after for before, after in pairs if None not in (before, after)]
-    if not differences or fits == drawn:
+    both = {}
+    for row, (before, after) in zip(fits, pairs, strict=True):
+        if None not in (before, after):
+            both.setdefault(row["image"], []).append(before - after)
+    if not both or fits == drawn:
         return "-"
-    text = f"{statistics.mean(differences):+.0f}"
-    if len(differences) > 1:
-        error = statistics.stdev(differences) / math.sqrt(len(differences))
-        half = error * scipy.stats.t.ppf(0.975, len(differences) - 1)
+    means = [statistics.mean(differences) for differences in both.values()]
+    text = f"{statistics.mean(means):+.0f}"
+    if len(means) > 1:  # seeds of one picture are alike, so that pictures are what counts
+        half = statistics.stdev(means) / math.sqrt(len(means)) * scipy.stats.t.ppf(0.975, len(means) - 1)
         text += f" ± {half:.0f}"
     alone = sum(before is None and after is not None for before, after in pairs)
-    brackets = [f"{len(differences)} of {len(pairs)}"] if len(differences) < len(pairs) else []
+    count = sum(map(len, both.values()))
+    brackets = [f"{count} of {len(pairs)}"] if count < len(pairs) else []
     brackets += [f"{alone} that only it reached"] if alone else []
     return f"{text} ({', '.join(brackets)})" if brackets else text
 
@@ -123,7 +127,8 @@ def facts(rows, starts):
         f"a step, Adam at a constant rate, seeds {', '.join(map(str, seeds))}. Mean PSNR over all pixels, at most "
         f"{MOST_DB:.0f} dB a picture, ± standard deviation between pictures. Steps: mean over the fits that got there, "
         "their number in brackets if not all did. Saved: against the best drawn start, mean and half of the 95 % "
-        f"interval (Student's t) over pairs of one picture and seed where both got there. {rows[0]['device']}."
+        "interval (Student's t) over pictures, each the mean of its seeds where both got there. "
+        f"{rows[0]['device']}."
     )
 
 
