@@ -14,7 +14,6 @@ from keras_inr.runs.image_fit import PRECISIONS
 from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
 
 FLAGS = flags.FLAGS
-STARTS = "photos"
 AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."
 
 
@@ -63,10 +62,14 @@ def define_network(more_presets=()):
 
 def weights_help():
     """What --weights may be, with the names of what is shipped."""
-    shipped = [info.name for info in list_presets() if STARTS in list_starts(info.name)]
+    presets = [info.name for info in list_presets()]
+    shipped = {
+        name: ", ".join(preset for preset in presets if name in list_starts(preset)) for name in list_starts("*")
+    }
+    told = "".join(f"{name}, learnt and shipped for {those}; or " for name, those in shipped.items())
     return (
-        f"what to start from: {STARTS}, learnt from photographs (for {', '.join(shipped)}), or a .keras file with a "
-        "field of the same network, such as a run's model.keras; drawn by the preset's rule by default"
+        f"what to start from: {told}a .keras file with a field of the same network, such as a run's model.keras; "
+        "drawn by the preset's rule by default"
     )
 
 

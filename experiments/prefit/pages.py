@@ -175,9 +175,10 @@ def start_tells(rows):
     """In how many pairs of fits, after B and after C, the one that starts higher has the higher AUC too."""
     pair, agree = ("after_same", "after_other"), []
     for network in names(rows):
-        both = zip(*(column(rows, network, mode, "start_psnr_db") for mode in pair), strict=True)
-        aucs = zip(*(column(rows, network, mode, "auc_db") for mode in pair), strict=True)
-        agree += [(start[0] > start[1]) == (auc[0] > auc[1]) for start, auc in zip(both, aucs, strict=True)]
+        figures = [column(rows, network, mode, measure) for measure in ("start_psnr_db", "auc_db") for mode in pair]
+        agree += [
+            (b_start > c_start) == (b_auc > c_auc) for b_start, c_start, b_auc, c_auc in zip(*figures, strict=True)
+        ]
     told = "Of two fits, after B and after C, the one that starts higher has the higher AUC in"
     return f"{told} {sum(agree)} of {len(agree)} pairs."
 

@@ -1,6 +1,6 @@
 """Weights to start fits from: learns them by five methods, and measures them on photographs that had no part in it.
 
-    python experiments/starting_points/study.py             # resumable, 80 minutes on two cores, not alone
+    python experiments/starting_points/study.py             # resumable; a good hour on two cores
     python experiments/starting_points/study.py --quick     # two narrow networks on small pictures, a few minutes
 
 Parts, each of which goes on where it was stopped; all of them by default:

@@ -10,7 +10,7 @@ from keras_inr.models.files import read_field
 from keras_inr.models.stacking import network_of
 
 SHIPPED = pathlib.Path(__file__).with_name("starting_points")
-"""A folder for each name, in it PRESET.keras and about.json; `scripts/pretrain.py` makes them."""
+"""A folder for each name, in it PRESET.keras and about.json; `experiments/starting_points` puts them there."""
 
 LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue count in a grey picture, as in Pillow."""
