@@ -42,8 +42,13 @@ def atomic_path(path):
             raise FileNotFoundError(f"nothing was written to {str(temporary)!r}, the temporary file of {str(path)!r}")
         _flush(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is not None and error.filename is None:  # of a write or a flush, which does not say where
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # which must not hide what went wrong
+            temporary.unlink(missing_ok=True)
     _flush_folder(path.parent)
 
 

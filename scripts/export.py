@@ -4,7 +4,6 @@ import startup
 
 startup.start()
 
-import json
 import shlex
 
 import tensorflow as tf
@@ -12,6 +11,7 @@ from absl import flags
 
 from keras_inr.arguments import holds_pattern, servable_path
 from keras_inr.export import export_saved_model
+from keras_inr.reading import DamagedFileError, read_json
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.model_files import load_field, model_path
 from keras_inr.runs.results import served_facts
@@ -45,14 +45,11 @@ def main(argv):
 def load_metrics(path):
     """The figures of the run that made a model, none if there are none."""
     try:
-        metrics = json.loads(path.read_text())
+        return read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    if not isinstance(metrics, dict):
-        raise InputError(f"{path} must hold a JSON object, received {metrics!r}")
-    return metrics
+    except DamagedFileError as error:
+        raise InputError(str(error)) from None
 
 
 def summary(folder):

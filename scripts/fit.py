@@ -60,7 +60,7 @@ def resolve_goal():
             raise InputError(f"goal must be in dB or s for a preset that is given, or --preset=auto, received {goal}")
         chosen = goal_flags(goal)
     elif resumed is not None:  # its flags.cfg has told the rest
-        chosen = {"preset": run_identity(FLAGS.out)["preset"]}
+        chosen = {"preset": run_identity(FLAGS.out, "preset")["preset"]}
     else:
         chosen = chosen_flags(goal)
     for name, value in chosen.items():
@@ -144,9 +144,10 @@ def goal_lines(metrics, psnr):
     """A line on a goal in dB, and one where time ran out before the learning rate had fallen; none for older runs."""
     lines = []
     if metrics.get("goal") is not None:
-        lines.append(f"goal {metrics['goal']}: {'reached' if metrics['goal_met'] else f'not reached ({psnr})'}")
-    if metrics.get("stopped_by") == "time" and metrics["recipe"]["schedule"] == "cosine":
-        whole = "" if metrics["recipe"]["steps"] is None else f" of {metrics['recipe']['steps']}"
+        lines.append(f"goal {metrics['goal']}: {'reached' if metrics.get('goal_met') else f'not reached ({psnr})'}")
+    recipe = metrics.get("recipe", {})
+    if metrics.get("stopped_by") == "time" and recipe.get("schedule") == "cosine":
+        whole = "" if recipe.get("steps") is None else f" of {recipe['steps']}"
         lines.append(f"time ran out at step {metrics['steps']}{whole}, before the learning rate had come down")
     return lines
 

@@ -6,12 +6,17 @@ import os
 
 from absl import flags
 
+from keras_inr.reading import DamagedFileError, read_bytes
 from keras_inr.runs.errors import InputError
-from keras_inr.runs.run_folder import folder_path
+from keras_inr.runs.run_files import MARKER
+from keras_inr.runs.run_folder import folder_path, holds_run
+from keras_inr.runs.run_folder import run_flags as stored_flags
 
 FLAGS = flags.FLAGS
 NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
 """Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
+
+_OF_ABSL = ("flagfile", "undefok", "verbosity", "stderrthreshold", "logtostderr", "alsologtostderr", "log_dir", "v")
 
 PATHS = ("image", "data_dir", "weights")
 FLAGFILE = "flags.cfg"
@@ -54,13 +59,16 @@ def _line(flag):
 
 
 def flags_of_resumed(arguments):
-    """The flagfile of the run that --resume goes on with, as flags to put in front: what is given here wins.
+    """The flags of the run that --resume goes on with, to put in front: what is given here wins.
+
+    They are those of flags.cfg, or where that is missing, since the run was killed before it was written or somebody
+    has removed it, those that run.json keeps.
 
     Args:
         arguments: of the command line.
 
     Raises:
-        InputError: for a flagfile that is damaged.
+        InputError: for flags that are damaged; where there is no run, and nothing is given that tells which to start.
     """
     given = copy.deepcopy(FLAGS)
     try:
@@ -70,22 +78,46 @@ def flags_of_resumed(arguments):
     if not given.resume or not given.out:
         return []
     flagfile = folder_path(given.out) / FLAGFILE
-    if not flagfile.is_file():
-        return []
-    _check(flagfile)
-    return ["--flagfile", str(flagfile.absolute())]
+    if flagfile.exists():
+        return _checked(["--flagfile", str(flagfile.absolute())], flagfile, _cut_short(flagfile))
+    if holds_run(given.out):
+        lines = [line for line in (stored_flags(given.out) or "").splitlines() if line.strip()]
+        return _checked(lines, flagfile.with_name(MARKER))
+    check_run_is_told(given)
+    return []
 
 
-def _check(flagfile):
-    """Raises an InputError unless the file holds whole lines with flags and nothing else."""
-    content = flagfile.read_bytes()
-    problem = "its last line is cut short" if content and not content.endswith(b"\n") else None
+def check_run_is_told(given):
+    """Raises an InputError where --resume has no run to go on with, and no other flag tells which one to start.
+
+    Args:
+        given: parsed flags, with out and resume.
+    """
+    own = [flag for flags_of in given.flags_by_module_dict().values() for flag in flags_of]
+    told = [flag.name for flag in own if flag.present and flag.name not in (*NOT_KEPT, *_OF_ABSL)]
+    if given.resume and given.out and not told and not holds_run(given.out):
+        raise InputError(f"{given.out} holds no run to go on with; give the flags of the run to start one there")
+
+
+def _cut_short(flagfile):
+    """What is wrong with the end of a flagfile, or None."""
     try:
-        rest = copy.deepcopy(FLAGS)(["", "--flagfile", str(flagfile.absolute())])
+        content = read_bytes(flagfile)
+    except DamagedFileError as error:
+        raise InputError(str(error)) from None
+    return "its last line is cut short" if content and not content.endswith(b"\n") else None
+
+
+def _checked(arguments, source, problem=None):
+    """The arguments; InputError unless they are flags and nothing else."""
+    try:
+        rest = copy.deepcopy(FLAGS)(["", *arguments])
         problem = problem or (f"{rest[1]!r} is no flag" if len(rest) > 1 else None)
     except UnicodeDecodeError:
         problem = "it is no text"
     except (flags.Error, ValueError) as error:
         problem = problem or error
     if problem:
-        raise InputError(f"{flagfile} is damaged ({problem}); remove it and give the run's flags again")
+        again = "remove it" if source.name == FLAGFILE else "add --overwrite"
+        raise InputError(f"{source} is damaged ({problem}); {again} and give the run's flags again")
+    return arguments

@@ -1,6 +1,5 @@
 """What every script does first: find its packages, quieten TensorFlow, and turn errors and signals into exit codes."""
 
-import errno
 import functools
 import os
 import signal
@@ -125,10 +124,8 @@ def guarded(main, argv):
         code, message = 128 + error.signal_number, error
     except KeyboardInterrupt as error:
         code, message = 128 + getattr(error, "signal_number", signal.SIGINT), "interrupted"
-    except OSError as error:
-        code, message = 1, f"the system refused: {error}{_how_to_go_on(error)}"
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        code, message = 1, "the network or the batch does not fit into memory: make it, or the picture, smaller"
+    except (OSError, MemoryError, tf.errors.OpError) as error:
+        code, message = _refused(error)
     finally:
         sys.unraisablehook = ordinary
         _leave_on_signals()
@@ -150,13 +147,23 @@ def _made_again(interrupt, ordinary, unraisable):
     threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
-def _how_to_go_on(error):
-    """What to do about a full disk."""
+def _refused(error):
+    """(exit code, message) for what the system refused; other errors of TensorFlow are raised again."""
+    import tensorflow as tf
     from absl import flags
 
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or "resume" not in flags.FLAGS:
-        return ""
-    return "; what was finished is kept: make room and go on with --out of this run and --resume"
+    from keras_inr.disk_errors import FULL, MISPLACED, disk_error
+
+    problem = disk_error(error)
+    if problem is not None:
+        again = problem.errno in FULL and "resume" in flags.FLAGS
+        kept = "; what was finished is kept: go on with --out of this run and --resume" if again else ""
+        return (2 if problem.errno in MISPLACED else 1), f"the system refused: {problem}{kept}"
+    if isinstance(error, OSError):
+        return 1, f"the system refused: {error}"
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return 1, "the network or the batch does not fit into memory: make it, or the picture, smaller"
+    raise error
 
 
 def tell(message):

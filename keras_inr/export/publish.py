@@ -9,6 +9,7 @@ import time
 import uuid
 
 from keras_inr.arguments import positive_int, servable_path
+from keras_inr.disk_errors import MISPLACED, disk_error
 
 MAX_VERSION = 2**63 - 1  # TensorFlow Serving reads versions as int64
 STALE_SECONDS = 24 * 3600
@@ -32,6 +33,7 @@ def publish(base_path, version, fill):
     Raises:
         ValueError: for a version out of range, or a base_path that is a URL, holds `[` or a backslash, is no folder,
             or not writable.
+        DiskError: where the disk is full.
         FileExistsError: if the version exists.
 
     >>> import tempfile
@@ -102,7 +104,11 @@ def _claim(hidden, base, version):
 
 
 def _unwritable(base, error):
-    return ValueError(f"base_path must be a folder to write to, received {str(base)!r}: {error.strerror}")
+    """The error to raise for a folder that cannot be made or written in: the disk's own where room would help."""
+    problem = disk_error(error)
+    if problem is not None and problem.errno not in MISPLACED:
+        return problem
+    return ValueError(f"base_path must be a folder to write to, received {str(base)!r}: {problem or error.strerror}")
 
 
 def _exists(base, version):

@@ -6,6 +6,7 @@ import zipfile
 import keras
 
 from keras_inr.models.field import Field
+from keras_inr.reading import MOST_BYTES, open_regular
 
 
 def read_field(path):
@@ -25,8 +26,10 @@ def read_field(path):
         raise ValueError(f"model must be a .keras file, received the folder {path}; a run's folder goes with --run")
     if path.suffix != ".keras":
         raise ValueError(f"model must be a file whose name ends in .keras, received {path}")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is no .keras file, or not a whole one")
+    with open_regular(path) as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path} is no .keras file, or not a whole one")
+        _check_sizes(path, file)
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever a torn or foreign file makes Keras raise
@@ -34,3 +37,12 @@ def read_field(path):
     if not isinstance(model, Field):
         raise ValueError(f"{path} must hold a field of keras_inr, received a {type(model).__name__}")
     return model
+
+
+def _check_sizes(path, file):
+    """Raises a ValueError for an archive that says it unpacks to far more than it has: Keras compresses nothing."""
+    with zipfile.ZipFile(file) as archive:
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    texts = max((size for name, size in sizes.items() if name.endswith(".json")), default=0)
+    if texts > MOST_BYTES or sum(sizes.values()) > 8 * path.stat().st_size + MOST_BYTES:
+        raise ValueError(f"{path} must not unpack to more than a field needs, received {sum(sizes.values())} bytes")

@@ -27,7 +27,7 @@ def with_found_rate(settings, out=None, resume=False, overwrite=False):
     if settings.recipe.get("learning_rate") != AUTO_RATE:
         return settings
     if resume and out is not None and holds_run(out):
-        return _with_rate(settings, run_identity(out)["learning_rate"])
+        return _with_rate(settings, run_identity(out, "learning_rate")["learning_rate"])
     prepared = prepare_image_fit(_with_rate(settings, Recipe.learning_rate))
     check_image_fit(prepared, out, resume, overwrite)
     try:

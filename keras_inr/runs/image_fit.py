@@ -15,9 +15,9 @@ from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.monitors import Previews, TensorBoardLog
-from keras_inr.runs.results import describe, read_metrics, write_course, write_results
-from keras_inr.runs.run_files import METRICS, has_checkpoint, missing_results
-from keras_inr.runs.run_folder import check_run_folder, claim_run_folder, write_json
+from keras_inr.runs.results import finished_metrics, write_course, write_results
+from keras_inr.runs.run_files import has_checkpoint, missing_results
+from keras_inr.runs.run_folder import check_run_folder, claim_run_folder
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError, check_goals
@@ -63,6 +63,11 @@ class ImageFitSettings:
     tensorboard: bool = True
     progress: bool = True
     strategy: str = "none"
+
+
+DEFAULTS = {field.name: field.default for kind in (ImageFitSettings, Recipe) for field in dataclasses.fields(kind)}
+"""What a run was that does not name a setting, because the version that started it did not know it."""
+DEFAULTS = {name: value for name, value in DEFAULTS.items() if value is not dataclasses.MISSING}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +129,7 @@ def _identity(settings, signal, recipe, start):
 
 def check_image_fit(prepared, out=None, resume=False, overwrite=False):
     """Raises the InputError that `run_image_fit` would raise for the folder as it is now; writes nothing."""
-    check_run_folder(out, prepared.identity, resume, overwrite, _may_grow(prepared.recipe))
+    check_run_folder(out, prepared.identity, resume, overwrite, _may_grow(prepared.recipe), DEFAULTS)
 
 
 def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=""):
@@ -146,10 +151,11 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
         DivergedError: when the loss is no longer finite; the last good checkpoint stays.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved.
     """
-    claim = claim_run_folder(out, prepared.identity, resume, overwrite, _may_grow(prepared.recipe))
+    claim = claim_run_folder(
+        out, prepared.identity, resume, overwrite, _may_grow(prepared.recipe), flags_text, DEFAULTS
+    )
     with Interrupts() as interrupts, claim as folder:
-        metrics = read_metrics(folder)
-        missing = missing_results(folder)
+        metrics, missing = finished_metrics(folder), missing_results(folder)
         if metrics is not None and not missing:
             return folder, metrics
         if metrics is not None and not has_checkpoint(folder):
@@ -165,13 +171,10 @@ def run_image_fit(prepared, out=None, resume=False, overwrite=False, flags_text=
         except DivergedError as error:
             write_course(folder, prepared, error.rows)
             raise
-        write_course(folder, prepared, result.rows)
         if result.stopped_by == "interrupt":
+            write_course(folder, prepared, result.rows)
             raise InterruptedRunError(interrupts.received, folder, f"at step {result.steps}")
-        metrics = describe(prepared, result)
-        write_results(folder, prepared, result, metrics)
-        write_json(folder / METRICS, metrics)  # last: it marks the run as finished
-        return folder, metrics
+        return folder, write_results(folder, prepared, result, metrics, missing)
 
 
 def _may_grow(recipe):

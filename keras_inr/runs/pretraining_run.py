@@ -13,8 +13,8 @@ from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.figures import save_curves
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.model_files import save_field
-from keras_inr.runs.results import device_name, finite, read_metrics, save_png, versions, write_history
-from keras_inr.runs.run_files import METRICS
+from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, save_png, versions, write_history
+from keras_inr.runs.run_files import METRICS, has_checkpoint, is_whole
 from keras_inr.runs.run_folder import claim_run_folder, write_json
 from keras_inr.signals.crops import random_crops
 from keras_inr.signals.errors import ImageError
@@ -27,8 +27,11 @@ from keras_inr.training.pretraining import PretrainingRecipe, pretrain
 CROPS = {"average": 32, "prefit": 1, "reptile": 200, "maml": 200, "shared_layers": 16}
 """How many crops a method takes: all of them in each step for shared_layers, a fit of each for average."""
 
-SUMMARIZED = ("method", "num_crops", "pictures", "psnr_db", "seconds", "device")
-"""Metrics that the summary of a run is made of."""
+SUMMARIZED = {"method": str, "num_crops": int, "pictures": list, "psnr_db": NUMBER, "seconds": float, "device": str}
+"""Metrics that the summary of a run is made of, with their types."""
+
+RESULTS = ("model.keras", "reconstruction.png")
+"""What a finished run has beside its metrics."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +136,8 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
         out, resume, overwrite: see `claim_run_folder`.
 
     Returns:
-        (folder, metrics), the dict of metrics.json; a finished run that is resumed is only read.
+        (folder, metrics), the dict of metrics.json; a finished run that is resumed is only read, unless its model or
+        picture is missing, which is then made again from its checkpoint.
 
     Raises:
         InputError: for a folder that cannot be used, or checkpoints none of which can be read.
@@ -142,9 +146,13 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
     """
     claim = claim_run_folder(out, prepared.identity, resume, overwrite)
     with Interrupts() as interrupts, claim as folder:
-        metrics = read_metrics(folder, SUMMARIZED)
-        if metrics is not None:
+        metrics = finished_metrics(folder, SUMMARIZED)
+        missing = [name for name in RESULTS if not is_whole(folder / name)]
+        if metrics is not None and not missing:
             return folder, metrics
+        if metrics is not None and not has_checkpoint(folder):
+            told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
+            raise InputError(f"{told}; add --overwrite to learn again")
         field = type(prepared.field).from_config(prepared.field.get_config())
         try:
             result = pretrain(
@@ -161,13 +169,14 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
         if result.stopped_by == "interrupt":
             kept = "nothing is saved of this method, begin again" if averages else "the state is saved, go on"
             raise InterruptedRunError(interrupts.received, folder, "while learning", f"{kept} with the same flags and")
+        save_field(field_for_any_picture(field), folder / "model.keras")  # first, as it is what was learnt
+        save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
         if result.rows:
             write_history(folder / "history.csv", result.rows)
             save_curves(result.rows, folder / "curves.png", f"{prepared.recipe.method} of {prepared.settings.preset}")
-        save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
-        save_field(field_for_any_picture(field), folder / "model.keras")
-        metrics = described(prepared, field, result)
-        write_json(folder / METRICS, metrics)  # last: it marks the run as finished
+        if metrics is None:
+            metrics = described(prepared, field, result)
+            write_json(folder / METRICS, metrics)  # last: it marks the run as finished
         return folder, metrics
 
 

@@ -2,11 +2,11 @@
 
 import csv
 import dataclasses
-import json
 import math
 import pathlib
 import platform
 import shutil
+import uuid
 
 import keras
 import numpy as np
@@ -14,16 +14,17 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_inr.cores import usable_cores
-from keras_inr.export.publish import existing_versions
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.files import atomic_path
 from keras_inr.models.field import to_uint8
 from keras_inr.models.raster import FieldRaster
+from keras_inr.reading import DamagedFileError, read_json
 from keras_inr.runs.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
-from keras_inr.runs.errors import NotExportedError
+from keras_inr.runs.errors import InputError, NotExportedError
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.model_files import bare_copy, save_field
-from keras_inr.runs.run_files import METRICS
+from keras_inr.runs.run_files import METRICS, RESULTS, has_checkpoint, whole_versions
+from keras_inr.runs.run_folder import write_json
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
 from keras_inr.training.objectives import weights_of
@@ -35,11 +36,21 @@ DERIVATIVES = {
 }
 HISTORY = ("step", "seconds", "loss", "psnr_db", "learning_rate", "picture_psnr_db", *PARTIAL_LOSSES)
 
-SUMMARIZED = (
-    *("psnr_db", "psnr_8bit_db", "ssim", "steps", "points_per_step", "train_seconds", "setup_seconds"),
-    *("num_parameters", "height", "width", "channels", "image", "preset", "device"),
-)
-"""Metrics that the summary of a run is made of."""
+NUMBER, TEXT = (float, type(None)), (str, type(None))
+SUMMARIZED = {
+    **dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim"), NUMBER),
+    **dict.fromkeys(("train_seconds", "setup_seconds"), float),
+    **dict.fromkeys(("steps", "points_per_step", "num_parameters", "height", "width", "channels"), int),
+    **dict.fromkeys(("image", "preset", "device"), str),
+}
+"""Metrics that the summary of a run is made of, with their types."""
+
+SUMMARIZED_IF_THERE = {
+    "goal": TEXT,
+    "goal_met": (bool, type(None)),
+    "stopped_by": TEXT,
+    "recipe": {"schedule": str, "steps": (int, type(None))},
+}
 
 
 def describe(prepared, result):
@@ -94,33 +105,122 @@ def goal_figures(goal_psnr_db, result):
     }
 
 
-def write_results(folder, prepared, result, metrics):
-    """Pictures, the Keras model and the SavedModel; NotExportedError, with the rest written, where that cannot be."""
-    signal, field = prepared.signal, prepared.field
-    save_png(folder / "reconstruction.png", to_uint8(result.prediction))
-    psnr = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
-    figures = [f"PSNR {psnr}"]
-    if metrics["ssim"] is not None:
-        figures.append(f"SSIM {metrics['ssim']:.4f}")
-    figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
-    rows = derivative_rows(prepared)
-    save_comparison(signal.values, result.prediction, folder / "comparison.png", title(prepared), figures, rows=rows)
-    bare = bare_copy(field)
-    save_field(bare, folder / "model.keras")
-    versions = folder / "saved_model"
-    if versions.exists() and existing_versions(versions) == [1]:  # the run's own; later ones were exported from it
-        shutil.rmtree(versions / "1")
+def write_results(folder, prepared, result, finished=None, missing=()):
+    """Writes what a run leaves, the dearest first: the Keras model, the SavedModel, pictures, and at last metrics.json.
+
+    Args:
+        folder: of the run.
+        prepared, result: the run.
+        finished: None, or the metrics of a run that is finished already, of whose results only those are made that are
+            missing.
+        missing: their names.
+
+    Returns:
+        The dict of metrics.json.
+
+    Raises:
+        NotExportedError: where the field cannot be served; model and pictures are written then, and no metrics.
+
+    A picture that cannot be drawn ends the run with that error when all else is written.
+    """
+    metrics = finished or describe(prepared, result)
+    wanted = missing if finished else (*RESULTS, "saved_model")
+    bare, refusal = bare_copy(prepared.field), None
+    if "model.keras" in wanted:
+        save_field(bare, folder / "model.keras")
+    if "saved_model" in wanted:
+        refusal = _export(bare, folder, metrics, whatever_stands=bool(finished))
+    failure = _draw(folder, _pictures(prepared, result, metrics), wanted)
+    if refusal is not None:
+        raise refusal
+    if not finished:
+        write_json(folder / METRICS, metrics)  # last: it marks the run as finished
+    if failure is not None:
+        raise failure
+    return metrics
+
+
+def _export(bare, folder, metrics, whatever_stands):
+    """Exports to saved_model/; the `NotExportedError` of a field that cannot be, or None.
+
+    A version that stands is removed when the next one does: clients and servers never find none.
+    """
+    base = folder / "saved_model"
+    whole = whole_versions(base)
+    if whole and (whatever_stands or holds_weights(whole[0], bare)):
+        return None
+    before = [path for path in base.glob("*") if path.name.isascii() and path.name.isdigit()]
+    if not whole and len(before) == 1:
+        shutil.rmtree(before[0])  # torn, so that nothing is lost
     try:
-        export_saved_model(bare, versions, info=served_facts(metrics))
+        export_saved_model(bare, base, info=served_facts(metrics))
     except ValueError as error:
-        raise NotExportedError(f"{folder / 'model.keras'} is written but cannot be served: {error}") from error
+        refusal = NotExportedError(f"{folder / 'model.keras'} is written but cannot be served: {error}")
+        refusal.__cause__ = error
+        return refusal
+    if len(whole) == len(before) == 1:  # the run's own; where there are several, others were exported from it
+        hidden = base / f"tmp.{uuid.uuid4().hex}"
+        whole[0].rename(hidden)
+        shutil.rmtree(hidden)
+    return None
+
+
+def holds_weights(version, field):
+    """Whether an export has the weights of a field, to the bit."""
+    try:
+        reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+        stored = [reader.get_tensor(name) for name in reader.get_variable_to_shape_map()]
+    except (tf.errors.OpError, ValueError):  # it is damaged
+        return False
+    kept = {(array.shape, array.tobytes()) for array in stored if isinstance(array, np.ndarray)}
+    return all((array.shape, array.tobytes()) in kept for array in field.get_weights())
+
+
+def _pictures(prepared, result, metrics):
+    """File name -> the function that writes it, of what shows a run."""
+
+    def comparison(path):
+        psnr = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
+        figures = [f"PSNR {psnr}"]
+        if metrics["ssim"] is not None:
+            figures.append(f"SSIM {metrics['ssim']:.4f}")
+        figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps"]
+        figures.append(f"{result.train_seconds:.0f} s")
+        rows, values = derivative_rows(prepared), prepared.signal.values
+        save_comparison(values, result.prediction, path, title(prepared), figures, rows=rows)
+
+    return {
+        "reconstruction.png": lambda path: save_png(path, to_uint8(result.prediction)),
+        "comparison.png": comparison,
+        **_course(prepared, result.rows),
+    }
+
+
+def _draw(folder, pictures, wanted):
+    """Writes the wanted ones; returns the first error of one that cannot be drawn, which leaves none of that name."""
+    failure = None
+    for name, write in pictures.items():
+        try:
+            if name in wanted:
+                write(folder / name)
+        except OSError:  # the disk's doing, as for all that is written
+            raise
+        except Exception as error:  # whatever fonts and styles make Matplotlib raise; it must not cost the figures
+            (folder / name).unlink(missing_ok=True)
+            error.add_note(f"{folder / name} could not be drawn; everything else is written, --resume draws it again")
+            failure = failure or error
+    return failure
 
 
 def write_course(folder, prepared, rows):
     """How the run went, finished or not: history.csv and curves.png."""
-    write_history(folder / "history.csv", rows)
-    if rows:
-        save_curves(rows, folder / "curves.png", title(prepared))
+    for name, write in _course(prepared, rows).items():
+        write(folder / name)
+
+
+def _course(prepared, rows):
+    files = {"history.csv": lambda path: write_history(path, rows)}
+    return files | ({"curves.png": lambda path: save_curves(rows, path, title(prepared))} if rows else {})
 
 
 def derivative_rows(prepared):
@@ -171,13 +271,29 @@ def write_history(path, rows):
         writer.writerows(rows)
 
 
-def read_metrics(folder, needed=SUMMARIZED):
-    """The metrics of a finished run; None where there are none, or what there is has been damaged or lacks a key."""
+def read_metrics(folder, needed=None, optional=None):
+    """The metrics of a finished run; None where there are none, or what there is has been damaged or lacks a name.
+
+    Args:
+        folder: of the run.
+        needed, optional: see `read_json`; what the summary of a fit is made of by default.
+    """
     try:
-        metrics = json.loads((pathlib.Path(folder) / METRICS).read_text())
-    except (FileNotFoundError, ValueError):
+        return read_json(pathlib.Path(folder) / METRICS, needed or SUMMARIZED, optional or SUMMARIZED_IF_THERE)
+    except (FileNotFoundError, DamagedFileError):
         return None
-    return metrics if isinstance(metrics, dict) and set(needed) <= set(metrics) else None
+
+
+def finished_metrics(folder, needed=None, optional=None):
+    """As `read_metrics`, for a run that is to be gone on with.
+
+    Raises:
+        InputError: for damaged metrics of a run without a checkpoint, which would begin anew and lose what is there.
+    """
+    path, metrics = pathlib.Path(folder) / METRICS, read_metrics(folder, needed, optional)
+    if metrics is None and path.exists() and not has_checkpoint(pathlib.Path(folder)):
+        raise InputError(f"{path} is damaged, and there is no checkpoint to make it again from; add --overwrite")
+    return metrics
 
 
 def finite(value):

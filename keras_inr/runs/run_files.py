@@ -4,7 +4,9 @@ import contextlib
 import re
 import shutil
 
+from keras_inr.reading import kind_of
 from keras_inr.runs.errors import InputError
+from keras_inr.training.checkpoints import checkpoint_paths
 
 MARKER = "run.json"
 METRICS = "metrics.json"
@@ -19,9 +21,9 @@ SAVED_MODEL = ("saved_model.pb", "variables/variables.index", "variables/variabl
 _TEMPORARY = r"[.]tmp-[0-9a-f]{16}-.*"
 WRITTEN = (
     *map(re.escape, (METRICS, *RESULTS, *BLENDS, "flags.cfg", MARKER)),
-    r"checkpoints/step-\d+[.]npz",
-    r"previews/step-\d+[.]png",
-    r"tensorboard/events[.]out[.]tfevents[.].*",
+    r"checkpoints/step-\d{10}[.]npz",
+    r"previews/step-\d{7,10}[.]png",
+    r"tensorboard/events[.]out[.]tfevents[.]\d+[.].+[.]\d+[.]\d+[.]v2",
     r"saved_model/(\d+|tmp[.][0-9a-f]{32})",
     rf"((checkpoints|previews)/)?{_TEMPORARY}",
 )
@@ -56,28 +58,32 @@ def remove_written(folder):
 
 
 def check_kinds(folder):
-    """Raises an InputError where a folder stands in the place of a file that a run writes, or a file in a folder's."""
-    for name in FOLDERS:
-        if (folder / name).exists() and not (folder / name).is_dir():
-            raise InputError(f"{folder / name} must be a folder for a run to write in, received a file")
-    for name in (METRICS, *RESULTS, "flags.cfg"):
-        if (folder / name).is_dir():
-            raise InputError(f"{folder / name} must be a file for a run to replace, received a folder")
+    """Raises an InputError where something else stands in the place of a file or a folder that a run writes."""
+    wanted = {**dict.fromkeys(FOLDERS, "folder"), **dict.fromkeys((METRICS, *RESULTS, "flags.cfg"), "file")}
+    for name, kind in wanted.items():
+        if (folder / name).exists() and (found := kind_of(folder / name)) != kind:
+            what = "folder for a run to write in" if kind == "folder" else "file for a run to replace"
+            raise InputError(f"{folder / name} must be a {what}, received a {found}")
 
 
 def has_checkpoint(folder):
     """Whether a run has left something to go on from."""
-    return any((folder / "checkpoints").glob("step-*.npz"))
+    return bool(checkpoint_paths(folder / "checkpoints"))
 
 
 def missing_results(folder):
     """Names of the results that a finished run should have and that are absent or empty."""
-    missing = [name for name in RESULTS if not _is_whole(folder / name)]
-    versions = [path for path in (folder / "saved_model").glob("*") if path.name.isdecimal()]
-    if not any(all(_is_whole(version / name) for name in SAVED_MODEL) for version in versions):
-        missing.append("saved_model")
-    return missing
+    missing = [name for name in RESULTS if not is_whole(folder / name)]
+    return missing if whole_versions(folder / "saved_model") else [*missing, "saved_model"]
 
 
-def _is_whole(path):
+def whole_versions(base):
+    """Folders of the exports under a base path that have all their files, the newest first."""
+    versions = [path for path in base.glob("*") if path.name.isascii() and path.name.isdigit()]
+    whole = [path for path in versions if all(is_whole(path / name) for name in SAVED_MODEL)]
+    return sorted(whole, key=lambda path: int(path.name), reverse=True)
+
+
+def is_whole(path):
+    """Whether a file is there and not empty."""
     return path.is_file() and path.stat().st_size > 0

@@ -3,11 +3,14 @@
 import contextlib
 import fcntl
 import json
+import numbers
 import os
 import pathlib
 
 from keras_inr.arguments import servable_path
+from keras_inr.disk_errors import FULL, disk_error
 from keras_inr.files import TEMPORARY_PREFIX, atomic_path
+from keras_inr.reading import DamagedFileError, kind_of, read_json
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.run_files import MARKER, METRICS, check_kinds, has_checkpoint, remove_written
 
@@ -19,7 +22,7 @@ PSEUDO_FILE_SYSTEMS = ("/proc", "/sys")
 
 
 @contextlib.contextmanager
-def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=()):
+def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), flags_text=None, defaults=None):
     """Gives the folder to one process for as long as the context lasts.
 
     Args:
@@ -29,14 +32,18 @@ def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=()):
         overwrite: replace the run in `out`; files that no run writes stay.
         may_grow: names in the identity whose numbers may be larger than those of the run that is resumed, which is then
             no longer a finished one.
+        flags_text: None, or a flagfile that repeats the run. It is kept in run.json too, so that the run is there, with
+            all that is needed to go on with it, as soon as that one file is.
+        defaults: name -> value that a run had which does not name it, because it was started by an earlier version.
 
     Yields:
         The folder's path. It holds run.json, and what the run being resumed had written.
 
     Raises:
         InputError: for a folder that holds something else, another run, a run in progress, or cannot be written.
+        OSError: where the disk is full.
     """
-    check_run_folder(out, identity, resume, overwrite, may_grow)
+    check_run_folder(out, identity, resume, overwrite, may_grow, defaults)
     try:
         folder = _next_numbered(pathlib.Path(RUNS)) if out is None else folder_path(out)
         lock = _opened_lock(folder)
@@ -48,17 +55,18 @@ def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=()):
         except BlockingIOError:
             raise InputError(f"another process is at work in {folder}") from None
         # again: another process may just have finished there
-        check_run_folder(folder, identity, resume, overwrite, may_grow)
+        check_run_folder(folder, identity, resume, overwrite, may_grow, defaults)
         if overwrite:
             remove_written(folder)
         marker = folder / MARKER
-        if not marker.exists() or _stored_identity(marker) != _as_json(identity):
+        if not marker.exists() or any(_differing(_stored(marker)["identity"], _as_json(identity), defaults)):
             (folder / METRICS).unlink(missing_ok=True)  # it has grown
-            write_json(marker, {"format_version": FORMAT_VERSION, "identity": identity})
+            flags = {} if flags_text is None else {"flags": flags_text}
+            write_json(marker, {"format_version": FORMAT_VERSION, "identity": identity, **flags})
         yield folder
 
 
-def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=()):
+def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), defaults=None):
     """Raises the `InputError` that `claim_run_folder` would raise for a folder as it is now; writes nothing."""
     if resume and overwrite:
         raise InputError("give one of resume and overwrite, received both")
@@ -71,7 +79,7 @@ def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=()):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"out must be a folder, received the file {folder}")
         if folder.exists() and _holds_anything(folder):
-            _check_run(folder, identity, resume, overwrite, may_grow)
+            _check_run(folder, identity, resume, overwrite, may_grow, defaults)
         _check_writable(folder)
     except OSError as error:
         raise _unusable(error) from None
@@ -90,12 +98,22 @@ def holds_run(out):
     return (folder_path(out) / MARKER).is_file()
 
 
-def run_identity(out):
-    """What makes the run in a folder this run, as it was started; InputError where that is damaged."""
-    return _stored_identity(folder_path(out) / MARKER)
+def run_identity(out, *needed):
+    """What makes the run in a folder this run, as it was started; InputError where it is damaged or lacks a name."""
+    marker = folder_path(out) / MARKER
+    identity = _stored(marker)["identity"]
+    missing = [name for name in needed if name not in identity]
+    if missing:
+        raise InputError(f"{marker} is damaged: identity.{missing[0]} is missing")
+    return identity
 
 
-def _check_run(folder, identity, resume, overwrite, may_grow):
+def run_flags(out):
+    """The flagfile that a run was started with, as text; None for a run that has none."""
+    return _stored(folder_path(out) / MARKER).get("flags")
+
+
+def _check_run(folder, identity, resume, overwrite, may_grow, defaults):
     """Raises an InputError unless a folder that is not empty holds a run which may be gone on with or replaced."""
     marker = folder / MARKER
     if not marker.is_file():
@@ -105,13 +123,13 @@ def _check_run(folder, identity, resume, overwrite, may_grow):
     if not resume and not overwrite:
         ways = "--resume" if identity.get("kind") == "fleet" else "--resume or --overwrite"
         raise InputError(f"{folder} holds a run already; add {ways}, or give another folder")
-    stored = _stored_identity(marker)
+    stored = _stored(marker)["identity"]
     check_kinds(folder)
     if overwrite and stored.get("kind") == "fleet" != identity.get("kind"):  # its pictures would stay, unreachable
         kinds = [f"a run of kind {one.get('kind', 'fit')!r}" for one in (stored, identity)]
         raise InputError(f"{folder} holds {kinds[0]}, which {kinds[1]} does not replace; give another folder")
     if resume:
-        _check_same(folder, stored, _as_json(identity), may_grow)
+        _check_same(folder, stored, _as_json(identity), may_grow, defaults)
 
 
 def _check_writable(folder):
@@ -144,11 +162,18 @@ def _next_numbered(runs):
 
 def _opened_lock(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    return open(folder / LOCK, "a")
+    path = folder / LOCK
+    if path.exists() and (kind := kind_of(path)) != "file":  # to open a pipe waits for whoever reads it
+        raise InputError(f"{path} must be a file for a run to lock, received a {kind}")
+    return open(path, "a")
 
 
 def _unusable(error):
-    return InputError(f"out must be a folder that can be written: {error}")
+    """The error to raise for a folder that cannot be made or opened: the disk's own where room would help."""
+    problem = disk_error(error)
+    if problem is not None and problem.errno in FULL:
+        return problem
+    return InputError(f"out must be a folder that can be written: {problem or error}")
 
 
 def _holds_anything(folder):
@@ -156,31 +181,34 @@ def _holds_anything(folder):
     return any(path.name != LOCK and not path.name.startswith(TEMPORARY_PREFIX) for path in folder.iterdir())
 
 
-def _stored_identity(marker):
-    """The identity in a run.json; a file of that name which is not ours must not make a folder one to be replaced."""
+def _stored(marker):
+    """What a run.json holds; a file of that name which is not ours must not make a folder one to be replaced."""
     try:
-        content = json.loads(marker.read_text())
-        version, identity = content["format_version"], dict(content["identity"])
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{marker} is damaged, so that the run can be neither resumed nor overwritten") from None
-    if version != FORMAT_VERSION:
-        raise InputError(f"{marker} must have format_version {FORMAT_VERSION}, received {version!r}")
-    return identity
+        content = read_json(marker, {"format_version": int, "identity": dict}, {"flags": str})
+    except DamagedFileError as error:
+        raise InputError(f"{error}; the run can be neither resumed nor overwritten") from None
+    if content["format_version"] != FORMAT_VERSION:
+        raise InputError(f"{marker} must have format_version {FORMAT_VERSION}, received {content['format_version']!r}")
+    return content
 
 
-def _check_same(folder, stored, identity, may_grow):
-    numbers = dict(_differing(stored, identity))
-    changed = list(numbers)
-    grown = [name for name in may_grow if None not in numbers.get(name, [None]) and numbers[name][0] < numbers[name][1]]
-    if changed != grown:
-        told = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in numbers.items())
+def _check_same(folder, stored, identity, may_grow, defaults):
+    changed = dict(_differing(stored, identity, defaults))
+    grown = [name for name in may_grow if name in changed and _has_grown(*changed[name])]
+    if list(changed) != grown:
+        told = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in changed.items())
         raise InputError(f"{folder} holds a run with other settings: {told}")
     if grown and not has_checkpoint(folder):
         raise InputError(f"{folder} has no checkpoint to go on from to {grown[0]}={identity[grown[0]]}")
 
 
-def _differing(stored, identity):
+def _has_grown(before, now):
+    return isinstance(before, numbers.Real) and isinstance(now, numbers.Real) and before < now
+
+
+def _differing(stored, identity, defaults=None):
     """Yields (name, (before, now)) of what differs, in dicts inside of dicts too."""
+    stored = {**_as_json({name: value for name, value in (defaults or {}).items() if name in identity}), **stored}
     for name in sorted({*stored, *identity}):
         before, now = stored.get(name), identity.get(name)
         if isinstance(before, dict) and isinstance(now, dict):

@@ -16,6 +16,7 @@ from keras_inr.files import atomic_path
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
 from keras_inr.models.field import to_uint8
 from keras_inr.models.presets import from_preset
+from keras_inr.reading import DamagedFileError, read_json
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.results import device_name, finite, save_png
 from keras_inr.signals.errors import ImageError
@@ -259,8 +260,8 @@ def _fitted(case, original, small, folder, tell):
 def _read(path, case):
     """The row that a finished fit left, None where there is none or it is damaged."""
     try:
-        row = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        row = read_json(path)
+    except (FileNotFoundError, DamagedFileError):
         return None
-    whole = isinstance(row, dict) and set(row) >= MEASURED and row["format_version"] == FORMAT_VERSION
+    whole = set(row) >= MEASURED and row["format_version"] == FORMAT_VERSION
     return row if whole and case.items() <= row.items() and path.with_suffix(".png").is_file() else None

@@ -3,13 +3,24 @@
 import io
 import json
 import pathlib
+import re
+import zipfile
 
 import numpy as np
 
+from keras_inr.arguments import local_path
+from keras_inr.disk_errors import disk_error
 from keras_inr.files import TEMPORARY_PREFIX, atomic_path
+from keras_inr.reading import open_regular
 
 FORMAT_VERSION = 1
 KEPT = 2
+NAME = re.compile(r"step-\d{10}[.]npz", re.ASCII)
+"""What our checkpoints are called; files of other names are someone else's, and neither read nor removed."""
+
+TORN = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}-{NAME.pattern}", re.ASCII)
+MOST_PADDING = 2**16
+"""How much longer than its arrays a checkpoint's archive says to be, at most: nothing in it is compressed."""
 
 
 class CheckpointError(ValueError):
@@ -30,18 +41,29 @@ def save_checkpoint(folder, step, arrays, state):
     Returns:
         The file's path.
     """
-    folder = pathlib.Path(folder)
+    folder = local_path("checkpoint_dir", folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for torn in folder.glob(f"{TEMPORARY_PREFIX}*.npz"):
+    for torn in [path for path in folder.iterdir() if TORN.fullmatch(path.name) and path.is_file()]:
         torn.unlink()
     header = {"format_version": FORMAT_VERSION, "step": step, "state": state, "arrays": _described(arrays)}
     text = json.dumps(header, allow_nan=False)
     target = folder / f"step-{step:010d}.npz"
     with atomic_path(target) as temporary, open(temporary, "wb") as file:
         np.savez(file, __state__=np.frombuffer(text.encode(), np.uint8), **arrays)
-    for old in _newest_first(folder)[KEPT:]:
+    for old in checkpoint_paths(folder)[KEPT:]:
         old.unlink()
     return target
+
+
+def checkpoint_paths(folder):
+    """The checkpoints in a folder, the newest first; files of other names are left alone.
+
+    >>> checkpoint_paths("/nowhere")
+    []
+    """
+    folder = pathlib.Path(folder)
+    found = [path for path in folder.iterdir() if NAME.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted((path for path in found if path.is_file()), reverse=True)
 
 
 def load_checkpoint(folder):
@@ -53,24 +75,29 @@ def load_checkpoint(folder):
 
     Raises:
         CheckpointError: if there are checkpoints and none can be read.
+        ValueError: for a folder without a name.
     """
     problems = []
-    for path in _newest_first(pathlib.Path(folder)):
+    for path in checkpoint_paths(local_path("checkpoint_dir", folder)):
         try:
             return _read(path)
         except Exception as error:  # damage makes zipfile and NumPy raise whatever its place brings about
+            if problem := disk_error(error):  # too many open files, say: nothing is wrong with the checkpoint
+                raise problem from error
             problems.append(f"{path.name}: {error}")
     if problems:
         raise CheckpointError(f"no checkpoint in {folder} can be read ({'; '.join(problems)})")
     return None
 
 
-def _newest_first(folder):
-    return sorted(folder.glob("step-*.npz"), reverse=True)
-
-
 def _read(path):
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+    with open_regular(path) as file:
+        data = file.read()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > len(data) + MOST_PADDING:
+        raise ValueError(f"its arrays must be stored as they are, received {len(data)} bytes of {unpacked}")
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     header = json.loads(arrays.pop("__state__").tobytes())
     if header["format_version"] != FORMAT_VERSION:

@@ -1,6 +1,8 @@
 """Fits a field to a picture with `compile` and `fit`."""
 
 import dataclasses
+import inspect
+import json
 import math
 import time
 
@@ -20,7 +22,7 @@ from keras_inr.training.progress import ProgressBar
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import measure
 from keras_inr.training.sampling import Sampler
-from keras_inr.training.state import TrainingState
+from keras_inr.training.state import TrainingState, state_problem
 from keras_inr.training.strategies import check_share
 
 ROUNDS = 200
@@ -147,6 +149,14 @@ def identity_of(field, signal, recipe):
     return {"image_sha256": getattr(signal, "sha256", None), **network, **numbers}
 
 
+def identity_defaults(model):
+    """What `identity_of` says of a run that gave no arguments."""
+    arguments = inspect.signature(type(getattr(model, "field", model)).__init__).parameters.values()
+    network = {f"field_{argument.name}": argument.default for argument in arguments}
+    numbers = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    return json.loads(json.dumps({**network, **numbers}, default=repr))
+
+
 def compile_model(model, objective, recipe, num_pixels, compilation=None):
     """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
     field = getattr(model, "field", model)
@@ -234,6 +244,8 @@ def restore(model, state, folder):
     if checkpoint is None:
         return
     _, arrays, stored = checkpoint
+    if problem := state_problem(stored):
+        raise CheckpointError(f"the checkpoint in {folder} is damaged: {problem}")
     variables = run_variables(model)
     if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
         expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
@@ -241,7 +253,8 @@ def restore(model, state, folder):
             f"the checkpoint in {folder} belongs to another network or optimizer: expected {expected} numbers in "
             f"{len(variables)} arrays, received {received} in {len(arrays)}"
         )
-    before = stored.get("identity") or state.identity
+    # a checkpoint of an earlier version does not name what it did not know, which was then as it is by default
+    before = {**identity_defaults(model), **(stored.get("identity") or state.identity)}
     changed = [name for name, value in state.identity.items() if before.get(name) != value]
     if changed:
         told = "; ".join(f"{name} was {before.get(name)!r} and is {state.identity[name]!r}" for name in changed)

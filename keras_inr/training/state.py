@@ -29,3 +29,35 @@ class TrainingState:
     open_round: list = dataclasses.field(default_factory=list)
     identity: dict = dataclasses.field(default_factory=dict)
     stopped_by: str | None = None
+
+
+def state_problem(stored):
+    """What is wrong with the state of a checkpoint, as a sentence; None if every value is of its type.
+
+    >>> state_problem({"step": "many"})
+    "its step must be of type int, received 'many'"
+    """
+    if not isinstance(stored, dict):
+        return f"its state must be an object, received {type(stored).__name__}"
+    known = {field.name: field for field in dataclasses.fields(TrainingState)}
+    for name, value in stored.items():
+        if name not in known:
+            return f"its state must not have {name!r}, which this version does not know"
+        kinds = _TYPES.get(name, (known[name].default_factory,))
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            return f"its {name} must be of type {kinds[0].__name__}, received {value!r}"
+    missing = [name for name in ("step", "rows") if name not in stored]
+    if missing:
+        return f"its {missing[0]} is missing"
+    if not all(isinstance(row, dict) and {"step", "loss"} <= set(row) for row in stored["rows"]):
+        return "its rows must be objects with step and loss"
+    return None
+
+
+_TYPES = {
+    "total_steps": (int,),
+    "step": (int,),
+    "train_seconds": (float, int),
+    "setup_seconds": (float, int),
+    "stopped_by": (str, type(None)),
+}

@@ -194,7 +194,7 @@ class TestUnfinishedRun:
             (results, "save_comparison"),
             (results, "save_curves"),
             (results, "export_saved_model"),
-            (image_fit, "write_json"),
+            (results, "write_json"),
         ):
             with monkeypatch.context() as patched:
                 patched.setattr(module, name, full_disk)

@@ -19,7 +19,8 @@ from keras_inr.runs.run_files import (
 WRITTEN = (
     *(METRICS, *RESULTS, "flags.cfg", MARKER, ".tmp-0123456789abcdef-metrics.json"),
     *("checkpoints/step-0000000060.npz", "checkpoints/.tmp-0123456789abcdef-step-0000000061.npz"),
-    *("previews/step-0000020.png", "tensorboard/events.out.tfevents.1.host", "saved_model/tmp." + "a" * 32 + "/file"),
+    *("previews/step-0000020.png", "tensorboard/events.out.tfevents.1.a.host.23.0.v2"),
+    f"saved_model/tmp.{'a' * 32}/file",
     *(f"saved_model/1/{name}" for name in SAVED_MODEL),
 )
 FOREIGN = (
@@ -30,6 +31,10 @@ FOREIGN = (
         ".lock",
         ".tmp-mine",
         "checkpoints/best.npz",
+        "checkpoints/step-zz1.npz",
+        "checkpoints/step-60.npz",
+        "checkpoints/step-00000000060.npz",
+        "tensorboard/events.out.tfevents.mine",
         "previews/20.png",
     ),
     *("saved_model/latest/saved_model.pb", "data/run.json"),

@@ -188,7 +188,7 @@ class TestRefusals:
             raise PermissionError(13, "Permission denied", str(path))
 
         monkeypatch.setattr(pathlib.Path, "iterdir", denied)
-        refused(tmp_path, f"out must be a folder that can be written: [Errno 13] Permission denied: '{tmp_path}'")
+        refused(tmp_path, f"out must be a folder that can be written: {tmp_path} must not be opened or written")
 
     def test_a_run_of_another_kind_is_not_replaced(self, tmp_path):
         run = tmp_path / "run"
@@ -215,7 +215,7 @@ class TestRefusals:
         """Another program's run.json must not make its folder one that may be emptied."""
         (tmp_path / MARKER).write_text(text)
         (tmp_path / "data").write_text("precious")
-        refused(tmp_path, f"{tmp_path / MARKER} is damaged, so that the run can be neither", **options)
+        refused(tmp_path, f"{tmp_path / MARKER} is damaged: ", **options)
         assert names(tmp_path) == ["data", MARKER]
 
     def test_a_marker_that_is_no_text(self, tmp_path):

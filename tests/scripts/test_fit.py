@@ -354,7 +354,7 @@ class TestEnds:
         flags = (*TINY, "--out=other", "--noprogress")
         code, out, error = Call(*flags, "--notensorboard", cwd=cwd, log=tmp_path, max_file_size=20_000).wait()
         assert (code, out) == (1, "")
-        assert re.fullmatch(r"fit.py: the system refused: .*File too large.*\n", error)
+        assert re.fullmatch(r"fit.py: the system refused: other/.* must not become so large here .*\n", error)
         assert {name: (cwd / name).read_bytes() for name in before} == before
         kept = names(cwd / "other")
         assert "checkpoints/step-0000000020.npz" in kept

@@ -1,5 +1,6 @@
 """scripts/run_flags.py: flags to a flagfile that reads back as it was, and the flagfile of a resumed run."""
 
+import json
 import os
 import pathlib
 import re
@@ -121,7 +122,7 @@ class TestResumed:
             ["--out=a run", "--resume=false"],
             ["--resume", "--noresume", "--out=a run"],
             ["--resume"],
-            ["--resume", "--out=elsewhere"],
+            ["--resume", "--out=elsewhere", "--learning_rate=0.1"],
             ["--resume", "--out=a run", "--stepz=3"],  # told when they are parsed in earnest
             ["--resume", "--out=a run", "--steps=many"],
             ["--resume", "--out=a run", "--flagfile=missing.cfg"],
@@ -131,6 +132,31 @@ class TestResumed:
     def test_nothing_to_add(self, run_flags, run, arguments):
         assert run_flags.flags_of_resumed(arguments) == []
         assert not run_flags.FLAGS.is_parsed()
+
+    @pytest.mark.parametrize("more", [[], ["--dry_run"]])
+    def test_a_bare_resume_where_there_is_no_run_starts_none(self, run_flags, run, more):
+        """Or a run that was killed before it had begun would be gone on with as one of the default flags."""
+        pathlib.Path("begun").mkdir()
+        pathlib.Path("begun", ".lock").touch()
+        for out in ("elsewhere", "begun"):
+            told = f"{out} holds no run to go on with; give the flags of the run to start one there"
+            with pytest.raises(InputError, match=told):
+                run_flags.flags_of_resumed(["--resume", f"--out={out}", *more])
+
+    def test_flags_that_only_run_json_has(self, run_flags, run):
+        (run / "flags.cfg").unlink()
+        content = {"format_version": 1, "identity": {}, "flags": "--learning_rate=0.5\n\n--steps=20\n"}
+        (run / "run.json").write_text(json.dumps(content))
+        assert run_flags.flags_of_resumed(["--resume", "--out=a run"]) == ["--learning_rate=0.5", "--steps=20"]
+        (run / "run.json").write_text(json.dumps({**content, "flags": "--stepz=3"}))
+        with pytest.raises(InputError, match=r"run.json is damaged .*stepz.*; add --overwrite and give the run's flags"):
+            run_flags.flags_of_resumed(["--resume", "--out=a run"])
+
+    def test_a_flagfile_that_is_no_file(self, run_flags, run):
+        (run / "flags.cfg").unlink()
+        os.mkfifo(run / "flags.cfg")
+        with pytest.raises(InputError, match=r"flags\.cfg must be a file, received a pipe"):
+            run_flags.flags_of_resumed(["--resume", "--out=a run"])
 
     @pytest.mark.parametrize(
         ("content", "problem"),

@@ -9,11 +9,12 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import pytest
 
-from keras_inr.training import CheckpointError
+from keras_inr.training import CheckpointError, checkpoints
 from keras_inr.training.checkpoints import KEPT, load_checkpoint, save_checkpoint
 from training.save_for_ever import content
 
@@ -54,7 +55,7 @@ def test_a_checkpoint_of_version_1_loads_for_ever(tmp_path):
 def test_nothing_saved_is_none(tmp_path):
     assert load_checkpoint(tmp_path / "absent") is None
     (tmp_path / "notes.txt").touch()
-    (tmp_path / ".tmp-0123-step-0000000001.npz").write_bytes(b"torn")
+    (tmp_path / ".tmp-0123456789abcdef-step-0000000001.npz").write_bytes(b"torn")
     assert load_checkpoint(tmp_path) is None
 
 
@@ -64,6 +65,37 @@ def test_the_newest_two_are_kept(tmp_path):
         save_checkpoint(tmp_path, step, ARRAYS, STATE)
     assert names(tmp_path) == ["step-0000000010.npz", "step-2147483647.npz"]
     assert load_checkpoint(tmp_path)[0] == 2**31 - 1
+
+
+def test_files_of_other_names_are_neither_read_nor_removed(tmp_path):
+    foreign = ["step-zz1.npz", "step-zz2.npz", "step-9.npz", "step-00000000099.npz", ".tmp-mine.npz", "best.npz"]
+    for name in foreign:
+        (tmp_path / name).write_bytes(b"precious")
+    os.mkfifo(tmp_path / "step-9999999999.npz")  # of our form, but to read it would never end
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, step, ARRAYS, STATE)
+    kept = ["step-0000000002.npz", "step-0000000003.npz", "step-9999999999.npz"]
+    assert names(tmp_path) == sorted([*foreign, *kept])
+    assert load_checkpoint(tmp_path)[0] == 3
+
+
+def test_a_checkpoint_that_would_unpack_to_far_more(tmp_path):
+    path = tmp_path / "step-0000000001.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0000.npy", bytes(2**20))
+    with pytest.raises(CheckpointError, match=r"its arrays must be stored as they are, received \d+ bytes of 1048576"):
+        load_checkpoint(tmp_path)
+
+
+def test_what_the_system_refuses_is_no_damage(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, 1, ARRAYS, STATE)
+
+    def refused(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    monkeypatch.setattr(checkpoints, "open_regular", refused)
+    with pytest.raises(OSError, match="too many files are open in this process for"):
+        load_checkpoint(tmp_path)
 
 
 def test_a_step_saved_again_replaces_the_first(tmp_path):
