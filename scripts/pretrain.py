@@ -11,6 +11,7 @@ startup.start()
 
 import shlex
 
+import run_flags
 import training_flags
 from absl import flags
 
@@ -64,6 +65,7 @@ def define_flags():
 def main(argv):
     if FLAGS.weights is not None:
         raise InputError(f"weights must not be given: learning starts from the preset's, received {FLAGS.weights!r}")
+    run_flags.check_run_is_told(FLAGS)
     settings = PretrainingSettings(
         images=FLAGS.images,
         preset=FLAGS.preset,

@@ -133,7 +133,7 @@ class TestResumed:
         assert run_flags.flags_of_resumed(arguments) == []
         assert not run_flags.FLAGS.is_parsed()
 
-    @pytest.mark.parametrize("more", [[], ["--dry_run"]])
+    @pytest.mark.parametrize("more", [[], ["--nooverwrite"]])
     def test_a_bare_resume_where_there_is_no_run_starts_none(self, run_flags, run, more):
         """Or a run that was killed before it had begun would be gone on with as one of the default flags."""
         pathlib.Path("begun").mkdir()
@@ -149,7 +149,7 @@ class TestResumed:
         (run / "run.json").write_text(json.dumps(content))
         assert run_flags.flags_of_resumed(["--resume", "--out=a run"]) == ["--learning_rate=0.5", "--steps=20"]
         (run / "run.json").write_text(json.dumps({**content, "flags": "--stepz=3"}))
-        with pytest.raises(InputError, match=r"run.json is damaged .*stepz.*; add --overwrite and give the run's flags"):
+        with pytest.raises(InputError, match=r"run.json is damaged .*stepz.*; add --overwrite"):
             run_flags.flags_of_resumed(["--resume", "--out=a run"])
 
     def test_a_flagfile_that_is_no_file(self, run_flags, run):
