@@ -29,17 +29,12 @@ def export_picture(place, metrics):
 
     Raises:
         ValueError, TypeError: for a field that cannot be exported.
-        OSError: if the disk is full.
+        OSError: if the disk is full; or a ValueError because of one.
     """
     facts = {name: value for name, value in served_facts(metrics).items() if name not in OF_THIS_MACHINE}
     remove_export(place)
     with forgotten_gradients():
-        try:
-            export_saved_model(read_field(place / MODEL), place / SAVED_MODEL, VERSION, info=facts)
-        except ValueError as error:
-            if isinstance(error.__cause__, OSError):  # how a folder that cannot be made is told
-                raise error.__cause__ from None
-            raise
+        export_saved_model(read_field(place / MODEL), place / SAVED_MODEL, VERSION, info=facts)
 
 
 def export_bytes(place):

@@ -43,7 +43,8 @@ def find_places(names, owner):
         return all(last < wish for last in others) and owner(place) in (None, name)
 
     def found(name):
-        before = [name] if allowed_path(name) == name else []  # until version 0.1.0 folders had the whole name
+        # folders used to have the whole name
+        before = [name] if {"", ".", ".."}.isdisjoint(name.split("/")) else []
         own = next((place for place in (*wanted[name], *before) if owner(place) == name), None)
         free = (place for wish, place in enumerate(wanted[name]) if is_free(name, wish))
         return own or next(free, wanted[name][-1])

@@ -124,9 +124,10 @@ def exported(place, metrics):
     try:
         export_picture(place, metrics)
     except Exception as error:  # whatever a network of one's own makes Keras or TensorFlow raise
-        of_all = isinstance(error, OSError) and error.errno not in OF_ONE_PLACE
-        if of_all and not isinstance(error, FileExistsError):  # a full disk, which TensorFlow tells without a number
-            raise
+        system = error if isinstance(error, OSError) else error.__cause__
+        mine = isinstance(system, FileExistsError) or getattr(system, "errno", None) in OF_ONE_PLACE
+        if isinstance(system, OSError) and not mine:  # a full disk, which TensorFlow tells without a number
+            raise system from None
         return told(error)
     return None
 
