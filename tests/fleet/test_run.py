@@ -6,10 +6,12 @@ import hashlib
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -314,6 +316,86 @@ class TestFailures:
         assert [row["status"] for row in rows] == ["fitted", "failed", "fitted"]
         assert rows[1]["reason"] == "[Errno 28] No space left on device"
         assert len(calls) == 3
+
+    @pytest.mark.parametrize("error", [KeyError("wings"), OSError(errno.EIO, "Input/output error"), AssertionError()])
+    def test_one_at_which_reading_ends_with_an_error(self, tmp_path, monkeypatch, error):
+        """As by a decoder's bug, or a data set's own code."""
+
+        def load(source, **options):
+            if "001" in source:
+                raise error
+            return load_image(source, **options)
+
+        monkeypatch.setattr(pictures, "load_image", load)
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 3)), tmp_path / "out")
+        assert [row["status"] for row in rows] == ["fitted", "failed", "fitted"]
+        assert rows[1]["reason"] == work.told(error)
+        assert work.told(KeyError("wings")) == "KeyError: 'wings'"
+        assert work.told(AssertionError()) == "AssertionError"
+
+    def test_reading_that_ends_too_early(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(run, "read_pictures", lambda pictures, **options: iter(()))
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 2)), tmp_path / "out")
+        assert [row["reason"] for row in rows] == ["RuntimeError: nothing was read of it"] * 2
+
+    def test_pictures_that_change_while_the_run_goes_on(self, tmp_path):
+        """After the list is made, one becomes a pipe, one a folder, and all of a class go."""
+        source = write_pictures(tmp_path / "in", 4)
+        write_pictures(source / "class", 2)
+        found = list_pictures(str(source))
+        shutil.rmtree(source / "class")
+        for name in ("001.png", "002.png"):
+            (source / name).unlink()
+        os.mkfifo(source / "001.png")
+        (source / "002.png").mkdir()
+        _, rows = run_fleet(found, small_settings(), tmp_path / "out", progress=False)
+        assert [row["status"] for row in rows] == ["fitted", "failed", "failed", "fitted", "failed", "failed"]
+        _, rows = run_fleet(found, small_settings(), tmp_path / "out", resume=True, progress=False)
+        assert [row["status"] for row in rows] == ["fitted", "failed", "failed", "fitted", "failed", "failed"]
+
+    def test_a_folder_that_cannot_be_a_pictures_own(self, tmp_path):
+        source, out = write_pictures(tmp_path / "in", 3), tmp_path / "out"
+        run_fleet(list_pictures(str(source / "000.png")), small_settings(), out, progress=False)
+        (out / "pictures" / "001").write_text("mine")
+        (out / "pictures" / "000" / "model.keras").unlink()
+        (out / "pictures" / "000" / "model.keras").mkdir()
+        _, rows = fitted(str(source), out, resume=True)
+        assert [row["status"] for row in rows] == ["failed", "failed", "fitted"]
+        assert all(row["reason"].startswith("its folder of results cannot be written: ") for row in rows[:2])
+        assert (out / "pictures" / "001").read_text() == "mine"
+
+    def test_a_preview_that_cannot_be_drawn(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(work, "png", lambda values: 1 // 0)
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 1)), tmp_path / "out")
+        assert rows[0]["reason"] == "ZeroDivisionError: integer division or modulo by zero"
+
+    def test_a_temporary_folder_that_cannot_be_written_fails_no_picture(self, tmp_path, monkeypatch):
+        source = str(write_pictures(tmp_path / "in", 2))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        _, rows = fitted(source, tmp_path / "out")
+        assert [row["status"] for row in rows] == ["fitted"] * 2
+        assert tempfile.tempdir == str(tmp_path / "gone")
+        monkeypatch.setattr(work, "SHARED_MEMORY", str(tmp_path / "nowhere"))
+        told = "no folder can be made in the temporary folder .*make room there, or name another in TMPDIR.*/gone"
+        with pytest.raises(work.MachineError, match=told):
+            fitted(source, tmp_path / "again")
+        rows = pyarrow.parquet.read_table(tmp_path / "again" / "manifest.parquet").to_pylist()
+        assert [row["status"] for row in rows] == ["pending"] * 2
+
+    def test_a_model_is_packed_up_in_memory(self, tmp_path, monkeypatch):
+        """A temporary folder without room for a byte will do."""
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        field = small_settings().field((6, 6), 3)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            content = work.keras_file(field)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert list(tmp_path.iterdir()) == []
+        (tmp_path / "model.keras").write_bytes(content)
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert all(np.array_equal(a, b) for a, b in zip(loaded.weights, field.weights, strict=True))
 
     def test_a_full_disk_keeps_what_is_done(self, tmp_path, monkeypatch):
         """The third model finds no room, the manifest does: it tells of the two that are there."""
