@@ -21,7 +21,8 @@ def ray_cluster(address, cpus_per_task=2):
 
     A task is a pure function of its pictures, so that one which was lost with a worker or a machine is simply started
     again: nothing is written but by the process that called, and so nothing is written twice. Where the cluster has
-    GPUs a task takes one, else `cpus_per_task` cores.
+    GPUs a task takes one, else `cpus_per_task` cores. On a machine that has no room for temporary files it is tried
+    again as if it were lost; where that does not help its pictures fail with that machine's words.
 
     Args:
         address: "auto", "host:port" or "ray://host:port", as of `ray.init`.
@@ -90,7 +91,7 @@ class RayExecutor:
                 try:
                     running[self.remote.remote(task, shared)] = task.names
                 except self.ray.exceptions.RayError as error:  # no room for the pictures on the way
-                    yield lost(task.names, f"the task cannot be sent: {last_line(error)}")
+                    yield lost(task.names, f"the task cannot be sent: {error}")
             if not running:
                 if task is None:
                     break
