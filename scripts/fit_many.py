@@ -1,8 +1,8 @@
 """Fits every picture of a folder or a data set: python scripts/fit_many.py --images=photos/ --preset=multi_hash
 
-Per picture a model, its figures and a preview; one manifest (CSV and Parquet) of all. Exit code 0 when all were fitted,
-4 when some could not be, 2 when nothing could start, 1 when a flag cannot be read or the system refuses (a full disk),
-130 after Ctrl-C; --resume goes on and tries again what failed.
+Per picture a model, its figures and a preview; one manifest (CSV and Parquet) of all. Exit code 0 when all were fitted
+(and exported, with --export), 4 when some could not be, 2 when nothing could start, 1 when a flag cannot be read or the
+system refuses (a full disk), 130 after Ctrl-C; --resume goes on and tries again what failed.
 """
 
 import startup
@@ -18,7 +18,7 @@ from absl import flags
 
 from keras_inr.fleet import FleetSettings, run_fleet
 from keras_inr.fleet.cluster import ray_cluster
-from keras_inr.fleet.store import all_fitted
+from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
 from keras_inr.runs.errors import InputError
 from keras_inr.signals.errors import ImageError
@@ -32,6 +32,10 @@ IMAGES_HELP = (
     "folder:DIR or a folder, tfds:NAME/SPLIT or tfds:NAME/SPLIT[:100], sample:*, or pictures as fit.py takes them, "
     "with commas between"
 )
+EXPORT_HELP = (
+    "also write pictures/NAME/saved_model/1 for TensorFlow Serving, some seconds a picture, after all are fitted; "
+    "with --resume for pictures that were fitted before, too"
+)
 
 
 def define_flags():
@@ -41,6 +45,7 @@ def define_flags():
     flags.DEFINE_float("goal_psnr_db", None, "each picture's fit stops at this PSNR, in dB")
     flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
     flags.DEFINE_bool("resume", False, "go on with the run in --out")
+    flags.DEFINE_bool("export", False, EXPORT_HELP)
     flags.DEFINE_integer("pictures_per_task", 64, "the most pictures that are fitted together", lower_bound=1)
     flags.DEFINE_string("ray_address", None, "Ray cluster to work on, such as auto; this process alone by default")
     flags.DEFINE_integer("cpus_per_task", 2, "cores that a task takes on a Ray cluster without GPUs", lower_bound=1)
@@ -68,13 +73,13 @@ def main(argv):
     )
     cluster = ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task) if FLAGS.ray_address else contextlib.nullcontext()
     with cluster as execute:
-        folder, rows = run_fleet(pictures, settings, FLAGS.out, FLAGS.resume, execute, FLAGS.progress)
-    print(summary(folder, rows))
-    return 0 if all_fitted(rows) else SOME_FAILED
+        folder, rows = run_fleet(pictures, settings, FLAGS.out, FLAGS.resume, execute, FLAGS.progress, FLAGS.export)
+    print(summary(folder, rows, FLAGS.export))
+    return 0 if all_done(rows, FLAGS.export) else SOME_FAILED
 
 
-def summary(folder, rows):
-    """How many were fitted and how well, what failed, and where it is."""
+def summary(folder, rows, export=False):
+    """How many were fitted, and exported, and how well, what failed, and where it is."""
     fitted, failed = ([row for row in rows if row["status"] == status] for status in (FITTED, FAILED))
     lines = [f"{len(fitted)} of {len(rows)} pictures fitted"]
     if fitted:
@@ -86,6 +91,9 @@ def summary(folder, rows):
             else ""
         )
         lines[0] += middle + exact
+    if export:
+        lines[0] += f"; {sum(row['saved_model'] is not None for row in fitted)} exported"
+        failed += [row for row in fitted if row["saved_model"] is None]
     lines += [f"{row['name']}: {row['reason']}" for row in failed[:TOLD]]
     lines += [f"and {len(failed) - TOLD} more, see the manifest"] if len(failed) > TOLD else []
     lines.append(f"models and previews: {folder}/pictures   manifest: {folder}/manifest.csv, {folder}/manifest.parquet")

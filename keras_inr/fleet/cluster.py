@@ -5,11 +5,11 @@ import contextlib
 import math
 import socket
 
-from keras_inr.fleet.work import failed, fit_task, limit_threads
+from keras_inr.fleet.work import MachineError, failed, fit_task, limit_threads, told
 from keras_inr.runs.errors import InputError
 
 RETRIES = 3
-"""How often a task is started again that was lost with its machine."""
+"""How often a task is started again that was lost with its machine, or whose machine has no room for it."""
 
 MOST_AHEAD = 2
 """Tasks per place that may wait in the cluster, so that no machine waits for pictures to be read."""
@@ -21,7 +21,8 @@ def ray_cluster(address, cpus_per_task=2):
 
     A task is a pure function of its pictures, so that one which was lost with a worker or a machine is simply started
     again: nothing is written but by the process that called, and so nothing is written twice. Where the cluster has
-    GPUs a task takes one, else `cpus_per_task` cores.
+    GPUs a task takes one, else `cpus_per_task` cores. On a machine that has no room for temporary files it is tried
+    again as if it were lost; where that does not help its pictures fail with that machine's words.
 
     Args:
         address: "auto", "host:port" or "ray://host:port", as of `ray.init`.
@@ -75,8 +76,9 @@ class RayExecutor:
                 f"cpus_per_task must be at most {max(_cpus(ray), default=0)}, the cores of the largest machine, "
                 f"received {cpus_per_task!r}"
             )
-        # a lost worker or machine counts against max_retries; an error of the task itself is not tried again
-        self.remote = ray.remote(max_retries=RETRIES, **needs)(work if gpus else on_cores(work, cpus_per_task))
+        # counted against max_retries: a lost worker or machine, and one without room; nothing else that a task raises
+        again = {"max_retries": RETRIES, "retry_exceptions": [MachineError]}
+        self.remote = ray.remote(**again, **needs)(work if gpus else on_cores(work, cpus_per_task))
 
     def __call__(self, tasks, settings, should_stop):
         """Yields the outcomes of each task, in the order in which they come back."""
@@ -86,9 +88,14 @@ class RayExecutor:
         while not should_stop():
             task = next(tasks, None) if len(running) < MOST_AHEAD * self.places else None
             if task is not None:
-                running[self.remote.remote(task, shared)] = task.names
+                try:
+                    running[self.remote.remote(task, shared)] = task.names
+                except self.ray.exceptions.RayError as error:  # no room for the pictures on the way
+                    yield lost(task.names, f"the task cannot be sent: {error}")
             if not running:
-                break
+                if task is None:
+                    break
+                continue
             # as long as there is room the next pictures are read, and what has come back is looked at in between
             ready, _ = self.ray.wait(list(running), timeout=0.5 if task is None else 0)
             for reference in ready:
@@ -101,11 +108,20 @@ class RayExecutor:
         try:
             return self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
-            return [failed(name, f"the task failed on its machine: {error.cause}") for name in names]
+            return lost(names, f"the task failed on its machine: {told(error.cause)}")
         except self.ray.exceptions.RayError as error:
-            reason = str(error).strip().splitlines()
-            told = f"the task was lost {RETRIES + 1} times: {reason[-1] if reason else type(error).__name__}"
-            return [failed(name, told) for name in names]
+            return lost(names, f"the task was lost {RETRIES + 1} times: {last_line(error)}")
+
+
+def lost(names, reason):
+    """The outcomes of a task of which nothing came back."""
+    return [failed(name, reason) for name in names]
+
+
+def last_line(error):
+    """What Ray's long errors come to."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
 
 
 def on_cores(work, cores):

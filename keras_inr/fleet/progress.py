@@ -5,8 +5,6 @@ import time
 
 import tqdm
 
-from keras_inr.fleet.work import FAILED, FITTED
-
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -16,41 +14,36 @@ class FleetProgress:
     In a terminal one line is kept up to date; elsewhere a line is written every ten seconds at most.
 
     Args:
-        store: the `FleetStore`.
+        count: function without arguments that tells how many are done, and how many of those have failed.
+        total: how many there are.
         shown: False shows nothing.
+        unit: what is counted.
     """
 
-    def __init__(self, store, shown=True):
-        self.store = store
+    def __init__(self, count, total, shown=True, unit="pictures"):
+        self.count, self.unit = count, unit
         self.shown = shown
-        self.before = self.done
+        self.before, _ = count()
         self.started = self.told = time.perf_counter()
         live = shown and sys.stderr.isatty()
-        self.bar = tqdm.tqdm(
-            total=len(store.rows), initial=self.before, unit=" pictures", dynamic_ncols=live, disable=not live
-        )
-
-    @property
-    def done(self):
-        """Pictures that are fitted or have failed."""
-        return len(self.store.names(FITTED)) + len(self.store.names(FAILED))
+        self.bar = tqdm.tqdm(total=total, initial=self.before, unit=f" {unit}", dynamic_ncols=live, disable=not live)
 
     def show(self):
         """Tells how far the run is."""
-        failed = len(self.store.names(FAILED))
+        done, failed = self.count()
         if not self.bar.disable:
             self.bar.set_postfix_str(f"{failed} failed", refresh=False)
-            self.bar.update(self.done - self.bar.n)
-        elif self.shown and (time.perf_counter() - self.told > SECONDS_BETWEEN_LINES or self.done == self.bar.total):
+            self.bar.update(done - self.bar.n)
+        elif self.shown and (time.perf_counter() - self.told > SECONDS_BETWEEN_LINES or done == self.bar.total):
             self.told = time.perf_counter()
             tqdm.tqdm.write(self.line(self.told - self.started), file=sys.stderr)
 
     def line(self, seconds):
         """The line after so many seconds."""
-        total, failed = len(self.store.rows), len(self.store.names(FAILED))
-        rate = (self.done - self.before) / max(seconds, 1e-9)
-        left = f"about {(total - self.done) / rate:.0f} s left" if rate else "time left unknown"
-        return f"{self.done}/{total} pictures, {failed} failed, {rate:.2f} pictures/s, {left}"
+        (done, failed), total = self.count(), self.bar.total
+        rate = (done - self.before) / max(seconds, 1e-9)
+        left = f"about {(total - done) / rate:.0f} s left" if rate else "time left unknown"
+        return f"{done}/{total} {self.unit}, {failed} failed, {rate:.2f} {self.unit}/s, {left}"
 
     def close(self):
         """Leaves the bar as it stands, on a line of its own."""

@@ -3,9 +3,10 @@
 import os
 import pathlib
 
+from keras_inr.fleet.exports import export_picture
 from keras_inr.fleet.progress import FleetProgress
-from keras_inr.fleet.store import FleetStore
-from keras_inr.fleet.work import FITTED, PENDING, Task, failed, fit_parts, told
+from keras_inr.fleet.store import OF_ONE_PLACE, FleetStore
+from keras_inr.fleet.work import FAILED, FITTED, PENDING, Task, failed, fit_parts, told
 from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.results import versions
@@ -23,7 +24,7 @@ MANIFEST_SECONDS = 10.0
 """How old the manifest may become, which a picture's own files do not need."""
 
 
-def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress=True):
+def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress=True, export=False):
     """Fits pictures that have not been fitted yet.
 
     Every picture is on the disk, whole, as soon as those that it was fitted together with are done. A picture that
@@ -37,6 +38,8 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
         resume: go on with the run in `out`, or start one there.
         execute: a function of (tasks, settings, should_stop) that yields `Outcome`s; `embedded` by default.
         progress: whether to tell how far it is.
+        export: whether to export each fitted picture that has no export yet, by this process and after all are fitted.
+            One that cannot be exported stays fitted, and its row tells the reason.
 
     Returns:
         (folder, rows), the rows of the manifest: one for every picture.
@@ -44,8 +47,8 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
     Raises:
         InputError: for a folder that cannot be used, see `claim_run_folder`.
         InterruptedRunError: after Ctrl-C or SIGTERM; what was done is kept.
+        OSError: where a disk is full or fails, also the one with temporary files; what was done is kept.
     """
-    execute = execute or embedded
     identity = {"kind": "fleet", **settings.identity}
     with Interrupts() as interrupts, claim_run_folder(out, identity, resume) as folder:
         pictures = [picture for picture in pictures if not lies_in(folder, picture.source)]
@@ -54,30 +57,79 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
         facts = {**settings.identity, "weights": settings.weights, "versions": versions()}
         store = FleetStore(folder, pictures, facts)
         store.write_manifest()
-        bar = FleetProgress(store, progress)
-
-        def keep_unread(outcome):
-            store.keep(outcome)
-            bar.show()
 
         def should_stop():
             return interrupts.received is not None
 
         try:
-            tasks = loaded([store.pictures[name] for name in store.names(PENDING)], settings, keep_unread, should_stop)
-            for outcomes in execute(tasks, settings, should_stop):
-                for outcome in outcomes:
-                    store.keep(outcome)
-                bar.show()
-                store.write_manifest(MANIFEST_SECONDS)
+            fit_all(store, settings, execute or embedded, should_stop, progress)
+            if export:
+                export_all(store, should_stop, progress)
         finally:
-            bar.close()
             store.write_manifest()
-        if should_stop() and store.names(PENDING):
-            done = f"with {len(store.names(FITTED))} of {len(pictures)} pictures fitted"
+        if should_stop() and (store.names(PENDING) or (export and store.not_exported())):
+            exported = f" and {len(store.names(FITTED)) - len(store.not_exported())} exported" if export else ""
+            done = f"with {len(store.names(FITTED))} of {len(pictures)} pictures fitted{exported}"
             again = "those are saved, go on with the same flags and"
             raise InterruptedRunError(interrupts.received, folder, done, again)
         return folder, list(store.rows.values())
+
+
+def fit_all(store, settings, execute, should_stop, progress):
+    """Fits the pictures that are pending."""
+
+    def count():
+        failures = len(store.names(FAILED))
+        return len(store.names(FITTED)) + failures, failures
+
+    bar = FleetProgress(count, len(store.rows), progress)
+
+    def keep_unread(outcome):
+        store.keep(outcome)
+        bar.show()
+
+    try:
+        tasks = loaded([store.pictures[name] for name in store.names(PENDING)], settings, keep_unread, should_stop)
+        for outcomes in execute(tasks, settings, should_stop):
+            for outcome in outcomes:
+                store.keep(outcome)
+            bar.show()
+            store.write_manifest(MANIFEST_SECONDS)
+    finally:
+        bar.close()
+
+
+def export_all(store, should_stop, progress):
+    """Exports the pictures that are fitted and have no export."""
+    names, tried = store.not_exported(), []
+
+    def count():
+        return len(tried), sum(store.rows[name]["saved_model"] is None for name in tried)
+
+    bar = FleetProgress(count, len(names), progress, unit="exports")
+    try:
+        for name in names:
+            if should_stop():
+                break
+            store.keep_export(name, exported(store.place(name), store.metrics(name)))
+            tried.append(name)
+            bar.show()
+            store.write_manifest(MANIFEST_SECONDS)
+    finally:
+        bar.close()
+
+
+def exported(place, metrics):
+    """Exports the picture in a folder; None, or why that cannot be."""
+    try:
+        export_picture(place, metrics)
+    except Exception as error:  # whatever a network of one's own makes Keras or TensorFlow raise
+        system = error if isinstance(error, OSError) else error.__cause__
+        mine = isinstance(system, FileExistsError) or getattr(system, "errno", None) in OF_ONE_PLACE
+        if isinstance(system, OSError) and not mine:  # a full disk, which TensorFlow tells without a number
+            raise system from None
+        return told(error)
+    return None
 
 
 def lies_in(folder, source):
@@ -95,7 +147,7 @@ def embedded(tasks, settings, should_stop):
 def loaded(pictures, settings, keep, should_stop):
     """Yields tasks of pictures as they are read; those that cannot be read are kept as failed."""
     waiting, by_size = {}, settings.needs_one_size
-    for picture, signal in read_pictures(pictures, **settings.image_options):
+    for picture, signal in read_all(pictures, settings.image_options):
         if should_stop():
             return
         if isinstance(signal, Exception):
@@ -109,6 +161,22 @@ def loaded(pictures, settings, keep, should_stop):
         if should_stop():
             return
         yield Task(*zip(*group, strict=True))
+
+
+def read_all(pictures, options):
+    """Yields what `read_pictures` does, and goes on behind a picture at which that ends with an error, or too early."""
+    place = 0
+    while place < len(pictures):
+        error = RuntimeError("nothing was read of it")
+        try:
+            for picture, signal in read_pictures(pictures[place:], **options):
+                place += 1
+                yield picture, signal
+        except Exception as raised:  # whatever a decoder or a data set's own code raises
+            error = raised
+        if place < len(pictures):
+            yield pictures[place], error
+            place += 1
 
 
 def ready(waiting, pictures_per_task):

@@ -1,48 +1,29 @@
 """The folder of a fleet run: a folder for each picture that was fitted, and the manifest of all that went in."""
 
-import csv
+import datetime
 import errno
 import hashlib
 import json
 import math
+import os
 import pathlib
 import time
 
-import pyarrow
-import pyarrow.parquet
-
 from keras_inr.files import atomic_path
+from keras_inr.fleet.exports import export_bytes, remove_export
+from keras_inr.fleet.manifest import COLUMNS, FIGURES, are_figures, setup_of, write_manifest
+from keras_inr.fleet.places import METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places
 from keras_inr.fleet.work import FAILED, FITTED, PENDING, failed
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.run_folder import write_json
 from keras_inr.signals.pictures import printable
 
 PICTURES = "pictures"
 FORMAT_VERSION = 1
-MODEL, PREVIEW, METRICS = "model.keras", "preview.png", "metrics.json"
-COLUMNS = {
-    "name": pyarrow.string(),
-    "status": pyarrow.string(),
-    "reason": pyarrow.string(),
-    "source": pyarrow.string(),
-    "label": pyarrow.string(),
-    "model": pyarrow.string(),
-    "psnr_db": pyarrow.float64(),
-    "psnr_8bit_db": pyarrow.float64(),
-    "ssim": pyarrow.float64(),
-    "steps": pyarrow.int64(),
-    "stopped_by": pyarrow.string(),
-    "train_seconds": pyarrow.float64(),
-    "pictures_together": pyarrow.int64(),
-    "num_parameters": pyarrow.int64(),
-    "model_bytes": pyarrow.int64(),
-    "height": pyarrow.int64(),
-    "width": pyarrow.int64(),
-    "channels": pyarrow.int64(),
-    "image_sha256": pyarrow.string(),
-    "device": pyarrow.string(),
-}
-"""The manifest's columns; all but the name, the status and the source may be null."""
+OF_ONE_PLACE = (
+    *(errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
+    *(errno.EINVAL, errno.EILSEQ, errno.ELOOP, errno.EACCES, errno.EPERM),
+)
+"""Why one picture's results cannot be written where those of others can; all else, as a full disk, stops a run."""
 
 
 class FleetStore:
@@ -58,16 +39,20 @@ class FleetStore:
             "fitted", every other one "pending".
     """
 
-    def __init__(self, folder, pictures, facts=None):
-        self.facts, self.written = facts or {}, -math.inf
+    def __init__(self, folder, pictures, facts):
+        self.facts, self.written = facts, -math.inf
         self.folder = pathlib.Path(folder)
         self.pictures = {picture.name: picture for picture in pictures}
-        check_places(self.pictures)
+        self.places = find_places(self.pictures, lambda place: self._read(place).get("name"))
         self.rows = {name: self._row(name, self._finished(name) or {"status": PENDING}) for name in self.pictures}
 
     def names(self, status):
         """Names of the pictures of a status, in their order."""
         return [name for name, row in self.rows.items() if row["status"] == status]
+
+    def not_exported(self):
+        """Names of the pictures that are fitted and have no export."""
+        return [name for name in self.names(FITTED) if self.rows[name]["saved_model"] is None]
 
     def keep(self, outcome):
         """Writes what has become of a picture, and then its row."""
@@ -75,92 +60,102 @@ class FleetStore:
             try:
                 self._write(outcome)
             except OSError as error:
-                if error.errno != errno.ENAMETOOLONG:  # as a full disk, which would stop the others too
+                if error.errno not in OF_ONE_PLACE:
                     raise
-                outcome = failed(outcome.name, "the name is too long for a folder of results: rename the picture")
+                outcome = failed(outcome.name, unwritten(error))
         self.rows[outcome.name] = self._row(outcome.name, outcome.row)
 
     def _write(self, outcome):
         """Writes the folder of a picture that was fitted; metrics.json, which marks it as fitted, last."""
         place = self.place(outcome.name)
         place.mkdir(parents=True, exist_ok=True)
+        remove_export(place)  # it is of the model that was here before
         for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
             with atomic_path(place / name) as temporary:
                 temporary.write_bytes(content)
+        outcome.row["fitted_at"] = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+        own = {name: value for name, value in self._row(outcome.name, outcome.row).items() if name in FIGURES}
         facts = {"preview_bytes": len(outcome.preview), **self.facts}
-        write_json(place / METRICS, {"format_version": FORMAT_VERSION, **self._row(outcome.name, outcome.row), **facts})
+        write_json(place / METRICS, {"format_version": FORMAT_VERSION, **own, **facts})
+
+    def keep_export(self, name, reason=None):
+        """Notes that a picture's model is exported, or the reason why it is not."""
+        if reason is None:
+            place, saved_model = self.place(name), f"{PICTURES}/{self.places[name]}/{SAVED_MODEL}/1"
+            metrics = self._read(self.places[name])
+            sizes = {"saved_model_bytes": export_bytes(place)}
+            write_json(place / METRICS, {**metrics, "saved_model": saved_model, **sizes})
+            self.rows[name] |= {"saved_model": saved_model, "reason": None}
+        else:
+            self.rows[name] |= {"saved_model": None, "reason": f"it is fitted but cannot be exported: {reason}"}
+
+    def metrics(self, name):
+        """What metrics.json tells of a picture that was fitted."""
+        return self._read(self.places[name])
 
     def write_manifest(self, least_seconds=0.0):
-        """Writes manifest.csv and manifest.parquet: a row for every picture, in the order in which they went in.
+        """Writes the manifest: a row for every picture, in the order in which they went in.
 
         Args:
-            least_seconds: leaves those alone that are not as old.
+            least_seconds: leaves one alone that is not as old.
         """
         if time.monotonic() - self.written < least_seconds:
             return
-        rows, path = list(self.rows.values()), self.folder / "manifest.csv"
-        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(COLUMNS.items()))
-        with atomic_path(self.folder / "manifest.parquet") as temporary:
-            pyarrow.parquet.write_table(table, temporary)
+        write_manifest(self.folder, list(self.rows.values()))
         self.written = time.monotonic()
 
     def place(self, name):
         """The folder of a picture."""
-        return self.folder / PICTURES / name
+        return self.folder / PICTURES / self.places[name]
 
     def _row(self, name, figures):
         picture = self.pictures[name]
         own = {"name": name, "source": printable(picture.source), "label": picture.label}
-        model = f"{PICTURES}/{name}/{MODEL}" if figures["status"] == FITTED else None
-        return {column: {**figures, **own, "model": model}.get(column) for column in COLUMNS}
+        own["model"] = f"{PICTURES}/{self.places[name]}/{MODEL}" if figures["status"] == FITTED else None
+        setup = setup_of(self.facts, figures, os.path.abspath(self.folder))
+        return {column: {**figures, **own, **setup}.get(column) for column in COLUMNS}
+
+    def _read(self, place):
+        """The content of a place's metrics.json; {} for none that can be read."""
+        try:
+            metrics = json.loads((self.folder / PICTURES / place / METRICS).read_text())
+        except (OSError, ValueError):
+            return {}
+        return metrics if isinstance(metrics, dict) else {}
 
     def _finished(self, name):
         """The figures of a picture that was fitted before; None where anything is missing or the picture another."""
-        place = self.place(name)
-        try:
-            row = json.loads((place / METRICS).read_text())
-        except (OSError, ValueError):
-            return None
-        if not isinstance(row, dict) or row.get("status") != FITTED or not fits_manifest(row):
+        place, row = self.place(name), self._read(self.places[name])
+        if row.get("status") != FITTED or row.get("name") != name or not are_figures(row):
             return None
         sizes = {MODEL: row.get("model_bytes"), PREVIEW: row.get("preview_bytes")}
         if not all((place / file).is_file() and (place / file).stat().st_size == size for file, size in sizes.items()):
             return None
-        return row if self._same_picture(row, self.pictures[name].source) else None
-
-    @staticmethod
-    def _same_picture(row, source):
-        """Whether a row is of the file as it is now, or of the source where that is no file that can be read."""
-        path = pathlib.Path(source)
-        try:
-            if path.is_file():  # a pipe might never end
-                return hashlib.sha256(path.read_bytes()).hexdigest() == row.get("image_sha256")
-        except OSError:
-            pass
-        return row.get("source") == printable(source)
+        if row.get("saved_model") is not None and export_bytes(place) != row.get("saved_model_bytes"):
+            row["saved_model"] = None  # damaged, or not there any more
+        return row if same_picture(row, self.pictures[name].source) else None
 
 
-def fits_manifest(row):
-    """Whether every value is of its column's type."""
+def same_picture(row, source):
+    """Whether a row is of the file as it is now, or of the source where that is no file that can be read."""
+    path = pathlib.Path(source)
     try:
-        pyarrow.Table.from_pylist([row], schema=pyarrow.schema(COLUMNS.items()))
-    except (pyarrow.ArrowException, TypeError, OverflowError):
-        return False
-    return True
+        if path.is_file():  # a pipe might never end
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == row.get("image_sha256")
+    except OSError:
+        pass
+    return row.get("source") == printable(source)
 
 
-def check_places(names):
-    """Raises an InputError where the folder of one picture would be a file of another."""
-    for name in names:
-        folder, _, last = name.rpartition("/")
-        if folder in names and last in (MODEL, PREVIEW, METRICS):
-            raise InputError(f"pictures must not be named {name!r} beside one that is named {folder!r}: rename one")
+def unwritten(error):
+    """Why one picture's results cannot be written."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "the name is too long for a folder of results: rename the picture"
+    return f"its folder of results cannot be written: {error}"
 
 
-def all_fitted(rows):
-    """Whether no picture failed or is pending."""
-    return not any(row["status"] in (FAILED, PENDING) for row in rows)
+def all_done(rows, exported=False):
+    """Whether no picture failed or is pending, or, where they are to be `exported`, has no export."""
+    done = not any(row["status"] in (FAILED, PENDING) for row in rows)
+    return done and not (exported and any(row["saved_model"] is None for row in rows))

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import io
 import math
-import pathlib
+import os
 import tempfile
 
 import PIL.Image
@@ -18,6 +18,13 @@ from keras_inr.training.fit_many import fit_in_batches
 from keras_inr.training.recipe import Recipe
 
 FITTED, FAILED, PENDING = "fitted", "failed", "pending"
+
+SHARED_MEMORY = "/dev/shm"
+"""Where Keras may work on a model when the system's temporary folder is of no use."""
+
+
+class MachineError(OSError):
+    """What a machine lacks, whatever the picture: no picture has failed by it, and another machine may do better."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +78,9 @@ def fit_parts(task, settings, should_stop=None, stacks=None):
         settings: `FleetSettings`.
         should_stop: callable without arguments; True ends the work, whose pictures are then left out.
         stacks: a `LastStacks` that is shared by tasks.
+
+    Raises:
+        MachineError: where no model can be packed up here.
     """
     recipe, left = Recipe(**settings.recipe), list(range(len(task.names)))
     try:
@@ -85,6 +95,8 @@ def fit_parts(task, settings, should_stop=None, stacks=None):
                 for place, result in zip(places, results, strict=True)
                 if result.stopped_by != "interrupt"
             ]
+    except MachineError:
+        raise
     except Exception as error:  # whatever a picture or a network of one's own makes Keras or TensorFlow raise
         if len(left) > 1:
             for part in (left[: len(left) // 2], left[len(left) // 2 :]):
@@ -101,7 +113,10 @@ def told(error):
     """An error as the reason of a failure."""
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return f"network and picture do not fit into memory: {error}"
-    return error if isinstance(error, (ValueError, OSError)) else f"{type(error).__name__}: {error}"
+    kind, text = type(error).__name__, str(error)
+    if not text:
+        return kind
+    return text if isinstance(error, (ValueError, OSError, ImportError)) else f"{kind}: {text}"
 
 
 def limit_threads(cores):
@@ -115,7 +130,9 @@ def outcome_or_failure(name, *fit):
     """The outcome of a fit, a failure where it cannot be packed up."""
     try:
         return outcome(name, *fit)
-    except Exception as error:  # a full temporary folder, a network that cannot be saved
+    except MachineError:
+        raise
+    except Exception as error:  # a network that cannot be saved, a picture that no PNG can hold
         return failed(name, told(error))
 
 
@@ -145,12 +162,46 @@ def outcome(name, signal, field, result, pictures_together):
     return Outcome(name, row, model, png(result.prediction))
 
 
+class KerasBuffer(io.BytesIO):
+    """Memory that Keras takes for a file, by the name's ending."""
+
+    def __str__(self):
+        return "model.keras"
+
+
 def keras_file(field):
-    """The bytes of model.keras."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model.keras"
-        bare_copy(field).save(path)
-        return path.read_bytes()
+    """The bytes of model.keras.
+
+    They are made in memory; but Keras also makes a folder for files that a model might have, which none of ours has.
+
+    Raises:
+        MachineError: where a folder can be made neither in the system's temporary folder nor in shared memory.
+    """
+    bare, refusals = bare_copy(field), []
+    for folder in (tempfile.tempdir, SHARED_MEMORY):
+        buffer = KerasBuffer()
+        try:
+            with temporary_folder(folder):
+                bare.save(buffer)
+            return buffer.getvalue()
+        except OSError as error:
+            if error.errno is None:  # a library's own, of the model
+                raise
+            refusals.append(error)
+    told = f"no folder can be made in the temporary folder ({refusals[0].strerror})"
+    place = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
+    raise MachineError(refusals[0].errno, f"{told}; make room there, or name another in TMPDIR", place)
+
+
+@contextlib.contextmanager
+def temporary_folder(folder):
+    """Where `tempfile` puts its things while the context lasts; None where the system says."""
+    before = tempfile.tempdir
+    tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def png(values):

@@ -24,9 +24,11 @@ def write_pictures(folder, count=5, side=6, suffix=".png"):
 
 
 def figures(rows):
-    """The rows without what depends on the clock and on which pictures were together."""
-    return [{k: v for k, v in row.items() if k not in ("train_seconds", "pictures_together")} for row in rows]
+    """The rows without what depends on the clock, the run's folder and on which pictures were together."""
+    changing = ("train_seconds", "pictures_together", "fitted_at", "run")
+    return [{k: v for k, v in row.items() if k not in changing} for row in rows]
 
 
-def metrics(folder, name):
-    return json.loads((folder / "pictures" / name / "metrics.json").read_text())
+def metrics(folder, place):
+    """What is told in a picture's folder, which is its name without a suffix."""
+    return json.loads((folder / "pictures" / place / "metrics.json").read_text())

@@ -10,7 +10,7 @@ import pytest
 from fleet.small_fleets import figures, small_settings, write_pictures
 from keras_inr.fleet.cluster import RayExecutor, ray_cluster
 from keras_inr.fleet.run import run_fleet
-from keras_inr.fleet.work import fit_task
+from keras_inr.fleet.work import MachineError, fit_task
 from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.signals.pictures import list_pictures
 
@@ -142,6 +142,38 @@ def test_what_a_task_raises_is_told_and_no_loss(cluster, source, tmp_path):
         executor = RayExecutor(ray, 1, broken)
         _, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=executor, progress=False)
     assert {row["reason"] for row in rows} == {"the task failed on its machine: No module named 'keras_inr'"}
+
+
+def test_a_machine_without_room_is_not_the_pictures_fault(cluster, source, alone, tmp_path):
+    """The task is tried again, as it is after a loss; where that never helps its pictures tell it."""
+    marker = tmp_path / "full"
+
+    def full(task, settings):
+        if "002.png" in task.names:
+            raise MachineError(28, "no folder can be made in the temporary folder", "/scratch")
+        if not marker.exists():
+            marker.touch()
+            raise MachineError(28, "no folder can be made in the temporary folder", "/scratch")
+        return fit_task(task, settings)
+
+    with ray_cluster(cluster.address, cpus_per_task=1):
+        executor = RayExecutor(ray, 1, full)
+        _, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=executor, progress=False)
+    assert [row["status"] for row in rows] == ["fitted", "fitted", "failed", "failed", "fitted", "fitted"]
+    told = "the task failed on its machine: [Errno 28] no folder can be made in the temporary folder: '/scratch'"
+    assert {row["reason"] for row in rows[2:4]} == {told}
+
+
+def test_pictures_that_cannot_be_sent(cluster, source, tmp_path):
+    class Full:
+        def remote(self, task, settings):
+            raise ray.exceptions.ObjectStoreFullError("no room")
+
+    with ray_cluster(cluster.address, cpus_per_task=1):
+        executor = RayExecutor(ray, 1)
+        executor.remote = Full()
+        _, rows = run_fleet(list_pictures(str(source)), SETTINGS, tmp_path / "out", execute=executor, progress=False)
+    assert all(row["reason"].startswith("the task cannot be sent: no room") for row in rows)
 
 
 class FakeRay:

@@ -6,11 +6,14 @@ import hashlib
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,6 +23,7 @@ import pytest
 
 from fleet.small_fleets import RECIPE, figures, metrics, small_settings, write_pictures
 from keras_inr.fleet import run, run_fleet, store, work
+from keras_inr.fleet.manifest import FIGURES
 from keras_inr.fleet.run import embedded
 from keras_inr.runs.errors import InputError, InterruptedRunError
 from keras_inr.signals import pictures
@@ -72,8 +76,8 @@ class TestWhole:
             for one, other in zip(field.weights, alone.weights, strict=True):
                 np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-5)  # float32, 12 steps
             assert row["psnr_db"] == pytest.approx(result.psnr_db, abs=0.01)
-            told = metrics(folder, row["name"])
-            assert {name: told[name] for name in row} == row
+            told = metrics(folder, Path(row["name"]).stem)
+            assert {name: told[name] for name in FIGURES} == {name: row[name] for name in FIGURES}
             assert (told["format_version"], told["preset"], told["recipe"]["steps"]) == (1, "siren_256", 12)
             assert told["versions"]["tensorflow"].startswith("2.")
 
@@ -82,7 +86,7 @@ class TestWhole:
         for row in rows:
             if row["status"] == "fitted":
                 field = keras.saving.load_model(folder / row["model"])
-                preview = load_image(folder / "pictures" / row["name"] / "preview.png")
+                preview = load_image(folder / "pictures" / Path(row["name"]).stem / "preview.png")
                 np.testing.assert_allclose(preview.values, field.render() / np.float32(255), atol=1.5 / 255)
 
 
@@ -95,31 +99,31 @@ class TestResume:
         write_pictures(source, 4)  # 003 is whole now, 000 to 002 have the same bytes
         write_pictures(source / "more", 1)
         PIL.Image.fromarray(np.full((6, 6, 3), 77, "uint8")).save(source / "001.png")
-        (tmp_path / "out" / "pictures" / "002.png" / "preview.png").unlink()
+        (tmp_path / "out" / "pictures" / "002" / "preview.png").unlink()
         _, after = fitted(str(source), tmp_path / "out", resume=True)
         assert [row["status"] for row in before] == ["fitted"] * 3 + ["failed"]
         assert [row["status"] for row in after] == ["fitted"] * 5
         again = {path.parent.name for path, when in kept.items() if path.stat().st_mtime_ns != when}
-        assert again == {"001.png", "002.png"}
+        assert again == {"001", "002"}
         assert (
-            metrics(tmp_path / "out", "001.png")["image_sha256"]
+            metrics(tmp_path / "out", "001")["image_sha256"]
             == hashlib.sha256((source / "001.png").read_bytes()).hexdigest()
         )
 
     def test_results_that_are_cut_off_or_wrong_are_made_again(self, tmp_path):
         source, out = write_pictures(tmp_path / "in", 4), tmp_path / "out"
         fitted(str(source), out)
-        whole = {path: path.read_bytes() for path in out.glob("pictures/00[013].png/*.[kp]*")}
-        for name in ("000.png/model.keras", "001.png/preview.png"):
+        whole = {path: path.read_bytes() for path in out.glob("pictures/00[013]/*.[kp]*")}
+        for name in ("000/model.keras", "001/preview.png"):
             os.truncate(out / "pictures" / name, 100)
-        wrong = {**metrics(out, "003.png"), "psnr_db": "abc"}
-        (out / "pictures" / "003.png" / "metrics.json").write_text(json.dumps(wrong))
-        before = (out / "pictures" / "002.png" / "model.keras").stat().st_mtime_ns
+        wrong = {**metrics(out, "003"), "psnr_db": "abc"}
+        (out / "pictures" / "003" / "metrics.json").write_text(json.dumps(wrong))
+        before = (out / "pictures" / "002" / "model.keras").stat().st_mtime_ns
         _, rows = fitted(str(source), out, resume=True)
         assert [row["status"] for row in rows] == ["fitted"] * 4
         assert {path: len(content) for path, content in whole.items()} == {path: path.stat().st_size for path in whole}
-        assert isinstance(metrics(out, "003.png")["psnr_db"], float)
-        assert (out / "pictures" / "002.png" / "model.keras").stat().st_mtime_ns == before
+        assert isinstance(metrics(out, "003")["psnr_db"], float)
+        assert (out / "pictures" / "002" / "model.keras").stat().st_mtime_ns == before
 
     def test_previews_of_the_run_are_no_pictures(self, tmp_path):
         """Its folder may lie among the pictures."""
@@ -226,12 +230,14 @@ class TestNames:
 
     def test_of_a_picture_that_is_a_file_of_another(self, tmp_path):
         shutil.copytree(write_pictures(tmp_path / "one", 1), tmp_path / "in" / "chelsea")
-        (tmp_path / "in" / "chelsea" / "000.png").rename(tmp_path / "in" / "chelsea" / "preview.png")
+        (tmp_path / "in" / "chelsea" / "000.png").rename(tmp_path / "in" / "chelsea" / "model.keras.png")
         sources = ["sample:chelsea", str(tmp_path / "in")]
-        with pytest.raises(
-            InputError, match=r"must not be named 'chelsea/preview.png' beside one that is named 'chelsea'"
-        ):
-            fitted(sources, tmp_path / "out")
+        _, rows = fitted(sources, tmp_path / "out", image_options={"size": 6})
+        assert [row["model"] for row in rows] == [
+            "pictures/chelsea/model.keras",
+            "pictures/chelsea/model.keras~/model.keras",
+        ]
+        assert all((tmp_path / "out" / row["model"]).is_file() for row in rows)
 
 
 class TestSources:
@@ -311,6 +317,86 @@ class TestFailures:
         assert rows[1]["reason"] == "[Errno 28] No space left on device"
         assert len(calls) == 3
 
+    @pytest.mark.parametrize("error", [KeyError("wings"), OSError(errno.EIO, "Input/output error"), AssertionError()])
+    def test_one_at_which_reading_ends_with_an_error(self, tmp_path, monkeypatch, error):
+        """As by a decoder's bug, or a data set's own code."""
+
+        def load(source, **options):
+            if "001" in source:
+                raise error
+            return load_image(source, **options)
+
+        monkeypatch.setattr(pictures, "load_image", load)
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 3)), tmp_path / "out")
+        assert [row["status"] for row in rows] == ["fitted", "failed", "fitted"]
+        assert rows[1]["reason"] == work.told(error)
+        assert work.told(KeyError("wings")) == "KeyError: 'wings'"
+        assert work.told(AssertionError()) == "AssertionError"
+
+    def test_reading_that_ends_too_early(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(run, "read_pictures", lambda pictures, **options: iter(()))
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 2)), tmp_path / "out")
+        assert [row["reason"] for row in rows] == ["RuntimeError: nothing was read of it"] * 2
+
+    def test_pictures_that_change_while_the_run_goes_on(self, tmp_path):
+        """After the list is made, one becomes a pipe, one a folder, and all of a class go."""
+        source = write_pictures(tmp_path / "in", 4)
+        write_pictures(source / "class", 2)
+        found = list_pictures(str(source))
+        shutil.rmtree(source / "class")
+        for name in ("001.png", "002.png"):
+            (source / name).unlink()
+        os.mkfifo(source / "001.png")
+        (source / "002.png").mkdir()
+        _, rows = run_fleet(found, small_settings(), tmp_path / "out", progress=False)
+        assert [row["status"] for row in rows] == ["fitted", "failed", "failed", "fitted", "failed", "failed"]
+        _, rows = run_fleet(found, small_settings(), tmp_path / "out", resume=True, progress=False)
+        assert [row["status"] for row in rows] == ["fitted", "failed", "failed", "fitted", "failed", "failed"]
+
+    def test_a_folder_that_cannot_be_a_pictures_own(self, tmp_path):
+        source, out = write_pictures(tmp_path / "in", 3), tmp_path / "out"
+        run_fleet(list_pictures(str(source / "000.png")), small_settings(), out, progress=False)
+        (out / "pictures" / "001").write_text("mine")
+        (out / "pictures" / "000" / "model.keras").unlink()
+        (out / "pictures" / "000" / "model.keras").mkdir()
+        _, rows = fitted(str(source), out, resume=True)
+        assert [row["status"] for row in rows] == ["failed", "failed", "fitted"]
+        assert all(row["reason"].startswith("its folder of results cannot be written: ") for row in rows[:2])
+        assert (out / "pictures" / "001").read_text() == "mine"
+
+    def test_a_preview_that_cannot_be_drawn(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(work, "png", lambda values: 1 // 0)
+        _, rows = fitted(str(write_pictures(tmp_path / "in", 1)), tmp_path / "out")
+        assert rows[0]["reason"] == "ZeroDivisionError: integer division or modulo by zero"
+
+    def test_a_temporary_folder_that_cannot_be_written_fails_no_picture(self, tmp_path, monkeypatch):
+        source = str(write_pictures(tmp_path / "in", 2))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        _, rows = fitted(source, tmp_path / "out")
+        assert [row["status"] for row in rows] == ["fitted"] * 2
+        assert tempfile.tempdir == str(tmp_path / "gone")
+        monkeypatch.setattr(work, "SHARED_MEMORY", str(tmp_path / "nowhere"))
+        told = "no folder can be made in the temporary folder .*make room there, or name another in TMPDIR.*/gone"
+        with pytest.raises(work.MachineError, match=told):
+            fitted(source, tmp_path / "again")
+        rows = pyarrow.parquet.read_table(tmp_path / "again" / "manifest.parquet").to_pylist()
+        assert [row["status"] for row in rows] == ["pending"] * 2
+
+    def test_a_model_is_packed_up_in_memory(self, tmp_path, monkeypatch):
+        """A temporary folder without room for a byte will do."""
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        field = small_settings().field((6, 6), 3)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            content = work.keras_file(field)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert list(tmp_path.iterdir()) == []
+        (tmp_path / "model.keras").write_bytes(content)
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert all(np.array_equal(a, b) for a, b in zip(loaded.weights, field.weights, strict=True))
+
     def test_a_full_disk_keeps_what_is_done(self, tmp_path, monkeypatch):
         """The third model finds no room, the manifest does: it tells of the two that are there."""
         source = write_pictures(tmp_path / "in", 4)
@@ -350,8 +436,8 @@ class TestInterrupts:
 
         with pytest.raises(KeyboardInterrupt):
             run_fleet(list_pictures(str(source)), small_settings(), tmp_path / "out", execute=dying, progress=False)
-        assert [metrics(tmp_path / "out", name)["status"] for name in ("000.png", "001.png")] == ["fitted"] * 2
-        assert not (tmp_path / "out" / "pictures" / "002.png").exists()
+        assert [metrics(tmp_path / "out", name)["status"] for name in ("000", "001")] == ["fitted"] * 2
+        assert not (tmp_path / "out" / "pictures" / "002").exists()
 
     def test_the_first_one_keeps_what_is_done(self, tmp_path):
         source = write_pictures(tmp_path / "in", 4)
@@ -382,7 +468,7 @@ class TestInterrupts:
         flags = ["--preset=siren_256", "--units=8,8", "--sampling=full", "--steps=4000", "--pictures_per_task=1"]
         command = [sys.executable, script, f"--images={source}", f"--out={tmp_path}/out", *flags]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        first = tmp_path / "out" / "pictures" / "000.png" / "metrics.json"
+        first = tmp_path / "out" / "pictures" / "000" / "metrics.json"
         until = time.monotonic() + 100
         while not first.exists() and time.monotonic() < until and process.poll() is None:
             time.sleep(0.05)
@@ -392,10 +478,10 @@ class TestInterrupts:
         _, error = process.communicate(timeout=60)
         assert process.returncode == (130 if signals[0] == signal.SIGINT else -signal.SIGKILL), error
         assert "Traceback" not in error
-        kept = metrics(tmp_path / "out", "000.png")
+        kept = metrics(tmp_path / "out", "000")
         done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr
-        assert metrics(tmp_path / "out", "000.png") == kept
+        assert metrics(tmp_path / "out", "000") == kept
         assert "3 of 3 pictures fitted" in done.stdout
 
 

@@ -30,6 +30,19 @@ def test_some_failed(tmp_path):
     assert "\ntorn.png: " in done.stdout
 
 
+def test_exports(tmp_path):
+    """Of pictures that were fitted before; the file where one's export should be is told."""
+    source, flags = write_pictures(tmp_path / "in", 2), (*SMALL, f"--out={tmp_path}/out")
+    fit_many(f"--images={source}", *flags)
+    (tmp_path / "out" / "pictures" / "001" / "saved_model").write_text("mine")
+    done = fit_many(f"--images={source}", *flags, "--export", "--resume")
+    assert done.returncode == 4, done.stderr
+    first, second, _ = done.stdout.splitlines()
+    assert first.endswith("; 1 exported")
+    assert second.startswith("001.png: it is fitted but cannot be exported: ")
+    assert (tmp_path / "out" / "pictures" / "000" / "saved_model" / "1" / "saved_model.pb").is_file()
+
+
 def test_nothing_could_start(tmp_path):
     (tmp_path / "empty").mkdir()
     for flags, message in (

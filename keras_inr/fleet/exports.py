@@ -1,0 +1,80 @@
+"""SavedModels of the pictures of a fleet run, made from their models one after the other."""
+
+import contextlib
+import gc
+import re
+import shutil
+import uuid
+
+from tensorflow.python.framework import ops
+
+from keras_inr.export.saved_model import export_saved_model
+from keras_inr.fleet.places import MODEL, SAVED_MODEL
+from keras_inr.models.files import read_field
+from keras_inr.runs.results import served_facts
+from keras_inr.runs.run_files import SAVED_MODEL as FILES
+
+VERSION = 1
+UNFINISHED = r"tmp[.][0-9a-f]{32}"
+OF_THIS_MACHINE = ("name", "source", "model", "weights", "status", "reason", "preview_bytes")
+"""What an export does not tell the world, beside what those of single runs do not."""
+
+
+def export_picture(place, metrics):
+    """Writes saved_model/1 into the folder of a picture that was fitted, whole or not at all.
+
+    Args:
+        place: the folder.
+        metrics: the content of its metrics.json, which the `info` signature tells.
+
+    Raises:
+        ValueError, TypeError: for a field that cannot be exported.
+        OSError: if the disk is full; or a ValueError because of one.
+    """
+    facts = {name: value for name, value in served_facts(metrics).items() if name not in OF_THIS_MACHINE}
+    remove_export(place)
+    with forgotten_gradients():
+        export_saved_model(read_field(place / MODEL), place / SAVED_MODEL, VERSION, info=facts)
+
+
+def export_bytes(place):
+    """Bytes of a picture's export; None where one of its files is missing or empty."""
+    version = place / SAVED_MODEL / str(VERSION)
+    try:
+        files = [path for path in version.rglob("*") if path.is_file()]
+        sizes = {path.relative_to(version).as_posix(): path.stat().st_size for path in files}
+        return sum(sizes.values()) if all(sizes.get(name) for name in FILES) else None
+    except OSError:
+        return None
+
+
+def remove_export(place):
+    """Removes a picture's export and what killed ones left; other versions in saved_model/ are someone else's."""
+    folder = place / SAVED_MODEL
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    version = folder / str(VERSION)
+    if version.is_dir() and not version.is_symlink():
+        version.rename(folder / f"tmp.{uuid.uuid4().hex}")  # no server sees a half
+    for path in list(folder.iterdir()):
+        if re.fullmatch(UNFINISHED, path.name):
+            shutil.rmtree(path)
+    with contextlib.suppress(OSError):  # other versions are in it
+        folder.rmdir()
+
+
+@contextlib.contextmanager
+def forgotten_gradients():
+    """Lets TensorFlow forget the graphs of the `with` block when it ends.
+
+    It keeps the gradient of every `tf.custom_gradient` that it traces or loads, with the graphs around, for as long as
+    a process lives, and has no public way to drop one: 50 MB for each export.
+    """
+    kept = getattr(ops.gradient_registry, "_registry", {})
+    before = set(kept)
+    try:
+        yield
+    finally:
+        for name in [name for name in kept if name not in before and name.startswith("CustomGradient-")]:
+            del kept[name]
+        gc.collect()
