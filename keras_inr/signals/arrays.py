@@ -83,7 +83,7 @@ and uint16 arrays
         raise ImageError(f"values must be an array of floats, received {type(values).__name__}") from error
     if values.ndim != 3 or values.shape[2] not in (1, 3, 4) or 0 in values.shape:
         raise ImageError(
-            f"values must have shape (H, W, C), received {values.shape}; C is 1, 3 or 4, and there is one pixel at least"
+            f"values must have shape (H, W, C), received {values.shape}; C is 1, 3 or 4, with one pixel at least"
             f"{channels_first_advice('values', values.shape)}"
         )
     if values.dtype.kind not in "fb":
@@ -110,7 +110,7 @@ def channels_first_advice(name, shape):
     >>> channels_first_advice("source", (3, 20, 30))
     '; its channels come first: np.moveaxis(source, 0, -1) puts them last'
     """
-    if len(shape) == 3 and shape[0] in _MODELS and shape[2] not in _MODELS:
+    if len(shape) == 3 and shape[0] in _MODELS and shape[2] not in _MODELS and shape[0] < min(shape[1:]):
         return f"; its channels come first: np.moveaxis({name}, 0, -1) puts them last"
     return ""
 
@@ -119,9 +119,9 @@ def _advice(name, low, high):
     """A remedy for values outside of [0, 1], as far as their range tells one."""
     if not (np.isfinite(low) and np.isfinite(high)):
         return f"; np.nan_to_num({name}) replaces what is not finite"
-    if -OVERSHOOT <= low and high <= 1 + OVERSHOOT:
+    if low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
         return f"; np.clip({name}, 0, 1) leaves what a picture can show"
-    if low >= 0:
+    if low >= 0 and high > 2:
         peak = 255 if high <= 255 else 65535 if high <= 65535 else None
         return f"; divide by {peak}" if peak else ""
     return "; (x + 1) / 2 maps [-1, 1] to [0, 1]" if low >= -1 and high <= 1 else ""

@@ -3,7 +3,7 @@
 import imagecodecs
 import numpy as np
 
-from keras_inr.signals.metadata import warn_beside_pixels
+from keras_inr.signals.metadata import warn_without_stopping
 from keras_inr.signals.raster import NUM_COLOURS
 
 _PROFILE_SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}  # bytes 16 to 20 of an ICC header
@@ -83,4 +83,4 @@ def _transform(values, model, profile):
 
 
 def _ignored(reason):
-    warn_beside_pixels(f"the picture's ICC profile {reason}; it is ignored and the colours are taken as sRGB")
+    warn_without_stopping(f"the picture's ICC profile {reason}; it is ignored and the colours are taken as sRGB")

@@ -11,7 +11,7 @@ from keras_inr.signals.colour import srgb_values
 from keras_inr.signals.decoding import one_sentence
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.framing import checked_crop, checked_size, resized, target_size
-from keras_inr.signals.metadata import warn_beside_pixels
+from keras_inr.signals.metadata import warn_without_stopping
 from keras_inr.signals.raster import check_pixels, cropped, oriented
 from keras_inr.signals.sources import read_source
 from keras_inr.signals.tfds_source import read_builder
@@ -104,7 +104,8 @@ def load_image(
     Returns:
         An ImageSignal, its `values` float32 in [0, 1] of 1, 3 or 4 channels. 16-bit samples keep all their bits.
         Embedded ICC profiles are converted to sRGB (one that is sRGB changes nothing; one that is broken is ignored
-        with a warning, and so is a broken EXIF block). A BMP whose alpha is 0 everywhere has none. PNG's gAMA, cHRM and cICP chunks are not applied, and float TIFFs are taken as sRGB-coded.
+        with a warning, and so is a broken EXIF block). A BMP whose alpha is 0 everywhere has none. PNG's gAMA, cHRM and
+        cICP chunks are not applied, and float TIFFs are taken as sRGB-coded.
 
     Raises:
         ImageError: whatever is wrong with the source or an argument, in one sentence.
@@ -183,7 +184,7 @@ def _checked(grayscale, alpha, crop, size, max_pixels):
 
 def _signal(raster, name, sha256, *, grayscale, alpha, crop, size, max_pixels):
     if alpha == "white" and raster.has_alpha and not raster.samples[..., -1].any():
-        warn_beside_pixels(f'{name} is transparent everywhere and becomes white; alpha="keep" keeps its colours')
+        warn_without_stopping(f'{name} is transparent everywhere and becomes white; alpha="keep" keeps its colours')
     raster = oriented(raster)
     if crop is not None:  # before the colours, which gives the same values for less work
         raster = cropped(raster, crop)

@@ -18,7 +18,8 @@ def decode_jpeg(data, max_pixels):
         raise ImageError("source is a JPEG file that is broken or truncated: it ends before its pixels")
     kept = [data[:2]]
     for marker, start, end in segments[:-1]:
-        if marker not in range(0xE0, 0xF0) and marker != _COMMENT or _tells_colours(marker, data[start:end]):
+        is_aside = marker in range(0xE0, 0xF0) or marker == _COMMENT
+        if not is_aside or _tells_colours(marker, data[start:end]):
             kept += [bytes([0xFF, marker]), data[start - 2 : end]]
     kept.append(data[segments[-1][1] - 4 :])
     image = opened(JpegImagePlugin.JpegImageFile, b"".join(kept), max_pixels)

@@ -12,15 +12,15 @@ _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)([0-9])")
 _TIFF_STARTS = (b"II*\0", b"MM\0*")
 
 
-def warn_beside_pixels(message):
-    """A warning about what is not the pixels, which therefore stops no picture where warnings are errors."""
+def warn_without_stopping(message):
+    """A warning about what does not matter enough to stop anything, not even where warnings are made errors."""
     with contextlib.suppress(UserWarning):
         warnings.warn(message, stacklevel=2)
 
 
 def warn_ignored(what, reason):
     """One warning that something beside the pixels is ignored."""
-    warn_beside_pixels(f"the picture's {what} {reason}; it is ignored")
+    warn_without_stopping(f"the picture's {what} {reason}; it is ignored")
 
 
 def orientation_of(exif, xmp=None):
@@ -37,7 +37,7 @@ def orientation_of(exif, xmp=None):
                 raise ImageError("it is no directory")
             found = numbered_orientation(exif, read_directory(exif), "EXIF block")
         except ImageError:
-            warn_beside_pixels("Corrupt EXIF data in the picture; it is ignored")
+            warn_without_stopping("Corrupt EXIF data in the picture; it is ignored")
     if found is None and xmp:
         match = _XMP_ORIENTATION.search(xmp)
         found = int(match[1]) if match else None

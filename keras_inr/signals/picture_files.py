@@ -3,9 +3,9 @@
 import collections
 import os
 import pathlib
-import warnings
 
 from keras_inr.signals.errors import ImageError
+from keras_inr.signals.metadata import warn_without_stopping
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
@@ -14,12 +14,14 @@ SUFFIXES = (
 """What is taken."""
 
 _OTHER_SUFFIXES = frozenset(
-    f".{name}"
-    for name in (
-        "avif avifs heic heif hif jxl jp2 j2k jpf jpx j2c jpc jxr wdp svg svgz eps psd psb xcf kra ai tga icb vda vst exr "
-        "hdr pic pcx dds ico cur icns ppm pgm pbm pnm pam pfm qoi sgi rgb ras xbm xpm wbmp btf tf8 ora cpt emf wmf fits "
-        "fit dcm raw cr2 cr3 crw nef nrw arw sr2 srf dng orf rw2 raf pef srw x3f erf kdc mrw 3fr iiq gpr flif bpg"
-    ).split()
+    [
+        *(".avif", ".avifs", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpx", ".j2c", ".jpc", ".jxr", ".wdp"),
+        *(".svg", ".svgz", ".eps", ".ai", ".wmf", ".emf", ".psd", ".psb", ".xcf", ".kra", ".ora", ".cpt", ".tga"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".pfm", ".exr", ".hdr", ".dds", ".ico", ".cur", ".icns", ".pcx"),
+        *(".qoi", ".sgi", ".rgb", ".ras", ".xbm", ".xpm", ".btf", ".tf8", ".fits", ".dcm", ".bpg", ".flif"),
+        *(".raw", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".dng", ".orf", ".rw2", ".raf"),
+        *(".pef", ".srw", ".x3f", ".erf", ".kdc", ".mrw", ".3fr", ".iiq"),
+    ]
 )
 _STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"8BPS", b"\0\0\0\x0cJXL ",
            b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # fmt: skip
@@ -41,15 +43,16 @@ def picture_files(folder):
     Raises:
         ImageError: for a folder that cannot be read, and where no picture is found.
     """
-    inside = [path for path in _visible_files(folder) if not path.is_dir()]
+    inside = _visible_files(folder)
     taken = sorted(path.relative_to(folder) for path in inside if path.suffix.lower() in SUFFIXES)
     left_out = _left_out([path for path in inside if path.suffix.lower() not in SUFFIXES])
     if not taken:
-        raise ImageError(f"folder {str(folder)!r} must hold pictures ({', '.join(SUFFIXES)}), received {left_out or 'none'}")
+        raise ImageError(
+            f"folder {str(folder)!r} must hold pictures ({', '.join(SUFFIXES)}), received {left_out or 'none'}"
+        )
     if left_out:
-        warnings.warn(
-            f"folder {str(folder)!r} holds pictures that were left out: {left_out}; read are {', '.join(SUFFIXES)}",
-            stacklevel=2,
+        warn_without_stopping(
+            f"folder {str(folder)!r} holds pictures that were left out: {left_out}; read are {', '.join(SUFFIXES)}"
         )
     return taken
 

@@ -38,8 +38,8 @@ def list_pictures(sources, data_dir=None):
         sources: a string or a list of strings, each of them one of
             "folder:DIR", or a path to a folder: its picture files by their suffixes, sub-folders and links to folders
                 included, each real folder once. One warning tells of pictures that cannot be read and are left out,
-                such as .heic. A file's class is the folder it lies in, so that DIR/SPLIT/CLASS/FILE, the layout of `tfds.ImageFolder`, gives
-                the same classes;
+                such as .heic. A file's class is the folder it lies in, so that DIR/SPLIT/CLASS/FILE, the layout of
+                `tfds.ImageFolder`, gives the same classes;
             "tfds:NAME/SPLIT" or "tfds:NAME/SPLIT[10:20]", "[:5%]" ...: examples of a data set that is prepared;
             "sample:*", all pictures that scikit-image ships;
             anything else that `load_image` takes: one picture.
@@ -49,9 +49,9 @@ def list_pictures(sources, data_dir=None):
         A list of `Picture`s.
 
     Raises:
-        ImageError: for a folder that is missing or without pictures, a path that does not exist and is not that of a
-            picture by its suffix (a missing picture is told when it is read), a data set that is not prepared, an empty slice,
-            or two pictures of one name.
+        ImageError: for a folder that is missing or without pictures, a path that does not exist and has no picture's
+            suffix (a missing picture is told when it is read), a data set that is not prepared, an empty slice, or two
+            pictures of one name.
 
     >>> [picture.name for picture in list_pictures(["sample:chelsea", "sample:coffee"])]
     ['chelsea', 'coffee']

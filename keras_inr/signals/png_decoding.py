@@ -9,7 +9,10 @@ from keras_inr.signals.metadata import orientation_of, warn_ignored
 from keras_inr.signals.raster import Raster, check_pixels
 
 _COLOURS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"IEND")
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))  # Adam7
+_LONGEST_SIDE = 10**6  # libpng's own limit
+_LONGEST_CHUNK = 2**30
+_BROKEN = "source is a PNG file that is broken or truncated"
 _MOST_METADATA = 2**24  # bytes that a compressed profile or text may unpack to
 _EXIF_TEXT = b"Raw profile type exif"
 _XMP_TEXT = b"XML:com.adobe.xmp"
@@ -21,13 +24,16 @@ def decode_png(data, max_pixels):
     A profile or an EXIF block that is broken, or whose checksum is wrong, is ignored with a warning.
     """
     if data[12:16] != b"IHDR" or data[8:12] != b"\0\0\0\r" or len(data) < 33:
-        raise ImageError("source is a PNG file that is broken or truncated: it does not begin with its header, IHDR")
-    check_pixels(*png_size(data), max_pixels)
-    if data[25] not in _COLOURS:  # told here, as libpng's words do not tell which
-        raise ImageError(f"source is a PNG file that is broken or truncated: its colour type is {data[25]}")
+        raise ImageError(f"{_BROKEN}: it does not begin with its header, IHDR")
+    height, width = png_size(data)
+    check_pixels(height, width, max_pixels)
+    if max(height, width) > _LONGEST_SIDE:
+        raise ImageError(f"source must be a PNG of sides up to {_LONGEST_SIDE}, received {height} x {width}")
+    if data[25] not in _COLOURS or data[24] not in (1, 2, 4, 8, 16) or data[28] > 1:
+        kind = f"colour type {data[25]}, {data[24]} bits a sample and interlacing {data[28]}"
+        raise ImageError(f"{_BROKEN}: its header tells of {kind}")
     chunks = list(_chunks(data))
-    kept = [data[start - 8 : end + 4] for name, start, end in chunks if _is_kept(name, data)]
-    samples = imagecodecs.png_decode(b"".join([data[:8], *kept]))
+    samples = imagecodecs.png_decode(_essence(data, chunks))
     samples = samples[..., None] if samples.ndim == 2 else samples
     model = "grey" if samples.shape[2] <= 2 else "rgb"
     peak, bit_depth = (65535, 16) if samples.dtype == "uint16" else (255, 8)
@@ -52,12 +58,46 @@ def _chunks(data):
     raise ImageError("source is a PNG file that is truncated: its last chunk, IEND, is missing")
 
 
-def _is_kept(name, data):
-    if name == b"PLTE":  # elsewhere only a proposal for screens of few colours
-        return data[25] == 3
-    if name == b"tRNS":  # forbidden beside an alpha channel
-        return data[25] < 4
-    return name in _KEPT or name.isupper()  # upper case marks what a decoder must know: libpng then says no
+def _essence(data, chunks):
+    """The PNG with its palette, transparency and pixels only, these unpacked to as many bytes as the header tells."""
+    kept, packed = [data[:33]], []
+    for name, start, end in chunks:
+        if name == b"IDAT":
+            if zlib.crc32(data[start - 4 : end]) != int.from_bytes(data[end : end + 4]):
+                raise ImageError(f"{_BROKEN}: the checksum of its pixels (IDAT) is wrong")
+            packed.append(data[start:end])
+        elif (name == b"PLTE" and data[25] == 3) or (name == b"tRNS" and data[25] < 4 and not packed):
+            kept.append(data[start - 8 : end + 4])
+        elif name not in (b"IHDR", b"PLTE", b"IEND") and not name[0] & 0x20:  # the bit that a decoder may pass it by
+            raise ImageError(f"{_BROKEN}: it has a chunk that is not known, {name!r}")
+    stored = zlib.compress(_unpacked_pixels(b"".join(packed), _raw_bytes(data)), 0)
+    for start in range(0, len(stored), _LONGEST_CHUNK):
+        kept.append(_chunk(b"IDAT", stored[start : start + _LONGEST_CHUNK]))
+    return b"".join([*kept, _chunk(b"IEND", b"")])
+
+
+def _chunk(name, content):
+    return b"".join([len(content).to_bytes(4), name, content, zlib.crc32(content, zlib.crc32(name)).to_bytes(4)])
+
+
+def _raw_bytes(data):
+    """Bytes of all rows, each with one in front that tells its filter."""
+    height, width = png_size(data)
+    bits = data[24] * _COLOURS[data[25]]
+    passes = _PASSES if data[28] else ((0, 0, 1, 1),)
+    sizes = [((height - top + dy - 1) // dy, (width - left + dx - 1) // dx) for top, left, dy, dx in passes]
+    return sum(rows * (1 + (columns * bits + 7) // 8) for rows, columns in sizes if columns > 0)
+
+
+def _unpacked_pixels(packed, size):
+    """`size` bytes out of deflated ones, of which there may be more: they are not unpacked, however many they are."""
+    try:
+        found = imagecodecs.deflate_decode(packed, out=size)
+    except imagecodecs.DeflateError:  # also of a stream that is longer, or has no end
+        found = zlib.decompressobj().decompress(packed, size)
+    if len(found) < size:
+        raise ImageError(f"{_BROKEN}: its pixels need {size} bytes and are {len(found)}")
+    return found
 
 
 def _content(data, chunks, wanted, what):

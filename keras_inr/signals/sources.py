@@ -128,5 +128,5 @@ def _decoded(data, name, max_pixels):
     try:
         raster = decode_image(data, max_pixels)
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
+        raise ImageError(f"{name}: {error}") from (error.__cause__ or error)  # what went wrong first
     return raster, name, hashlib.sha256(data).hexdigest()

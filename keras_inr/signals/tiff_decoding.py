@@ -1,7 +1,5 @@
 """The first page of a TIFF file to a raster, with all its bits."""
 
-import io
-
 import numpy as np
 import tifffile
 
@@ -9,7 +7,7 @@ from keras_inr.signals.arrays import check_unit_range
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.metadata import numbered_orientation, warn_ignored
 from keras_inr.signals.raster import NUM_COLOURS, Raster, check_pixels
-from keras_inr.signals.tiff_directory import pixels_only, read_directory
+from keras_inr.signals.tiff_directory import PixelsOnly, read_directory
 from keras_inr.signals.tiff_segments import check_segments, compression_name
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
@@ -33,7 +31,7 @@ def decode_tiff(data, max_pixels):
     for what is not supported and for files cut short; tifffile's own exceptions pass through.
     """
     directory = read_directory(data)
-    with tifffile.TiffFile(io.BytesIO(pixels_only(data, directory))) as tiff:
+    with tifffile.TiffFile(PixelsOnly(data, directory)) as tiff:
         page = tiff.pages.first
         check_pixels(page.imagelength, page.imagewidth, max_pixels)
         model = _checked_model(page)

@@ -1,6 +1,7 @@
 """The first directory of a TIFF file, or of an EXIF block: where its values lie and which of them pixels need."""
 
 import dataclasses
+import io
 import struct
 
 from keras_inr.signals.errors import ImageError
@@ -12,9 +13,11 @@ _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _MOST_ENTRIES = 4096  # tifffile reads no more
 
 PIXEL_TAGS = frozenset(
-    [256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284]  # size, samples, compression, strips, planes
-    + [292, 293, 317, 320, 322, 323, 324, 325, 338, 339, 347]  # fax, predictor, colour map, tiles, extra samples, JPEG
-    + [512, 513, 514, 515, 517, 518, 519, 520, 521, 530, 531, 532, 32997, 32998]  # old JPEG, YCbCr, depth
+    [
+        *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284),  # size, samples, compression, strips, planes
+        *(292, 293, 317, 320, 322, 323, 324, 325, 338, 339, 347),  # fax, predictor, colour map, tiles, alpha, JPEG
+        *(512, 513, 514, 515, 517, 518, 519, 520, 521, 530, 531, 532, 32997, 32998),  # old JPEG, YCbCr, depth
+    ]
 )
 """What pixels depend on. Anything else in a directory may be broken without harm."""
 
@@ -92,16 +95,39 @@ def _inside(entry, data):
     return entry.place + entry.size <= len(data)
 
 
-def pixels_only(data, directory):
+class PixelsOnly(io.BytesIO):
     """The file with a directory that holds nothing but what pixels need, so that nothing else can be misread.
 
-    A colour map is kept for a picture that is made of its places (photometric 3) alone.
+    A colour map is kept for a picture that is made of its places (photometric 3) alone. The data are not copied: what
+    is read of the directory's place is replaced.
     """
-    palette = directory.number(data, 262) == 3
-    kept = [tag for tag in directory.raw if tag in PIXEL_TAGS and (tag != 320 or palette)]
-    width = "Q" if 43 in data[2:4] else "H"
-    head = struct.pack(directory.order + width, len(kept)) + b"".join(directory.raw[tag] for tag in kept)
-    start, end = directory.span
-    head += bytes(end - start - len(head))  # among them the offset of the next directory, unless all tags are kept
-    next_one = bytes(8 if width == "Q" else 4)
-    return b"".join([data[:start], head, next_one, data[end + len(next_one) :]])
+
+    def __init__(self, data, directory):
+        super().__init__(data)
+        palette = directory.number(data, 262) == 3
+        kept = [tag for tag in directory.raw if tag in PIXEL_TAGS and (tag != 320 or palette)]
+        length, place = "QQ" if 43 in data[2:4] else "HI"
+        head = struct.pack(directory.order + length, len(kept)) + b"".join(directory.raw[tag] for tag in kept)
+        self.start, end = directory.span
+        self.head = head + bytes(end - self.start - len(head) + struct.calcsize(place))  # and no next directory
+
+    def read(self, size=-1):
+        place = self.tell()
+        found = super().read(size)
+        return bytes(self._replaced(place, bytearray(found))) if self._is_touched(place, len(found)) else found
+
+    def readinto(self, buffer):
+        place = self.tell()
+        count = super().readinto(buffer)
+        if self._is_touched(place, count):
+            self._replaced(place, memoryview(buffer).cast("B")[:count])
+        return count
+
+    def _is_touched(self, place, count):
+        return place < self.start + len(self.head) and self.start < place + count
+
+    def _replaced(self, place, found):
+        """What was read at a place, with the directory's bytes put into it."""
+        first, last = max(place, self.start), min(place + len(found), self.start + len(self.head))
+        found[first - place : last - place] = self.head[first - self.start : last - self.start]
+        return found

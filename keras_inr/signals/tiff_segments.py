@@ -37,7 +37,9 @@ def check_segments(page, data, max_pixels):
     grid = math.ceil(page.imagelength / rows), math.ceil(page.imagewidth / columns)
     if page.is_tiled:
         check_pixels(rows, columns, max(max_pixels, _SMALLEST_LIMIT), what="a tile of source")
-        check_pixels(grid[0] * rows, grid[1] * columns, 4 * max(max_pixels, _SMALLEST_LIMIT), what="all tiles of source")
+        check_pixels(
+            grid[0] * rows, grid[1] * columns, 4 * max(max_pixels, _SMALLEST_LIMIT), what="all tiles of source"
+        )
     _check_presence(page, data, grid[0] * grid[1] * planes)
     _check_uncompressed(page, rows, grid[0])
     if page.compression not in _OF_BYTES:
@@ -90,7 +92,9 @@ def _declared_sizes(page, segment):
     """(height, width) of every header inside a segment; ImageError for a compression that is not known."""
     if page.compression in (6, 7, 33007, 34892):
         header = page.jpegtables or b""
-        return jpeg_sizes(segment) + jpeg_sizes(header) + ([] if page.jpegheader is None else jpeg_sizes(page.jpegheader))
+        return (
+            jpeg_sizes(segment) + jpeg_sizes(header) + ([] if page.jpegheader is None else jpeg_sizes(page.jpegheader))
+        )
     if page.compression == _COMPRESSION.PNG:
         return [png_size(segment)] if len(segment) >= 24 else []
     if page.compression in (50001, 34927):

@@ -27,8 +27,9 @@ def decode_webp(data, max_pixels):
     for height, width in webp_sizes(data):
         check_pixels(height, width, max_pixels)
     body = b"".join(kept)
-    image = opened(WebPImagePlugin.WebPImageFile, b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body,
-                   max_pixels)
+    image = opened(
+        WebPImagePlugin.WebPImageFile, b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body, max_pixels
+    )
     return decoded(image, told.get(b"ICCP"), orientation_of(told.get(b"EXIF"), told.get(b"XMP ")))
 
 
