@@ -1,10 +1,9 @@
 """Stored samples to sRGB-coded values: ICC profiles, CMYK, alpha and grey."""
 
-import warnings
-
 import imagecodecs
 import numpy as np
 
+from keras_inr.signals.metadata import warn_without_stopping
 from keras_inr.signals.raster import NUM_COLOURS
 
 _PROFILE_SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}  # bytes 16 to 20 of an ICC header
@@ -44,7 +43,7 @@ def _unit_samples(samples, peak):
 def _convert(values, model, profile):
     """Values converted from the profile to sRGB, or None where the profile is sRGB, unusable or of another model."""
     if profile[16:20] != _PROFILE_SPACES[model]:
-        _warn_ignored(f"is for {profile[16:20]!r} pictures while this one is {model}")
+        _ignored(f"is for {profile[16:20]!r} pictures while this one is {model}")
         return None
     try:
         if model != "cmyk":
@@ -53,7 +52,7 @@ def _convert(values, model, profile):
                 return None
         return _transform(values, model, profile)
     except (imagecodecs.CmsError, ValueError) as error:
-        _warn_ignored(f"is broken ({error})")
+        _ignored(f"is broken ({error})")
         return None
 
 
@@ -83,5 +82,5 @@ def _transform(values, model, profile):
     return np.clip(result, 0, 1)
 
 
-def _warn_ignored(reason):
-    warnings.warn(f"the picture's ICC profile {reason}; it is ignored and the colours are taken as sRGB", stacklevel=2)
+def _ignored(reason):
+    warn_without_stopping(f"the picture's ICC profile {reason}; it is ignored and the colours are taken as sRGB")

@@ -6,9 +6,12 @@ import operator
 import numpy as np
 
 from keras_inr.coordinates import pixel_coords
+from keras_inr.signals.arrays import signal_values
 from keras_inr.signals.colour import srgb_values
+from keras_inr.signals.decoding import one_sentence
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.framing import checked_crop, checked_size, resized, target_size
+from keras_inr.signals.metadata import warn_without_stopping
 from keras_inr.signals.raster import check_pixels, cropped, oriented
 from keras_inr.signals.sources import read_source
 from keras_inr.signals.tfds_source import read_builder
@@ -22,6 +25,8 @@ class ImageSignal:
 
     Attributes:
         values: (H, W, C) float32 in [0, 1], sRGB-coded, C-contiguous and read-only; C is 1 (grey), 3 (RGB), 4 (RGBA).
+            What `load_image` gives lies in [0, 1]. Given by hand they are floats or booleans, and may leave it by as
+            much as 0.5, as resizing without clipping does; anything else raises ImageError, NaN included.
         source: where it came from, for display, e.g. "sample:chelsea".
         sha256: hex SHA-256 of the file's bytes; of dtype, shape and values for an array and a TFDS example.
         bit_depth: of the source: 8 (up to eight bits a sample), 16 (more than eight) or 32 (floating point).
@@ -41,9 +46,7 @@ class ImageSignal:
     bit_depth: int
 
     def __post_init__(self):
-        if np.ndim(self.values) != 3:
-            raise ImageError(f"values must have shape (H, W, C), received {np.shape(self.values)}")
-        values = np.ascontiguousarray(self.values, dtype="float32").view()
+        values = signal_values(self.values).view()
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
 
@@ -92,14 +95,17 @@ def load_image(
         crop: (top, left, height, width) in pixels of the upright picture; must lie inside of it.
         size: (height, width), or the longer side as one integer, which keeps the aspect. Lanczos with antialiasing,
             clipped to [0, 1].
-        max_pixels: the most pixels that are accepted; a file is refused by its header, before it is decoded. Also
-            bounds the result of `size`. (For WebP, Pillow's own limit of 179 million pixels stays in force.)
+        max_pixels: the most pixels that are accepted; a file is refused by its header, before it is decoded, also
+            where `crop` takes a small part of it, as a picture is decoded whole. Bounds, too, the result of `size`,
+            what is decoded inside of a TIFF, and the bytes that are read of a file: BYTES_PER_PIXEL (32) for each
+            of max_pixels, and 64 MiB. (For WebP, Pillow's own limit of 179 million pixels stays in force.)
         data_dir: where TensorFlow Datasets looks; its own default if None.
 
     Returns:
         An ImageSignal, its `values` float32 in [0, 1] of 1, 3 or 4 channels. 16-bit samples keep all their bits.
         Embedded ICC profiles are converted to sRGB (one that is sRGB changes nothing; one that is broken is ignored
-        with a warning). PNG's gAMA, cHRM and cICP chunks are not applied, and float TIFFs are taken as sRGB-coded.
+        with a warning, and so is a broken EXIF block). A BMP whose alpha is 0 everywhere has none. PNG's gAMA, cHRM and
+        cICP chunks are not applied, and float TIFFs are taken as sRGB-coded.
 
     Raises:
         ImageError: whatever is wrong with the source or an argument, in one sentence.
@@ -109,7 +115,8 @@ def load_image(
     """
     checked = _checked(grayscale, alpha, crop, size, max_pixels)
     raster, name, sha256 = read_source(source, checked["max_pixels"], data_dir)
-    return _signal(raster, name, sha256, **checked)
+    with one_sentence(f"{name}: source cannot be made a picture of"):
+        return _signal(raster, name, sha256, **checked)
 
 
 def check_image_options(
@@ -150,7 +157,8 @@ def load_from_builder(
     """
     checked = _checked(grayscale, alpha, crop, size, max_pixels)
     raster, name, sha256 = read_builder(builder, split, index, checked["max_pixels"])
-    return _signal(raster, name, sha256, **checked)
+    with one_sentence(f"{name}: source cannot be made a picture of"):
+        return _signal(raster, name, sha256, **checked)
 
 
 def _checked(grayscale, alpha, crop, size, max_pixels):
@@ -175,6 +183,8 @@ def _checked(grayscale, alpha, crop, size, max_pixels):
 
 
 def _signal(raster, name, sha256, *, grayscale, alpha, crop, size, max_pixels):
+    if alpha == "white" and raster.has_alpha and not raster.samples[..., -1].any():
+        warn_without_stopping(f'{name} is transparent everywhere and becomes white; alpha="keep" keeps its colours')
     raster = oriented(raster)
     if crop is not None:  # before the colours, which gives the same values for less work
         raster = cropped(raster, crop)

@@ -8,11 +8,11 @@ import re
 
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
+from keras_inr.signals.picture_files import is_known_picture, picture_files
 from keras_inr.signals.sources import sample_files
 from keras_inr.signals.tfds_source import examples_in_order, image_feature, open_builder, split_labels, split_range
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-
+_SEPARATORS = tuple(separator for separator in (os.sep, os.altsep) if separator)
 _TFDS = re.compile(r"tfds:(?P<name>\w+(?:/[\w.-]+)?(?::[\d.*]+)?)/(?P<split>\w+)(?P<slice>\[[^\[\]]*\])?", re.ASCII)
 
 
@@ -36,9 +36,10 @@ def list_pictures(sources, data_dir=None):
 
     Args:
         sources: a string or a list of strings, each of them one of
-            "folder:DIR", or a path to a folder: its picture files by their suffixes, sub-folders included. A file's
-                class is the folder it lies in, so that DIR/SPLIT/CLASS/FILE, the layout of `tfds.ImageFolder`, gives
-                the same classes;
+            "folder:DIR", or a path to a folder: its picture files by their suffixes, sub-folders and links to folders
+                included, each real folder once. One warning tells of pictures that cannot be read and are left out,
+                such as .heic. A file's class is the folder it lies in, so that DIR/SPLIT/CLASS/FILE, the layout of
+                `tfds.ImageFolder`, gives the same classes;
             "tfds:NAME/SPLIT" or "tfds:NAME/SPLIT[10:20]", "[:5%]" ...: examples of a data set that is prepared;
             "sample:*", all pictures that scikit-image ships;
             anything else that `load_image` takes: one picture.
@@ -48,8 +49,9 @@ def list_pictures(sources, data_dir=None):
         A list of `Picture`s.
 
     Raises:
-        ImageError: for a folder that is missing or without pictures, a data set that is not prepared, an empty slice,
-            or two pictures of one name.
+        ImageError: for a folder that is missing or without pictures, a path that does not exist and has no picture's
+            suffix (a missing picture is told when it is read), a data set that is not prepared, an empty slice, or two
+            pictures of one name.
 
     >>> [picture.name for picture in list_pictures(["sample:chelsea", "sample:coffee"])]
     ['chelsea', 'coffee']
@@ -81,14 +83,23 @@ def _pictures(source, data_dir):
         return _of_data_set(source, data_dir)
     if source.startswith("tfds:"):
         return [Picture(source.removeprefix("tfds:").replace(":", "-").replace("#", "/"), source)]
+    return _of_path(source)
+
+
+def _of_path(source):
+    """The pictures of a folder, or one picture; whether a file can be read is told when it is read."""
     try:
-        folder = pathlib.Path(source.removeprefix("folder:")).expanduser()
-        is_folder = folder.is_dir()
-    except (OSError, RuntimeError, ValueError):  # too long a name; "~nobody", who has no home: told when it is read
-        return [Picture(printable(pathlib.PurePath(source).name), source)]
-    if source.startswith("folder:") or is_folder:
-        return _of_folder(folder)
-    return [Picture(printable(folder.name), str(folder.absolute()))]
+        path = pathlib.Path(source.removeprefix("folder:")).expanduser()
+        is_folder, exists = path.is_dir(), os.path.lexists(path)
+    except (OSError, RuntimeError, ValueError):  # too long a name; "~nobody", who has no home
+        path, is_folder, exists = pathlib.Path(source), False, False
+    if is_folder:
+        return _of_folder(path)
+    if source.startswith("folder:") or source.endswith(_SEPARATORS):
+        raise ImageError(f"folder {str(path)!r} {'is a file' if exists else 'does not exist'}")
+    if not exists and not is_known_picture(path):
+        raise ImageError(f"source {source!r} does not exist")
+    return [Picture(printable(path.name), source if source.startswith("~") and not exists else str(path.absolute()))]
 
 
 def printable(text):
@@ -101,25 +112,14 @@ def printable(text):
 
 
 def _of_folder(folder):
-    if not folder.is_dir():
-        raise ImageError(f"folder {str(folder)!r} does not exist")
-    paths = (pathlib.Path(place) / name for place, _, names in os.walk(folder, onerror=_unreadable) for name in names)
-    inside = sorted(path.relative_to(folder) for path in paths if path.suffix.lower() in SUFFIXES)
-    visible = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
-    if not visible:
-        raise ImageError(f"folder {str(folder)!r} must hold pictures ({', '.join(SUFFIXES)}), received none")
     return [
         Picture(
             printable(path.as_posix()),
             str((folder / path).absolute()),
             printable(path.parent.name) if len(path.parts) > 1 else None,
         )
-        for path in visible
+        for path in picture_files(folder)
     ]
-
-
-def _unreadable(error):
-    raise ImageError(f"folder {error.filename!r} cannot be read: {error.strerror}") from error
 
 
 def read_pictures(pictures, **options):

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_inr.signals.errors import ImageError
 
+_NO_CROP = " (crop does not help, as the picture is decoded whole)"
 NUM_COLOURS = {"grey": 1, "rgb": 3, "cmyk": 4}
 
 
@@ -39,7 +40,7 @@ def check_pixels(height, width, max_pixels, what="source"):
     if height * width > max_pixels:
         raise ImageError(
             f"{what} has {height} x {width} = {height * width} pixels, more than max_pixels={max_pixels}; "
-            "raise max_pixels if you trust it"
+            f"raise max_pixels if you trust it{_NO_CROP if what == 'source' else ''}"
         )
 
 

@@ -10,12 +10,18 @@ import stat
 import numpy as np
 
 from keras_inr.signals.arrays import array_sha256, raster_from_array
-from keras_inr.signals.decoding import decode_image
+from keras_inr.signals.decoding import HEAD_BYTES, decode_image, format_of
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.tfds_source import read_tfds
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: "C:\picture.png" is a path
 _SUFFIXES = (".png", ".jpg", ".tif", ".gif")
+
+BYTES_PER_PIXEL = 32
+"""Of a file, at the most: four floats of 64 bits are what a TIFF may take for a pixel."""
+
+ALLOWANCE = 2**26
+"""Bytes of a file beyond those of its pixels: profiles, previews, later frames and pages."""
 
 # Functions of skimage.data that are named unlike their file.
 _SAMPLE_FILES = {
@@ -43,13 +49,13 @@ def read_source(source, max_pixels, data_dir):
     if isinstance(source, str):
         scheme = _SCHEME.match(source)
         if scheme and scheme[1] == "sample":
-            return _decoded(_read(sample_path(source[len("sample:") :])), source, max_pixels)
+            return _decoded(_read(sample_path(source[len("sample:") :]), max_pixels), source, max_pixels)
         if scheme and scheme[1] == "tfds":
             return read_tfds(source, max_pixels, data_dir)
         if scheme and not os.path.lexists(source):
             raise ImageError(f"source {source!r} has the unknown prefix '{scheme[0]}'; known are 'sample:' and 'tfds:'")
     if isinstance(source, (str, os.PathLike)):
-        return _decoded(_read(source), os.fsdecode(source), max_pixels)
+        return _decoded(_read(source, max_pixels), os.fsdecode(source), max_pixels)
     raise ImageError(
         "source must be a path, 'sample:NAME', 'tfds:NAME/SPLIT#INDEX', bytes or a NumPy array, "
         f"received {type(source).__name__}"
@@ -86,15 +92,17 @@ def _sample_folder():
     return pathlib.Path(importlib.util.find_spec("skimage").origin).parent / "data"
 
 
-def _read(source):
-    """The bytes of a regular file; ImageError says why not."""
+def _read(source, max_pixels):
+    """The bytes of a regular file that starts as a picture does and is not too long; ImageError says why not."""
     name = repr(os.fsdecode(source))
     try:
         path = pathlib.Path(os.fsdecode(source)).expanduser()
         mode = path.stat().st_mode
-        data = path.read_bytes() if stat.S_ISREG(mode) else None  # a pipe or a device might never end
+        data = _picture_bytes(path, max_pixels) if stat.S_ISREG(mode) else None  # a pipe or a device might never end
     except FileNotFoundError:
         raise ImageError(f"source {name} does not exist") from None
+    except ImageError as error:
+        raise ImageError(f"{os.fsdecode(source)}: {error}") from error
     except (OSError, ValueError, RuntimeError) as error:  # no permission; a null byte; "~nobody", who has no home
         raise ImageError(f"source {name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if data is None:
@@ -103,9 +111,22 @@ def _read(source):
     return data
 
 
+def _picture_bytes(path, max_pixels):
+    with path.open("rb") as file:
+        format_of(file.read(HEAD_BYTES))
+        length = os.fstat(file.fileno()).st_size
+    limit = BYTES_PER_PIXEL * max_pixels + ALLOWANCE
+    if length > limit:
+        raise ImageError(
+            f"source has {length} bytes, more than the {limit} that are read for max_pixels={max_pixels} "
+            f"({BYTES_PER_PIXEL} a pixel and {ALLOWANCE}); raise max_pixels if you trust it"
+        )
+    return path.read_bytes()
+
+
 def _decoded(data, name, max_pixels):
     try:
         raster = decode_image(data, max_pixels)
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
+        raise ImageError(f"{name}: {error}") from (error.__cause__ or error)  # what went wrong first
     return raster, name, hashlib.sha256(data).hexdigest()

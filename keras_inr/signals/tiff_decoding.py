@@ -1,14 +1,14 @@
 """The first page of a TIFF file to a raster, with all its bits."""
 
-import io
-
 import numpy as np
 import tifffile
 
 from keras_inr.signals.arrays import check_unit_range
 from keras_inr.signals.errors import ImageError
+from keras_inr.signals.metadata import numbered_orientation, warn_ignored
 from keras_inr.signals.raster import NUM_COLOURS, Raster, check_pixels
-from keras_inr.signals.tiff_directory import check_directory
+from keras_inr.signals.tiff_directory import PixelsOnly, read_directory
+from keras_inr.signals.tiff_segments import check_segments, compression_name
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _MODELS = {
@@ -20,30 +20,37 @@ _MODELS = {
     _PHOTOMETRIC.YCBCR: "rgb",
 }
 _JPEG_COMPRESSIONS = (tifffile.COMPRESSION.JPEG, tifffile.COMPRESSION.OJPEG)
-_ORIENTATION_TAG = 274
+_PROFILE_TAG = 34675
 
 
 def decode_tiff(data, max_pixels):
     """Raster of the first page: 1 to 16-bit unsigned integers or floats in [0, 1]; grey, RGB, palette, CMYK, alpha.
 
-    Classic and BigTIFF, strips and tiles, interleaved and planar. Raises ImageError for what is not supported and
-    for files cut short; tifffile's own exceptions pass through.
+    Classic and BigTIFF, strips and tiles, interleaved and planar. Tags that say nothing about pixels are not looked at,
+    but for the profile and the orientation, which are ignored with a warning where they are broken. Raises ImageError
+    for what is not supported and for files cut short; tifffile's own exceptions pass through.
     """
-    check_directory(data)
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+    directory = read_directory(data)
+    with tifffile.TiffFile(PixelsOnly(data, directory)) as tiff:
         page = tiff.pages.first
         check_pixels(page.imagelength, page.imagewidth, max_pixels)
-        if page.is_tiled:  # a tile may be larger than the picture
-            check_pixels(page.tilelength, page.tilewidth, max(max_pixels, 2**20), what="a tile of source")
         model = _checked_model(page)
-        if any(start + count > len(data) for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
-            raise ImageError(f"source is a TIFF file that is truncated: it ends after {len(data)} bytes")
+        check_segments(page, data, max_pixels)
         samples = _interleaved(page, page.asarray())
         bit_depth = 32 if samples.dtype.kind == "f" else 8 if page.bitspersample <= 8 else 16
-        orientation = page.tags.valueof(_ORIENTATION_TAG, default=1)
-        orientation = orientation if orientation in range(1, 9) else 1
         samples, peak, has_alpha = _interpreted(page, samples, model)
-        return Raster(samples, model, has_alpha, peak, bit_depth, page.iccprofile, orientation)
+    orientation = numbered_orientation(data, directory, "TIFF directory")
+    orientation = orientation if orientation in range(1, 9) else 1
+    return Raster(samples, model, has_alpha, peak, bit_depth, _profile(data, directory), orientation)
+
+
+def _profile(data, directory):
+    if _PROFILE_TAG not in directory.entries:
+        return None
+    profile = directory.block(data, _PROFILE_TAG)
+    if profile is None:
+        warn_ignored("ICC profile", "is not a block of bytes inside the file")
+    return profile
 
 
 def _checked_model(page):
@@ -53,7 +60,7 @@ def _checked_model(page):
         raise ImageError(
             "source must be a TIFF of grey, RGB, palette, CMYK or JPEG-compressed YCbCr samples, "
             f"received photometric {_name(_PHOTOMETRIC, page.photometric)} "
-            f"with compression {_name(tifffile.COMPRESSION, page.compression)}"
+            f"with compression {compression_name(page.compression)}"
         )
     is_float = page.sampleformat == tifffile.SAMPLEFORMAT.IEEEFP
     is_small = page.sampleformat == tifffile.SAMPLEFORMAT.UINT and page.bitspersample in range(1, 17)
@@ -87,10 +94,13 @@ def _interleaved(page, samples):
 
 def _interpreted(page, samples, model):
     """(samples, peak, has_alpha) with palettes looked up, white-is-zero inverted and premultiplication undone."""
+    samples = samples.astype("uint8") if samples.dtype.kind == "b" else samples  # of one bit
     peak = 1 if samples.dtype.kind == "f" else 2**page.bitspersample - 1
     if samples.dtype.kind == "f":
         check_unit_range(samples)
     if page.photometric == _PHOTOMETRIC.PALETTE:
+        if samples.dtype.kind != "u" or page.colormap is None:
+            raise ImageError("source is a TIFF file that is broken: its photometric is PALETTE without a colour map")
         palette = np.moveaxis(page.colormap, 0, -1)
         return palette[samples[..., 0]], 65535 if palette.max() > 255 else 255, False  # some writers store 8 bits
     colours = NUM_COLOURS[model]
@@ -98,7 +108,7 @@ def _interpreted(page, samples, model):
     has_alpha = samples.shape[2] > colours and extra != tifffile.EXTRASAMPLE.UNSPECIFIED
     samples = samples[..., : colours + has_alpha]
     if page.photometric == _PHOTOMETRIC.MINISWHITE:
-        samples = np.concatenate([peak ^ samples[..., :1], samples[..., 1:]], axis=-1)
+        samples = np.concatenate([samples.dtype.type(peak) - samples[..., :1], samples[..., 1:]], axis=-1)
     if has_alpha and extra == tifffile.EXTRASAMPLE.ASSOCALPHA:
         samples, peak = _unassociated(np.divide(samples, peak, dtype="float32", casting="unsafe")), 1
     return samples, peak, has_alpha
@@ -107,5 +117,6 @@ def _interpreted(page, samples, model):
 def _unassociated(samples):
     """Premultiplied colours divided by alpha; what is fully transparent has no colour and becomes black."""
     alpha = samples[..., -1:]
-    colour = np.divide(samples[..., :-1], alpha, out=np.zeros_like(samples[..., :-1]), where=alpha > 0)
+    with np.errstate(over="ignore"):  # an alpha of next to nothing
+        colour = np.divide(samples[..., :-1], alpha, out=np.zeros_like(samples[..., :-1]), where=alpha > 0)
     return np.concatenate([np.minimum(colour, 1), alpha], axis=-1)

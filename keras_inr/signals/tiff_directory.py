@@ -1,5 +1,7 @@
-"""Is the first directory of a TIFF file whole? tifffile logs a tag that it cannot read and takes its default."""
+"""The first directory of a TIFF file, or of an EXIF block: where its values lie and which of them pixels need."""
 
+import dataclasses
+import io
 import struct
 
 from keras_inr.signals.errors import ImageError
@@ -7,31 +9,125 @@ from keras_inr.signals.errors import ImageError
 _CLASSIC = (4, "I", "H", "HHI", 4)  # place and format of the directory's offset; its length; an entry; inline bytes
 _BIG = (8, "Q", "Q", "HHQ", 8)
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_FIRST_PRIVATE_TAG = 32768
+_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_MOST_ENTRIES = 4096  # tifffile reads no more
+
+PIXEL_TAGS = frozenset(
+    [
+        *(256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284),  # size, samples, compression, strips, planes
+        *(292, 293, 317, 320, 322, 323, 324, 325, 338, 339, 347),  # fax, predictor, colour map, tiles, alpha, JPEG
+        *(512, 513, 514, 515, 517, 518, 519, 520, 521, 530, 531, 532, 32997, 32998),  # old JPEG, YCbCr, depth
+    ]
+)
+"""What pixels depend on. Anything else in a directory may be broken without harm."""
 
 
-def check_directory(data):
-    """Raises ImageError unless the first directory and the values of its public tags lie inside the file.
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One tag: its type, how many values, and where they lie in the file."""
 
-    >>> check_directory(b"II*" + bytes([0, 200, 0, 0, 0]))
+    kind: int
+    count: int
+    place: int
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Directory:
+    """The first directory: byte order as `struct` writes it, where its entries lie, and tag -> `Entry`."""
+
+    order: str
+    span: tuple[int, int]
+    raw: dict[int, bytes]
+    entries: dict[int, Entry]
+
+    def number(self, data, tag):
+        """The one whole number of a tag; None where there is no such tag, or it is not one whole number."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in _WHOLE_NUMBERS or entry.count != 1 or not _inside(entry, data):
+            return None
+        return struct.unpack_from(self.order + _WHOLE_NUMBERS[entry.kind], data, entry.place)[0]
+
+    def block(self, data, tag):
+        """The bytes of a tag; None where there is no such tag, or it does not hold bytes, or they are not there."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in (1, 2, 6, 7) or not _inside(entry, data):
+            return None
+        return bytes(data[entry.place : entry.place + entry.size])
+
+
+def read_directory(data):
+    """The `Directory` of a TIFF file or an EXIF block; of a tag that stands there twice, the first.
+
+    Raises ImageError unless the directory and the values that pixels need lie inside the file.
+
+    >>> read_directory(b"II*" + bytes([0, 200, 0, 0, 0]))
     Traceback (most recent call last):
     ...
     keras_inr.signals.errors.ImageError: source is a TIFF file that is truncated: its directory is not whole
     """
     order = "<" if data[:2] == b"II" else ">"
     place, offset_format, length_format, entry_format, inline = _BIG if 43 in data[2:4] else _CLASSIC
+    raw, entries = {}, {}
     try:
         (offset,) = struct.unpack_from(order + offset_format, data, place)
         (length,) = struct.unpack_from(order + length_format, data, offset)
         entry_at = offset + struct.calcsize(order + length_format)
+        if length > _MOST_ENTRIES:
+            raise struct.error
         for _ in range(length):
             tag, kind, count = struct.unpack_from(order + entry_format, data, entry_at)
             value_at = entry_at + struct.calcsize(order + entry_format)
-            entry_at = value_at + inline
             size = count * _TYPE_SIZES.get(kind, 0)
-            if size > inline:
-                (value_at,) = struct.unpack_from(order + offset_format, data, value_at)
-            if tag < _FIRST_PRIVATE_TAG and value_at + size > len(data):
+            (elsewhere,) = struct.unpack_from(order + offset_format, data, value_at)
+            entry = Entry(kind, count, value_at if size <= inline else elsewhere, size)
+            if tag in PIXEL_TAGS and not _inside(entry, data):
                 raise struct.error
+            raw.setdefault(tag, bytes(data[entry_at : value_at + inline]))
+            entries.setdefault(tag, entry)
+            entry_at = value_at + inline
     except (struct.error, OverflowError):
         raise ImageError("source is a TIFF file that is truncated: its directory is not whole") from None
+    return Directory(order, (offset, entry_at), raw, entries)
+
+
+def _inside(entry, data):
+    return entry.place + entry.size <= len(data)
+
+
+class PixelsOnly(io.BytesIO):
+    """The file with a directory that holds nothing but what pixels need, so that nothing else can be misread.
+
+    A colour map is kept for a picture that is made of its places (photometric 3) alone. The data are not copied: what
+    is read of the directory's place is replaced.
+    """
+
+    def __init__(self, data, directory):
+        super().__init__(data)
+        palette = directory.number(data, 262) == 3
+        kept = [tag for tag in directory.raw if tag in PIXEL_TAGS and (tag != 320 or palette)]
+        length, place = "QQ" if 43 in data[2:4] else "HI"
+        head = struct.pack(directory.order + length, len(kept)) + b"".join(directory.raw[tag] for tag in kept)
+        self.start, end = directory.span
+        self.head = head + bytes(end - self.start - len(head) + struct.calcsize(place))  # and no next directory
+
+    def read(self, size=-1):
+        place = self.tell()
+        found = super().read(size)
+        return bytes(self._replaced(place, bytearray(found))) if self._is_touched(place, len(found)) else found
+
+    def readinto(self, buffer):
+        place = self.tell()
+        count = super().readinto(buffer)
+        if self._is_touched(place, count):
+            self._replaced(place, memoryview(buffer).cast("B")[:count])
+        return count
+
+    def _is_touched(self, place, count):
+        return place < self.start + len(self.head) and self.start < place + count
+
+    def _replaced(self, place, found):
+        """What was read at a place, with the directory's bytes put into it."""
+        first, last = max(place, self.start), min(place + len(found), self.start + len(self.head))
+        found[first - place : last - place] = self.head[first - self.start : last - self.start]
+        return found

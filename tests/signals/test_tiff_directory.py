@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from keras_inr.signals.errors import ImageError
-from keras_inr.signals.tiff_directory import check_directory
+from keras_inr.signals.tiff_directory import read_directory as check_directory
 
 
 def tiff(**options):
