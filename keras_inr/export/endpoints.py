@@ -1,5 +1,8 @@
 """The functions that an exported field answers with."""
 
+import functools
+
+import keras
 import tensorflow as tf
 
 from keras_inr.derivatives import differentiate, has_rules
@@ -78,7 +81,23 @@ def make_endpoints(field, limits, text):
         "render_png": (render_png, [BOX, SIZE]),
         "info": (info, [QUERY]),
     }
-    return {name: endpoints[name] for name in signature_names(field)}
+    return {name: (_reading_once(field, endpoints[name][0]), endpoints[name][1]) for name in signature_names(field)}
+
+
+def _reading_once(field, function):
+    """The function with the field's weights read before its loops.
+
+    A loop that reads variables cannot be differentiated twice, or inside a `tf.function`, once it has been loaded:
+    TensorFlow does not restore what it knew about a variable that goes through a loop.
+    """
+
+    @functools.wraps(function)
+    def call(*inputs):
+        values = [(weight, tf.convert_to_tensor(weight.value)) for weight in field.weights]
+        with keras.StatelessScope(state_mapping=values):
+            return function(*inputs)
+
+    return call
 
 
 def _derivative_endpoints(field, limits):
