@@ -1,5 +1,8 @@
 """The functions that an exported field answers with."""
 
+import functools
+
+import keras
 import tensorflow as tf
 
 from keras_inr.derivatives import differentiate, has_rules
@@ -7,6 +10,9 @@ from keras_inr.export.requests import checked_coords, checked_frames, checked_qu
 from keras_inr.kinks import kinks_of
 from keras_inr.models.raster import pixel_means, subpixel_coords, supersampling_of
 
+NEVER_MERGED = ("render", "render_png")
+"""Signatures whose requests a server must not merge: rows of `render` have one size, and all pictures of a request one
+limit of points, which strangers would share. Nothing would be won by it: pictures are drawn one after another."""
 PNG_CHANNELS = (1, 3, 4)  # grey, RGB, RGBA
 PARTS = 4  # value, two tangents and Laplacian; chunks are smaller by as much, so that they take no more memory
 COORDS = tf.TensorSpec((None, 2), tf.float32, "coords")
@@ -39,12 +45,11 @@ def make_endpoints(field, limits, text):
     """
 
     def serving_default(coords):
-        coords = checked_coords(coords, limits)
+        def evaluate(part):
+            return tf.cast(field(part), tf.float32)
 
-        def evaluate(first, count):
-            return tf.cast(field(coords[first : first + count]), tf.float32)
-
-        return {"values": _in_chunks(evaluate, tf.shape(coords)[0], limits.chunk, field.channels, tf.float32)}
+        values, valid = _row_by_row(evaluate, coords, limits, limits.chunk, field.channels)
+        return {"values": values, "valid": valid}
 
     def render(box, size):
         box, size = _checked_points(field, *checked_frames(box, size, limits), limits)
@@ -67,7 +72,7 @@ def make_endpoints(field, limits, text):
         return {"png_bytes": tf.map_fn(draw, frames, fn_output_signature=png, parallel_iterations=1)}
 
     def info(query):
-        return {"info": tf.fill(tf.shape(checked_query(query)), text)}
+        return {"info": tf.fill(tf.shape(checked_query(query, limits)), text)}
 
     endpoints = {
         "serving_default": (serving_default, [COORDS]),
@@ -76,7 +81,23 @@ def make_endpoints(field, limits, text):
         "render_png": (render_png, [BOX, SIZE]),
         "info": (info, [QUERY]),
     }
-    return {name: endpoints[name] for name in signature_names(field)}
+    return {name: (_reading_once(field, endpoints[name][0]), endpoints[name][1]) for name in signature_names(field)}
+
+
+def _reading_once(field, function):
+    """The function with the field's weights read before its loops.
+
+    A loop that reads variables cannot be differentiated twice, or inside a `tf.function`, once it has been loaded:
+    TensorFlow does not restore what it knew about a variable that goes through a loop.
+    """
+
+    @functools.wraps(function)
+    def call(*inputs):
+        values = [(weight, tf.convert_to_tensor(weight.value)) for weight in field.weights]
+        with keras.StatelessScope(state_mapping=values):
+            return function(*inputs)
+
+    return call
 
 
 def _derivative_endpoints(field, limits):
@@ -85,26 +106,39 @@ def _derivative_endpoints(field, limits):
     chunk = max(1, limits.chunk // PARTS)
 
     def rows(coords, outputs):
-        """(N, C, width): values and Laplacian one wide, the Jacobian as wide as the coords."""
-        coords = checked_coords(coords, limits)
+        """(N, C, width): values and Laplacian one wide, the Jacobian as wide as the coords; and valid (N)."""
 
-        def evaluate(first, count):
-            parts = differentiate(field, coords[first : first + count], outputs, method)
+        def evaluate(part):
+            parts = differentiate(field, part, outputs, method)
             parts = [part if name == "jacobian" else part[..., None] for name, part in parts.items()]
-            return tf.cast(tf.reshape(tf.concat(parts, axis=-1), (count, field.channels * width)), tf.float32)
+            return tf.cast(tf.reshape(tf.concat(parts, axis=-1), (-1, field.channels * width)), tf.float32)
 
         width = sum(field.num_dims if name == "jacobian" else 1 for name in outputs)
-        flat = _in_chunks(evaluate, tf.shape(coords)[0], chunk, field.channels * width, tf.float32)
-        return tf.reshape(flat, (-1, field.channels, width))
+        flat, valid = _row_by_row(evaluate, coords, limits, chunk, field.channels * width)
+        return tf.reshape(flat, (-1, field.channels, width)), valid
 
     def gradient(coords):
-        joined = rows(coords, ("values", "jacobian"))
-        return {"values": joined[..., 0], "jacobian": joined[..., 1:]}
+        joined, valid = rows(coords, ("values", "jacobian"))
+        return {"values": joined[..., 0], "jacobian": joined[..., 1:], "valid": valid}
 
     def laplacian(coords):
-        return {"laplacian": rows(coords, ("laplacian",))[..., 0]}
+        joined, valid = rows(coords, ("laplacian",))
+        return {"laplacian": joined[..., 0], "valid": valid}
 
     return {"gradient": (gradient, [COORDS]), "laplacian": (laplacian, [COORDS])}
+
+
+def _row_by_row(evaluate, coords, limits, chunk, width):
+    """evaluate(coords) (N, width) as float32, all NaN in rows that have no answer, and which rows have one (N), bool.
+
+    A row has none if a coordinate is out of range or something in the answer is not finite. Each row is on its own, so
+    that a server may merge the requests of strangers. NaN cannot be taken for an answer, as 0 could.
+    """
+    coords, in_range = checked_coords(coords, limits)
+    total = tf.shape(coords)[0]
+    rows = _in_chunks(lambda i, count: evaluate(coords[i : i + count]), total, chunk, width, tf.float32)
+    valid = in_range & tf.reduce_all(tf.math.is_finite(rows), axis=-1)
+    return tf.where(valid[:, None], rows, float("nan")), valid
 
 
 def _checked_points(field, box, size, limits):

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_inr.coordinates import picture_box
-from keras_inr.export.endpoints import signature_names
+from keras_inr.export.endpoints import NEVER_MERGED, signature_names
 from keras_inr.version import __version__
 
 FORMAT_VERSION = 1
@@ -22,7 +22,8 @@ def information(field, limits, facts=None):
 
     Keys: format_version, height and width of the picture in pixels (None without one), channels, box (the picture's,
     or [-1, 1]^2), coordinates and colour (the conventions in words), num_parameters, model (class name), dtype
-    (policy), signatures, limits (see `Limits`), versions (of keras_inr, tensorflow and keras), beside the facts.
+    (policy), signatures, batching (for each signature, whether a server may merge requests), limits (see `Limits`),
+    versions (of keras_inr, tensorflow and keras), beside the facts.
 
     Args:
         field: the exported `Field`.
@@ -54,6 +55,7 @@ def information(field, limits, facts=None):
         "model": type(field).__name__,
         "dtype": field.dtype_policy.name,
         "signatures": signature_names(field),
+        "batching": {name: name not in NEVER_MERGED for name in signature_names(field)},
         "limits": dataclasses.asdict(limits),
         "versions": {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }

@@ -24,7 +24,8 @@ def replay(folder, field):
     Raises:
         ValueError: if a value is not finite or an answer differs from the field's.
     """
-    served = tf.saved_model.load(str(folder)).signatures
+    loaded = tf.saved_model.load(str(folder))  # it holds the variables; its signatures do not
+    served = loaded.signatures
     size, box = (4, 8), np.float32([[-0.75, -0.5, 1.25, 0.5]])  # pixel centres that float32 holds exactly
     values = field.sample_grid(*size, box[0], supersampling=1)
     if not np.all(np.isfinite(values)):

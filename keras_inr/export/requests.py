@@ -1,4 +1,8 @@
-"""What an exported signature accepts: limits, and checks that run in the graph with readable messages."""
+"""What an exported signature accepts: limits, and checks that run in the graph with readable messages.
+
+Requests that TensorFlow Serving may merge have other clients' rows beside them: a point out of range is marked, not
+refused. What bounds a whole request, and what is never merged, is refused.
+"""
 
 import dataclasses
 import re
@@ -8,21 +12,25 @@ import tensorflow as tf
 from keras_inr.arguments import positive_int
 
 MAX_PIXELS = 2**30  # flat indices of pixels are int32
+REPLAYED = 32
+"""Points that an export's own last look asks for (see `replay`), so that no limit may be lower."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """The bounds of one request.
+    """The bounds of one request, which bound its work: points, and rows, which cost something however few their points.
 
     Args:
         max_pixels: most points over all rows of a render request, several in a pixel that is filtered.
         chunk: points evaluated at a time.
+        max_points: most rows of a request for values or derivatives of points.
+        max_rows: most rows of a request for pictures or for `info`.
         max_side: most pixels along a side; PNG encoders stop there.
-        max_coord: largest magnitude of a coordinate or edge. Beyond it phases overflow, and values would be NaN,
-            which is no JSON.
+        max_coord: largest magnitude of a coordinate or edge. Beyond it phases overflow, and values mean nothing.
 
     Raises:
-        ValueError: if max_pixels or chunk is not an integer from 1 to 2**30.
+        ValueError: if one of the first four is not an integer from 1 to 2**30, or max_pixels or max_points is less
+            than the 32 points that `replay` asks for.
 
     >>> Limits(2**20).max_side
     1000000
@@ -30,36 +38,52 @@ class Limits:
 
     max_pixels: int = 2**24
     chunk: int = 65536
+    max_points: int = 2**22
+    max_rows: int = 4096
     max_side: int = 1_000_000
     max_coord: float = 1e6
 
     def __post_init__(self):
-        for name in ("max_pixels", "chunk"):
+        for name in ("max_pixels", "chunk", "max_points", "max_rows"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name), MAX_PIXELS))
+        for name in ("max_pixels", "max_points"):
+            if getattr(self, name) < REPLAYED:
+                raise ValueError(f"{name} must be at least {REPLAYED}, received {getattr(self, name)}")
 
 
 def checked_coords(coords, limits):
-    """The coords (N, 2), once their shape and range have been checked."""
+    """The coords (N, 2), with (0, 0) for rows out of range, and which rows are in range (N), bool.
+
+    Fails for another shape or too many rows.
+    """
     with tf.control_dependencies([_require_shape("coords", coords, "[N, 2]")]):
-        return _in_range("coords", tf.identity(coords), limits)
+        coords = _few("coords", tf.identity(coords), limits.max_points)
+    in_range = _within(coords, limits)
+    return tf.where(in_range[:, None], coords, 0.0), in_range
 
 
 def checked_frames(box, size, limits):
     """The boxes (B, 4) and sizes (B, 2), once their shapes, ranges and the number of pixels have been checked."""
     shapes = [_require_shape("box", box, "[B, 4]", empty=False), _require_shape("size", size, "[B, 2]", empty=False)]
     with tf.control_dependencies(shapes):
-        box, size = _in_range("box", tf.identity(box), limits), tf.identity(size)
+        box, size = tf.identity(box), tf.identity(size)
     rows = (tf.shape(box)[0], tf.shape(size)[0])
+    alike = _require(tf.equal(*rows), "box and size must have the same number of rows, received {} and {}", rows)
+    with tf.control_dependencies([alike]):
+        box, size = _few("box", box, limits.max_rows), _few("size", size, limits.max_rows)
+    outside = ~_within(box, limits)
+    edges = f"box must be finite and within +-{limits.max_coord:.0f}, received {{}}"
     bad = tf.reduce_any((size < 1) | (size > limits.max_side), axis=-1)
-    pixels = tf.reduce_sum(tf.reduce_prod(tf.cast(size, "int64"), axis=-1))
     sides = f"size must be (height, width) with sides from 1 to {limits.max_side}, received {{}}"
-    total = f"size must ask for at most {limits.max_pixels} pixels over all rows, received {{}}"
     checks = [
-        _require(tf.equal(*rows), "box and size must have the same number of rows, received {} and {}", rows),
+        _require(~tf.reduce_any(outside), edges, [tf.boolean_mask(box, outside)[:1]]),
         _require(~tf.reduce_any(bad), sides, [tf.boolean_mask(size, bad)[:1]]),
-        _require(pixels <= limits.max_pixels, total, [pixels]),
     ]
-    with tf.control_dependencies(checks):
+    with tf.control_dependencies(checks):  # before sizes are multiplied, which might overflow
+        box, size = tf.identity(box), tf.identity(size)
+    pixels = tf.reduce_sum(tf.reduce_prod(tf.cast(size, "int64"), axis=-1))
+    total = f"size must ask for at most {limits.max_pixels} pixels over all rows, received {{}}"
+    with tf.control_dependencies([_require(pixels <= limits.max_pixels, total, [pixels])]):
         return tf.identity(box), tf.identity(size)
 
 
@@ -72,10 +96,10 @@ def checked_same_sizes(size):
         return tf.identity(size)
 
 
-def checked_query(query):
-    """The query (B), once its rank has been checked."""
+def checked_query(query, limits):
+    """The query (B), once its rank and the number of its rows have been checked. Nothing reads its text."""
     with tf.control_dependencies([_require_shape("query", query, "[B]")]):
-        return tf.identity(query)
+        return _few("query", tf.identity(query), limits.max_rows)
 
 
 def _require_shape(name, tensor, allowed, empty=True):
@@ -90,12 +114,18 @@ def _require_shape(name, tensor, allowed, empty=True):
     return _require(tf.strings.regex_full_match(received, pattern), rule, [tf.shape(tensor)])
 
 
-def _in_range(name, rows, limits):
-    """The rows, once all their numbers are finite and within max_coord; the message quotes the first bad row."""
-    bad = ~tf.reduce_all(tf.abs(rows) <= limits.max_coord, axis=-1)  # NaN compares false
-    rule = f"{name} must be finite and within +-{limits.max_coord:.0f}, received {{}}"
-    with tf.control_dependencies([_require(~tf.reduce_any(bad), rule, [tf.boolean_mask(rows, bad)[:1]])]):
-        return tf.identity(rows)
+def _few(name, tensor, most):
+    """The tensor, once it is known to have at most so many rows."""
+    rows = tf.shape(tensor)[0]
+    with tf.control_dependencies(
+        [_require(rows <= most, f"{name} must have at most {most} rows, received {{}}", [rows])]
+    ):
+        return tf.identity(tensor)
+
+
+def _within(rows, limits):
+    """Which rows (N, ...) have only finite numbers within max_coord, (N)."""
+    return tf.reduce_all(tf.abs(rows) <= limits.max_coord, axis=-1)  # NaN compares false
 
 
 def _require(condition, template, tensors):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_inr.export.endpoints import make_endpoints
+from keras_inr.export.gradients import drop_custom_gradients
 from keras_inr.export.information import information
 from keras_inr.export.lint import lint_saved_model
 from keras_inr.export.publish import publish
@@ -13,8 +14,20 @@ from keras_inr.export.replay import replay
 from keras_inr.export.requests import Limits
 from keras_inr.models.field import POINTS_PER_CALL, Field
 
+WITHOUT_CUSTOM_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
-def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=2**24, chunk=POINTS_PER_CALL):
+
+def export_saved_model(
+    field,
+    base_path,
+    version=None,
+    *,
+    info=None,
+    max_pixels=2**24,
+    chunk=POINTS_PER_CALL,
+    max_points=2**22,
+    max_rows=4096,
+):
     """Writes a field to `<base_path>/<version>/`, the layout that TensorFlow Serving polls.
 
     The folder appears under its number only when it is complete, has passed `lint_saved_model`, and has answered one
@@ -26,9 +39,9 @@ def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=
 
     | signature         | inputs                                | outputs                                           |
     |-------------------|---------------------------------------|---------------------------------------------------|
-    | `serving_default` | coords float32 [N, 2]                 | values float32 [N, C], not clamped                |
-    | `gradient`        | coords float32 [N, 2]                 | values [N, C], jacobian float32 [N, C, 2]         |
-    | `laplacian`       | coords float32 [N, 2]                 | laplacian float32 [N, C]                          |
+    | `serving_default` | coords float32 [N, 2]                 | values float32 [N, C], unclamped; valid bool [N]   |
+    | `gradient`        | coords float32 [N, 2]                 | values, jacobian float32 [N, C, 2]; valid         |
+    | `laplacian`       | coords float32 [N, 2]                 | laplacian float32 [N, C]; valid                   |
     | `render`          | box float32 [B, 4], size int32 [B, 2] | image float32 [B, H, W, C], clamped to [0, 1]     |
     | `render_png`      | box float32 [B, 4], size int32 [B, 2] | png_bytes string [B], 8 bit, as `Field.render`    |
     | `info`            | query string [B], its text is ignored | info string [B], strict JSON, see `information`   |
@@ -39,8 +52,27 @@ def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=
     all its rows. `render_png` is left out unless C is 1 (grey), 3 (RGB) or 4 (RGBA). All signatures speak float32
     whatever the field's policy, so that clients need not ask; a float64 field still computes in float64.
     Points are evaluated `chunk` at a time, so memory does not grow with a layer's width times the picture.
-    A request that is out of limits fails with INVALID_ARGUMENT and a sentence: coordinates and edges beyond +-1e6
-    or not finite, sides above 1e6 pixels, more than max_pixels points in all rows together.
+    Gradients through a loaded export are those of what it computes, through derivatives too.
+
+    | signatures                                 | requests may be merged | a bad row                              |
+    |--------------------------------------------|------------------------|----------------------------------------|
+    | `serving_default`, `gradient`, `laplacian` | yes                    | valid False and NaN in all its outputs |
+    | `info`                                     | yes                    | there is none                          |
+    | `render`, `render_png`                     | no                     | the request fails with a sentence      |
+
+    A point is invalid if a coordinate is not finite or beyond +-1e6, or an answer is not finite; each has its answer
+    whatever stands beside it. NaN and not 0, so that a client that overlooks valid cannot take it for a value; in JSON
+    TensorFlow Serving writes it as the bare word NaN, which strict parsers refuse, to the client that sent the point.
+    Pictures share one limit of points over the rows of a request, and `render` one size, so strangers' requests would
+    fail each other. `info` lists under "batching" which signatures may be merged. TensorFlow Serving batches a whole
+    model or none of it, and the folder has no batching_params.pbtxt: with `--enable_batching
+    --enable_per_model_batching_parameters` it is never batched, nor is it without `--enable_batching`. Who batches
+    points keeps max_batch_size to at most max_points and max_rows, and checks shapes before: Serving joins requests
+    before the model sees them, and one of [N, 3] would fail there with all that it was joined with.
+
+    A request fails with INVALID_ARGUMENT and a sentence that names limit and received: for other shapes, pictures with
+    edges beyond +-1e6 or not finite, or sides above 1e6 pixels, more than max_pixels points in all rows together, more
+    than max_points points, and more than max_rows rows of pictures or of info.
 
     Args:
         field: a `Field`; weights are stored once, as they are, in the policy's variable dtype.
@@ -49,6 +81,9 @@ def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=
         info: dict of facts for the `info` signature, such as image_sha256, seed, psnr_db; strict JSON.
         max_pixels: most points that one render request may evaluate: its pixels, several in each where it is filtered.
         chunk: points per evaluation, of derivatives a quarter of them.
+        max_points: most points that one request for values or derivatives may have. A quarter of max_pixels by default,
+            since derivatives take several times as long.
+        max_rows: most pictures, or texts of info, that one request may have: even a picture of one pixel takes 0.25 ms.
 
     Returns:
         `pathlib.Path` of the version's folder.
@@ -63,15 +98,15 @@ def export_saved_model(field, base_path, version=None, *, info=None, max_pixels=
     >>> import tempfile
     >>> from keras_inr.models import Siren
     >>> folder = export_saved_model(Siren(units=(16, 16), picture_size=(20, 30)), tempfile.mkdtemp())
-    >>> served = tf.saved_model.load(str(folder)).signatures
-    >>> folder.name, served["serving_default"](coords=tf.zeros((5, 2)))["values"].shape
+    >>> served = tf.saved_model.load(str(folder))
+    >>> folder.name, served.signatures["serving_default"](coords=tf.zeros((5, 2)))["values"].shape
     ('1', TensorShape([5, 3]))
     """
     if not isinstance(field, Field):
         raise TypeError(f"field must be a keras_inr.models.Field, received {field!r}")
     if field.num_fields is not None:
         raise ValueError(f"field must be a single field to be exported, received num_fields={field.num_fields}")
-    limits = Limits(max_pixels, chunk)
+    limits = Limits(max_pixels, chunk, max_points, max_rows)
     text = json.dumps(information(field, limits, info), allow_nan=False)
     return publish(base_path, version, lambda folder: _fill(folder, field, limits, text))
 
@@ -82,9 +117,10 @@ def _fill(folder, field, limits, text):
     for name, (function, specs) in make_endpoints(field, limits, text).items():
         archive.add_endpoint(name, function, specs)
     try:
-        archive.write_out(str(folder), verbose=False)
+        archive.write_out(str(folder), WITHOUT_CUSTOM_GRADIENTS, verbose=False)
     except tf.errors.OpError as error:
         raise OSError(f"cannot write {folder}: {error.message}") from error
+    drop_custom_gradients(folder)
     problems = lint_saved_model(folder)
     if problems:
         raise ValueError(f"TensorFlow Serving could not run this field: {'; '.join(problems)}")

@@ -15,7 +15,13 @@ import sys
 
 import numpy as np
 
-NUMPY_OF = {1: np.dtype("float32"), 2: np.dtype("float64"), 3: np.dtype("int32"), 9: np.dtype("int64")}
+NUMPY_OF = {
+    1: np.dtype("float32"),
+    2: np.dtype("float64"),
+    3: np.dtype("int32"),
+    9: np.dtype("int64"),
+    10: np.dtype("bool"),
+}
 TF_STRING, SIZEOF_TSTRING = 7, 24
 
 

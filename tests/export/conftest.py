@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from export.small_fields import CHUNK, MAX_PIXELS, small_field
+from export.small_fields import CHUNK, MAX_PIXELS, MAX_POINTS, MAX_ROWS, small_field
 from keras_inr.export import export_saved_model
 
 LIBRARY = pathlib.Path(tf.__file__).with_name("libtensorflow_cc.so.2")
@@ -25,7 +25,8 @@ def exported(tmp_path_factory):
         if key not in made:
             field = small_field(preset, **arguments)
             base = tmp_path_factory.mktemp("exported")
-            folder = export_saved_model(field, base, info={"psnr_db": 31.5}, max_pixels=MAX_PIXELS, chunk=CHUNK)
+            limits = {"max_pixels": MAX_PIXELS, "chunk": CHUNK, "max_points": MAX_POINTS, "max_rows": MAX_ROWS}
+            folder = export_saved_model(field, base, info={"psnr_db": 31.5}, **limits)
             made[key] = field, folder
         return made[key]
 

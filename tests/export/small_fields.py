@@ -9,6 +9,8 @@ from keras_inr.models import from_preset
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MAX_PIXELS = 5000
+MAX_POINTS = 1000
+MAX_ROWS = 70
 CHUNK = 64  # far fewer points than the tests ask for
 SMALL = {
     "relu": {"units": (32, 16)},

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_inr
-from export.small_fields import CHUNK, MAX_PIXELS, small_field
+from export.small_fields import CHUNK, MAX_PIXELS, MAX_POINTS, MAX_ROWS, small_field
 from keras_inr.export.information import information
 from keras_inr.export.requests import Limits
 
@@ -34,7 +34,22 @@ def test_served_text(served):
         "model": "Siren",
         "dtype": "float32",
         "signatures": ["serving_default", "gradient", "laplacian", "render", "render_png", "info"],
-        "limits": {"max_pixels": MAX_PIXELS, "chunk": CHUNK, "max_side": 1_000_000, "max_coord": 1e6},
+        "batching": {
+            "serving_default": True,
+            "gradient": True,
+            "laplacian": True,
+            "render": False,
+            "render_png": False,
+            "info": True,
+        },
+        "limits": {
+            "max_pixels": MAX_PIXELS,
+            "chunk": CHUNK,
+            "max_points": MAX_POINTS,
+            "max_rows": MAX_ROWS,
+            "max_side": 1_000_000,
+            "max_coord": 1e6,
+        },
         "versions": {"keras_inr": keras_inr.__version__, "tensorflow": tf.__version__, "keras": keras.__version__},
         "psnr_db": 31.5,
     }

@@ -47,7 +47,7 @@ def test_exports_a_run_from_any_folder(run, tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0] == str(version)
     assert "  render_png(box, size) -> png_bytes" in lines
-    assert "  serving_default(coords) -> values" in lines
+    assert "  serving_default(coords) -> valid, values" in lines
     assert f"docker run --rm -p 8500:8500 -p 8501:8501 -v '{run}/saved_model:/models/field'" in done.stdout
     # the two lines of the example run as they are printed
     example = lines[lines.index("load it in Python:") + 1 :][:2]
