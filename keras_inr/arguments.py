@@ -1,5 +1,8 @@
 """Checks of arguments that several public names share."""
 
+import dataclasses
+import difflib
+import functools
 import math
 import operator
 import os
@@ -14,6 +17,59 @@ Of more, second derivatives leave the range of float32."""
 
 PATTERN_CHARACTERS = "[\\"
 """What TensorFlow takes for a pattern in the name of a checkpoint, which is then not found under its own name."""
+
+
+def did_you_mean(received, names):
+    """The end of a message about a name that does not exist: which one was probably meant; "" if none is near.
+
+    >>> did_you_mean("chelsa", ["camera", "chelsea"]), did_you_mean("tokyo", ["camera", "chelsea"])
+    ("; did you mean 'chelsea'?", '')
+    """
+    if not isinstance(received, str):
+        return ""
+    known = {name.lower(): name for name in names}
+    text = received.strip().lower()
+    found = difflib.get_close_matches(text, known, n=1)
+    found = found or [name for name in known if len(text) > 2 and (text in name or name in text)]
+    return f"; did you mean {known[found[0]]!r}?" if found else ""
+
+
+def one_of(name, value, allowed):
+    """The value.
+
+    Raises:
+        ValueError: if it is not one of `allowed`, naming the nearest.
+
+    >>> one_of("form", "real", ("real", "complex"))
+    'real'
+    """
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {allowed}, received {value!r}{did_you_mean(value, allowed)}")
+    return value
+
+
+def names_arguments(cls):
+    """Decorates a dataclass: a TypeError about an argument that it does not take names the nearest that it takes.
+
+    >>> @names_arguments
+    ... @dataclasses.dataclass
+    ... class Step:
+    ...     rate: float = 0.1
+    >>> Step(rat=0.2)
+    Traceback (most recent call last):
+    TypeError: Step takes no argument 'rat'; did you mean 'rate'?
+    """
+    plain, names = cls.__init__, [field.name for field in dataclasses.fields(cls) if field.init]
+
+    @functools.wraps(plain)
+    def __init__(self, *args, **kwargs):
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(f"{cls.__name__} takes no argument {name!r}{did_you_mean(name, names)}")
+        plain(self, *args, **kwargs)
+
+    cls.__init__ = __init__
+    return cls
 
 
 def positive_int(name, value, most=INT32_MAX):

@@ -17,6 +17,7 @@ unless allow_kinks=True, which gives the almost-everywhere value (for a ReLU net
 
 import tensorflow as tf
 
+from keras_inr.arguments import one_of
 from keras_inr.forward_rules import Jet
 from keras_inr.kinks import kinks_of, states
 
@@ -167,8 +168,7 @@ def _checked(function, coords, method):
     """The coords as a tensor, in the dtype of a field's values."""
     if not callable(function):
         raise TypeError(f"function must be a field or another callable, received {function!r}")
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, received {method!r}")
+    one_of("method", method, METHODS)
     if method == "forward" and not has_rules(function):
         raise ValueError(f'method="forward" needs a field, whose layers have rules, received {function!r}')
     coords = tf.convert_to_tensor(coords)

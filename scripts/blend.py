@@ -4,6 +4,10 @@ Clones a region of one picture into another by fitting a field to the merged gra
 gradient (--from_gradient) or its Laplacian (--from_laplacian) alone. A direct Poisson solver does the same, beside it.
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()

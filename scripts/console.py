@@ -3,15 +3,19 @@
 Choose a picture and a network, train with a live preview, look, train on, render at any size, save, export.
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()
 
+import contextlib
 import dataclasses
 import functools
 import importlib.util
 import signal
-import sys
 import traceback
 
 if importlib.util.find_spec("prompt_toolkit") is None:
@@ -61,33 +65,37 @@ class Console:
         self.session = session
         self.colours = colours
         self.epochs = 20
+        self.ended = False
 
     def run(self):
         """Until a person quits."""
-        while not self.attempt(self.choose):
-            pass
+        while not self.ended:
+            with only_sigterm():  # a Ctrl-C while the one before it is told
+                self.attempt(self.choose)
 
     def attempt(self, action):
-        """Whether an action ends the dialogue. What goes wrong is told, since there is something learnt to be lost."""
+        """Does an action and tells what it returns, or what went wrong, since there is something learnt to be lost.
+
+        Keys that were typed during work are dropped before anything is told: whoever sees it may type again.
+        """
+        told = "back at the menu; q or Ctrl-D quits"
         try:
-            return action()
+            with only_sigterm():
+                told = action()
         except EOFError:
             return self.attempt(self.quit)
-        except KeyboardInterrupt as error:
-            if getattr(error, "signal_number", signal.SIGINT) != signal.SIGINT:
-                raise
-            print("back at the menu; q or Ctrl-D quits")
         except InputError as error:
-            print(error)
+            told = error
         except OSError as error:
-            print(f"the system refused: {error.strerror or error}")
+            told = f"the system refused: {error.strerror or error}"
         except (MemoryError, tf.errors.ResourceExhaustedError):
-            print("this does not fit into memory: make the batch, the network or the picture smaller")
+            told = "this does not fit into memory: make the batch, the network or the picture smaller"
         except Exception:  # a mistake of ours
+            told = None
             traceback.print_exc()
-        finally:
-            screen.forget_typed()
-        return False
+        screen.forget_typed()
+        if told is not None:
+            print(told, flush=True)
 
     def choose(self):
         entries = [
@@ -126,21 +134,21 @@ class Console:
 
     def picture(self):
         if not self.may_forget():
-            return
+            return None
         names = ["sample:", "tfds:", *(f"sample:{name}" for name in sorted(sample_files()))]
         question = "picture (a path, sample:NAME or tfds:NAME/SPLIT#INDEX)"
         source = prompts.ask(question, checked_source, completer=prompts.SourceCompleter(names))
         self.session.choose_picture(source, ask_side("longer side in pixels (empty keeps it)"))
-        print(self.told_picture())
+        return self.told_picture()
 
     def resolution(self):
         self.session.check_picture()
         self.session.change_resolution(ask_side("longer side in pixels (empty is the file's own)"))
-        print(self.told_picture())
+        return self.told_picture()
 
     def network(self):
         if not self.may_forget():
-            return
+            return None
         found = [(i.name, "", f"{i.name:17} {i.num_parameters:>9,}  {i.summary}") for i in list_presets()]
         title = "networks, with their parameters for colour pictures"
         preset = prompts.menu(title, found, self.session.preset or FIRST_PRESET)
@@ -148,21 +156,21 @@ class Console:
         question = f"arguments of {preset}, such as units=64,64 (empty keeps its own)"
         given = prompts.ask(question, functools.partial(typed_arguments, preset), completer=completer)
         self.session.choose_network(preset, given)
-        print(self.told_network())
+        return self.told_network()
 
     def layout(self):
         if not self.may_forget():
-            return
+            return None
         question = "levels as hash_size:cell_size:dimensions, with commas between them"
         parse = lambda text: parse_overrides("cell_grid", {"layout": text})  # noqa: E731
         self.session.choose_network("cell_grid", prompts.ask(question, parse, empty=LAYOUT))
-        print(self.told_network())
+        return self.told_network()
 
     def adjust(self):
         rate = prompts.ask("learning rate", typed_rate, empty=f"{self.session.learning_rate:g}")
         batch = functools.partial(typed_count, "batch size", most=MAX_BATCH_SIZE)
         self.session.choose_training(rate, prompts.ask("batch size", batch, empty=str(self.session.batch_size)))
-        print(self.told_training())
+        return self.told_training()
 
     def train(self):
         question = f"epochs more, of {self.session.steps_per_epoch} steps"
@@ -178,13 +186,12 @@ class Console:
                 preview.close()
         if interrupts.received == signal.SIGTERM:
             raise SignalInterrupt(interrupts.received)
-        print("done" if ended == "steps" else "stopped; what was learnt is kept")
-        self.figures()
+        return f"{'done' if ended == 'steps' else 'stopped; what was learnt is kept'}\n{self.figures()}"
 
     def view(self):
         self.session.check_picture()
         values = self.session.signal.values
-        screen.show_pictures(
+        return screen.pictures_text(
             self.session.render_picture if self.session.steps else None,
             lambda height, width: to_uint8(resampled(values, height, width, "area")),
             self.session.signal.size,
@@ -199,7 +206,7 @@ class Console:
         height, width = self.session.check_raster(settings)
         path = ask_path("file, .png, .tif or .npy", f"{self.session.name}-{height}x{width}.png")
         done = self.session.render_file(dataclasses.replace(settings, out=path), overwrite=may_replace(path))
-        print(f"{done.path}: {done.shape[0]} x {done.shape[1]}")
+        return f"{done.path}: {done.shape[0]} x {done.shape[1]}"
 
     def checked_size(self, text):
         size = typed_size(text)
@@ -214,18 +221,18 @@ class Console:
     def save(self):
         self.session.check_trained()
         path = ask_path("file, .keras", f"{self.session.name}.keras")
-        print(self.session.save(path, overwrite=may_replace(path)))
+        return self.session.save(path, overwrite=may_replace(path))
 
     def export(self):
         self.session.check_trained()
         path = ask_path("folder of versions", f"{self.session.name}_saved_model")
-        print(self.session.export(path))
+        return self.session.export(path)
 
     def figures(self):
         found = self.session.figures()
         psnr = "exact" if found.psnr_db is None else f"PSNR {found.psnr_db:.2f} dB"
         ssim = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
-        print(f"{psnr}{ssim}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters")
+        return f"{psnr}{ssim}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters"
 
     def may_forget(self):
         question = "what was learnt is not saved and will be forgotten; go on?"
@@ -233,9 +240,20 @@ class Console:
 
     def quit(self):
         try:
-            return not self.session.unsaved or prompts.confirm("what was learnt is not saved; quit all the same?")
+            question = "what was learnt is not saved; quit all the same?"
+            self.ended = not self.session.unsaved or prompts.confirm(question)
         except EOFError:
-            return True
+            self.ended = True
+
+
+@contextlib.contextmanager
+def only_sigterm():
+    """Of the signals that end what is being done, Ctrl-C ends the context alone."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if getattr(error, "signal_number", signal.SIGINT) != signal.SIGINT:
+            raise
 
 
 def ask_path(question, suggested):

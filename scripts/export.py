@@ -1,5 +1,9 @@
 """Exports a run's model for TensorFlow Serving: python scripts/export.py --run=runs/0001"""
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()

@@ -1,11 +1,14 @@
 """Fits a field to a picture: python scripts/fit.py --flagfile=configs/siren.cfg --image=my.jpg"""
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()
 
 import json
-import sys
 
 import picture_flags
 import run_flags

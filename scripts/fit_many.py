@@ -5,6 +5,10 @@ Per picture a model, its figures and a preview; one manifest (CSV and Parquet) o
 system refuses (a full disk), 130 after Ctrl-C; --resume goes on and tries again what failed.
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()

@@ -5,6 +5,10 @@ is no network, place the archive in --manual_dir first. --dataset=crops needs no
 photographs that scikit-image ships into the folder --out, as train/CLASS/NNN.png and test/CLASS/NNN.png.
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()

@@ -5,6 +5,10 @@ The network is the preset's, for colour pictures. Then: python scripts/fit.py --
 such a start, too.
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()

@@ -1,13 +1,17 @@
 """Questions in a terminal: a menu, a line of text, yes or no. Ctrl-C raises KeyboardInterrupt, Ctrl-D EOFError."""
 
+import contextlib
 import functools
+import signal
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application
 from prompt_toolkit.completion import Completer, Completion, PathCompleter
 from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.layout import FormattedTextControl, HSplit, Layout, Window
+from prompt_toolkit.output import create_output
 from prompt_toolkit.validation import ValidationError, Validator
 
 from keras_inr.runs.errors import InputError
@@ -52,7 +56,9 @@ def menu(title, entries, default=None):
     # the title gives way where the window is low
     head = Window(FormattedTextControl(title), dont_extend_height=True, wrap_lines=True)
     body = Window(FormattedTextControl(shown, focusable=True, show_cursor=False), dont_extend_height=True)
-    return Application(Layout(HSplit([head, body]), body), key_bindings=keys, erase_when_done=True).run()
+    layout = Layout(HSplit([head, body]), body)
+    with _terminal() as terminal:
+        return Application(layout, key_bindings=keys, erase_when_done=True, **terminal).run()
 
 
 def ask(question, parse=str, empty="", completer=None):
@@ -71,16 +77,17 @@ def ask(question, parse=str, empty="", completer=None):
         except InputError as error:
             raise ValidationError(len(text), str(error)) from None
 
-    text = PromptSession(history=_history(question)).prompt(
-        f"{question} [{empty}]: " if empty else f"{question}: ",
-        completer=completer,
-        complete_while_typing=False,
-        reserve_space_for_menu=4,
-        validator=_Check(check),
-        validate_while_typing=False,
-        bottom_toolbar=HELP,
-        key_bindings=_leaving_keys(),
-    )
+    with _terminal() as terminal:
+        text = PromptSession(history=_history(question), **terminal).prompt(
+            f"{question} [{empty}]: " if empty else f"{question}: ",
+            completer=completer,
+            complete_while_typing=False,
+            reserve_space_for_menu=4,
+            validator=_Check(check),
+            validate_while_typing=False,
+            bottom_toolbar=HELP,
+            key_bindings=_leaving_keys(),
+        )
     return parse(text or empty)
 
 
@@ -124,6 +131,21 @@ def _yes_or_no(text):
     if answer is None:
         raise InputError(f"answer must be y or n, received {text!r}")
     return answer
+
+
+@contextlib.contextmanager
+def _terminal():
+    """Input and output of one question, which Ctrl-C reaches as a key and never as an exception amid its set-up."""
+    # A terminal is not asked where its cursor is, which only a menu of completions could use: where there is no
+    # answer, every question would last a second longer, read what comes next, and draw itself anew under a warning.
+    output = create_output()
+    output.enable_cpr = False
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        # each with a parser of its own: the end of what was pasted may have been dropped, and would be waited for
+        yield {"input": create_input(), "output": output}
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @functools.cache

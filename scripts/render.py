@@ -1,5 +1,9 @@
 """Renders a run's field at any size: python scripts/render.py --run=runs/0001 --scale=4"""
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()

@@ -8,6 +8,9 @@ import sys
 import termios
 import time
 
+from prompt_toolkit.input import create_input
+from prompt_toolkit.input.typeahead import clear_typeahead
+
 from keras_inr.runs.errors import InputError
 from keras_inr.runs.terminal_pictures import fitted_size, picture_lines, terminal_colours
 
@@ -45,7 +48,7 @@ def quiet_keyboard():
     before = termios.tcgetattr(descriptor)
     quiet = [*before]
     quiet[3] &= ~termios.ECHO
-    termios.tcsetattr(descriptor, termios.TCSANOW, quiet)
+    termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)  # nor is what was typed while Python started
     try:
         yield
     finally:
@@ -54,7 +57,8 @@ def quiet_keyboard():
 
 
 def forget_typed():
-    """Drops what has been typed and not read yet."""
+    """Drops what has been typed and not read yet, and what a question has read behind its answer."""
+    clear_typeahead(create_input())
     with contextlib.suppress(termios.error):
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
@@ -65,8 +69,8 @@ def window_size():
     return max(1, columns), max(1, rows)
 
 
-def show_pictures(draw_learnt, draw_original, size, colours):
-    """Prints the field's picture, and the original on its left where there is room, with captions.
+def pictures_text(draw_learnt, draw_original, size, colours):
+    """Lines with the field's picture, and the original on its left where there is room, over captions.
 
     Args:
         draw_learnt, draw_original: from (height, width) to uint8 (height, width, channels); one of them may be None.
@@ -82,9 +86,7 @@ def show_pictures(draw_learnt, draw_original, size, colours):
     shown = fitted_size(*size, share, max(1, rows - MARGIN_ROWS))
     blocks = [picture_lines(draw(*shown), colours) for _, draw in named]
     captions = [f"{name}, {size[0]} x {size[1]}"[:share].ljust(min(shown[1], share)) for name, _ in named]
-    for line in zip(*blocks, strict=True):
-        print("  ".join(line))
-    print("  ".join(captions)[:columns])
+    return "\n".join([*map("  ".join, zip(*blocks, strict=True)), "  ".join(captions)[:columns]])
 
 
 class LivePreview:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import signal
 import sys
 
@@ -28,24 +29,38 @@ def start():
             os.execv(python, [python, *sys.argv])
         sys.exit("TensorFlow is not installed for this Python: run `make install` once, or `pip install -e .`")
     sys.path.insert(0, ROOT)
-    silence_tensorflow()
+    import surroundings
+
+    surroundings.settle()
+    try:
+        silence_tensorflow()
+        import keras_inr  # noqa: F401
+    except ImportError as error:
+        if error.name != "keras":
+            raise
+        tell(error)
+        sys.exit(2)
 
 
 def silence_tensorflow():
-    """Imports TensorFlow without its start-up notices on standard error.
+    """Imports the package, and TensorFlow with it, without TensorFlow's start-up notices on standard error.
 
     What its C++ parts say later is kept back too, unless TF_CPP_MIN_LOG_LEVEL is set; errors reach Python anyway.
+    Nothing is kept back where TF_XLA_FLAGS is set: TensorFlow ends the process for a flag that it does not know.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0" or "TF_XLA_FLAGS" in os.environ:
         return
+    import importlib
+
     # the notices are written by C++ before its log level is read, so they can only be kept from the descriptor
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
+        importlib.import_module("keras_inr")  # looks at Keras's settings before TensorFlow does
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -85,9 +100,19 @@ def parsed(argv, more_flags):
         names = [text.removeprefix("--flagfile=") for text in argv[1:] if "flagfile=" in text] or argv[1:]
         code, message = 2, f"flagfile must be a text file with a flag on each line, received {', '.join(names)}"
     except (flags.Error, ValueError) as error:
-        code, message = 1, f"{error}; --help tells all flags"
+        code, message = 1, f"{error}{_meant(error)}; --help tells all flags"
     tell(message)
     sys.exit(code)
+
+
+def _meant(error):
+    """Which of the values that a flag allows was meant, where it is known; of flags' names absl tells it."""
+    from absl import flags
+
+    from keras_inr.arguments import did_you_mean
+
+    refused = re.match(r"flag --(\w+)=(.*): value should be one of", str(error), re.DOTALL)
+    return did_you_mean(refused[2], flags.FLAGS[refused[1]].parser.enum_values) if refused else ""
 
 
 def guarded(main, argv):

@@ -4,6 +4,10 @@ Table, figures and data go to experiments/upscaling/results/. Fits are kept unde
 the command is given again.
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
 import startup
 
 startup.start()

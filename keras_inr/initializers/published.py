@@ -2,6 +2,7 @@
 
 import math
 
+from keras_inr.arguments import did_you_mean
 from keras_inr.initializers.rules import HE_NORMAL, UNIFORM_FAN_IN, ZEROS, Rule
 from keras_inr.initializers.scheme import Scheme
 
@@ -161,7 +162,8 @@ def get_scheme(scheme):
         where = "experiments/init_study/experiments.json"
         raise ValueError(f"scheme must be an initialisation, and {told}, see {where}, received {scheme!r}")
     if scheme not in _BY_NAME:
-        raise ValueError(f"scheme must be one of {list_schemes()} or a Scheme, received {scheme!r}")
+        meant = did_you_mean(scheme, _BY_NAME)
+        raise ValueError(f"scheme must be one of {list_schemes()} or a Scheme, received {scheme!r}{meant}")
     return _BY_NAME[scheme]
 
 

@@ -6,6 +6,8 @@ import math
 import keras
 import numpy as np
 
+from keras_inr.arguments import one_of
+
 DISTRIBUTIONS = ("uniform", "normal", "evenly_spaced", "integers", "zeros")
 
 
@@ -32,8 +34,7 @@ class Rule:
     omega_power: float = 0.0
 
     def __post_init__(self):
-        if self.distribution not in DISTRIBUTIONS:
-            raise ValueError(f"distribution must be one of {DISTRIBUTIONS}, received {self.distribution!r}")
+        one_of("distribution", self.distribution, DISTRIBUTIONS)
         if not (math.isfinite(self.gain) and self.gain >= 0):
             raise ValueError(f"gain must be finite and not negative, received {self.gain!r}")
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import INT32_MAX, positive_float, positive_int, positive_ints
+from keras_inr.arguments import INT32_MAX, one_of, positive_float, positive_int, positive_ints
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import side_by_side, sum_of
 from keras_inr.initializers.rules import derive_seed
@@ -64,8 +64,7 @@ class CellEncoding(keras.layers.Layer):
         super().__init__(**{"autocast": False, **kwargs})
         self.layout = checked_layout(layout)
         self.picture_size = checked_size("picture_size", picture_size)
-        if form not in FORMS:
-            raise ValueError(f"form must be one of {FORMS}, received {form!r}")
+        one_of("form", form, FORMS)
         self.form = form
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.seed = seed

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import INT32_MAX, positive_float, positive_int
+from keras_inr.arguments import INT32_MAX, one_of, positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import sum_of
 
@@ -96,12 +96,10 @@ class HashEncoding(keras.layers.Layer):
                 f"finest_resolution must be at least base_resolution = {self.base_resolution}, "
                 f"received {finest_resolution!r}"
             )
-        if interpolation not in INTERPOLATIONS:
-            raise ValueError(f"interpolation must be one of {INTERPOLATIONS}, received {interpolation!r}")
+        one_of("interpolation", interpolation, INTERPOLATIONS)
         if num_dims not in (2, 3):
             raise ValueError(f"num_dims must be 2 or 3, received {num_dims!r}")
-        if grid not in GRIDS:
-            raise ValueError(f"grid must be one of {GRIDS}, received {grid!r}")
+        one_of("grid", grid, GRIDS)
         if sum(self.num_entries) * self.num_features > INT32_MAX:
             raise ValueError(
                 f"a {grid} grid of {self.resolutions} cells per axis has {sum(self.num_entries)} entries of "

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_inr.arguments import STEEPEST, positive_float, positive_int
+from keras_inr.arguments import STEEPEST, one_of, positive_float, positive_int
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.gabor_filter import GaborFilter
@@ -62,8 +62,7 @@ class MultiplicativeFilters(keras.layers.Layer):
         super().__init__(**{"autocast": False, **kwargs})
         self.units = positive_int("units", units)
         self.num_filters = positive_int("num_filters", num_filters)
-        if filters not in FILTERS:
-            raise ValueError(f"filters must be one of {FILTERS}, received {filters!r}")
+        one_of("filters", filters, FILTERS)
         self.filters = filters
         self.input_scale = positive_float("input_scale", input_scale, STEEPEST)
         self.gamma_shape = positive_float("gamma_shape", gamma_shape, STEEPEST)

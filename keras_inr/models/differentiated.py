@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import one_of, positive_int
 from keras_inr.derivatives import METHODS, OUTPUTS, differentiate
 from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field
@@ -43,8 +43,7 @@ class Differentiated(keras.Model):
             raise TypeError(f"field must be a keras_inr.models.Field, received {field!r}")
         if not isinstance(outputs, (tuple, list)) or not outputs or not all(name in OUTPUTS for name in outputs):
             raise ValueError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {METHODS}, received {method!r}")
+        one_of("method", method, METHODS)
         reasons = kinks_of(field) if "laplacian" in outputs else []
         if reasons:
             raise ValueError(f"a Laplacian needs a field with second derivatives, but {'; '.join(reasons)}")

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import one_of, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.cpu_xla import compiles_for_cpu, cpu_xla
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
@@ -75,8 +75,7 @@ class ModulatedSiren(keras.Model):
         super().__init__(**{"autocast": False, **kwargs}, dtype=coords_dtype(policy.variable_dtype))
         self.num_pictures = positive_int("num_pictures", num_pictures)
         self.latent_dim = positive_int("latent_dim", latent_dim)
-        if modulation not in MODULATIONS:
-            raise ValueError(f"modulation must be one of {MODULATIONS}, received {modulation!r}")
+        one_of("modulation", modulation, MODULATIONS)
         self.modulation = modulation
         self.seed = seed
         arguments = (units, scheme, omega_0, value_range, channels, picture_size)

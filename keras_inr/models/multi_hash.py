@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_ints
+from keras_inr.arguments import number_range, one_of, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.hash_encoding import HashEncoding
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense
@@ -63,8 +63,7 @@ class MultiHash(Field):
         self.interpolation = interpolation
         self.grid = grid
         self.units = positive_ints("units", units)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {ACTIVATIONS}, received {activation!r}")
+        one_of("activation", activation, ACTIVATIONS)
         self.activation = activation
         self.negative_slope = negative_slope
         self.value_range = number_range("value_range", value_range)

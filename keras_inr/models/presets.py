@@ -9,6 +9,7 @@ import pathlib
 import pkgutil
 
 import keras_inr.models
+from keras_inr.arguments import did_you_mean, one_of
 from keras_inr.models.choosing import choose
 from keras_inr.models.field import Field
 from keras_inr.models.preset import Preset as Preset
@@ -50,9 +51,7 @@ def get_preset(name):
     Raises:
         ValueError: for a name that `list_presets` does not show.
     """
-    if name not in _presets():
-        raise ValueError(f"preset must be one of {list(_presets())}, received {name!r}")
-    return _presets()[name]
+    return _presets()[one_of("preset", name, list(_presets()))]
 
 
 def from_preset(name, /, weights=None, **arguments):
@@ -82,7 +81,8 @@ def from_preset(name, /, weights=None, **arguments):
     allowed = _arguments_of(preset.model)
     for argument in arguments:
         if argument not in allowed:
-            raise ValueError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}")
+            meant = did_you_mean(argument, allowed)
+            raise ValueError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}{meant}")
     field = preset.model(**{**preset.arguments, **arguments})
     if weights is not None:
         read_start(weights, name).assign_to(field)
@@ -98,10 +98,11 @@ def _arguments_of(model):
 
 def _chosen(signal=None, goal=None, **arguments):
     """The field that suits a picture and a goal."""
-    if signal is None:
-        raise ValueError("preset 'auto' needs signal=..., what load_image returns, received None")
     allowed = ("seed", "dtype", "name")
     for argument in arguments:
         if argument not in allowed:
-            raise ValueError(f"{argument!r} is not an argument of preset 'auto', which takes signal, goal, {allowed}")
+            told = f"{argument!r} is not an argument of preset 'auto', which takes signal, goal, {allowed}"
+            raise ValueError(f"{told}{did_you_mean(argument, ('signal', 'goal', *allowed))}")
+    if signal is None:
+        raise ValueError("preset 'auto' needs signal=..., what load_image returns, received None")
     return choose(signal, goal).candidate.field(signal, **arguments)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.arguments import positive_int
+from keras_inr.arguments import one_of, positive_int
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.derivatives import OUTPUTS, differentiate
 
@@ -51,8 +51,7 @@ class FieldRaster:
     def __init__(
         self, field, height=None, width=None, box=None, supersampling=None, output="values", allow_kinks=False
     ):
-        if output not in OUTPUTS:
-            raise ValueError(f"output must be one of {OUTPUTS}, received {output!r}")
+        one_of("output", output, OUTPUTS)
         self.field = field
         self.height, self.width = _checked_size(height, width, field.picture_size)
         self.box = default_box(field.picture_size) if box is None else box

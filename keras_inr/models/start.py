@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 
+from keras_inr.arguments import did_you_mean
 from keras_inr.models.files import read_field
 from keras_inr.models.stacking import network_of
 
@@ -78,7 +79,8 @@ def read_start(weights, preset=None):
         raise ValueError(f"weights must be a .keras file, received the folder {path}{hint}")
     elif path.suffix != ".keras":
         known = ", ".join(repr(name) for name in list_starts(preset)) or f"none is shipped for {preset!r}"
-        raise ValueError(f"weights must be a .keras file or a name ({known}), received {weights!r}")
+        meant = did_you_mean(weights, list_starts(preset))
+        raise ValueError(f"weights must be a .keras file or a name ({known}), received {weights!r}{meant}")
     try:
         field = read_field(path)
     except ValueError as error:

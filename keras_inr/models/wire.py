@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_ints
+from keras_inr.arguments import STEEPEST, number_range, one_of, positive_float, positive_ints
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.gabor_dense import ComplexGaborDense, GaborDense
 from keras_inr.layers.value_range import ValueRange
@@ -53,8 +53,7 @@ class Wire(Field):
     ):
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
-        if form not in FORMS:
-            raise ValueError(f"form must be one of {FORMS}, received {form!r}")
+        one_of("form", form, FORMS)
         self.form = form
         self.omega_0 = positive_float("omega_0", omega_0, STEEPEST)
         self.scale = positive_float("scale", scale, STEEPEST)

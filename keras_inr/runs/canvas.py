@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
@@ -65,9 +66,10 @@ def rasterized(figure):
 def write_png(path, draw):
     """Writes the picture that `draw()` returns, uint8 (height, width, 3), to a PNG, replacing the file atomically.
 
-    One thread draws at a time. Equal pictures give equal bytes under one version of Pillow.
+    One thread draws at a time, in Matplotlib's own style: a person's, such as text set by LaTeX, is put aside and comes
+    back. Equal pictures give equal bytes under one version of Pillow.
     """
-    with _drawing:
+    with _drawing, matplotlib.style.context("default"):
         pixels = draw()
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     with atomic_path(path) as temporary:

@@ -7,6 +7,7 @@ import sys
 import types
 import typing
 
+from keras_inr.arguments import did_you_mean
 from keras_inr.models.presets import get_preset, list_presets
 from keras_inr.runs.errors import InputError
 from keras_inr.training.recipe import CHOICES, Recipe
@@ -50,7 +51,7 @@ def recipe_arguments():
     described = _described(Recipe)
     fields = [field for field in dataclasses.fields(Recipe) if field.name not in ("steps", "epochs")]
     kinds = {field.name: (typing.get_args(field.type) or (field.type,))[0] for field in fields}
-    return {f.name: (kinds[f.name], f.default, CHOICES.get(f.name), described[f.name]) for f in fields}
+    return {f.name: (kinds[f.name], f.default, CHOICES.get(f.name), described.get(f.name, "")) for f in fields}
 
 
 def parse_overrides(preset, texts):
@@ -70,7 +71,8 @@ def parse_overrides(preset, texts):
     arguments = {}
     for name, text in texts.items():
         if name not in annotations:
-            raise InputError(f"preset {preset!r} takes {', '.join(annotations)}, received {name!r}")
+            meant = did_you_mean(name, annotations)
+            raise InputError(f"preset {preset!r} takes {', '.join(annotations)}, received {name!r}{meant}")
         arguments[name] = _parse(name, annotations[name], text)
     return arguments
 
@@ -161,8 +163,11 @@ _WANTED = {
 
 
 def _described(owner):
-    """Argument -> its text in the docstring of a class, after that of what it imports and the text points to."""
-    section = inspect.getdoc(owner).partition("Args:\n")[2].partition("\n\n")[0]
+    """Argument -> its text in the docstring of a class, after that of what it imports and the text points to.
+
+    Under python -OO there are no docstrings, and so no texts.
+    """
+    section = (inspect.getdoc(owner) or "").partition("Args:\n")[2].partition("\n\n")[0]
     described = {}
     for names, text in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE):
         text = " ".join(text.split())

@@ -9,6 +9,7 @@ import stat
 
 import numpy as np
 
+from keras_inr.arguments import did_you_mean
 from keras_inr.signals.arrays import array_sha256, raster_from_array
 from keras_inr.signals.decoding import HEAD_BYTES, decode_image, format_of
 from keras_inr.signals.errors import ImageError
@@ -72,10 +73,10 @@ def sample_path(name):
     if name in files:
         return files[name]
     if name in _DOWNLOADED_SAMPLES:
-        reason = "is not inside the scikit-image package and nothing is downloaded"
+        reason, meant = "is not inside the scikit-image package and nothing is downloaded", ""
     else:
-        reason = "is unknown"
-    raise ImageError(f"source 'sample:{name}' {reason}; the samples are {', '.join(sorted(files))}")
+        reason, meant = "is unknown", did_you_mean(name, files)
+    raise ImageError(f"source 'sample:{name}' {reason}; the samples are {', '.join(sorted(files))}{meant}")
 
 
 def sample_files():

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.arguments import as_list
+from keras_inr.arguments import as_list, one_of
 from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import PSNR, psnr
 from keras_inr.models.modulated_siren import ModulatedSiren
@@ -136,8 +136,7 @@ def check_pictures(model, signals):
 
 def recipe_for(model, signals, recipe, train, arguments):
     """The recipe with the defaults that depend on what is trained and how many pictures there are."""
-    if train not in LEARNING_RATES:
-        raise ValueError(f"train must be one of {tuple(LEARNING_RATES)}, received {train!r}")
+    one_of("train", train, tuple(LEARNING_RATES))
     if recipe is None:
         num_pixels = signals[0].height * signals[0].width
         points = max(1, min(num_pixels, POINTS_PER_STEP // model.num_pictures))

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.arguments import positive_float, positive_int
+from keras_inr.arguments import names_arguments, one_of, positive_float, positive_int
 from keras_inr.coordinates import pixel_coords
 from keras_inr.models.stacking import network_of
 from keras_inr.training.callbacks import DivergedError, Recorder, StopOnDivergence
@@ -25,6 +25,7 @@ METHODS = ("average", "prefit", "reptile", "maml", "shared_layers")
 CHECKPOINT_SECONDS = 30.0
 
 
+@names_arguments
 @dataclasses.dataclass(frozen=True)
 class PretrainingRecipe:
     """How a start is learnt.
@@ -60,8 +61,7 @@ class PretrainingRecipe:
     seed: int = 0
 
     def __post_init__(self):
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {METHODS}, received {self.method!r}")
+        one_of("method", self.method, METHODS)
         for name in ("steps", "batch_size", "pictures_per_step", "inner_steps"):
             positive_int(name, getattr(self, name))
         defaults = {"learning_rate": {"reptile": 1.0, "maml": 1e-4}.get(self.method, 1e-3)}

@@ -3,6 +3,7 @@
 import dataclasses
 import numbers
 
+from keras_inr.arguments import names_arguments, one_of
 from keras_inr.signals.derivatives import RULES
 
 SAMPLINGS = ("random", "shuffled", "full", "continuous")
@@ -18,6 +19,7 @@ CHOICES = {
 }
 
 
+@names_arguments
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How a field is fitted to a picture.
@@ -100,8 +102,7 @@ class Recipe:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError(f"give one of steps and epochs, received steps={self.steps!r} and epochs={self.epochs!r}")
         for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, received {getattr(self, name)!r}")
+            one_of(name, getattr(self, name), allowed)
         for name, (low, high, low_allowed) in _RANGES.items():
             value, optional = getattr(self, name), getattr(type(self), name) is None
             kind, whole = (numbers.Integral, "an integer ") if name in _INTEGERS else (numbers.Real, "")

@@ -4,6 +4,8 @@ import functools
 
 import tensorflow as tf
 
+from keras_inr.arguments import one_of
+
 STRATEGIES = ("none", "mirrored")
 
 
@@ -25,8 +27,7 @@ def make_strategy(name):
     >>> make_strategy("none").num_replicas_in_sync
     1
     """
-    if name not in STRATEGIES:
-        raise ValueError(f"strategy must be one of {STRATEGIES}, received {name!r}")
+    one_of("strategy", name, STRATEGIES)
     if name == "none":
         return tf.distribute.get_strategy()
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"

@@ -38,8 +38,7 @@ class Dialogue:
             multiprocessing.forkserver.ensure_running()
         self.master, self.slave = pty.openpty()
         self.resize(rows, columns)
-        # a pseudo-terminal does not tell where its cursor is
-        environment = {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **environment}
+        environment = {"TERM": "xterm-256color", **environment}
         self.process = multiprocessing.get_context("forkserver").Process(
             target=_run, args=(os.ttyname(self.slave), str(cwd), environment)
         )

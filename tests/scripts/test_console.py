@@ -152,6 +152,38 @@ class TestDialogue:
             assert dialogue.end()[0] == 0
         assert keras.models.load_model(tmp_path / "a.keras").picture_size == (16, 24)
 
+    def test_keys_at_any_instant(self, tmp_path):
+        """In a terminal that tells nobody where its cursor is, as all of these dialogues are in."""
+        with Dialogue(tmp_path) as dialogue:
+            dialogue.terminal.logfile_read = io.StringIO()
+            begin(dialogue)
+            # what comes behind an answer is no answer to what comes after the work, not even a paste that never ends
+            dialogue.choose("t", "epochs more, of 6 steps", f"2\rq\x1b[200~pasted{CTRL_D}")
+            for _ in range(5):
+                dialogue.terminal.send("r")
+                dialogue.wait("size, HEIGHTxWIDTH or a factor")
+                dialogue.terminal.send(CTRL_C)
+                dialogue.wait("back at the menu")  # from here on a key counts, before the menu is there
+                dialogue.terminal.send("v")
+                dialogue.wait("learnt, 16 x 24")
+                dialogue.terminal.send("f")
+                dialogue.wait("12 steps in")
+            for pause in np.linspace(0, 0.02, 40):
+                dialogue.terminal.send(CTRL_C)
+                time.sleep(pause)
+            dialogue.wait("back at the menu")
+            dialogue.resize(1, 1)
+            dialogue.resize(24, 80)
+            dialogue.terminal.send("l")
+            dialogue.wait("levels")
+            dialogue.terminal.send(CTRL_C + "q")  # the menu is not there yet
+            assert dialogue.answer() or True
+            assert "\x1b[6n" not in dialogue.terminal.logfile_read.getvalue()
+            dialogue.terminal.send(CTRL_D)
+            dialogue.wait("quit all the same?")
+            dialogue.terminal.send(CTRL_D)
+            assert dialogue.end()[0] == 0
+
     def test_sigterm_leaves_the_terminal_as_it_was(self, tmp_path):
         with Dialogue(tmp_path) as dialogue:
             before = termios.tcgetattr(dialogue.slave)
@@ -207,13 +239,15 @@ class TestAttempt:
         def action():
             raise error
 
-        assert not console.Console(Session(), NO_COLOURS).attempt(action)
+        dialogue = console.Console(Session(), NO_COLOURS)
+        dialogue.attempt(action)
+        assert not dialogue.ended
         out, err = capsys.readouterr()
         assert (out.startswith(told), err) == (True, "")
 
     def test_a_mistake_of_ours_keeps_its_traceback(self, console, monkeypatch, capsys):
         monkeypatch.setattr(console.screen, "forget_typed", lambda: None)
-        assert not console.Console(Session(), NO_COLOURS).attempt(lambda: 1 / 0)
+        console.Console(Session(), NO_COLOURS).attempt(lambda: 1 / 0)
         assert "ZeroDivisionError" in capsys.readouterr().err
 
     def test_sigterm_ends_it(self, console, monkeypatch):

@@ -75,16 +75,13 @@ def test_what_was_never_shown_leaves_nothing(screen, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_beside_one_another_where_there_is_room(screen, window, capsys):
+def test_beside_one_another_where_there_is_room(screen, window):
     window[:] = [60, 10]
-    screen.show_pictures(draw, draw, (2, 20), NO_COLOURS)
-    assert capsys.readouterr().out.splitlines() == [
+    assert screen.pictures_text(draw, draw, (2, 20), NO_COLOURS).splitlines() == [
         "@" * 20 + "  " + "@" * 20,
         "original, 2 x 20      learnt, 2 x 20      ",
     ]
     window[0] = 30
-    screen.show_pictures(draw, draw, (2, 20), NO_COLOURS)
-    assert capsys.readouterr().out.splitlines() == ["@" * 20, "learnt, 2 x 20      "]
+    assert screen.pictures_text(draw, draw, (2, 20), NO_COLOURS).splitlines() == ["@" * 20, "learnt, 2 x 20      "]
     window[:] = [1, 1]
-    screen.show_pictures(draw, None, (2, 20), NO_COLOURS)
-    assert capsys.readouterr().out.splitlines() == ["@", "l"]
+    assert screen.pictures_text(draw, None, (2, 20), NO_COLOURS).splitlines() == ["@", "l"]
