@@ -17,6 +17,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 # imports point to a lower rank, or stay in their folder; `keras_inr/__init__.py` collects the public names from all
 RANKS = {
     "cpu_xla": -1,
+    "custom_gradients": -1,
     "version": 0,
     "backend": 0,
     "arguments": 0,
