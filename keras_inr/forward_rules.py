@@ -9,6 +9,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_inr.custom_gradients import custom_gradient
+
 
 @dataclasses.dataclass(frozen=True)
 class Jet:
@@ -89,7 +91,7 @@ def sine(jet):
 def _sine(has_second, *parts):
     """`sine` on a flat list of tensors, with a gradient of its own."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def forward(phase, *rest):
         sin, cos = tf.sin(phase), tf.cos(phase)
         tangents, second = (rest[:-1], rest[-1]) if has_second else (rest, None)

@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 
 from keras_inr.cpu_xla import is_cpu_xla
+from keras_inr.custom_gradients import custom_gradient
 
 PI_PARTS = (3.140625, 9.67502593994140625e-4, 1.509957990978376432e-7)
 """pi as a sum: products of the first two with integers below 2^13 are exact in float32 (Cody and Waite 1980)."""
@@ -44,12 +45,12 @@ def is_polynomial(phases):
     return is_cpu_xla() and phases.dtype == tf.float32
 
 
-@tf.custom_gradient
+@custom_gradient
 def _sin(phases):
     return _half_waves(phases, 0.0), lambda upstream: upstream * _cos(phases)
 
 
-@tf.custom_gradient
+@custom_gradient
 def _cos(phases):
     return -_half_waves(phases, 0.5), lambda upstream: -upstream * _sin(phases)
 

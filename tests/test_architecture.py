@@ -18,6 +18,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 RANKS = {
     "arguments": -1,
     "cpu_xla": -1,
+    "custom_gradients": -1,
     "version": 0,
     "backend": 0,
     "files": 0,

@@ -9,6 +9,7 @@ from keras import ops
 from keras_inr.arguments import positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.cpu_xla import is_cpu_xla
+from keras_inr.custom_gradients import custom_gradient
 from keras_inr.initializers.rules import HE_NORMAL, ZEROS, RuleInitializer, derive_seed
 
 
@@ -177,7 +178,7 @@ def product(inputs, kernel):
     return tf.reshape(flat, (fields, *points, units))
 
 
-@tf.custom_gradient
+@custom_gradient
 def _narrow_product(inputs, kernel):
     """x W with the products of its gradient in the forms that XLA's CPU code is fast at."""
 

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_inr.arguments import INT32_MAX, one_of, positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
+from keras_inr.custom_gradients import custom_gradient
 from keras_inr.forward_rules import sum_of
 
 # One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.
@@ -262,7 +263,7 @@ def gathered(table, entries):
     return rows_of(tf.reshape(table, (fields * rows, width)), entries)
 
 
-@tf.custom_gradient
+@custom_gradient
 def rows_of(table, entries):
     """`tf.gather` whose gradient is one number for each weight.
 

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_inr.arguments import one_of, positive_int
+from keras_inr.custom_gradients import releases_gradients
 from keras_inr.derivatives import METHODS, OUTPUTS, differentiate
 from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field
@@ -60,6 +61,7 @@ class Differentiated(keras.Model):
         coords = tf.cast(coords, self.field.values_dtype)
         return differentiate(self.field, coords, self.outputs, self.method)
 
+    @releases_gradients
     def train_step(self, data):
         """One optimizer update, its gradients summed over chunks where there are any."""
         coords, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -8,6 +8,7 @@ from keras import ops
 from keras_inr.arguments import positive_int, positive_ints
 from keras_inr.coordinates import coords_dtype
 from keras_inr.cpu_xla import compiles_for_cpu, cpu_xla
+from keras_inr.custom_gradients import releases_gradients
 from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.raster import POINTS_PER_CALL as POINTS_PER_CALL
@@ -111,6 +112,7 @@ class Field(keras.Model):
         """Shape of what the first layer reads."""
         return (self.num_fields, None, self.num_dims) if self.num_fields else (None, self.num_dims)
 
+    @releases_gradients
     def train_step(self, data):
         with cpu_xla(compiles_for_cpu(self.jit_compile)):
             return super().train_step(data)

@@ -7,6 +7,7 @@ from keras import ops
 from keras_inr.arguments import one_of, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.cpu_xla import compiles_for_cpu, cpu_xla
+from keras_inr.custom_gradients import releases_gradients
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.siren import Siren
@@ -152,6 +153,7 @@ class ModulatedSiren(keras.Model):
             values = layer(values)
         return values
 
+    @releases_gradients
     def train_step(self, data):
         with cpu_xla(compiles_for_cpu(self.jit_compile)):
             return super().train_step(data)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_inr.cores import num_threads
 from keras_inr.cpu_xla import cpu_xla
+from keras_inr.custom_gradients import releases_gradients
 from keras_inr.losses import StackedMeanSquaredError, field_means
 from keras_inr.metrics import MSE, PSNR
 from keras_inr.models.stacking import empty_stack
@@ -66,6 +67,7 @@ class SideBySide(keras.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     @tf.function(jit_compile=True)
+    @releases_gradients
     def update(self, loss, errors, clamped, gradients, count):
         """Weights after a step, and its errors in the metrics."""
         self.optimizer.apply(gradients, self.trainable_variables)

@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_inr.custom_gradients import releases_gradients
 from keras_inr.metrics import MSE, PSNR
 from keras_inr.models.stacking import empty_stack
 from keras_inr.training.freezing import frozen_layers
@@ -39,6 +40,7 @@ class StartingPoint(keras.Model):
         """The variables that a step changes."""
         return self.field.trainable_variables
 
+    @releases_gradients
     def train_step(self, data):
         coords, targets = data
         values, gradients = self.step(tf.unstack(coords), tf.unstack(targets))
