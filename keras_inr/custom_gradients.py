@@ -1,7 +1,7 @@
 """Gradients of one's own that are forgotten with the graph that they were traced in.
 
-In a graph, `tf.custom_gradient` enters the gradient into a registry that lives as long as the process, and with it every
-tensor that it uses, hence the whole graph and its compiled function: 30 MB for each fit. Keras's optimizers do so in
+In a graph, `tf.custom_gradient` enters the gradient into a registry that lives as long as the process, and with it all
+tensors that it uses, hence the whole graph and its compiled function: 30 MB for each fit. Keras's optimizers do so in
 every training step. Here the registry holds it weakly, and the graph holds it.
 """
 

@@ -51,11 +51,13 @@ def publish(base_path, version, fill):
         fill(hidden)
         _sync(hidden)
         target = _claim(hidden, base, version)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(hidden, ignore_errors=True)
         if is_new:
             with contextlib.suppress(OSError):  # not empty: another export is at work in it
                 base.rmdir()
+        if problem := disk_error(error, base):  # TensorFlow's own words are about its kernels
+            raise problem from error
         raise
     _sync_folder(base)
     return target

@@ -116,10 +116,7 @@ def _fill(folder, field, limits, text):
     archive = keras.export.ExportArchive()  # without track(field), which would store every weight twice
     for name, (function, specs) in make_endpoints(field, limits, text).items():
         archive.add_endpoint(name, function, specs)
-    try:
-        archive.write_out(str(folder), WITHOUT_CUSTOM_GRADIENTS, verbose=False)
-    except tf.errors.OpError as error:
-        raise OSError(f"cannot write {folder}: {error.message}") from error
+    archive.write_out(str(folder), WITHOUT_CUSTOM_GRADIENTS, verbose=False)
     drop_custom_gradients(folder)
     problems = lint_saved_model(folder)
     if problems:

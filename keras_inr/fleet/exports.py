@@ -1,12 +1,9 @@
 """SavedModels of the pictures of a fleet run, made from their models one after the other."""
 
 import contextlib
-import gc
 import re
 import shutil
 import uuid
-
-from tensorflow.python.framework import ops
 
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.fleet.places import MODEL, SAVED_MODEL
@@ -16,8 +13,6 @@ from keras_inr.runs.run_files import SAVED_MODEL as FILES
 
 VERSION = 1
 UNFINISHED = r"tmp[.][0-9a-f]{32}"
-OF_THIS_MACHINE = ("name", "source", "model", "weights", "status", "reason", "preview_bytes")
-"""What an export does not tell the world, beside what those of single runs do not."""
 
 
 def export_picture(place, metrics):
@@ -29,12 +24,10 @@ def export_picture(place, metrics):
 
     Raises:
         ValueError, TypeError: for a field that cannot be exported.
-        OSError: if the disk is full; or a ValueError because of one.
+        OSError: if the disk is full.
     """
-    facts = {name: value for name, value in served_facts(metrics).items() if name not in OF_THIS_MACHINE}
     remove_export(place)
-    with forgotten_gradients():
-        export_saved_model(read_field(place / MODEL), place / SAVED_MODEL, VERSION, info=facts)
+    export_saved_model(read_field(place / MODEL), place / SAVED_MODEL, VERSION, info=served_facts(metrics))
 
 
 def export_bytes(place):
@@ -61,20 +54,3 @@ def remove_export(place):
             shutil.rmtree(path)
     with contextlib.suppress(OSError):  # other versions are in it
         folder.rmdir()
-
-
-@contextlib.contextmanager
-def forgotten_gradients():
-    """Lets TensorFlow forget the graphs of the `with` block when it ends.
-
-    It keeps the gradient of every `tf.custom_gradient` that it traces or loads, with the graphs around, for as long as
-    a process lives, and has no public way to drop one: 50 MB for each export.
-    """
-    kept = getattr(ops.gradient_registry, "_registry", {})
-    before = set(kept)
-    try:
-        yield
-    finally:
-        for name in [name for name in kept if name not in before and name.startswith("CustomGradient-")]:
-            del kept[name]
-        gc.collect()

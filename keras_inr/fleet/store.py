@@ -3,7 +3,6 @@
 import datetime
 import errno
 import hashlib
-import json
 import math
 import os
 import pathlib
@@ -14,6 +13,7 @@ from keras_inr.fleet.exports import export_bytes, remove_export
 from keras_inr.fleet.manifest import COLUMNS, FIGURES, are_figures, setup_of, write_manifest
 from keras_inr.fleet.places import METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places
 from keras_inr.fleet.work import FAILED, FITTED, PENDING, failed
+from keras_inr.reading import DamagedFileError, read_json
 from keras_inr.runs.run_folder import write_json
 from keras_inr.signals.pictures import printable
 
@@ -118,10 +118,9 @@ class FleetStore:
     def _read(self, place):
         """The content of a place's metrics.json; {} for none that can be read."""
         try:
-            metrics = json.loads((self.folder / PICTURES / place / METRICS).read_text())
-        except (OSError, ValueError):
+            return read_json(self.folder / PICTURES / place / METRICS)
+        except (OSError, DamagedFileError):
             return {}
-        return metrics if isinstance(metrics, dict) else {}
 
     def _finished(self, name):
         """The figures of a picture that was fitted before; None where anything is missing or the picture another."""

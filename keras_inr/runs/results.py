@@ -45,6 +45,10 @@ SUMMARIZED = {
 }
 """Metrics that the summary of a run is made of, with their types."""
 
+OF_THIS_MACHINE = ("image", "image_options", "device", "weights", "run")
+OF_THIS_MACHINE += ("name", "source", "model", "saved_model", "status", "reason", "preview_bytes")
+"""What a run knows that its export does not tell: names of files, and the state of a picture of many."""
+
 SUMMARIZED_IF_THERE = {
     "goal": TEXT,
     "goal_met": (bool, type(None)),
@@ -254,7 +258,7 @@ def title(prepared):
 
 def served_facts(metrics):
     """What an export may tell the world: the metrics without names of local files and machines."""
-    return {name: value for name, value in metrics.items() if name not in ("image", "image_options", "device")}
+    return {name: value for name, value in metrics.items() if name not in OF_THIS_MACHINE}
 
 
 def save_png(path, picture):
