@@ -43,11 +43,16 @@ def detected_colours():
 
 @contextlib.contextmanager
 def quiet_keyboard():
-    """Outside of prompts nothing typed is shown, and what is typed during work is no answer to the next prompt."""
+    """Outside of prompts nothing typed is shown, and every key but Ctrl-C waits as it is, as within them.
+
+    In lines, as a terminal reads by itself, a Ctrl-D just before a prompt would be lost and a Ctrl-S would stop output.
+    """
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    quiet = [*before]
-    quiet[3] &= ~termios.ECHO
+    quiet = [*before[:6], [*before[6]]]
+    quiet[0] &= ~(termios.ICRNL | termios.IXON)
+    quiet[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+    quiet[6][termios.VMIN], quiet[6][termios.VTIME] = 1, 0
     termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)  # nor is what was typed while Python started
     try:
         yield
