@@ -1,4 +1,6 @@
+import dataclasses
 import pathlib
+import pickle
 import re
 
 import numpy as np
@@ -6,9 +8,12 @@ import pytest
 
 from keras_inr.arguments import (
     count,
+    did_you_mean,
     holds_pattern,
     local_path,
+    names_arguments,
     number_range,
+    one_of,
     positive_float,
     positive_int,
     positive_ints,
@@ -137,3 +142,42 @@ def test_local_path_takes_patterns():
     assert local_path("model", "g[1]/a.keras") == pathlib.Path("g[1]/a.keras")
     assert holds_pattern(pathlib.Path("g[1]"))
     assert not holds_pattern(pathlib.Path("g(1)"))
+
+
+@pytest.mark.parametrize(
+    ("received", "meant"),
+    [("sirne", "siren"), ("SIREN", "siren"), (" siren", "siren"), ("hash", "multi_hash"), ("multihash", "multi_hash")],
+)
+def test_the_nearest_name(received, meant):
+    assert did_you_mean(received, ("siren", "multi_hash", "relu")) == f"; did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("received", ["", "vgg16", "h", None, 3, ["siren"]])
+def test_what_is_near_to_none(received):
+    assert did_you_mean(received, ("siren", "multi_hash")) == ""
+
+
+def test_one_of():
+    assert one_of("form", "real", ("real", "complex")) == "real"
+    told = "form must be one of ('real', 'complex'), received 'compelx'; did you mean 'complex'?"
+    with pytest.raises(ValueError, match=re.escape(told)):
+        one_of("form", "compelx", ("real", "complex"))
+
+
+@names_arguments
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """An example."""
+
+    rate: float = 0.1
+    length: int = 1
+
+
+def test_a_dataclass_names_its_arguments():
+    assert (
+        Step(0.2, length=3) == dataclasses.replace(Step(length=3), rate=0.2) == pickle.loads(pickle.dumps(Step(0.2, 3)))
+    )
+    with pytest.raises(TypeError, match=r"Step takes no argument 'lenght'; did you mean 'length'\?"):
+        Step(lenght=3)
+    with pytest.raises(TypeError, match=r"Step takes no argument 'seed'$"):
+        dataclasses.replace(Step(), seed=3)

@@ -1,10 +1,12 @@
 """Pages: heads that fit, text that any font can show, sizes in whole pixels."""
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_inr.runs.canvas import GREY, INK, blank_figure, drawable, header_lines, rasterized, text_width, write_png
+from keras_inr.runs.figures import save_comparison, save_curves
 
 FIGURES = ["PSNR 38.2 dB", "SSIM 0.97", "44 099 parameters", "1600 steps", "98 s"]
 
@@ -49,3 +51,20 @@ def test_text_is_one_line_of_glyphs_that_exist(tmp_path):
     assert drawable("two\nlines\t× 10⁻⁴ \x00 写真") == "two lines × 10⁻⁴ � ��"
     assert drawable("$x^2") == "$x^2"
     assert drawable(38.5) == "38.5"
+
+
+def test_figures_do_not_depend_on_a_person_s_style(tmp_path):
+    """Such as text set by LaTeX, which is not installed everywhere, or a page that lays itself out."""
+    own = {"text.usetex": True, "font.family": "Missing", "figure.constrained_layout.use": True, "lines.color": "red"}
+    own |= {"axes.prop_cycle": matplotlib.cycler(color=["red"]), "path.sketch": (9, 9, 9), "figure.dpi": 11}
+    rows = [{"step": i, "loss": 0.1**i, "psnr_db": i, "learning_rate": 1e-3, "seconds": i} for i in range(1, 9)]
+    picture = np.linspace(0, 1, 64).reshape(8, 8, 1)
+    written = []
+    for settings in ({}, own):
+        with matplotlib.rc_context(settings):
+            before = matplotlib.rcParams.copy()
+            save_curves(rows, tmp_path / "curves.png", "title")
+            save_comparison(picture, picture**2, tmp_path / "comparison.png", "title", FIGURES)
+            assert matplotlib.rcParams == before
+        written.append([(tmp_path / name).read_bytes() for name in ("curves.png", "comparison.png")])
+    assert written[0] == written[1]

@@ -35,6 +35,12 @@ class TestModelArguments:
         for text in model_arguments().values():
             assert text == " ".join(text.split())
 
+    def test_without_docstrings(self, monkeypatch):
+        """As under python -OO: the names are all there."""
+        named = list(model_arguments()), list(overrides.recipe_arguments())
+        monkeypatch.setattr(overrides.inspect, "getdoc", lambda owner: None)
+        assert (list(model_arguments()), list(overrides.recipe_arguments())) == named
+
     def test_a_text_that_goes_over_lines_is_whole(self):
         assert "its config" in model_arguments()["scheme"]
 

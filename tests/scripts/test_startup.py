@@ -207,6 +207,7 @@ class TestParsed:
         values = flags.FlagValues()
         flags.DEFINE_integer("steps", 1, "length", flag_values=values)
         flags.DEFINE_bool("resume", False, "go on", flag_values=values)
+        flags.DEFINE_enum("preset", "siren", ["siren", "multi_hash"], "network", flag_values=values)
         flags.DEFINE_flag(app.HelpFlag(), flag_values=values)
         monkeypatch.setattr(flags, "FLAGS", values)
         return lambda *arguments, more=lambda arguments: []: startup.parsed(["script.py", *arguments], more)
@@ -224,6 +225,12 @@ class TestParsed:
         [
             (["--steps=many"], 1, "flag --steps=many: invalid literal"),
             (["--stepz=3"], 1, "Unknown command line flag 'stepz'. Did you mean: steps ?; --help tells all flags"),
+            (
+                ["--preset=sirne"],
+                1,
+                "flag --preset=sirne: value should be one of <siren|multi_hash>; did you mean 'siren'?; --help tells",
+            ),
+            (["--preset=vgg16"], 1, "flag --preset=vgg16: value should be one of <siren|multi_hash>; --help tells all"),
             (["--noresume=3"], 1, "--noresume=3 does not take an argument"),
             (["--flagfile=missing.cfg"], 1, "ERROR:: Unable to open flagfile: [Errno 2] No such file"),
             (["--flagfile=a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
