@@ -52,14 +52,14 @@ class Limits:
 
 
 def checked_coords(coords, limits):
-    """The coords (N, 2), with (0, 0) for rows out of range, and which rows are in range (N), bool.
+    """The coords (N, 2), with 0 for what is out of range, and which rows are in range (N), bool.
 
     Fails for another shape or too many rows.
     """
     with tf.control_dependencies([_require_shape("coords", coords, "[N, 2]")]):
         coords = _few("coords", tf.identity(coords), limits.max_points)
-    in_range = _within(coords, limits)
-    return tf.where(in_range[:, None], coords, 0.0), in_range
+    within = tf.abs(coords) <= limits.max_coord  # NaN compares false
+    return tf.where(within, coords, tf.zeros_like(coords)), tf.reduce_all(within, axis=-1)
 
 
 def checked_frames(box, size, limits):
@@ -71,7 +71,7 @@ def checked_frames(box, size, limits):
     alike = _require(tf.equal(*rows), "box and size must have the same number of rows, received {} and {}", rows)
     with tf.control_dependencies([alike]):
         box, size = _few("box", box, limits.max_rows), _few("size", size, limits.max_rows)
-    outside = ~_within(box, limits)
+    outside = tf.reduce_any(~(tf.abs(box) <= limits.max_coord), axis=-1)  # NaN compares false
     edges = f"box must be finite and within +-{limits.max_coord:.0f}, received {{}}"
     bad = tf.reduce_any((size < 1) | (size > limits.max_side), axis=-1)
     sides = f"size must be (height, width) with sides from 1 to {limits.max_side}, received {{}}"
@@ -121,11 +121,6 @@ def _few(name, tensor, most):
         [_require(rows <= most, f"{name} must have at most {most} rows, received {{}}", [rows])]
     ):
         return tf.identity(tensor)
-
-
-def _within(rows, limits):
-    """Which rows (N, ...) have only finite numbers within max_coord, (N)."""
-    return tf.reduce_all(tf.abs(rows) <= limits.max_coord, axis=-1)  # NaN compares false
 
 
 def _require(condition, template, tensors):
