@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from keras_inr.signals.arrays import array_sha256, raster_from_array
+from keras_inr.signals.arrays import array_sha256, raster_from_array, signal_values
 from keras_inr.signals.errors import ImageError
 
 
@@ -56,7 +56,15 @@ def test_dtype_gives_the_peak(dtype, peak, bit_depth):
         (np.array([[0.0, np.nan]]), r"must lie in \[0, 1\], received nan to nan"),
         (np.array([[0.0, np.inf]]), "received 0 to inf"),
         (np.array([[-0.25, 0.5]]), "received -0.25 to 0.5"),
-        (np.array([[0.0, 1.5]], "float16"), "received 0 to 1.5"),
+        (np.array([[0.0, 1.5]], "float16"), r"received 0 to 1.5; np.clip\(source, 0, 1\) leaves what"),
+        (np.array([[0.0, 255.0]]), "received 0 to 255; divide by 255"),
+        (np.array([[0.0, 4095.0]]), "received 0 to 4095; divide by 65535"),
+        (np.array([[-1.0, 1.0]]), r"received -1 to 1; \(x \+ 1\) / 2 maps"),
+        (
+            np.zeros((3, 5, 6), "uint8"),
+            r"received shape \(3, 5, 6\); its channels come first: np.moveaxis\(source, 0, -1\)",
+        ),
+        (np.ma.masked_array(np.zeros((2, 2)), True), r"without a mask, received a MaskedArray; fill it"),
     ],
 )
 def test_bad_arrays(array, message):
@@ -71,3 +79,45 @@ def test_sha256_is_of_dtype_shape_and_values():
     assert array_sha256(np.asfortranarray(array)) == array_sha256(array)
     assert array_sha256(array.reshape(3, 2)) != array_sha256(array)
     assert array_sha256(array.astype("<u4")) != array_sha256(array)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full((2, 2, 3), np.nan), r"finite and in \[0, 1\] .*received nan to nan; np.nan_to_num\(values\)"),
+        (np.full((2, 2, 3), -np.inf), "received -inf to -inf"),
+        (np.full((2, 2, 3), 255.0), "received 255 to 255; divide by 255"),
+        (np.full((2, 2, 3), 1.6), "received 1.6 to 1.6$"),
+        (np.full((2, 2, 3), -0.6), "received -0.6 to -0.6"),
+        (np.full((2, 2, 3), 1j), "values must be floats .*received dtype complex128"),
+        (np.zeros((2, 2, 3), "uint8"), "received dtype uint8; load_image takes uint8 and uint16 arrays"),
+        (np.zeros((2, 2, 3), "int64"), "received dtype int64$"),
+        (np.full((2, 2, 1), None), "received dtype object"),
+        (np.full((2, 2, 1), "a"), "received dtype <U1"),
+        (np.zeros((2, 2, 2)), r"shape \(H, W, C\), received \(2, 2, 2\); C is 1, 3 or 4"),
+        (np.zeros((2, 2, 5)), r"received \(2, 2, 5\)"),
+        (np.zeros((3, 20, 20)), r"received \(3, 20, 20\).*its channels come first: np.moveaxis\(values, 0, -1\)"),
+        (np.zeros((0, 2, 3)), r"received \(0, 2, 3\).*one pixel at least"),
+        ([[[0.5], [1, 2]]], "values must be an array of floats, received list"),
+        (None, r"received \(\)"),
+        (np.ma.masked_array(np.zeros((2, 2, 3))), "values must be an array without a mask, received a MaskedArray"),
+    ],
+)
+def test_values_that_no_signal_can_have(values, message):
+    with pytest.raises(ImageError, match=message):
+        signal_values(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([[[1.5, -0.5, 0.25]]]),
+        np.array([[[1.5, -0.5, 0.25]]], "float16"),
+        np.array([[[True]]]),
+        [[[0.5]]],
+    ],
+)
+def test_values_of_signals(values):
+    found = signal_values(values)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.asarray(values, "float32"))

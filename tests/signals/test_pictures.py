@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 import pathlib
 
@@ -6,6 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
+import tifffile
 
 from keras_inr.signals import image
 from keras_inr.signals.crops import PHOTOGRAPHS, photo_crops, write_crops
@@ -56,9 +58,66 @@ class TestFolder:
         with pytest.raises(ImageError, match=r"must hold pictures \(\.png, .*\), received none"):
             list_pictures(str(tmp_path))
 
-    def test_missing(self):
-        with pytest.raises(ImageError, match="folder 'nowhere' does not exist"):
-            list_pictures("folder:nowhere")
+    @pytest.mark.parametrize("source", ["folder:nowhere", "nowhere/", "nowhere", "no/where", "photos.2024", "no.png/"])
+    def test_missing(self, source):
+        for sources in (source, ["sample:coins", source]):
+            with pytest.raises(ImageError, match=r"^(folder|source) '.*' does not exist$"):
+                list_pictures(sources)
+
+    def test_a_missing_picture_is_told_when_it_is_read(self):
+        found = [signal for _, signal in read_pictures(list_pictures(["missing.png", "sample:coins", "gone.heic"]))]
+        assert [isinstance(signal, ImageError) for signal in found] == [True, False, True]
+
+    def test_a_file_is_no_folder(self, folder):
+        for source in (f"folder:{folder}/b.png", f"{folder}/b.png/"):
+            with pytest.raises(ImageError, match=r"folder '.*b\.png' is a file"):
+                list_pictures(source)
+
+    def test_links_are_followed_and_each_folder_taken_once(self, folder, tmp_path_factory):
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        write(elsewhere / "x.png")
+        write(elsewhere / "more" / "y.png")
+        (folder / "birds").symlink_to(elsewhere)
+        (folder / "again").symlink_to(elsewhere / "more")
+        (folder / "a_cat").symlink_to(folder / "cats")  # a real folder keeps its own name
+        (elsewhere / "loop").symlink_to(folder)
+        (folder / "cats" / "self").symlink_to(".")
+        names = [picture.name for picture in list_pictures(str(folder))]
+        assert names == ["a.JPG", "again/y.png", "b.png", "birds/x.png", "cats/a.png", "dogs/big/a.png"]
+
+    @pytest.mark.parametrize("suffix", ["jfif", "jpe", "JIF", "dib", "apng"])
+    def test_less_common_suffixes(self, folder, suffix):
+        stream = io.BytesIO()
+        PIL.Image.new("RGB", (5, 4)).save(stream, {"dib": "DIB", "apng": "PNG"}.get(suffix, "JPEG"))
+        (folder / f"z.{suffix}").write_bytes(stream.getvalue())
+        found = list_pictures(str(folder))[-1]
+        assert found.name == f"z.{suffix}"
+        assert load_image(found.source).size == (4, 5)
+
+    def test_pictures_that_are_left_out_are_told(self, folder):
+        for name in ("a.avif", "b.AVIF", "c.svg", ".d.heic", "README.txt", ".DS_Store"):
+            (folder / name).touch()
+        (folder / "scan").write_bytes((folder / "b.png").read_bytes())
+        os.mkfifo(folder / "pipe")
+        (folder / "nothing").symlink_to("nowhere")
+        message = r"left out: 4 files \(2 \.avif, 1 \.svg, 1 without a picture's suffix \('scan'\)\); read are \.png, "
+        with pytest.warns(UserWarning, match=message) as caught:
+            assert len(list_pictures(str(folder))) == 4
+        assert len(caught) == 1
+
+    def test_nothing_but_what_is_left_out(self, tmp_path):
+        (tmp_path / "a.heic").touch()
+        with pytest.raises(ImageError, match=r"must hold pictures .*, received 1 files \(1 \.heic\)"):
+            list_pictures(str(tmp_path))
+
+    def test_a_bad_picture_does_not_stop_the_others(self, folder):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, np.zeros((4, 5, 3), "uint8"), photometric="rgb", extratags=[(34675, "I", 1, 5, True)])
+        (folder / "c.tif").write_bytes(stream.getvalue())
+        (folder / "d.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90))
+        with pytest.warns(UserWarning, match="ICC profile is not a block of bytes"):
+            found = {picture.name: signal for picture, signal in read_pictures(list_pictures(str(folder)))}
+        assert [name for name, signal in found.items() if isinstance(signal, ImageError)] == ["d.png"]
 
     @pytest.mark.parametrize("source", ["", "folder:"])
     def test_empty(self, source):

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from keras_inr.signals.errors import ImageError
-from keras_inr.signals.tiff_directory import read_directory as check_directory
+from keras_inr.signals.tiff_directory import PixelsOnly, read_directory
 
 
 def tiff(**options):
@@ -18,7 +18,7 @@ def tiff(**options):
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_whole_directories_pass(byteorder, bigtiff):
-    check_directory(tiff(byteorder=byteorder, bigtiff=bigtiff))
+    read_directory(tiff(byteorder=byteorder, bigtiff=bigtiff))
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -28,7 +28,7 @@ def test_every_cut_in_the_directory(byteorder, bigtiff):
     for length in range(4, len(data) - 48, 3):  # tifffile writes the 48 bytes of pixels last
         if length < 150:
             with pytest.raises(ImageError, match="TIFF file that is truncated: its directory is not whole"):
-                check_directory(data[:length])
+                read_directory(data[:length])
 
 
 def directory(tag, kind, count, value):
@@ -51,7 +51,28 @@ def directory(tag, kind, count, value):
 )
 def test_values_outside_the_file(data, whole):
     if whole:
-        check_directory(data)
+        read_directory(data)
     else:
         with pytest.raises(ImageError, match="its directory is not whole"):
-            check_directory(data)
+            read_directory(data)
+
+
+def test_tags_beside_the_pixels_are_hidden_from_tifffile():
+    data = tiff(
+        description="hello", software="nobody", extratags=[(274, "H", 1, 6, True), (320, "H", 3, (1, 2, 3), True)]
+    )
+    shown = read_directory(PixelsOnly(data, read_directory(data)).read())
+    assert {256, 257, 262, 273, 279} <= set(shown.entries)
+    assert not {270, 274, 305, 320} & set(shown.entries)
+
+
+def test_what_is_read_in_parts_is_what_is_read_whole():
+    data = tiff(description="hello")
+    directory = read_directory(data)
+    whole = PixelsOnly(data, directory).read()
+    parts, buffer = PixelsOnly(data, directory), bytearray(7)
+    found = b""
+    while count := parts.readinto(buffer):
+        found += buffer[:count]
+    assert found == whole != data
+    assert len(whole) == len(data)
