@@ -126,6 +126,22 @@ def test_unknown_argument():
         from_preset("relu", num_levels=3)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "meant"),
+    [
+        ("sirne", {}, "siren"),
+        ("siren", {"unit": (8, 8)}, "units"),
+        ("siren", {"scheme": "papr"}, "paper"),
+        ("siren", {"weights": "photo"}, "photos"),
+        ("auto", {"goals": "30dB"}, "goal"),
+        ("auto", {"signal": None, "sed": 3}, "seed"),
+    ],
+)
+def test_names_that_were_meant(name, arguments, meant):
+    with pytest.raises(ValueError, match=rf"; did you mean '{meant}'\?$"):
+        from_preset(name, **arguments)
+
+
 NEW = '''
 import keras
 

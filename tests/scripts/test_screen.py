@@ -1,6 +1,10 @@
 """scripts/screen.py: pictures that change in place, and how often."""
 
+import os
+import pty
 import re
+import select
+import termios
 
 import numpy as np
 import pytest
@@ -38,6 +42,23 @@ def clock(screen, monkeypatch):
     seconds = [0.0]
     monkeypatch.setattr(screen.time, "monotonic", lambda: seconds[0])
     return seconds
+
+
+def test_keys_wait_as_they_are(screen, monkeypatch):
+    """Ctrl-D, which ends a line, and Ctrl-S, which stops output, too; and the terminal is left as it was."""
+    master, slave = pty.openpty()
+    with open(slave) as stdin:
+        monkeypatch.setattr(screen.sys, "stdin", stdin)
+        before = termios.tcgetattr(slave)
+        os.write(master, b"typed while Python started")
+        with screen.quiet_keyboard():
+            os.write(master, b"v\r\x13\x04")
+            assert os.read(slave, 100) == b"v\r\x13\x04"
+            os.write(master, b"dropped")
+            screen.forget_typed()
+            assert not select.select([slave], [], [], 0)[0]
+        assert termios.tcgetattr(slave) == before
+    os.close(master)
 
 
 def test_preview_changes_in_place(screen, window, clock, capsys):

@@ -88,6 +88,11 @@ def test_unknown_sample_lists_the_names(name):
     assert str(caught.value).startswith(f"source 'sample:{name}' is unknown; the samples are astronaut, brick, camera,")
 
 
+def test_the_sample_that_was_meant():
+    with pytest.raises(ImageError, match=r"'sample:chelsa' is unknown; .*, text; did you mean 'chelsea'\?$"):
+        read("sample:chelsa")
+
+
 @pytest.mark.parametrize("name", sources._DOWNLOADED_SAMPLES)
 def test_samples_that_would_be_downloaded(name):
     with pytest.raises(

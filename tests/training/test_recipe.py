@@ -20,6 +20,13 @@ def test_exactly_one_of_steps_and_epochs(given):
         Recipe(**given)
 
 
+def test_arguments_that_were_meant():
+    with pytest.raises(TypeError, match=r"Recipe takes no argument 'learning_rat'; did you mean 'learning_rate'\?"):
+        Recipe(steps=1, learning_rat=0.1)
+    with pytest.raises(ValueError, match=r"received 'cosin'; did you mean 'cosine'\?"):
+        Recipe(steps=1, schedule="cosin")
+
+
 @pytest.mark.parametrize("name", ["sampling", "optimizer", "schedule", "supervise", "derivative_rule"])
 @pytest.mark.parametrize("value", ["Random", "", None, 3])
 def test_choices(name, value):
