@@ -231,5 +231,5 @@ def test_strips_of_which_half_is_missing(compression):
     data = tiff(np.tile(RGB, (4, 4, 1)), photometric="rgb", compression=compression)
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         count = file.pages.first.databytecounts[0]
-    with pytest.raises(ImageError, match="source is a TIFF file that is (broken or truncated|truncated or damaged)"):
+    with pytest.raises(ImageError, match=r"source is a TIFF file that is (broken or truncated|truncated or damaged)"):
         decode_image(changed(data, t279=(4, 1, count // 2)), LIMIT)
