@@ -20,6 +20,8 @@ _OF_BYTES = frozenset(  # decoded into a buffer of the segment's size, which the
 )
 _SMALLEST_LIMIT = 2**20  # pixels of a tile that are harmless, whatever max_pixels is
 _PADDING = 64  # rows and columns by which blocks of JPEG and its like may reach over the edge
+_JPEG = (7, 33007, 34892)
+_END_OF_JPEG = b"\xff\xd9"
 _JPEG2000 = (33003, 33004, 33005, 34712)
 _START_OF_JPEG2000 = b"\xff\x4f\xff\x51"
 
@@ -80,6 +82,8 @@ def _check_picture(page, segment, rows, columns):
         raise ImageError(
             "source is a TIFF file that is broken: a strip or tile has no header that tells its height and width"
         )
+    if page.compression in _JPEG and segment.rfind(_END_OF_JPEG) < 0:  # libjpeg would fill up with grey
+        raise ImageError("source is a TIFF file that is truncated or damaged: a strip or tile of JPEG has no end")
     for height, width in sizes:
         if height > rows + _PADDING or width > columns + _PADDING:
             raise ImageError(
@@ -90,7 +94,7 @@ def _check_picture(page, segment, rows, columns):
 
 def _declared_sizes(page, segment):
     """(height, width) of every header inside a segment; ImageError for a compression that is not known."""
-    if page.compression in (6, 7, 33007, 34892):
+    if page.compression in (_COMPRESSION.OJPEG, *_JPEG):
         header = page.jpegtables or b""
         return (
             jpeg_sizes(segment) + jpeg_sizes(header) + ([] if page.jpegheader is None else jpeg_sizes(page.jpegheader))

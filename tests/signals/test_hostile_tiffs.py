@@ -222,3 +222,14 @@ def test_what_decoders_log_is_heard_again_afterwards(caplog):
     decode_image(tiff(RGB, photometric="rgb"), LIMIT)
     logging.getLogger("tifffile").warning("something else")
     assert caplog.messages == ["something else"]
+
+
+@pytest.mark.parametrize(
+    "compression", ["jpeg", "png", "webp", "jpeg2000", "lzw", "deflate", "packbits", "lzma", "zstd"]
+)
+def test_strips_of_which_half_is_missing(compression):
+    data = tiff(np.tile(RGB, (4, 4, 1)), photometric="rgb", compression=compression)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        count = file.pages.first.databytecounts[0]
+    with pytest.raises(ImageError, match=r"source is a TIFF file that is (broken or truncated|truncated or damaged)"):
+        decode_image(changed(data, t279=(4, 1, count // 2)), LIMIT)
