@@ -5,7 +5,7 @@ import hashlib
 import unicodedata
 
 from keras_inr.arguments import PATTERN_CHARACTERS
-from keras_inr.signals.pictures import SUFFIXES
+from keras_inr.signals.picture_files import SUFFIXES
 
 MODEL, PREVIEW, METRICS, SAVED_MODEL = "model.keras", "preview.png", "metrics.json", "saved_model"
 """What a picture's folder holds."""

@@ -17,6 +17,7 @@ from keras_inr.runs import results
 from keras_inr.runs.image_fit import prepare_image_fit
 from keras_inr.runs.results import (
     HISTORY,
+    NUMBER,
     SUMMARIZED,
     describe,
     device_name,
@@ -131,7 +132,8 @@ class TestSavePng:
 
 class TestReadMetrics:
     def test_whole(self, tmp_path):
-        metrics = {**dict.fromkeys(SUMMARIZED), "more": 3}
+        values = {float: 0.5, int: 3, str: "text", NUMBER: None}
+        metrics = {**{name: values[kind] for name, kind in SUMMARIZED.items()}, "more": 3}
         (tmp_path / "metrics.json").write_text(json.dumps(metrics))
         assert read_metrics(str(tmp_path)) == metrics
 
