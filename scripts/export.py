@@ -72,8 +72,8 @@ def summary(folder):
             "signatures:",
             *listed,
             "load it in Python:",
-            f"  served = tf.saved_model.load({str(loaded)!r}).signatures",
-            '  served["serving_default"](coords=tf.zeros((1, 2)))["values"]',
+            f"  served = tf.saved_model.load({str(loaded)!r})",
+            '  served.signatures["serving_default"](coords=tf.zeros((1, 2)))["values"]',
             "serve it:",
             f"  docker run --rm -p 8500:8500 -p 8501:8501 -v {mount} -e MODEL_NAME=field tensorflow/serving",
         ]
