@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
+# folders of tests, each word in processes of its own: TensorFlow keeps what it has compiled for as long as one lives
+PARTS := training runs export,signals layers,models fleet,scripts
+PYTEST := $(VENV)/bin/python -m pytest
+
 .PHONY: fit test install clean
 
 fit: $(INSTALLED)
@@ -12,7 +16,8 @@ fit: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
-	$(VENV)/bin/python -m pytest
+	for part in $(PARTS); do $(PYTEST) $$(echo tests/$$part | sed 's|,| tests/|g') || exit 1; done
+	$(PYTEST) tests --ignore-glob='*/tests/*/*'
 
 install: $(INSTALLED)
 
