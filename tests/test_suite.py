@@ -34,7 +34,7 @@ def test_a_worker_that_is_killed_ends_the_run(tmp_path):
     result = suite(tmp_path, "test_killed.py", text, "-o", "filterwarnings=default")
     assert result.returncode != 0, result.stdout
     assert "crashed while running" in result.stdout
-    assert "maximum crashed workers reached: 0" in result.stdout
+    assert "1 failed, 2 passed" in result.stdout  # none of the six behind it was given to another worker
 
 
 def test_a_worker_that_takes_too_much_fails_the_run(tmp_path):
