@@ -1,8 +1,8 @@
 """Gradients of one's own that are forgotten with the graph that they were traced in.
 
-In a graph, `tf.custom_gradient` enters the gradient into a registry that lives as long as the process, and with it all
-tensors that it uses, hence the whole graph and its compiled function: 30 MB for each fit. Keras's optimizers do so in
-every training step. Here the registry holds it weakly, and the graph holds it.
+In a graph, `tf.custom_gradient` enters the gradient into a registry that lives as long as the process, and with it
+every tensor that it uses, hence the whole graph and its compiled function: 15 MB for each fit. Keras's optimizers do so
+in every training step. Here the registry holds it weakly, and the graph holds it.
 """
 
 import functools

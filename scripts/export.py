@@ -64,7 +64,7 @@ def summary(folder):
     listed = []
     for name, function in sorted(signatures.items()):
         inputs = ", ".join(sorted(function.structured_input_signature[1]))
-        listed.append(f"  {name}({inputs}) -> {', '.join(function.structured_outputs)}")
+        listed.append(f"  {name}({inputs}) -> {', '.join(sorted(function.structured_outputs))}")
     mount = shlex.quote(f"{folder.parent}:/models/field")
     return "\n".join(
         [

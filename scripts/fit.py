@@ -81,6 +81,7 @@ def chosen_flags(goal):
     length = {name: FLAGS[name].value for name in ("steps", "epochs") if FLAGS[name].value is not None}
     points = {"batch_size": FLAGS.batch_size} if FLAGS["batch_size"].present else {}
     options = picture_flags.image_options(FLAGS)
+    startup.tell(f"--preset=auto is choosing a network for {FLAGS.image}")
     chosen, reason = automatic_flags(FLAGS.image, options, goal, FLAGS.seed, length, **points)
     startup.tell(f"--preset=auto is {reason}")
     kept = {name for name in recipe_arguments() if FLAGS[name].present} | ({"steps"} if length else set())

@@ -95,7 +95,8 @@ def check_run_is_told(given):
     """
     own = [flag for flags_of in given.flags_by_module_dict().values() for flag in flags_of]
     told = [flag.name for flag in own if flag.present and flag.name not in (*NOT_KEPT, *_OF_ABSL)]
-    if given.resume and given.out and not told and not holds_run(given.out):
+    both = "overwrite" in given and given.overwrite  # refused elsewhere
+    if given.resume and given.out and not told and not both and not holds_run(given.out):
         raise InputError(f"{given.out} holds no run to go on with; give the flags of the run to start one there")
 
 

@@ -57,6 +57,8 @@ class Differentiated(keras.Model):
     def build(self, input_shape):
         self.built = True  # as the field is
 
+    quantize = Field.quantize
+
     def call(self, coords):
         coords = tf.cast(coords, self.field.values_dtype)
         return differentiate(self.field, coords, self.outputs, self.method)

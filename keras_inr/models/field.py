@@ -31,13 +31,16 @@ class Field(keras.Model):
     (K or 1, ..., 2) -> (K, ..., channels).
 
     Raises:
-        ValueError: for a channel count or picture size that is not positive, or coords of another last axis than 2.
+        ValueError: for a channel count or picture size that is not positive, a quantized policy, or coords of another
+            last axis than 2.
     """
 
     num_dims = 2
 
     def __init__(self, channels=3, picture_size=None, num_fields=None, seed=None, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
+        if self.dtype_policy.quantization_mode is not None:
+            raise ValueError(f"dtype must be a policy of floats such as 'float32', received {self.dtype_policy.name!r}")
         self.channels = positive_int("channels", channels)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.picture_size = picture_size
@@ -116,6 +119,10 @@ class Field(keras.Model):
     def train_step(self, data):
         with cpu_xla(compiles_for_cpu(self.jit_compile)):
             return super().train_step(data)
+
+    def quantize(self, mode=None, **kwargs):
+        """Always raises: Keras would leave a field as it is, since it knows no quantized form of its layers."""
+        raise NotImplementedError(f"a field has no layers that Keras can quantize, received mode={mode!r}")
 
     def call(self, coords):
         if coords.shape[-1] != self.num_dims:

@@ -153,6 +153,8 @@ class ModulatedSiren(keras.Model):
             values = layer(values)
         return values
 
+    quantize = Siren.quantize
+
     @releases_gradients
     def train_step(self, data):
         with cpu_xla(compiles_for_cpu(self.jit_compile)):

@@ -22,8 +22,10 @@ from keras_inr.training.progress import ProgressBar
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import measure
 from keras_inr.training.sampling import Sampler
+from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.state import TrainingState, state_problem
 from keras_inr.training.strategies import check_share
+from keras_inr.training.surroundings import check_surroundings
 
 ROUNDS = 200
 """Rounds that a run is cut into, each a row of its history."""
@@ -77,7 +79,9 @@ def fit(
         TypeError: for a field that is no `Field` or a signal without values.
         ValueError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
             has not the derivatives asked for, or without layers of the names to freeze; for points that devices
-            cannot share equally.
+            cannot share equally; for weights in float16 or none that are trained, or in the scope of another
+            `tf.distribute` strategy than the field's.
+        RuntimeError: within `tf.function` or a `tf.Graph`.
         DivergedError: when the loss is no longer finite; checkpoints are from before it rose to 100 times its best.
         CheckpointError: if checkpoints exist and none can be read, or they are of another picture, network or recipe,
             or of more steps.
@@ -92,6 +96,7 @@ def fit(
     started = time.perf_counter()
     recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
     check_pair(field, signal)
+    check_surroundings(field, several_devices=True)
     check_supervision(field, recipe)
     objective = objective or make_objective(recipe, signal)
     if not objective.knows_values:
@@ -179,6 +184,7 @@ def compile_model(model, objective, recipe, num_pixels, compilation=None):
     if model is not field:
         model.compute_loss(None, nothing, nothing)
     model.compute_metrics(None, nothing, nothing)
+    share_steps(model)
 
 
 def run_rounds(model, sampler, state, watchers):

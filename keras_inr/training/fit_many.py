@@ -10,6 +10,7 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import FitResult, quality
 from keras_inr.training.stacked_fit import StackedFit, Stacks
 from keras_inr.training.stacked_progress import StackedProgress
+from keras_inr.training.surroundings import check_surroundings
 
 MOST_FIELDS, MOST_POINTS, MOST_WEIGHTS = 64, 2**17, 2**25
 """Fields, points in a step and weights, of all fields together, beyond which a larger batch is no faster and only takes
@@ -143,6 +144,7 @@ def check(fields, signals, seeds, recipe):
     check_recipe(recipe)
     for field, signal in zip(fields, signals, strict=True):
         check_pair(field, signal)
+        check_surroundings(field, copied=True)
     if len({id(field) for field in fields}) < len(fields):
         raise ValueError("fields must be different objects, received one of them twice")
     if fields:

@@ -19,7 +19,9 @@ from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.progress import ProgressBar
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler
+from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.state import TrainingState
+from keras_inr.training.surroundings import check_surroundings
 
 LEARNING_RATES = {"all": 1e-3, "latents": 3e-3}
 POINTS_PER_STEP = 2**14
@@ -92,6 +94,7 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
     """
     started, signals = time.perf_counter(), as_list("signals", signals)
     check_pictures(model, signals)
+    check_surroundings(model)
     recipe = recipe_for(model, signals, recipe, train, arguments)
     model.picture_size = signals[0].size
     num_pixels = signals[0].height * signals[0].width
@@ -165,6 +168,7 @@ def compile_model(model, recipe, num_pixels):
         steps_per_execution=compilation.steps_per_execution,
     )
     model.optimizer.build(model.trainable_variables)
+    share_steps(model)
 
 
 class Table:

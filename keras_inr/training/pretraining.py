@@ -18,8 +18,10 @@ from keras_inr.training.fit_many import fit_many
 from keras_inr.training.progress import ProgressBar
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import batches
+from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.starting_points import Maml, Reptile, SharedLayers
 from keras_inr.training.state import TrainingState
+from keras_inr.training.surroundings import check_surroundings
 
 METHODS = ("average", "prefit", "reptile", "maml", "shared_layers")
 CHECKPOINT_SECONDS = 30.0
@@ -127,6 +129,7 @@ def pretrain(field, signals, recipe=None, *, checkpoint_dir=None, should_stop=No
         raise ValueError("signals must be one at least, received none")
     for signal in signals:
         check_pair(field, signal)
+    check_surroundings(field)
     options = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
     learn = {"average": by_average, "prefit": by_one_fit}.get(recipe.method, by_steps)
     rows, psnr_db, stopped_by = learn(field, signals, recipe, **options)
@@ -167,6 +170,7 @@ def by_steps(field, signals, recipe, checkpoint_dir, should_stop, progress):
     optimizer = keras.optimizers.SGD(rate) if recipe.method == "reptile" else keras.optimizers.Adam(rate)
     optimizer.build(model.learnt)
     model.compile(optimizer=optimizer, jit_compile=False)  # XLA takes longer for the unrolled steps than it saves
+    share_steps(model)
     state = TrainingState(recipe.steps, identity=identity_of(field, signals, recipe))
     bar = ProgressBar(state)
     watchers = [Recorder(state, started), StopOnDivergence(state), StopWhen(state, should_stop)]

@@ -6,11 +6,13 @@ import math
 import numpy as np
 
 from keras_inr.arguments import positive_int
+from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fit import check_pair, compile_model
 from keras_inr.training.freezing import frozen
 from keras_inr.training.objectives import check_supervision, make_objective
 from keras_inr.training.optimizers import inner_optimizers
 from keras_inr.training.sampling import Sampler
+from keras_inr.training.surroundings import check_surroundings
 
 SMOOTHING = 0.98
 """Decay rate of the moving average of the loss."""
@@ -77,6 +79,7 @@ def find_learning_rate(field, signal, recipe, *, lowest=1e-6, highest=1e-2, step
     if positive_int("steps", steps) < 2 * SKIPPED:
         raise ValueError(f"steps must be at least {2 * SKIPPED}, received {steps!r}")
     check_pair(field, signal)
+    check_surroundings(field, several_devices=True, copied=True)
     check_supervision(field, recipe)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses = smoothed_losses(copied(field), signal, recipe, rates)
@@ -94,16 +97,19 @@ def smoothed_losses(field, signal, recipe, rates):
     sampler = Sampler(signal, recipe, field.values_dtype, objective)
     with frozen(field, recipe.freeze):
         model = objective.model(field)
-        compile_model(model, objective, recipe, signal.height * signal.width)
-        model.steps_per_execution = 1  # each step has a rate and a loss of its own
+        # each step has a rate and a loss of its own
+        compilation = dataclasses.replace(compilation_for(field, derivatives=model is not field), steps_per_execution=1)
+        compile_model(model, objective, recipe, signal.height * signal.width, compilation)
         optimizers = inner_optimizers(model.optimizer)
         if recipe.table_learning_rate is not None:
             optimizers = optimizers[-1:]
         smoothed, average = [], 0.0
-        for step, batch in enumerate(sampler.dataset(0, len(rates))):
+        model.make_train_function()
+        batches = iter(sampler.dataset(0, len(rates)))
+        for step, rate in enumerate(rates):
             for optimizer in optimizers:
-                optimizer.learning_rate = rates[step]
-            loss = model.train_on_batch(*batch, return_dict=True)["loss"]
+                optimizer.learning_rate = rate
+            loss = float(model.train_function(batches)["loss"])
             average = SMOOTHING * average + (1 - SMOOTHING) * loss
             now = average / (1 - SMOOTHING ** (step + 1))
             if not math.isfinite(now) or (step > 1 and now > STOP_FACTOR * min(smoothed)):

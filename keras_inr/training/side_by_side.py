@@ -9,6 +9,7 @@ from keras_inr.custom_gradients import releases_gradients
 from keras_inr.losses import StackedMeanSquaredError, field_means
 from keras_inr.metrics import MSE, PSNR
 from keras_inr.models.stacking import empty_stack
+from keras_inr.training.shared_steps import shared
 
 SHARES_PER_CORE = 2
 """Several shares keep the cores busy to the end of a step."""
@@ -43,6 +44,7 @@ class SideBySide(keras.Model):
         self.shares = shares(field.num_fields, num_shares or SHARES_PER_CORE * num_threads())
         self.mse, self.psnr_db = MSE(field.num_fields), PSNR(field.num_fields)
         self.total = keras.metrics.Mean(name="loss")
+        self.renew = shared(self.update, jit_compile=True)
         self.work_out = share_function(field, {last - first for first, last in self.shares})
         self.built = True
 
@@ -63,10 +65,9 @@ class SideBySide(keras.Model):
             parts.append(self.work_out(own, targets[first:last], *cut))
         losses, *parts = zip(*parts, strict=True)
         errors, clamped, *gradients = (tf.concat(tensors, 0) for tensors in parts)
-        self.update(sum(losses), errors, clamped, gradients, targets.shape[1] * targets.shape[2])
+        self.renew(sum(losses), errors, clamped, gradients, targets.shape[1] * targets.shape[2])
         return {metric.name: metric.result() for metric in self.metrics}
 
-    @tf.function(jit_compile=True)
     @releases_gradients
     def update(self, loss, errors, clamped, gradients, count):
         """Weights after a step, and its errors in the metrics."""
@@ -84,7 +85,6 @@ def share_function(field, sizes):
     """
     templates = {size: alike(field, size) for size in sizes}
 
-    @tf.function(jit_compile=True)
     def work_out(coords, targets, trained, kept):
         template = templates[targets.shape[0]]
         variables = [*template.trainable_variables, *template.non_trainable_variables]
@@ -97,7 +97,7 @@ def share_function(field, sizes):
         clamped = field_means(tf.math.squared_difference(targets, tf.clip_by_value(values, 0.0, 1.0)))
         return loss, errors, clamped, *tape.gradient(loss, trained, unconnected_gradients="zero")
 
-    return work_out
+    return shared(work_out, jit_compile=True)
 
 
 def alike(field, num_fields):

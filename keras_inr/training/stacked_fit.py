@@ -16,6 +16,7 @@ from keras_inr.training.fit import round_length, run_rounds
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.optimizers import inner_optimizers, make_optimizer
 from keras_inr.training.result import FitResult, quality
+from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.side_by_side import SideBySide, steps_per_execution
 from keras_inr.training.stacked_sampling import StackedSampler
 from keras_inr.training.state import TrainingState
@@ -49,6 +50,7 @@ class Stacks:
                 layer.trainable = False
             model = self.compiled(model)
             model.optimizer.build(model.trainable_variables)
+            share_steps(model)
             self.made[num_fields] = model, [variable.numpy() for variable in model.optimizer.variables]
         model, start = self.made[num_fields]
         for variable, array in zip(model.optimizer.variables, start, strict=True):

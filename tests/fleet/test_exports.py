@@ -83,7 +83,7 @@ class TestWhole:
         before = len(ops.gradient_registry._registry)
         exports.export_picture(place, metrics(copied[1], "000"))
         gc.collect()
-        assert len(ops.gradient_registry._registry) == before
+        assert len(ops.gradient_registry._registry) <= before
         assert not [item for item in gc.get_objects() if type(item) is Siren and item.picture_size == (6, 6)]
 
     def test_what_is_whole_is_not_made_again(self, copied, monkeypatch):

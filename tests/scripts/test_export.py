@@ -155,7 +155,10 @@ def test_a_foreign_model(script, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('{"psnr_db":', "cannot be read: Expecting value"), ("[31.5]", r"must hold a JSON object, received \[31.5\]")],
+    [
+        ('{"psnr_db":', "is damaged: Expecting value"),
+        ("[31.5]", r"is damaged: it must hold an object, received \[31.5\]"),
+    ],
 )
 def test_torn_metrics(script, tmp_path, text, message):
     path = tmp_path / "metrics.json"

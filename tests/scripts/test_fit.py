@@ -407,7 +407,9 @@ class TestAutomatic:
         flags = ("--image=sample:coins", "--size=24", "--preset=auto", "--goal=25dB", "--noprogress", "--notensorboard")
         code, summary, error = fit(*flags, "--steps=40", "--out=run")
         assert code == 0, error
-        assert re.fullmatch(r"fit\.py: --preset=auto is .* for 25 dB on .* expected\n", error)
+        first, second = error.splitlines()
+        assert first == "fit.py: --preset=auto is choosing a network for sample:coins"
+        assert re.fullmatch(r"fit\.py: --preset=auto is .* for 25 dB on .* expected", second)
         text = (cwd / "run" / "flags.cfg").read_text()
         assert "preset=auto" not in text
         assert "--goal_psnr_db=25.0\n" in text

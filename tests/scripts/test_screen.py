@@ -50,11 +50,13 @@ def test_keys_wait_as_they_are(screen, monkeypatch):
     with open(slave) as stdin:
         monkeypatch.setattr(screen.sys, "stdin", stdin)
         before = termios.tcgetattr(slave)
-        os.write(master, b"typed while Python started")
+        os.write(master, b"typed while Python started\n")
+        assert select.select([slave], [], [], 5)[0]  # it has come through the terminal
         with screen.quiet_keyboard():
             os.write(master, b"v\r\x13\x04")
             assert os.read(slave, 100) == b"v\r\x13\x04"
             os.write(master, b"dropped")
+            assert select.select([slave], [], [], 5)[0]
             screen.forget_typed()
             assert not select.select([slave], [], [], 0)[0]
         assert termios.tcgetattr(slave) == before

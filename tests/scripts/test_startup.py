@@ -109,7 +109,7 @@ class TestRun:
                 1,
                 "the network or the batch does not fit into memory: make it, or the picture, smaller",
             ),
-            (OSError(28, "No space left on device"), 1, "the system refused: [Errno 28] No space left on device"),
+            (OSError(28, "No space left on device"), 1, "the system refused: there is no room left on the disk for"),
         ],
     )
     def test_one_line_and_a_code(self, code_of, capsys, error, code, message):
@@ -133,7 +133,7 @@ class TestRun:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         assert code_of(main) == 1
-        told = "what was finished is kept: make room and go on with --out of this run and --resume\n"
+        told = "what was finished is kept: go on with --out of this run and --resume\n"
         assert capsys.readouterr().err.endswith(told)
 
     def test_what_nobody_can_mend_keeps_its_traceback(self, code_of):
@@ -308,7 +308,8 @@ def test_output_that_cannot_be_written(tmp_path):
     )
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, script], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
-    told = b"script.py: the system refused: [Errno 28] No space left on device\n"
+    told = b"script.py: the system refused: there is no room left on the disk for what was to be written: "
+    told += b"make room there, or give another folder\n"
     assert (done.returncode, done.stderr) == (1, told)
 
 
