@@ -109,6 +109,7 @@ def smoothed_losses(field, signal, recipe, rates):
         for step, rate in enumerate(rates):
             for optimizer in optimizers:
                 optimizer.learning_rate = rate
+            model.reset_metrics()
             loss = float(model.train_function(batches)["loss"])
             average = SMOOTHING * average + (1 - SMOOTHING) * loss
             now = average / (1 - SMOOTHING ** (step + 1))
