@@ -12,7 +12,7 @@ fit: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python tests/run.py
 
 install: $(INSTALLED)
 

@@ -6,6 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import hypothesis
 import pytest
+from worker_checks import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown, too_big  # noqa: F401
 
 MARKERS = (
     "slow: takes more than a minute; not in the default run",
@@ -32,3 +33,7 @@ def fresh_keras_state():
 
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("float32")
+    yield
+    told = too_big()
+    if told:
+        pytest.fail(told)
