@@ -1,12 +1,8 @@
 # make fit   installs into .venv, fits a bundled photograph, and tells where the results are (two to four minutes)
-# make test  installs into .venv and runs the tests
+# make test  installs into .venv and runs the tests, a few files at a time in fresh processes
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
-
-# folders of tests, each word in processes of its own: TensorFlow keeps what it has compiled for as long as one lives
-PARTS := training runs export,signals layers,models fleet,scripts
-PYTEST := $(VENV)/bin/python -m pytest
 
 .PHONY: fit test install clean
 
@@ -16,8 +12,7 @@ fit: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
-	for part in $(PARTS); do $(PYTEST) $$(echo tests/$$part | sed 's|,| tests/|g') || exit 1; done
-	$(PYTEST) tests --ignore-glob='*/tests/*/*'
+	$(VENV)/bin/python tests/run.py
 
 install: $(INSTALLED)
 

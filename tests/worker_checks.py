@@ -1,0 +1,37 @@
+"""Hooks for `conftest.py` that tell of processes of tests which die, or grow too big."""
+
+import os
+import resource
+import sys
+
+import pytest
+
+died = []
+"""What pytest-xdist says of workers that ended before they should."""
+
+
+def too_big():
+    """A sentence if this process has ever taken more memory than MOST_MB_OF_TESTS, if that is set; told once."""
+    most = float(os.environ.get("MOST_MB_OF_TESTS", "inf"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    if peak <= most:
+        return None
+    os.environ["MOST_MB_OF_TESTS"] = "inf"
+    return f"the process of the tests has come to {peak:.0f} MB, at most {most:.0f} MB are allowed"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    if error:
+        died.append(f"the worker {node.gateway.id} died: {error}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    if died and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in died:
+        terminalreporter.write_line(f"FAILED {line}", red=True)
