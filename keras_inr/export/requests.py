@@ -71,7 +71,8 @@ def checked_frames(box, size, limits):
     alike = _require(tf.equal(*rows), "box and size must have the same number of rows, received {} and {}", rows)
     with tf.control_dependencies([alike]):
         box, size = _few("box", box, limits.max_rows), _few("size", size, limits.max_rows)
-    outside = tf.reduce_any(~(tf.abs(box) <= limits.max_coord), axis=-1)  # NaN compares false
+    # not `any(~(... <= ...))`, which the graph optimizer turns into `any(... > ...)`: NaN compares false in both
+    outside = ~tf.reduce_all(tf.abs(box) <= limits.max_coord, axis=-1)
     edges = f"box must be finite and within +-{limits.max_coord:.0f}, received {{}}"
     bad = tf.reduce_any((size < 1) | (size > limits.max_side), axis=-1)
     sides = f"size must be (height, width) with sides from 1 to {limits.max_side}, received {{}}"
