@@ -113,7 +113,7 @@ def _problems(content, wanted, is_needed, prefix=""):
                 yield from _problems(content[name], types, is_needed, f"{prefix}{name}.")
             else:
                 yield f"{prefix}{name} must be an object, received {_short(content[name])}"
-        elif not _is_of(content[name], types if isinstance(types, tuple) else (types,)):
+        elif not _is_of(content[name], _listed(types)):
             told = " or ".join("null" if kind is type(None) else kind.__name__ for kind in _listed(types))
             yield f"{prefix}{name} must be of type {told}, received {_short(content[name])}"
 
