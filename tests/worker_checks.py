@@ -10,10 +10,15 @@ died = []
 """What pytest-xdist says of workers that ended before they should."""
 
 
+def peak_mb():
+    """The most memory this process has ever taken."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def too_big():
     """A sentence if this process has ever taken more memory than MOST_MB_OF_TESTS, if that is set; told once."""
     most = float(os.environ.get("MOST_MB_OF_TESTS", "inf"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    peak = peak_mb()
     if peak <= most:
         return None
     os.environ["MOST_MB_OF_TESTS"] = "inf"
@@ -33,5 +38,6 @@ def pytest_sessionfinish(session):
 
 
 def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"at most {peak_mb():.0f} MB")
     for line in died:
         terminalreporter.write_line(f"FAILED {line}", red=True)

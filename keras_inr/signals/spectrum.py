@@ -25,7 +25,7 @@ def windows_of(values):
         A list of views of one shape.
 
     >>> [window.shape for window in windows_of(np.zeros((9, 8, 3)))], len(windows_of(np.zeros((2048, 1024, 1))))
-    ([(9, 8, 3)], 16)
+    ([(9, 8, 3)], 12)
     """
     height, width = values.shape[:2]
     if height * width <= MOST_PIXELS:
