@@ -26,7 +26,8 @@ def main(arguments):
     split = arguments.index("--") if "--" in arguments else len(arguments)
     places, options = arguments[:split] or [str(HERE)], arguments[split + 1 :]
     files = sorted({str(file) for place in places for file in files_of(pathlib.Path(place))})
-    parts = [files[first : first + FILES_PER_PROCESS] for first in range(0, len(files), FILES_PER_PROCESS)]
+    number = -(-len(files) // FILES_PER_PROCESS)
+    parts = [files[first::number] for first in range(number)]  # the heavy files of a folder are neighbours
     passed, failed = 0, 0 if files else 1
     with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
         for number, (text, *counts) in enumerate(pool.map(lambda part: tried(part, options), parts), start=1):

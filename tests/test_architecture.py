@@ -19,6 +19,7 @@ RANKS = {
     "arguments": -1,
     "cpu_xla": -1,
     "custom_gradients": -1,
+    "variable_names": -1,
     "version": 0,
     "backend": 0,
     "files": 0,

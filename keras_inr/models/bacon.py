@@ -9,6 +9,7 @@ from keras_inr.layers.band_limited_filters import BandLimitedFilters
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.models.field import Field
 from keras_inr.models.preset import Preset, PresetInfo
+from keras_inr.variable_names import one_name
 
 UNKNOWN_SIDE = 256
 """Pixels along the longer side where there is no picture yet."""
@@ -84,6 +85,7 @@ class Bacon(Field):
         products, *rest = self.stack
         return [products, *self.side_heads, *rest]
 
+    @one_name()
     def build(self, input_shape):
         super().build(input_shape)
         for head in self.side_heads:

@@ -13,6 +13,7 @@ from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.raster import POINTS_PER_CALL as POINTS_PER_CALL
 from keras_inr.models.raster import FieldRaster
+from keras_inr.variable_names import one_name
 
 
 class Field(keras.Model):
@@ -101,6 +102,7 @@ class Field(keras.Model):
         """Layers that can be named to be frozen: the stack, and what a field has beside it."""
         return list(self.stack)
 
+    @one_name()
     def build(self, input_shape):
         if self.built:  # loading from disk asks again
             return

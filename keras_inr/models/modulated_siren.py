@@ -12,6 +12,7 @@ from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.siren import Siren
 from keras_inr.sines import sin_of
+from keras_inr.variable_names import one_name
 
 MODULATIONS = ("shift", "film")
 LATENT_RULE = Rule("normal", gain=1 / 300)
@@ -94,6 +95,7 @@ class ModulatedSiren(keras.Model):
         )
         self.build((None, self.network.num_dims))
 
+    @one_name()
     def build(self, input_shape):
         if self.built:
             return

@@ -26,6 +26,7 @@ from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.state import TrainingState, state_problem
 from keras_inr.training.strategies import check_share
 from keras_inr.training.surroundings import check_surroundings
+from keras_inr.variable_names import one_name
 
 ROUNDS = 200
 """Rounds that a run is cut into, each a row of its history."""
@@ -162,6 +163,7 @@ def identity_defaults(model):
     return json.loads(json.dumps({**network, **numbers}, default=repr))
 
 
+@one_name()
 def compile_model(model, objective, recipe, num_pixels, compilation=None):
     """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
     field = getattr(model, "field", model)

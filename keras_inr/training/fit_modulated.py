@@ -22,6 +22,7 @@ from keras_inr.training.sampling import Sampler
 from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.state import TrainingState
 from keras_inr.training.surroundings import check_surroundings
+from keras_inr.variable_names import one_name
 
 LEARNING_RATES = {"all": 1e-3, "latents": 3e-3}
 POINTS_PER_STEP = 2**14
@@ -154,6 +155,7 @@ def recipe_for(model, signals, recipe, train, arguments):
     return recipe
 
 
+@one_name()
 def compile_model(model, recipe, num_pixels):
     """Compiles as the recipe and the table of compilation say.
 

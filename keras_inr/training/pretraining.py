@@ -22,6 +22,7 @@ from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.starting_points import Maml, Reptile, SharedLayers
 from keras_inr.training.state import TrainingState
 from keras_inr.training.surroundings import check_surroundings
+from keras_inr.variable_names import one_name
 
 METHODS = ("average", "prefit", "reptile", "maml", "shared_layers")
 CHECKPOINT_SECONDS = 30.0
@@ -167,8 +168,9 @@ def by_steps(field, signals, recipe, checkpoint_dir, should_stop, progress):
         raise ValueError(f"signals must be of one size for {recipe.method}, received {sizes}")
     model = make_model(field, recipe, len(signals))
     rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.steps)
-    optimizer = keras.optimizers.SGD(rate) if recipe.method == "reptile" else keras.optimizers.Adam(rate)
-    optimizer.build(model.learnt)
+    with one_name():
+        optimizer = keras.optimizers.SGD(rate) if recipe.method == "reptile" else keras.optimizers.Adam(rate)
+        optimizer.build(model.learnt)
     model.compile(optimizer=optimizer, jit_compile=False)  # XLA takes longer for the unrolled steps than it saves
     share_steps(model)
     state = TrainingState(recipe.steps, identity=identity_of(field, signals, recipe))

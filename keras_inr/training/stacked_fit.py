@@ -20,6 +20,7 @@ from keras_inr.training.shared_steps import share_steps
 from keras_inr.training.side_by_side import SideBySide, steps_per_execution
 from keras_inr.training.stacked_sampling import StackedSampler
 from keras_inr.training.state import TrainingState
+from keras_inr.variable_names import one_name
 
 SMALLER = "smaller"
 """Why a batch stops that goes on with half as many fields."""
@@ -40,6 +41,7 @@ class Stacks:
         self.num_pixels = num_pixels
         self.made = {}
 
+    @one_name()
     def model(self, num_fields):
         """A compiled model of so many fields, its optimizer at the start."""
         if num_fields not in self.made:

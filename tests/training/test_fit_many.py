@@ -5,49 +5,12 @@ import importlib
 import numpy as np
 import pytest
 
-from keras_inr.models import MultiHash, ReluMLP, Siren
-from keras_inr.models.presets import from_preset
-from keras_inr.models.stacking import stack, unstack
+from keras_inr.models import ReluMLP, Siren
 from keras_inr.signals.image import load_image
 from keras_inr.training.fit import fit
 from keras_inr.training.fit_many import chunks, fit_in_batches, fit_many, groups
 from keras_inr.training.recipe import Recipe
-
-NAMES = ("chelsea", "coffee", "astronaut")
-
-
-def pictures(size=(12, 12), names=NAMES):
-    return [load_image(f"sample:{name}", size=size) for name in names]
-
-
-def sirens(seeds=(0, 1, 2), **arguments):
-    return [Siren(**{"units": (16, 16), "dtype": "float64", **arguments, "seed": seed}) for seed in seeds]
-
-
-def compare(make, signals, rtol=1e-7, compared=("loss", "psnr_db", "learning_rate"), **recipe):
-    """Results of both ways, after comparing weights, steps, reasons, figures and histories.
-
-    Fields are float64: sums of stacked products are rounded otherwise, and every step carries that on.
-    """
-    goal = recipe.pop("goal_psnr_db", None)
-    apart, together = make(), make()
-    one_by_one = [
-        fit(field, signal, goal_psnr_db=goal, progress=False, **recipe)
-        for field, signal in zip(apart, signals, strict=True)
-    ]
-    at_once = fit_many(together, signals, goal_psnr_db=goal, progress=False, **recipe)
-    for single, many, field, other in zip(one_by_one, at_once, apart, together, strict=True):
-        assert (many.stopped_by, many.steps) == (single.stopped_by, single.steps)
-        assert other.picture_size == field.picture_size
-        for expected, received in zip(field.weights, other.weights, strict=True):
-            np.testing.assert_allclose(received, expected, rtol=rtol, atol=rtol / 10)
-        assert many.psnr_db == pytest.approx(single.psnr_db, abs=100 * rtol)
-        assert [row["step"] for row in many.rows] == [row["step"] for row in single.rows]
-        for name in compared:
-            np.testing.assert_allclose(
-                *([row[name] for row in rows] for rows in (many.rows, single.rows)), rtol=100 * rtol, err_msg=name
-            )
-    return one_by_one, at_once
+from training.one_by_one import NAMES, compare, pictures, sirens
 
 
 @pytest.mark.parametrize("sampling", ["full", "random", "shuffled", "continuous"])
@@ -84,24 +47,6 @@ def test_learning_rates_fall_apart_at_plateaus():
         learning_rate=0.03,
     )
     assert len({result.rows[-1]["learning_rate"] for result in one_by_one}) > 1
-
-
-@pytest.mark.parametrize("preset", ["relu_pe", "finer", "wire", "mfn_gabor", "bacon", "gauss"])
-def test_other_networks(preset):
-    compared = ("psnr_db",) if preset == "bacon" else ("loss", "psnr_db")  # whose own loss is the mean over its depths
-    small = {"units": 8} if preset in ("mfn_gabor", "bacon") else {"units": (8, 8)}
-    fields = [from_preset(preset, seed=seed, dtype="float64", **small) for seed in range(3)]
-    compare(lambda: unstack(stack(fields)), pictures(), compared=compared, steps=20)
-
-
-def test_tables_with_a_rate_of_their_own():
-    def make():
-        return [
-            MultiHash(num_levels=3, finest_resolution=8, table_size=16, units=(8,), seed=seed, dtype="float64")
-            for seed in range(3)
-        ]
-
-    compare(make, pictures(), steps=24, batch_size=64, table_learning_rate=0.02)
 
 
 def test_pictures_of_different_sizes():

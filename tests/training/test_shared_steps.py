@@ -1,6 +1,9 @@
 """Fits of alike networks compile once, and leave no graphs behind."""
 
 import gc
+import pathlib
+import subprocess
+import sys
 import weakref
 
 import numpy as np
@@ -54,3 +57,12 @@ def test_other_steps_are_not_shared():
     fitted("siren", clip_norm=0.5)
     fitted("siren", optimizer="sgd")
     assert len(shared_steps.COMPILED) > before + 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("preset", SMALL)
+def test_a_process_does_not_grow_by_its_fits(preset):
+    """Each variable with a name of its own would leave 25 kB, each fit 0.7 MB."""
+    script = pathlib.Path(__file__).with_name("growth_process.py")
+    done = subprocess.run([sys.executable, script, preset], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 10
