@@ -252,7 +252,7 @@ def ours_step(problem, kind, method):
     import tensorflow as tf
 
     from keras_inr.models.differentiated import Differentiated
-    from keras_inr.models.presets import from_preset
+    from keras_inr.presets import from_preset
     from keras_inr.training.objectives import CHUNKS, OUTPUT_OF
 
     field, output = from_preset("siren_jax", channels=1), OUTPUT_OF[kind]

@@ -96,8 +96,8 @@ def measure(kind, network, sequential, steps):
     """Seconds for PICTURES pictures, and the mean PSNR of those that were fitted."""
     if kind == "products":
         return {"seconds": products(NETWORKS[network], steps)}
+    from keras_inr.datasets.crops import photo_crops
     from keras_inr.models.siren import Siren
-    from keras_inr.signals.crops import photo_crops
     from keras_inr.signals.image import load_image
 
     crops = [crop for found in photo_crops().values() for crop in found]

@@ -115,9 +115,9 @@ def timed(step):
 
 def fit_seconds(preset, points):
     """Seconds per step of `keras_inr.training.fit`, all its callbacks included, after the first calls."""
-    from keras_inr.models.presets import from_preset
+    from keras_inr.presets import from_preset
     from keras_inr.signals.image import load_image
-    from keras_inr.training.fit import fit
+    from keras_inr.training.fitting import fit
 
     signal = load_image("sample:chelsea", crop=(0, 0, 256, 256))
     arguments = {"batch_size": points, "learning_rate": 1e-3, "progress": False}
@@ -137,8 +137,8 @@ def bare_step(preset, points, jit_compile):
     import keras
     import tensorflow as tf
 
-    from keras_inr.cpu_xla import compiles_for_cpu, cpu_xla
-    from keras_inr.models.presets import from_preset
+    from keras_inr._cpu_xla import compiles_for_cpu, cpu_xla
+    from keras_inr.presets import from_preset
     from keras_inr.signals.image import load_image
     from keras_inr.training.compilation import compilation_for
     from keras_inr.training.recipe import Recipe

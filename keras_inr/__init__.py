@@ -1,28 +1,28 @@
-"""Fit pictures with coordinate networks in Keras, render them at any size, differentiate them, serve them."""
+"""Fit pictures with coordinate networks in Keras, render them at any size, differentiate them, serve them.
 
-from keras_inr.backend import require_tensorflow as _require_tensorflow
-from keras_inr.version import __version__ as __version__
+import keras_inr
 
-_require_tensorflow()
+signal = keras_inr.load_image("sample:chelsea", size=64)                   # a path, an array, tfds:NAME/SPLIT#INDEX
+field = keras_inr.from_preset("multi_hash", seed=0)                        # one of keras_inr.list_presets()
+result = keras_inr.fit(field, signal, steps=200, learning_rate=0.01)       # a Keras model, trained by model.fit
+print(result.psnr_db)                                                      # over all pixels
 
-from keras_inr.derivatives import curl as curl
-from keras_inr.derivatives import divergence as divergence
-from keras_inr.derivatives import gradient as gradient
-from keras_inr.derivatives import hessian as hessian
-from keras_inr.derivatives import jacobian as jacobian
-from keras_inr.derivatives import laplacian as laplacian
-from keras_inr.export import export_saved_model as export_saved_model
-from keras_inr.initializers import Scheme as Scheme
-from keras_inr.initializers import get_scheme as get_scheme
-from keras_inr.layers import HashEncoding as HashEncoding
-from keras_inr.layers import PositionalEncoding as PositionalEncoding
-from keras_inr.layers import SineDense as SineDense
-from keras_inr.models import MultiHash as MultiHash
-from keras_inr.models import ReluMLP as ReluMLP
-from keras_inr.models import Siren as Siren
-from keras_inr.models import from_preset as from_preset
-from keras_inr.models import list_presets as list_presets
-from keras_inr.signals import list_pictures as list_pictures
-from keras_inr.signals import load_image as load_image
-from keras_inr.training import fit as fit
-from keras_inr.training import fit_many as fit_many
+picture = field.render(scale=4)                                            # uint8, four times as large
+slopes = keras_inr.gradient(field, signal.coords)                          # per coordinate unit
+field.save("cat.keras")                                                    # keras.models.load_model reads it
+keras_inr.export_saved_model(field, "served/cat")                          # for TensorFlow Serving
+"""
+
+import os as _os
+import sys as _sys
+
+from keras_inr._lazy import attach as _attach
+from keras_inr._version import __version__ as __version__
+
+__getattr__, __dir__, __all__ = _attach(__name__, __file__)
+
+if _os.path.basename([*_sys.argv, ""][0]) not in ("keras-inr", "-m"):
+    # so that keras.models.load_model knows the classes; the command does it itself, once it has quietened TensorFlow
+    from keras_inr._registration import register as _register
+
+    _register()

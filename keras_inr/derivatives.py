@@ -17,7 +17,7 @@ unless allow_kinks=True, which gives the almost-everywhere value (for a ReLU net
 
 import tensorflow as tf
 
-from keras_inr.arguments import one_of
+from keras_inr._arguments import one_of
 from keras_inr.forward_rules import Jet
 from keras_inr.kinks import kinks_of, states
 

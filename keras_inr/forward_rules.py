@@ -9,7 +9,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from keras_inr.custom_gradients import custom_gradient
+from keras_inr._custom_gradients import custom_gradient
 
 
 @dataclasses.dataclass(frozen=True)

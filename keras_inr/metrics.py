@@ -6,7 +6,7 @@ from keras import ops
 from scipy.ndimage import correlate1d
 from skimage.metrics import structural_similarity
 
-from keras_inr.arguments import positive_int
+from keras_inr._arguments import positive_int
 
 SSIM_WINDOW = 11
 VALUES_PER_CHUNK = 1 << 20

@@ -14,9 +14,9 @@ startup.start()
 
 from absl import flags
 
-from keras_inr.models.presets import list_presets
+from keras_inr.errors import InputError
+from keras_inr.presets import list_presets
 from keras_inr.runs.blend_run import BlendSettings, agreement_text, prepare_blend, run_blend
-from keras_inr.runs.errors import InputError
 from keras_inr.signals.derivatives import RULES
 from keras_inr.training.recipe import OPTIMIZERS
 

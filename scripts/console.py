@@ -26,17 +26,17 @@ import screen
 import tensorflow as tf
 from prompt_toolkit.completion import WordCompleter
 
+from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
+from keras_inr.cli.console.ingredients import load_picture
+from keras_inr.cli.console.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
+from keras_inr.cli.preset_arguments import parse_overrides, preset_arguments
+from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
-from keras_inr.models.presets import list_presets
-from keras_inr.runs.errors import InputError
-from keras_inr.runs.ingredients import load_picture
+from keras_inr.presets import list_presets
+from keras_inr.rendering.to_file import RenderSettings
 from keras_inr.runs.interrupts import Interrupts, SignalInterrupt
-from keras_inr.runs.overrides import parse_overrides, preset_arguments
-from keras_inr.runs.render import RenderSettings
-from keras_inr.runs.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
-from keras_inr.runs.typed import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
 from keras_inr.runs.upscaling import resampled
-from keras_inr.signals.sources import sample_files
+from keras_inr.signals._sources import sample_files
 from keras_inr.training.recipe import Recipe
 
 FIRST_PRESET = "siren"
@@ -58,7 +58,7 @@ class Console:
 
     Args:
         session: a `Session`.
-        colours: see `keras_inr.runs.terminal_pictures`.
+        colours: see `keras_inr.cli.console.terminal_pictures`.
     """
 
     def __init__(self, session, colours):

@@ -13,10 +13,10 @@ import shlex
 import tensorflow as tf
 from absl import flags
 
-from keras_inr.arguments import holds_pattern, servable_path
+from keras_inr._arguments import holds_pattern, servable_path
+from keras_inr._reading import DamagedFileError, read_json
+from keras_inr.errors import InputError
 from keras_inr.export import export_saved_model
-from keras_inr.reading import DamagedFileError, read_json
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.model_files import load_field, model_path
 from keras_inr.runs.results import served_facts
 

@@ -15,13 +15,13 @@ import run_flags
 import training_flags
 from absl import flags
 
-from keras_inr.models.presets import MEASURED, list_presets
+from keras_inr.cli.preset_arguments import model_arguments, recipe_arguments
+from keras_inr.errors import InputError
+from keras_inr.presets import MEASURED, list_presets
 from keras_inr.runs.automatic import AUTO, automatic_flags, check_goal, check_size, goal_flags, parsed_goal
-from keras_inr.runs.errors import InputError
+from keras_inr.runs.folder import holds_run, run_identity
 from keras_inr.runs.found_rate import with_found_rate
 from keras_inr.runs.image_fit import ImageFitSettings, check_image_fit, prepare_image_fit, run_image_fit
-from keras_inr.runs.overrides import model_arguments, recipe_arguments
-from keras_inr.runs.run_folder import holds_run, run_identity
 from keras_inr.training.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS

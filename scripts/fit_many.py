@@ -20,13 +20,13 @@ import picture_flags
 import training_flags
 from absl import flags
 
+from keras_inr.datasets.pictures import list_pictures
+from keras_inr.errors import InputError
 from keras_inr.fleet import FleetSettings, run_fleet
 from keras_inr.fleet.cluster import ray_cluster
 from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
-from keras_inr.runs.errors import InputError
 from keras_inr.signals.errors import ImageError
-from keras_inr.signals.pictures import list_pictures
 
 FLAGS = flags.FLAGS
 SOME_FAILED = 4

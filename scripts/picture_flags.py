@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from keras_inr.runs.errors import InputError
+from keras_inr.errors import InputError
 
 
 def define():

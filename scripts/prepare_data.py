@@ -15,9 +15,9 @@ startup.start()
 
 from absl import flags
 
-from keras_inr.runs.errors import InputError
-from keras_inr.signals.crops import write_crops
-from keras_inr.signals.tfds_source import prepare
+from keras_inr.datasets.crops import write_crops
+from keras_inr.errors import InputError
+from keras_inr.signals._tfds import prepare
 
 FLAGS = flags.FLAGS
 

@@ -19,11 +19,11 @@ import run_flags
 import training_flags
 from absl import flags
 
-from keras_inr.runs.errors import InputError
-from keras_inr.runs.overrides import model_arguments
-from keras_inr.runs.pretraining_run import CROPS, PretrainingSettings, prepare_pretraining, run_pretraining
-from keras_inr.signals.crops import PHOTOGRAPHS
-from keras_inr.training.pretraining import METHODS, PretrainingRecipe
+from keras_inr.cli.preset_arguments import model_arguments
+from keras_inr.datasets.crops import PHOTOGRAPHS
+from keras_inr.errors import InputError
+from keras_inr.runs.pretraining import CROPS, PretrainingSettings, prepare_pretraining, run_pretraining
+from keras_inr.training.starts.pretraining import METHODS, PretrainingRecipe
 
 FLAGS = flags.FLAGS
 SAMPLES = [f"sample:{name}" for name in PHOTOGRAPHS]

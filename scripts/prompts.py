@@ -14,7 +14,7 @@ from prompt_toolkit.layout import FormattedTextControl, HSplit, Layout, Window
 from prompt_toolkit.output import create_output
 from prompt_toolkit.validation import ValidationError, Validator
 
-from keras_inr.runs.errors import InputError
+from keras_inr.errors import InputError
 
 HELP = "Enter accepts, Tab completes, Ctrl-C goes back to the menu, Ctrl-D quits"
 

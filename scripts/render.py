@@ -10,10 +10,10 @@ startup.start()
 
 from absl import flags
 
-from keras_inr.runs.derivative_pictures import LUMA
+from keras_inr.cli.console.answers import typed_numbers
+from keras_inr.rendering.derivative_pictures import LUMA
+from keras_inr.rendering.to_file import OUTPUTS, RenderSettings, render_file
 from keras_inr.runs.model_files import load_field, model_path
-from keras_inr.runs.render import OUTPUTS, RenderSettings, render_file
-from keras_inr.runs.typed import typed_numbers
 
 FLAGS = flags.FLAGS
 

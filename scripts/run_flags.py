@@ -6,11 +6,11 @@ import os
 
 from absl import flags
 
-from keras_inr.reading import DamagedFileError, read_bytes
-from keras_inr.runs.errors import InputError
-from keras_inr.runs.run_files import MARKER
-from keras_inr.runs.run_folder import folder_path, holds_run
-from keras_inr.runs.run_folder import run_flags as stored_flags
+from keras_inr._reading import DamagedFileError, read_bytes
+from keras_inr.errors import InputError
+from keras_inr.runs.folder import folder_path, holds_run
+from keras_inr.runs.folder import run_flags as stored_flags
+from keras_inr.runs.layout import MARKER
 
 FLAGS = flags.FLAGS
 NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")

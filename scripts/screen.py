@@ -11,8 +11,8 @@ import time
 from prompt_toolkit.input import create_input
 from prompt_toolkit.input.typeahead import clear_typeahead
 
-from keras_inr.runs.errors import InputError
-from keras_inr.runs.terminal_pictures import fitted_size, picture_lines, terminal_colours
+from keras_inr.cli.console.terminal_pictures import fitted_size, picture_lines, terminal_colours
+from keras_inr.errors import InputError
 
 MARGIN_ROWS = 3  # below a picture: its caption, and a prompt
 MIN_COLUMNS_BESIDE = 24

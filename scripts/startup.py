@@ -88,7 +88,7 @@ def parsed(argv, more_flags):
     """The arguments that are no flags, like absl's own parser; but errors are one line, and --help is a success."""
     from absl import flags
 
-    from keras_inr.runs.errors import InputError
+    from keras_inr.errors import InputError
 
     try:
         return flags.FLAGS([argv[0], *more_flags(argv[1:]), *argv[1:]])
@@ -109,7 +109,7 @@ def _meant(error):
     """Which of the values that a flag allows was meant, where it is known; of flags' names absl tells it."""
     from absl import flags
 
-    from keras_inr.arguments import did_you_mean
+    from keras_inr._arguments import did_you_mean
 
     refused = re.match(r"flag --(\w+)=(.*): value should be one of", str(error), re.DOTALL)
     return did_you_mean(refused[2], flags.FLAGS[refused[1]].parser.enum_values) if refused else ""
@@ -120,7 +120,7 @@ def guarded(main, argv):
     import tensorflow as tf
     from absl import flags, logging
 
-    from keras_inr.runs.errors import InputError, InterruptedRunError
+    from keras_inr.errors import InputError, InterruptedRunError
     from keras_inr.runs.interrupts import SignalInterrupt
     from keras_inr.training.callbacks import DivergedError
 
@@ -177,7 +177,7 @@ def _refused(error):
     import tensorflow as tf
     from absl import flags
 
-    from keras_inr.disk_errors import FULL, MISPLACED, disk_error
+    from keras_inr._disk_errors import FULL, MISPLACED, disk_error
 
     problem = disk_error(error)
     if problem is not None:

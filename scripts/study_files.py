@@ -2,9 +2,9 @@
 
 import csv
 
-from keras_inr.files import atomic_path
-from keras_inr.runs import run_folder
-from keras_inr.runs.errors import InputError
+from keras_inr._files import atomic_path
+from keras_inr.errors import InputError
+from keras_inr.runs import folder as run_folder
 
 
 def write_json(path, content):

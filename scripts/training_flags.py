@@ -5,13 +5,13 @@ import sys
 import startup
 from absl import app, flags
 
+from keras_inr.cli.preset_arguments import model_arguments, parse_overrides, recipe_arguments
+from keras_inr.errors import InputError
 from keras_inr.initializers import list_schemes
-from keras_inr.models.presets import list_presets
-from keras_inr.models.start import list_starts
-from keras_inr.runs.errors import InputError
+from keras_inr.models.initial_weights import list_starts
+from keras_inr.presets import list_presets
 from keras_inr.runs.found_rate import AUTO_RATE
 from keras_inr.runs.image_fit import PRECISIONS
-from keras_inr.runs.overrides import model_arguments, parse_overrides, recipe_arguments
 
 FLAGS = flags.FLAGS
 AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."

@@ -22,10 +22,10 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from keras_inr.files import atomic_path
+from keras_inr._files import atomic_path
+from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.canvas import GREY, INK, blank_figure, draw_text, font, rasterized, text_width, write_png
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.upscaling import (
     BASELINES,
     FORMAT_VERSION,

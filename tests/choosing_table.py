@@ -1,6 +1,6 @@
 """A table of measured fits as it might be, for tests that must not depend on the committed one."""
 
-from keras_inr.models.expectations import Table
+from keras_inr.choosing.expectations import Table
 
 LAW = {"size_db": 26.0, "per_octave": 3.0, "per_octave_crowded": 3.0, "per_sparse_db": 0.4, "beyond_band_db": 5.0}
 LAW |= {"first_step": 20.0, "decay": 0.4}

@@ -1,6 +1,6 @@
 """Presets whose models `keras_inr.models` names. Some tests know them by name; what is but a file has the contract."""
 
 import keras_inr.models
-from keras_inr.models.presets import get_preset, list_presets
+from keras_inr.presets import get_preset, list_presets
 
 PUBLIC = [info for info in list_presets() if get_preset(info.name).model in list(vars(keras_inr.models).values())]

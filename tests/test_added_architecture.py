@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import keras_inr.models
-from keras_inr.models.presets import from_preset, list_presets
+from keras_inr.presets import from_preset, list_presets
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COORDS = [[0.1, -0.2], [0.7, 0.4]]

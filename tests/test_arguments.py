@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_inr.arguments import (
+from keras_inr._arguments import (
     count,
     did_you_mean,
     holds_pattern,

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from keras_inr.backend import require_tensorflow
+from keras_inr._backend import require_tensorflow
 
 
 @pytest.fixture

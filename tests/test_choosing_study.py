@@ -12,8 +12,8 @@ import pytest
 from choosing_table import TABLE
 from scripts.fit_calls import Call
 
-from keras_inr.models.candidates import hash_candidate, sine_candidate
-from keras_inr.models.expectations import REFERENCE, Table, costs, expected_db, pace
+from keras_inr.choosing.candidates import hash_candidate, sine_candidate
+from keras_inr.choosing.expectations import REFERENCE, Table, costs, expected_db, pace
 
 STUDY = pathlib.Path(__file__).parent.parent / "experiments" / "choosing" / "study.py"
 

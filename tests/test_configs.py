@@ -7,8 +7,8 @@ import re
 import pytest
 from scripts.fit_calls import Call
 
-from keras_inr.models.presets import list_presets
-from keras_inr.runs.overrides import model_arguments
+from keras_inr.cli.preset_arguments import model_arguments
+from keras_inr.presets import list_presets
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
 NETWORKS = ("relu", "relu_pe", "siren", "multi_hash", "siren_256")

@@ -7,8 +7,8 @@ import types
 import pytest
 import tensorflow as tf
 
-from keras_inr import disk_errors
-from keras_inr.disk_errors import FULL, MISPLACED, DiskError, disk_error
+from keras_inr import _disk_errors as disk_errors
+from keras_inr._disk_errors import FULL, MISPLACED, DiskError, disk_error
 
 NUMBERS = sorted(disk_errors._SENTENCES)
 

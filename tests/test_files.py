@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_inr.files import TEMPORARY_PREFIX, atomic_folder, atomic_path
+from keras_inr._files import TEMPORARY_PREFIX, atomic_folder, atomic_path
 
 
 def names(folder):

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from keras_inr import reading
-from keras_inr.reading import DamagedFileError, open_regular, read_bytes, read_json
+from keras_inr import _reading as reading
+from keras_inr._reading import DamagedFileError, open_regular, read_bytes, read_json
 
 NEEDED = {"format_version": int, "identity": dict, "psnr_db": (float, type(None))}
 

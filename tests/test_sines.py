@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_inr.cpu_xla import cpu_xla
-from keras_inr.models.presets import from_preset
+from keras_inr._cpu_xla import cpu_xla
+from keras_inr._sines import cos_of, is_polynomial, sin_of
 from keras_inr.models.stacking import stack
+from keras_inr.presets import from_preset
 from keras_inr.signals.image import load_image
-from keras_inr.sines import cos_of, is_polynomial, sin_of
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler
 

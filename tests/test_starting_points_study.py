@@ -10,7 +10,7 @@ import sys
 import pytest
 from published_rows import published_rows
 
-from keras_inr.models.start import SHIPPED
+from keras_inr.models.initial_weights import SHIPPED
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "starting_points"
 SPEC = importlib.util.spec_from_file_location("starting_points_tables", FOLDER / "tables.py")

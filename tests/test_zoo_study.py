@@ -12,11 +12,11 @@ import types
 import pytest
 from published_rows import published_rows
 
-from keras_inr.models.presets import get_preset, list_presets
+from keras_inr.presets import get_preset, list_presets
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "zoo"
 ARCHITECTURES = json.loads((FOLDER / "architectures.json").read_text())["architectures"]
-MEASURED = json.loads((FOLDER.parent.parent / "keras_inr" / "models" / "measured.json").read_text())
+MEASURED = json.loads((FOLDER.parent.parent / "keras_inr" / "measured.json").read_text())
 RATES = json.loads((FOLDER / "results" / "rates.json").read_text())["rates"]
 SPEC = importlib.util.spec_from_file_location("zoo_pages", FOLDER / "pages.py")
 pages = importlib.util.module_from_spec(SPEC)  # another study has a pages.py too

@@ -8,15 +8,15 @@ import re
 
 import keras
 
-from keras_inr.models.candidates import Candidate, hash_candidate, oversized, sine_candidate
-from keras_inr.models.expectations import POINTS_PER_STEP, REFERENCE, costs
-from keras_inr.runs.errors import InputError
+from keras_inr.choosing.candidates import Candidate, hash_candidate, oversized, sine_candidate
+from keras_inr.choosing.expectations import POINTS_PER_STEP, REFERENCE, costs
+from keras_inr.errors import InputError
 from keras_inr.runs.results import device_name
+from keras_inr.signals._spectrum import cutoffs, plain_db, sparse_db
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.signals.spectrum import cutoffs, plain_db, sparse_db
 from keras_inr.training.callbacks import DivergedError
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 MAKERS = {"hash": (hash_candidate, range(1, 21)), "sine": (sine_candidate, range(1, 1025))}
 BANDS_DB = (35, 50)

@@ -21,11 +21,11 @@ import keras
 from absl import flags
 from study_files import put_between, whole_numbers, write_csv
 
-from keras_inr.models.choosing import choose
-from keras_inr.models.expectations import POINTS_PER_STEP
+from keras_inr.choosing.choice import choose
+from keras_inr.choosing.expectations import POINTS_PER_STEP
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
 UNSEEN = ("coins", "moon", "hubble_deep_field", "rocket", "retina", "motorcycle_left")

@@ -5,7 +5,7 @@ import statistics
 import numpy as np
 from scipy.optimize import least_squares, nnls
 
-from keras_inr.models.expectations import FORMAT_VERSION, REFERENCE, expected_db
+from keras_inr.choosing.expectations import FORMAT_VERSION, REFERENCE, expected_db
 
 FAMILIES = ("hash", "sine")
 FACTS = {"ratio": "ratio", "sparse": "sparse_db", "plain": "plain_db", "band_db": "band_db", "steps": "steps"}

@@ -4,7 +4,7 @@
     python experiments/choosing/study.py --part=report
 
 Fits are kept under runs/choosing/ and not made again. With the default pictures, sizes, candidates and steps, or with
---install, the report replaces keras_inr/models/choices.json and results/; otherwise it prints the table.
+--install, the report replaces keras_inr/choosing/choices.json and results/; otherwise it prints the table.
 """
 
 import pathlib
@@ -25,8 +25,8 @@ from cases import measured, planned
 from solving import FAMILIES, LEAST_FITS, judged, table_of
 from study_files import write_json
 
-from keras_inr.models.expectations import MEASURED, POINTS_PER_STEP
-from keras_inr.runs.errors import InputError
+from keras_inr.choosing.expectations import MEASURED, POINTS_PER_STEP
+from keras_inr.errors import InputError
 
 FLAGS = flags.FLAGS
 PLAN = ("images", "sizes", "candidates", "steps")

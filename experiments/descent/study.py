@@ -32,8 +32,8 @@ from absl import flags
 from PIL import Image
 from study_files import put_between, whole_numbers, write_json
 
+from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
-from keras_inr.runs.errors import InputError
 from keras_inr.signals.image import load_image
 
 FLAGS = flags.FLAGS

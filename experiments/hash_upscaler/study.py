@@ -33,14 +33,14 @@ from absl import flags
 from PIL import Image
 from study_files import put_between, write_json
 
+from keras_inr.errors import InputError
 from keras_inr.metrics import psnr, ssim
 from keras_inr.models.field import to_uint8
-from keras_inr.models.presets import from_preset
-from keras_inr.runs.errors import InputError
+from keras_inr.presets import from_preset
 from keras_inr.runs.results import device_name, finite, save_png
 from keras_inr.runs.upscaling import reduced, resampled
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
 # the sizes of the source's four pictures; crops (top, left, height, width) keep the aspect

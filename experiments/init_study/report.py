@@ -9,7 +9,7 @@ from measures import LEVELS, level_db
 from PIL import Image
 from study_files import put_between, write_csv
 
-from keras_inr.files import atomic_path
+from keras_inr._files import atomic_path
 
 MARKER = "<!-- results -->"
 COLUMNS = (

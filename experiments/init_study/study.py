@@ -32,14 +32,14 @@ import tensorflow as tf
 from absl import flags
 from study_files import whole_numbers, write_json
 
+from keras_inr.errors import InputError
 from keras_inr.models.siren import Siren
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.results import device_name, save_png
 from keras_inr.runs.upscaling import short_name
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 from keras_inr.training.rate_finder import LARGEST_RATE, find_learning_rate
 from keras_inr.training.recipe import Recipe
 

@@ -35,15 +35,15 @@ import tensorflow as tf
 from absl import flags
 from study_files import put_between, whole_numbers, write_csv, write_json
 
+from keras_inr.datasets.crops import PHOTOGRAPHS, TEST_EVERY, photo_crops
+from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.modulated_siren import MODULATIONS, ModulatedSiren
 from keras_inr.models.siren import Siren
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.results import device_name
-from keras_inr.signals.crops import PHOTOGRAPHS, TEST_EVERY, photo_crops
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit_many import fit_many
-from keras_inr.training.fit_modulated import fit_modulated, nearest
+from keras_inr.training.many.many_fits import fit_many
+from keras_inr.training.many.modulated_fits import fit_modulated, nearest
 
 FLAGS = flags.FLAGS
 PARTS = ("modulated", "alone", "report")

@@ -7,11 +7,11 @@ import time
 import keras
 from outcomes import outcome
 
+from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.siren import Siren
 from keras_inr.models.stacking import stack
-from keras_inr.runs.errors import InputError
-from keras_inr.training.fit_many import fields_at_a_time, fit_many
+from keras_inr.training.many.many_fits import fields_at_a_time, fit_many
 
 MODES = {"scratch": "from scratch", "after_same": "after same class", "after_other": "after other class"}
 """The fits to A that are compared."""

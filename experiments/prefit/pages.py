@@ -11,7 +11,7 @@ from outcomes import CAP_DB, GOALS, capped, figures, paired, spread
 from PIL import Image
 from study_files import put_between, write_csv
 
-from keras_inr.files import atomic_path
+from keras_inr._files import atomic_path
 
 MARKER = "<!-- prefit -->"
 COLUMNS = ("network", "layers", "width", "num_parameters", "triple", "mode", "seed", "picture", "label", "after")

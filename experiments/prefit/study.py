@@ -34,10 +34,10 @@ from fits import GRID, PLAN, fitted, parsed, timed, triples_at_a_time
 from study_files import write_json
 from triples import CROPS, draw_triples, listed, read_triples
 
-from keras_inr.runs.errors import InputError
+from keras_inr.errors import InputError
 from keras_inr.runs.results import device_name
 from keras_inr.signals.errors import ImageError
-from keras_inr.training.fit_many import chunks
+from keras_inr.training.many.many_fits import chunks
 from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS

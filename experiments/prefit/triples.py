@@ -4,10 +4,10 @@ import collections
 import dataclasses
 import hashlib
 
-from keras_inr.signals.crops import photo_crops
+from keras_inr.datasets.crops import photo_crops
+from keras_inr.datasets.pictures import Picture, list_pictures
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.signals.pictures import Picture, list_pictures
 
 CROPS = ["crops"]
 """The default of --images."""

@@ -33,14 +33,14 @@ from PIL import Image
 from study_files import put_between
 
 from keras_inr.alignment import aligned_psnr
+from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
-from keras_inr.models.presets import from_preset
-from keras_inr.runs.errors import InputError
+from keras_inr.presets import from_preset
 from keras_inr.runs.model_files import load_field
 from keras_inr.runs.results import device_name
 from keras_inr.runs.upscaling import resampled
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
 NAMES = {"value": "values, colour", "value_grey": "values, grey", "gradient": "gradient", "laplacian": "Laplacian"}

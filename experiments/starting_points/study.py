@@ -34,16 +34,16 @@ import tables
 from absl import flags
 from study_files import put_between, whole_numbers, write_csv, write_json
 
+from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
-from keras_inr.models.presets import from_preset
-from keras_inr.models.start import SHIPPED
-from keras_inr.runs.errors import InputError
-from keras_inr.runs.pretraining_run import PretrainingSettings, prepare_pretraining, run_pretraining
+from keras_inr.models.initial_weights import SHIPPED
+from keras_inr.presets import from_preset
+from keras_inr.runs.pretraining import PretrainingSettings, prepare_pretraining, run_pretraining
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError
 from keras_inr.training.compilation import Compilation
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
 STARTS = json.loads((HERE / "starts.json").read_text())

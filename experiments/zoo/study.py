@@ -36,16 +36,16 @@ import tensorflow as tf
 from absl import flags
 from study_files import put_between, whole_numbers, write_csv, write_json
 
-from keras_inr.files import atomic_path
+from keras_inr._files import atomic_path
+from keras_inr.errors import InputError
 from keras_inr.metrics import ms_ssim
-from keras_inr.models.presets import from_preset, list_presets
-from keras_inr.runs.errors import InputError
+from keras_inr.presets import from_preset, list_presets
 from keras_inr.runs.results import device_name
 from keras_inr.runs.upscaling import short_name
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
 PARTS = ("rates", "steps", "seconds", "presets", "report")
@@ -282,7 +282,7 @@ def report():
         with atomic_path(RESULTS / "table.md") as temporary:
             temporary.write_text(table)
         pages.draw(rows, RESULTS / "zoo.png")
-        write_json(ROOT / "keras_inr" / "models" / "measured.json", pages.measured_presets(presets, FLAGS.size))
+        write_json(ROOT / "keras_inr" / "measured.json", pages.measured_presets(presets, FLAGS.size))
         put_between(HERE / "README.md", MARKER, table)
         put_between(ROOT / "README.md", MARKER, pages.short_table(rows, ARCHITECTURES))
     print(table)

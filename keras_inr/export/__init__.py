@@ -1,3 +1,5 @@
 """Exports: fields as files that other programs serve."""
 
-from keras_inr.export.saved_model import export_saved_model as export_saved_model
+from keras_inr._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(__name__, __file__)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_inr.derivatives import differentiate, has_rules
 from keras_inr.export.requests import checked_coords, checked_frames, checked_query, checked_same_sizes
 from keras_inr.kinks import kinks_of
-from keras_inr.models.raster import pixel_means, subpixel_coords, supersampling_of
+from keras_inr.rendering.raster import pixel_means, subpixel_coords, supersampling_of
 
 NEVER_MERGED = ("render", "render_png")
 """Signatures whose requests a server must not merge: rows of `render` have one size, and all pictures of a request one

@@ -6,9 +6,9 @@ import json
 import keras
 import tensorflow as tf
 
+from keras_inr._version import __version__
 from keras_inr.coordinates import picture_box
 from keras_inr.export.endpoints import NEVER_MERGED, signature_names
-from keras_inr.version import __version__
 
 FORMAT_VERSION = 1
 COORDINATES = (

@@ -8,8 +8,8 @@ import shutil
 import time
 import uuid
 
-from keras_inr.arguments import positive_int, servable_path
-from keras_inr.disk_errors import MISPLACED, disk_error
+from keras_inr._arguments import positive_int, servable_path
+from keras_inr._disk_errors import MISPLACED, disk_error
 
 MAX_VERSION = 2**63 - 1  # TensorFlow Serving reads versions as int64
 STALE_SECONDS = 24 * 3600

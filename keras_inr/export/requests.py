@@ -9,7 +9,7 @@ import re
 
 import tensorflow as tf
 
-from keras_inr.arguments import positive_int
+from keras_inr._arguments import positive_int
 
 MAX_PIXELS = 2**30  # flat indices of pixels are int32
 REPLAYED = 32

@@ -1,4 +1,5 @@
 """Many pictures in, a model of each out: on this machine, or on a Ray cluster."""
 
-from keras_inr.fleet.run import run_fleet as run_fleet
-from keras_inr.fleet.settings import FleetSettings as FleetSettings
+from keras_inr._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(__name__, __file__)

@@ -7,9 +7,9 @@ import uuid
 
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.fleet.places import MODEL, SAVED_MODEL
-from keras_inr.models.files import read_field
+from keras_inr.models.field_files import read_field
+from keras_inr.runs.layout import SAVED_MODEL as FILES
 from keras_inr.runs.results import served_facts
-from keras_inr.runs.run_files import SAVED_MODEL as FILES
 
 VERSION = 1
 UNFINISHED = r"tmp[.][0-9a-f]{32}"

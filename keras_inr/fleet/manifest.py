@@ -6,8 +6,8 @@ import json
 import pyarrow
 import pyarrow.parquet
 
-from keras_inr.files import atomic_path
-from keras_inr.signals.pictures import printable
+from keras_inr._files import atomic_path
+from keras_inr.datasets.pictures import printable
 from keras_inr.training.recipe import Recipe
 
 FIGURES = {

@@ -4,8 +4,8 @@ import collections
 import hashlib
 import unicodedata
 
-from keras_inr.arguments import PATTERN_CHARACTERS
-from keras_inr.signals.picture_files import SUFFIXES
+from keras_inr._arguments import PATTERN_CHARACTERS
+from keras_inr.signals._picture_files import SUFFIXES
 
 MODEL, PREVIEW, METRICS, SAVED_MODEL = "model.keras", "preview.png", "metrics.json", "saved_model"
 """What a picture's folder holds."""

@@ -3,16 +3,16 @@
 import os
 import pathlib
 
+from keras_inr.datasets.pictures import read_pictures
+from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.fleet.exports import export_picture
 from keras_inr.fleet.progress import FleetProgress
 from keras_inr.fleet.store import OF_ONE_PLACE, FleetStore
 from keras_inr.fleet.work import FAILED, FITTED, PENDING, Task, failed, fit_parts, told
-from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.runs.folder import claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.results import versions
-from keras_inr.runs.run_folder import claim_run_folder
-from keras_inr.signals.pictures import read_pictures
-from keras_inr.training.fit_many import LastStacks
+from keras_inr.training.many.many_fits import LastStacks
 
 MOST_WAITING = 4
 """Tasks' worth of loaded pictures that may wait for others of their size."""

@@ -3,14 +3,14 @@
 import dataclasses
 import json
 
-from keras_inr.models.presets import from_preset
+from keras_inr.errors import InputError
+from keras_inr.models.initial_weights import Start, read_start
 from keras_inr.models.stacking import network_of
-from keras_inr.models.start import Start, read_start
-from keras_inr.runs.errors import InputError
+from keras_inr.presets import from_preset
 from keras_inr.signals.image import check_image_options
 from keras_inr.training.callbacks import check_goals
-from keras_inr.training.fit_many import check_recipe, needs_one_size
 from keras_inr.training.freezing import frozen_layers
+from keras_inr.training.many.many_fits import check_recipe, needs_one_size
 from keras_inr.training.recipe import Recipe
 
 NOT_OF_THE_RUN = ("pictures_per_task", "weights", "start")

@@ -8,14 +8,14 @@ import os
 import pathlib
 import time
 
-from keras_inr.files import atomic_path
+from keras_inr._files import atomic_path
+from keras_inr._reading import DamagedFileError, read_json
+from keras_inr.datasets.pictures import printable
 from keras_inr.fleet.exports import export_bytes, remove_export
 from keras_inr.fleet.manifest import COLUMNS, FIGURES, are_figures, setup_of, write_manifest
 from keras_inr.fleet.places import METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places
 from keras_inr.fleet.work import FAILED, FITTED, PENDING, failed
-from keras_inr.reading import DamagedFileError, read_json
-from keras_inr.runs.run_folder import write_json
-from keras_inr.signals.pictures import printable
+from keras_inr.runs.folder import write_json
 
 PICTURES = "pictures"
 FORMAT_VERSION = 1

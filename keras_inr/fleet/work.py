@@ -10,11 +10,11 @@ import tempfile
 import PIL.Image
 import tensorflow as tf
 
+from keras_inr.datasets.pictures import printable
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.results import device_name
-from keras_inr.signals.pictures import printable
-from keras_inr.training.fit_many import fit_in_batches
+from keras_inr.training.many.many_fits import fit_in_batches
 from keras_inr.training.recipe import Recipe
 
 FITTED, FAILED, PENDING = "fitted", "failed", "pending"

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_inr.arguments import did_you_mean
+from keras_inr._arguments import did_you_mean
 from keras_inr.initializers.rules import HE_NORMAL, UNIFORM_FAN_IN, ZEROS, Rule
 from keras_inr.initializers.scheme import Scheme
 

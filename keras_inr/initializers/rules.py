@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from keras_inr.arguments import one_of
+from keras_inr._arguments import one_of
 
 DISTRIBUTIONS = ("uniform", "normal", "evenly_spaced", "integers", "zeros")
 

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_int
+from keras_inr._arguments import positive_int
+from keras_inr._cpu_xla import is_cpu_xla
+from keras_inr._custom_gradients import custom_gradient
 from keras_inr.coordinates import coords_dtype
-from keras_inr.cpu_xla import is_cpu_xla
-from keras_inr.custom_gradients import custom_gradient
 from keras_inr.initializers.rules import HE_NORMAL, ZEROS, RuleInitializer, derive_seed
 
 

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_inr.arguments import positive_ints
+from keras_inr._arguments import positive_ints
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.multiplicative_filters import MultiplicativeFilters
 from keras_inr.layers.sine_dense import SineDense

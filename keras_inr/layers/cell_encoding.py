@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import INT32_MAX, one_of, positive_float, positive_int, positive_ints
+from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int, positive_ints
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import side_by_side, sum_of
 from keras_inr.initializers.rules import derive_seed

@@ -4,12 +4,12 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import STEEPEST, positive_float
+from keras_inr._arguments import STEEPEST, positive_float
+from keras_inr._sines import cos_of, sin_of
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import side_by_side
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.affine import Affine
-from keras_inr.sines import cos_of, sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")

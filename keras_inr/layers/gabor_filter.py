@@ -6,11 +6,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import STEEPEST, positive_float, positive_int
+from keras_inr._arguments import STEEPEST, positive_float, positive_int
+from keras_inr._sines import sin_of
 from keras_inr.coordinates import coords_dtype
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import exact_product, per_field
-from keras_inr.sines import sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import STEEPEST, positive_float
+from keras_inr._arguments import STEEPEST, positive_float
 from keras_inr.coordinates import coords_dtype
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.affine import Affine

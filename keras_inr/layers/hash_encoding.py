@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import INT32_MAX, one_of, positive_float, positive_int
+from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int
+from keras_inr._custom_gradients import custom_gradient
 from keras_inr.coordinates import coords_dtype
-from keras_inr.custom_gradients import custom_gradient
 from keras_inr.forward_rules import sum_of
 
 # One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.

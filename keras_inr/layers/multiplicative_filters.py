@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_inr.arguments import STEEPEST, one_of, positive_float, positive_int
+from keras_inr._arguments import STEEPEST, one_of, positive_float, positive_int
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.gabor_filter import GaborFilter

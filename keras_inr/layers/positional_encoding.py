@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_int
+from keras_inr._arguments import positive_int
+from keras_inr._sines import cos_of, sin_of
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import side_by_side
-from keras_inr.sines import cos_of, sin_of
 
 MAX_FREQUENCIES = 30
 

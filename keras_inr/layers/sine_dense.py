@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from keras_inr.arguments import STEEPEST, positive_float
+from keras_inr._arguments import STEEPEST, positive_float
+from keras_inr._sines import sin_of
 from keras_inr.coordinates import coords_dtype
 from keras_inr.forward_rules import sine
 from keras_inr.initializers.published import get_scheme, scheme_config
 from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
-from keras_inr.sines import sin_of
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")

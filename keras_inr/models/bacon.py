@@ -3,13 +3,13 @@
 import keras
 from keras import ops
 
-from keras_inr.arguments import number_range, positive_floats, positive_int, positive_ints
+from keras_inr._arguments import number_range, positive_floats, positive_int, positive_ints
+from keras_inr._variable_names import one_name
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, Rule
 from keras_inr.layers.band_limited_filters import BandLimitedFilters
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.models.field import Field
 from keras_inr.models.preset import Preset, PresetInfo
-from keras_inr.variable_names import one_name
 
 UNKNOWN_SIDE = 256
 """Pixels along the longer side where there is no picture yet."""

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, positive_ints
+from keras_inr._arguments import number_range, positive_ints
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, RuleInitializer, derive_seed
 from keras_inr.layers.cell_encoding import CellEncoding, checked_layout, checked_size
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense

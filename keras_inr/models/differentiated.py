@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_inr.arguments import one_of, positive_int
-from keras_inr.custom_gradients import releases_gradients
+from keras_inr._arguments import one_of, positive_int
+from keras_inr._custom_gradients import releases_gradients
 from keras_inr.derivatives import METHODS, OUTPUTS, differentiate
 from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field

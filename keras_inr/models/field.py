@@ -5,15 +5,15 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import positive_int, positive_ints
+from keras_inr._arguments import positive_int, positive_ints
+from keras_inr._cpu_xla import compiles_for_cpu, cpu_xla
+from keras_inr._custom_gradients import releases_gradients
+from keras_inr._variable_names import one_name
 from keras_inr.coordinates import coords_dtype
-from keras_inr.cpu_xla import compiles_for_cpu, cpu_xla
-from keras_inr.custom_gradients import releases_gradients
 from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
-from keras_inr.models.raster import POINTS_PER_CALL as POINTS_PER_CALL
-from keras_inr.models.raster import FieldRaster
-from keras_inr.variable_names import one_name
+from keras_inr.rendering.raster import POINTS_PER_CALL as POINTS_PER_CALL
+from keras_inr.rendering.raster import FieldRaster
 
 
 class Field(keras.Model):
@@ -167,7 +167,7 @@ class Field(keras.Model):
 
         At pixel centres, unless pixels are larger than the picture's own. Those are the mean over s_y x s_x points, the
         centres of as many equal parts of the pixel, with s = min(64, ceil(r - 0.01)) on each axis for pixels that are
-        r > 1 times as long as the picture's. See `keras_inr.models.raster.FieldRaster`, which has derivatives too.
+        r > 1 times as long as the picture's. See `keras_inr.rendering.raster.FieldRaster`, which has derivatives too.
 
         Args:
             height, width: size of the raster; the picture's own by default.

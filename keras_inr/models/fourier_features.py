@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_ints
+from keras_inr._arguments import STEEPEST, number_range, positive_float, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.gaussian_encoding import GaussianEncoding
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense

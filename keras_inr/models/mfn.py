@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_int
+from keras_inr._arguments import STEEPEST, number_range, positive_float, positive_int
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.multiplicative_filters import MultiplicativeFilters
 from keras_inr.layers.value_range import ValueRange

@@ -4,15 +4,15 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_inr.arguments import one_of, positive_int
+from keras_inr._arguments import one_of, positive_int
+from keras_inr._cpu_xla import compiles_for_cpu, cpu_xla
+from keras_inr._custom_gradients import releases_gradients
+from keras_inr._sines import sin_of
+from keras_inr._variable_names import one_name
 from keras_inr.coordinates import coords_dtype
-from keras_inr.cpu_xla import compiles_for_cpu, cpu_xla
-from keras_inr.custom_gradients import releases_gradients
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.siren import Siren
-from keras_inr.sines import sin_of
-from keras_inr.variable_names import one_name
 
 MODULATIONS = ("shift", "film")
 LATENT_RULE = Rule("normal", gain=1 / 300)
@@ -41,7 +41,7 @@ class ModulatedSiren(keras.Model):
 
     Call: coords (N, 2), which all pictures share, or (K or 1, N, 2) -> values (K, N, channels), sRGB-coded, nominally
     in [0, 1], not clamped; differentiable in coords, latents and weights. Mixed policies count as float32. It trains
-    with plain `compile` and `fit` on targets (K, N, channels); see `keras_inr.training.fit_modulated`.
+    with plain `compile` and `fit` on targets (K, N, channels); see `keras_inr.training.many.fit_modulated`.
 
     Raises:
         ValueError: for an unknown modulation, a scheme without biases in sine layers, which shifts need to fold into,

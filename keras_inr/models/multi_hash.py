@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import number_range, one_of, positive_ints
+from keras_inr._arguments import number_range, one_of, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.hash_encoding import HashEncoding
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense

@@ -16,7 +16,7 @@ class PresetInfo:
         source: paper or project.
         psnr_db, seconds, learning_rate: what `experiments/zoo` measured with the preset as it is, on one small
             photograph in about ten seconds, planned from a few timed steps of each; None for a preset that it has not
-            fitted. Picture and machine are in `keras_inr/models/measured.json`.
+            fitted. Picture and machine are in `keras_inr/measured.json`.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import count, number_range, positive_ints
+from keras_inr._arguments import count, number_range, positive_ints
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.leaky_relu_dense import LeakyReluDense
 from keras_inr.layers.positional_encoding import MAX_FREQUENCIES, PositionalEncoding

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_inr.arguments import STEEPEST, number_range, positive_float, positive_ints
+from keras_inr._arguments import STEEPEST, number_range, positive_float, positive_ints
 from keras_inr.initializers.published import get_scheme, scheme_config
 from keras_inr.layers.sine_dense import SineDense
 from keras_inr.layers.value_range import ValueRange

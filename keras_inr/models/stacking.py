@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from keras_inr.arguments import as_list, positive_int
+from keras_inr._arguments import as_list, positive_int
 from keras_inr.models.field import Field
 
 NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")

@@ -1,5 +1,5 @@
 """Whole runs: one call that loads, fits, measures, draws, exports and writes a run folder."""
 
-from keras_inr.runs.image_fit import ImageFitSettings as ImageFitSettings
-from keras_inr.runs.image_fit import prepare_image_fit as prepare_image_fit
-from keras_inr.runs.image_fit import run_image_fit as run_image_fit
+from keras_inr._lazy import attach as _attach
+
+__getattr__, __dir__, __all__ = _attach(__name__, __file__)

@@ -2,13 +2,13 @@
 
 import math
 
-from keras_inr.models.choosing import Goal, choose, file_kb
-from keras_inr.models.expectations import POINTS_PER_STEP
-from keras_inr.runs.errors import InputError
-from keras_inr.runs.run_folder import run_identity
+from keras_inr.choosing.choice import Goal, choose, file_kb
+from keras_inr.choosing.expectations import POINTS_PER_STEP
+from keras_inr.errors import InputError
+from keras_inr.runs.folder import run_identity
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
 
 AUTO = "auto"

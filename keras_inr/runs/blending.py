@@ -8,7 +8,7 @@ from keras_inr.metrics import psnr
 from keras_inr.poisson import solve_poisson, solve_poisson_laplacian
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.signals.image import ImageSignal
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 from keras_inr.training.objectives import Objective, weighted_objective
 
 

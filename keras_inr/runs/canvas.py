@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
 from PIL import Image
 
-from keras_inr.files import atomic_path
+from keras_inr._files import atomic_path
 
 INK, GREY = "#1a1a1a", "#5c5c5c"
 # A power of two: pixels / DPI * DPI is then exact, where Matplotlib would truncate to one pixel less.

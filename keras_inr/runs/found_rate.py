@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from keras_inr.runs.errors import InputError
+from keras_inr.errors import InputError
+from keras_inr.runs.folder import holds_run, run_identity
 from keras_inr.runs.image_fit import check_image_fit, prepare_image_fit
-from keras_inr.runs.run_folder import holds_run, run_identity
 from keras_inr.training.rate_finder import find_learning_rate
 from keras_inr.training.recipe import Recipe
 

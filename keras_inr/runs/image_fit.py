@@ -6,23 +6,23 @@ import json
 
 import keras
 
+from keras_inr._files import atomic_path
 from keras_inr.alignment import best_offset
-from keras_inr.files import atomic_path
+from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.models.field import to_uint8
-from keras_inr.models.presets import from_preset
-from keras_inr.models.start import read_start
-from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.models.initial_weights import read_start
+from keras_inr.presets import from_preset
+from keras_inr.runs.folder import check_run_folder, claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
+from keras_inr.runs.layout import has_checkpoint, missing_results
 from keras_inr.runs.model_files import bare_copy
-from keras_inr.runs.monitors import Previews, TensorBoardLog
+from keras_inr.runs.previews import Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_course, write_results
-from keras_inr.runs.run_files import has_checkpoint, missing_results
-from keras_inr.runs.run_folder import check_run_folder, claim_run_folder
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.callbacks import DivergedError, check_goals
 from keras_inr.training.checkpoints import CheckpointError, load_checkpoint
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision, weights_of
 from keras_inr.training.recipe import Recipe

@@ -1,9 +1,9 @@
 """Fields to .keras files, and back from them and from run folders."""
 
-from keras_inr.arguments import local_path
-from keras_inr.files import atomic_path
-from keras_inr.models.files import read_field
-from keras_inr.runs.errors import InputError
+from keras_inr._arguments import local_path
+from keras_inr._files import atomic_path
+from keras_inr.errors import InputError
+from keras_inr.models.field_files import read_field
 
 
 def model_path(run=None, model=None):
@@ -25,7 +25,7 @@ def model_path(run=None, model=None):
 
 
 def load_field(path):
-    """The `Field` in a .keras file; InputError for what `keras_inr.models.files.read_field` refuses."""
+    """The `Field` in a .keras file; InputError for what `keras_inr.models.field_files.read_field` refuses."""
     try:
         return read_field(path)
     except ValueError as error:

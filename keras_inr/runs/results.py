@@ -13,22 +13,22 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_inr.cores import usable_cores
+from keras_inr._cores import usable_cores
+from keras_inr._files import atomic_path
+from keras_inr._reading import DamagedFileError, read_json
+from keras_inr._version import __version__
+from keras_inr.errors import InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
-from keras_inr.files import atomic_path
 from keras_inr.models.field import to_uint8
-from keras_inr.models.raster import FieldRaster
-from keras_inr.reading import DamagedFileError, read_json
-from keras_inr.runs.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
-from keras_inr.runs.errors import InputError, NotExportedError
+from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
+from keras_inr.rendering.raster import FieldRaster
 from keras_inr.runs.figures import save_comparison, save_curves
+from keras_inr.runs.folder import write_json
+from keras_inr.runs.layout import METRICS, RESULTS, has_checkpoint, whole_versions
 from keras_inr.runs.model_files import bare_copy, save_field
-from keras_inr.runs.run_files import METRICS, RESULTS, has_checkpoint, whole_versions
-from keras_inr.runs.run_folder import write_json
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
 from keras_inr.training.objectives import weights_of
-from keras_inr.version import __version__
 
 DERIVATIVES = {
     "gradient": ("jacobian", picture_jacobian, gradient_picture, gradient_scale),

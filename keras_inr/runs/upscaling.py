@@ -12,18 +12,18 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_inr.files import atomic_path
+from keras_inr._files import atomic_path
+from keras_inr._reading import DamagedFileError, read_json
+from keras_inr._version import __version__
+from keras_inr.errors import InputError
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
 from keras_inr.models.field import to_uint8
-from keras_inr.models.presets import from_preset
-from keras_inr.reading import DamagedFileError, read_json
-from keras_inr.runs.errors import InputError
+from keras_inr.presets import from_preset
 from keras_inr.runs.results import device_name, finite, save_png
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
-from keras_inr.version import __version__
 
 FORMAT_VERSION = 1
 FILTERS = {
@@ -82,7 +82,7 @@ class UpscalingSettings:
     >>> UpscalingSettings(images=("sample:cat",), factors=(1,))
     Traceback (most recent call last):
     ...
-    keras_inr.runs.errors.InputError: factors must be different integers from 2, received (1,)
+    keras_inr.errors.InputError: factors must be different integers from 2, received (1,)
     """
 
     images: tuple

@@ -6,15 +6,15 @@ import operator
 import numpy as np
 
 from keras_inr.coordinates import pixel_coords
-from keras_inr.signals.arrays import signal_values
-from keras_inr.signals.colour import srgb_values
-from keras_inr.signals.decoding import one_sentence
+from keras_inr.signals._arrays import signal_values
+from keras_inr.signals._colour import srgb_values
+from keras_inr.signals._decoding.decode import one_sentence
+from keras_inr.signals._decoding.decoded import check_pixels, cropped, oriented
+from keras_inr.signals._decoding.metadata import warn_without_stopping
+from keras_inr.signals._framing import checked_crop, checked_size, resized, target_size
+from keras_inr.signals._sources import read_source
+from keras_inr.signals._tfds import read_builder
 from keras_inr.signals.errors import ImageError
-from keras_inr.signals.framing import checked_crop, checked_size, resized, target_size
-from keras_inr.signals.metadata import warn_without_stopping
-from keras_inr.signals.raster import check_pixels, cropped, oriented
-from keras_inr.signals.sources import read_source
-from keras_inr.signals.tfds_source import read_builder
 
 DEFAULT_MAX_PIXELS = 2**26
 

@@ -8,10 +8,10 @@ import zipfile
 
 import numpy as np
 
-from keras_inr.arguments import local_path
-from keras_inr.disk_errors import disk_error
-from keras_inr.files import TEMPORARY_PREFIX, atomic_path
-from keras_inr.reading import open_regular
+from keras_inr._arguments import local_path
+from keras_inr._disk_errors import disk_error
+from keras_inr._files import TEMPORARY_PREFIX, atomic_path
+from keras_inr._reading import open_regular
 
 FORMAT_VERSION = 1
 KEPT = 2

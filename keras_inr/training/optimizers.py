@@ -4,8 +4,8 @@ import math
 
 import keras
 
+from keras_inr.training.many.stacked_optimizers import StackedAdam, StackedSGD
 from keras_inr.training.schedules import make_schedule
-from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
 
 TABLES = ".*/table"
 MUON_EXCLUDES = ["head", "table"]  # what is not a map between hidden layers is left to its Adam

@@ -5,14 +5,14 @@ import math
 
 import numpy as np
 
-from keras_inr.arguments import positive_int
+from keras_inr._arguments import positive_int
+from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.compilation import compilation_for
-from keras_inr.training.fit import check_pair, compile_model
+from keras_inr.training.fitting import check_pair, compile_model
 from keras_inr.training.freezing import frozen
 from keras_inr.training.objectives import check_supervision, make_objective
 from keras_inr.training.optimizers import inner_optimizers
 from keras_inr.training.sampling import Sampler
-from keras_inr.training.surroundings import check_surroundings
 
 SMOOTHING = 0.98
 """Decay rate of the moving average of the loss."""

@@ -3,7 +3,7 @@
 import dataclasses
 import numbers
 
-from keras_inr.arguments import names_arguments, one_of
+from keras_inr._arguments import names_arguments, one_of
 from keras_inr.signals.derivatives import RULES
 
 SAMPLINGS = ("random", "shuffled", "full", "continuous")

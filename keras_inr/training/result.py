@@ -24,7 +24,7 @@ class FitResult:
 
     >>> from keras_inr.models import from_preset
     >>> from keras_inr.signals import load_image
-    >>> from keras_inr.training.fit import fit
+    >>> from keras_inr.training.fitting import fit
     >>> signal = load_image("sample:camera", size=16)
     >>> result = fit(from_preset("relu", channels=1), signal, steps=2, progress=False)
     >>> result.stopped_by, result.steps, result.prediction.shape

@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from keras_inr.arguments import one_of
+from keras_inr._arguments import one_of
 
 STRATEGIES = ("none", "mirrored")
 

@@ -31,7 +31,7 @@ from export.small_fields import (
 )
 from keras_inr.export import export_saved_model
 from keras_inr.models import ReluMLP
-from keras_inr.models.presets import get_preset
+from keras_inr.presets import get_preset
 
 
 def test_the_small_presets_have_every_public_model():

@@ -8,11 +8,11 @@ import pyarrow.parquet
 import pytest
 
 from fleet.small_fleets import figures, small_settings, write_pictures
+from keras_inr.datasets.pictures import list_pictures
+from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.fleet.cluster import RayExecutor, ray_cluster
 from keras_inr.fleet.run import run_fleet
 from keras_inr.fleet.work import MachineError, fit_task
-from keras_inr.runs.errors import InputError, InterruptedRunError
-from keras_inr.signals.pictures import list_pictures
 
 ray = pytest.importorskip("ray")
 SETTINGS = small_settings(pictures_per_task=2)

@@ -16,11 +16,11 @@ import tensorflow as tf
 from tensorflow.python.framework import ops
 
 from fleet.small_fleets import metrics, small_settings, write_pictures
+from keras_inr.datasets.pictures import list_pictures
+from keras_inr.errors import InterruptedRunError
 from keras_inr.fleet import exports, run, run_fleet
 from keras_inr.fleet.store import all_done
 from keras_inr.models import Siren
-from keras_inr.runs.errors import InterruptedRunError
-from keras_inr.signals.pictures import list_pictures
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
 

@@ -9,9 +9,9 @@ import pyarrow.parquet
 import pytest
 
 from fleet.small_fleets import figures, small_settings, write_pictures
+from keras_inr.datasets.pictures import list_pictures
 from keras_inr.fleet import run_fleet
 from keras_inr.fleet.manifest import COLUMNS, FIGURES, SETTINGS, are_figures
-from keras_inr.signals.pictures import list_pictures
 
 RUNS = {
     "siren": {},

@@ -22,14 +22,14 @@ import pyarrow.parquet
 import pytest
 
 from fleet.small_fleets import RECIPE, figures, metrics, small_settings, write_pictures
+from keras_inr.datasets import pictures
+from keras_inr.datasets.pictures import Picture, list_pictures
+from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.fleet import run, run_fleet, store, work
 from keras_inr.fleet.manifest import FIGURES
 from keras_inr.fleet.run import embedded
-from keras_inr.runs.errors import InputError, InterruptedRunError
-from keras_inr.signals import pictures
 from keras_inr.signals.image import load_image
-from keras_inr.signals.pictures import Picture, list_pictures
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 
 def fitted(source, out, resume=False, **changes):
@@ -424,7 +424,7 @@ class TestFailures:
 class TestInterrupts:
     def test_batches_of_a_task_are_kept_as_they_end(self, tmp_path, monkeypatch):
         """A task of four pictures that are fitted two at a time is killed in the second half."""
-        module = importlib.import_module("keras_inr.training.fit_many")
+        module = importlib.import_module("keras_inr.training.many.many_fits")
         monkeypatch.setattr(module, "MOST_FIELDS", 2)
         source = write_pictures(tmp_path / "in", 4)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_inr.cpu_xla import cpu_xla
+from keras_inr._cpu_xla import cpu_xla
 from keras_inr.initializers import Rule, RuleInitializer
 from keras_inr.layers import Affine
 from layers.reference import affine, assert_as_exact_as_numpy

@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from keras_inr.coordinates import box_coords, picture_box, pixel_coords
-from keras_inr.models import Field, MultiHash, ReluMLP, Siren, raster
+from keras_inr.models import Field, MultiHash, ReluMLP, Siren
+from keras_inr.rendering import raster
 
 
 @keras.saving.register_keras_serializable(package="tests")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from keras_inr.metrics import psnr
-from keras_inr.models.presets import from_preset
-from keras_inr.models.start import SHIPPED, list_starts
+from keras_inr.models.initial_weights import SHIPPED, list_starts
+from keras_inr.presets import from_preset
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 MOST_BYTES = 2_000_000
 ABOUT = json.loads((SHIPPED / "photos" / "about.json").read_text())

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from keras_inr.models import Siren
-from keras_inr.models.presets import from_preset, list_presets
 from keras_inr.models.stacking import stack, unstack
+from keras_inr.presets import from_preset, list_presets
 
 COORDS = np.random.default_rng(0).uniform(-1, 1, (7, 2)).astype("float32")
 

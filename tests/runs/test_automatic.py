@@ -5,14 +5,14 @@ import re
 
 import pytest
 
-from keras_inr.models.candidates import sine_candidate
-from keras_inr.models.choosing import HEADROOM, Goal, choose
-from keras_inr.models.expectations import POINTS_PER_STEP
+from keras_inr.choosing.candidates import sine_candidate
+from keras_inr.choosing.choice import HEADROOM, Goal, choose
+from keras_inr.choosing.expectations import POINTS_PER_STEP
+from keras_inr.cli.preset_arguments import parse_overrides
+from keras_inr.errors import InputError
 from keras_inr.models.siren import Siren
 from keras_inr.runs import automatic
 from keras_inr.runs.automatic import automatic_flags, check_goal, check_size, goal_flags, parsed_goal
-from keras_inr.runs.errors import InputError
-from keras_inr.runs.overrides import parse_overrides
 from keras_inr.signals import load_image
 
 PICTURE = ("sample:coins", {"size": 32})

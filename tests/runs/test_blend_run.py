@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_inr.errors import InputError
 from keras_inr.runs.blend_run import BlendSettings, placed, prepare_blend, run_blend
-from keras_inr.runs.errors import InputError
 
 SMALL = {"target": "sample:coffee", "target_size": 24, "preset": "siren_256", "progress": False}
 SMALL["arguments"] = {"units": (16, 16)}

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from small_runs import make_settings
 
+from keras_inr.errors import InputError
 from keras_inr.runs import found_rate
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.found_rate import with_found_rate
 from keras_inr.runs.image_fit import prepare_image_fit, run_image_fit
 from keras_inr.training.rate_finder import find_learning_rate

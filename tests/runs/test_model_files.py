@@ -5,8 +5,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_inr.errors import InputError
 from keras_inr.models import Siren
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.model_files import load_field, model_path
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.runs import upscaling
-from keras_inr.runs.errors import InputError
 from keras_inr.runs.upscaling import FieldRecipe, UpscalingSettings, load_original, reduced, resampled, run_upscaling
 from tests.small_runs import read_strict
 

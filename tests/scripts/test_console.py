@@ -19,10 +19,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_inr.runs.errors import InputError
+from keras_inr.cli.console.session import Session
+from keras_inr.cli.console.terminal_pictures import NO_COLOURS
+from keras_inr.errors import InputError
 from keras_inr.runs.interrupts import SignalInterrupt
-from keras_inr.runs.session import Session
-from keras_inr.runs.terminal_pictures import NO_COLOURS
 from scripts.dialogues import CTRL_C, CTRL_D, SCRIPT, UP, Dialogue
 
 CODE = "__import__('os').system('touch x')"
@@ -293,8 +293,8 @@ def test_no_order_of_choices_crashes(console, monkeypatch, capsys, tmp_path, see
     monkeypatch.setattr(console.prompts, "menu", menu)
     done = {"train_seconds": 1.0, "stopped_by": "steps", "psnr_db": 20.0, "ssim": None}
     fit = lambda *arguments, steps, **others: types.SimpleNamespace(steps=steps, **done)  # noqa: E731
-    monkeypatch.setattr("keras_inr.runs.growing_run.fit", fit)
-    monkeypatch.setattr("keras_inr.runs.session.export_saved_model", lambda field, base_path, info: base_path)
+    monkeypatch.setattr("keras_inr.cli.console.continued_run.fit", fit)
+    monkeypatch.setattr("keras_inr.cli.console.session.export_saved_model", lambda field, base_path, info: base_path)
     dialogue = console.Console(Session(), NO_COLOURS)
     dialogue.epochs = 1
     dialogue.session.choose_picture("sample:camera", longer_side=8)

@@ -15,9 +15,9 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from keras_inr.errors import InputError
 from keras_inr.export.publish import existing_versions
 from keras_inr.models import Siren
-from keras_inr.runs.errors import InputError
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "export.py"
 DEFINES = ("DEFINE_string", "DEFINE_integer")

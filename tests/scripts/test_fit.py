@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from small_runs import names, read_strict, weights_sha
 
-from keras_inr.models.presets import list_presets
+from keras_inr.presets import list_presets
 from scripts.fit_calls import TINY, Call, call
 
 PROGRESS = re.compile(r"step \d+/\d+: loss \d\.\d{3}e[+-]\d\d, PSNR -?\d+\.\d\d dB, about \d+ s left")

@@ -7,7 +7,7 @@ import types
 import pytest
 from absl import flags
 
-from keras_inr.runs.errors import InputError
+from keras_inr.errors import InputError
 from keras_inr.signals.image import DEFAULT_MAX_PIXELS, load_image
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"

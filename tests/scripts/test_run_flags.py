@@ -8,7 +8,7 @@ import re
 import pytest
 from absl import flags
 
-from keras_inr.runs.errors import InputError
+from keras_inr.errors import InputError
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 

@@ -9,8 +9,8 @@ import termios
 import numpy as np
 import pytest
 
-from keras_inr.runs.growing_run import Progress
-from keras_inr.runs.terminal_pictures import NO_COLOURS
+from keras_inr.cli.console.continued_run import Progress
+from keras_inr.cli.console.terminal_pictures import NO_COLOURS
 from scripts.dialogues import SCRIPT
 
 WHITE = 255

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from absl import app, flags, logging
 
-from keras_inr.runs.errors import InputError, InterruptedRunError
+from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.runs.interrupts import SignalInterrupt
 from keras_inr.training.callbacks import DivergedError
 

@@ -8,6 +8,3 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 import startup
 
 startup.start()
-
-import keras_inr.runs.image_fit  # noqa: E402
-import keras_inr.runs.overrides  # noqa: E402, F401

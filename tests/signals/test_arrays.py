@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from keras_inr.signals.arrays import array_sha256, raster_from_array, signal_values
+from keras_inr.signals._arrays import array_sha256, raster_from_array, signal_values
 from keras_inr.signals.errors import ImageError
 
 

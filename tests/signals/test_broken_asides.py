@@ -10,8 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from keras_inr.signals import sources
-from keras_inr.signals.decoding import decode_image
+from keras_inr.signals import _sources as sources
+from keras_inr.signals._decoding.decode import decode_image
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 

@@ -4,8 +4,8 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from keras_inr.signals.colour import srgb_values
-from keras_inr.signals.raster import Raster
+from keras_inr.signals._colour import srgb_values
+from keras_inr.signals._decoding.decoded import Raster
 
 EXACT = {"rtol": 0, "atol": 1e-7}  # one or two roundings to float32
 PROFILE = {"rtol": 0, "atol": 3e-4}  # profiles store matrices in steps of 1.5e-5; sRGB's slope is 12.92 near black

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 import tifffile
 
-from keras_inr.signals.decoding import decode_image
+from keras_inr.signals._decoding.decode import decode_image
 from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 
@@ -211,7 +211,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
     def faulty(page, samples, model):
         return samples[0][0][0][0]
 
-    monkeypatch.setattr("keras_inr.signals.tiff_decoding._interpreted", faulty)
+    monkeypatch.setattr("keras_inr.signals._decoding.tiff._interpreted", faulty)
     with pytest.raises(ImageError, match=r"^bytes: source is a TIFF file that is broken or truncated: ") as caught:
         load_image(tiff(RGB, photometric="rgb"))
     assert isinstance(caught.value.__cause__, IndexError)

@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 
 from keras_inr.signals import ImageError, ImageSignal, load_image
-from keras_inr.signals.arrays import array_sha256
+from keras_inr.signals._arrays import array_sha256
 
 EXACT = {"rtol": 0, "atol": 1e-7}  # one rounding to float32
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype="uint8")

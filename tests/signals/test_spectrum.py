@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_inr.signals import load_image
-from keras_inr.signals.spectrum import cutoff, cutoffs, energy_above, plain_db, sparse_db
+from keras_inr.signals._spectrum import cutoff, cutoffs, energy_above, plain_db, sparse_db
 
 
 def stripes(per_picture, size=32):

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from keras_inr.signals.spectrum import MOST_PIXELS, cutoff, plain_db, sparse_db, windows_of
+from keras_inr.signals._spectrum import MOST_PIXELS, cutoff, plain_db, sparse_db, windows_of
 
 
 def test_windows_cover_a_picture_evenly_and_do_not_overlap():

@@ -7,7 +7,7 @@ import sys
 
 from keras_inr.models import from_preset
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
+from keras_inr.training.fitting import fit
 
 SMALL = {"siren": {"units": (8, 8)}, "multi_hash": {"num_levels": 2, "table_size": 16, "units": (4,)}}
 

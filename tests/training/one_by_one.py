@@ -5,8 +5,8 @@ import pytest
 
 from keras_inr.models import Siren
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
-from keras_inr.training.fit_many import fit_many
+from keras_inr.training.fitting import fit
+from keras_inr.training.many.many_fits import fit_many
 
 NAMES = ("chelsea", "coffee", "astronaut")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from keras_inr.training import DivergedError, callbacks
+from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
-from keras_inr.training.state import TrainingState
 from training.small_fits import StopAfter, small_picture
 
 RATE = 0.25

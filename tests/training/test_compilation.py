@@ -9,7 +9,7 @@ from public_presets import PUBLIC
 from keras_inr.models import from_preset
 from keras_inr.training import Recipe, compilation
 from keras_inr.training.compilation import TABLE, Compilation, compilation_for
-from keras_inr.training.fit import compile_model
+from keras_inr.training.fitting import compile_model
 from training.small_fits import small_field, small_objective
 
 FAMILIES = {"siren": "wave", "multi_hash": "hash"}

@@ -3,8 +3,8 @@
 import pytest
 
 from keras_inr.models import MultiHash
-from keras_inr.models.presets import from_preset
 from keras_inr.models.stacking import stack, unstack
+from keras_inr.presets import from_preset
 from training.one_by_one import compare, pictures
 
 

@@ -17,7 +17,7 @@ PLATEAU = {"schedule": "plateau", "plateau_patience": 4, "optimizer": "sgd", "le
 @pytest.fixture(autouse=True)
 def long_rounds(monkeypatch):
     """Rounds of 3 steps for the sine network, and of two executions of 8 for the hash encoding."""
-    monkeypatch.setattr(importlib.import_module("keras_inr.training.fit"), "ROUNDS", 6.7)
+    monkeypatch.setattr(importlib.import_module("keras_inr.training.fitting"), "ROUNDS", 6.7)
 
 
 def run(kind, arguments, folder=None, moments=(None,), **more):

@@ -7,7 +7,7 @@ import pytest
 from keras_inr.layers import HashEncoding
 from keras_inr.models import MultiHash, from_preset, list_presets
 from keras_inr.training import Recipe
-from keras_inr.training.fit import compile_model
+from keras_inr.training.fitting import compile_model
 from keras_inr.training.optimizers import inner_optimizers, make_optimizer
 from training.small_fits import small_field, small_objective
 

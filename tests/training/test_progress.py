@@ -6,8 +6,8 @@ import types
 
 import pytest
 
-from keras_inr.training.progress import ProgressBar
-from keras_inr.training.state import TrainingState
+from keras_inr.training._progress import ProgressBar
+from keras_inr.training._state import TrainingState
 
 
 class Terminal(io.StringIO):

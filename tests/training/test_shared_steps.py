@@ -12,8 +12,8 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from keras_inr.models import from_preset
 from keras_inr.signals.image import load_image
-from keras_inr.training import shared_steps
-from keras_inr.training.fit import fit
+from keras_inr.training import _shared_steps as shared_steps
+from keras_inr.training.fitting import fit
 
 SIGNAL = load_image("sample:camera", size=12)
 SMALL = {"siren": {"units": (4,)}, "multi_hash": {"num_levels": 2, "table_size": 16, "units": (4,)}}

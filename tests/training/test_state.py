@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from keras_inr.training.state import TrainingState
+from keras_inr.training._state import TrainingState
 
 
 def test_goes_through_json_and_back():

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from keras_inr.models import from_preset
 from keras_inr.signals.image import load_image
-from keras_inr.training.fit import fit
-from keras_inr.training.fit_many import fit_many
+from keras_inr.training.fitting import fit
+from keras_inr.training.many.many_fits import fit_many
 
 SIGNAL = load_image("sample:camera", size=12)
 

@@ -1,0 +1,37 @@
+"""Public names of packages that are imported when they are asked for."""
+
+import ast
+import importlib
+import pathlib
+
+
+def attach(package, file):
+    """What a package's `__init__.py` needs to have the names that the stub beside it lists.
+
+    The stub, `__init__.pyi`, is what editors and type checkers read: lines `from MODULE import NAME as NAME`.
+
+    Args:
+        package: its `__name__`.
+        file: its `__file__`.
+
+    Returns:
+        (`__getattr__`, `__dir__`, `__all__`) for the package.
+
+    >>> names = attach("keras_inr.layers", pathlib.Path(__file__).parent / "layers" / "__init__.py")[2]
+    >>> "SineDense" in names
+    True
+    """
+    stub = ast.parse(pathlib.Path(file).with_suffix(".pyi").read_text())
+    modules = {a.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for a in node.names}
+
+    def __getattr__(name):
+        if name in modules:
+            return getattr(importlib.import_module(modules[name]), name)
+        try:
+            return importlib.import_module(f"{package}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{package}.{name}":
+                raise
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return __getattr__, lambda: [*modules], [*modules]

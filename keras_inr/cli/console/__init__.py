@@ -1,0 +1,1 @@
+"""A dialogue that fits a picture."""

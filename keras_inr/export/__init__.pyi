@@ -1,0 +1,1 @@
+from keras_inr.export.saved_model import export_saved_model as export_saved_model

@@ -1,0 +1,2 @@
+from keras_inr.fleet.run import run_fleet as run_fleet
+from keras_inr.fleet.settings import FleetSettings as FleetSettings

@@ -1,0 +1,250 @@
+"""A field's values or derivatives on the pixels of a raster, in chunks, whole or strip by strip."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_inr._arguments import one_of, positive_int
+from keras_inr.coordinates import picture_box, pixel_pitch
+from keras_inr.derivatives import OUTPUTS, differentiate
+
+POINTS_PER_CALL = 65536
+# a Jacobian or Laplacian carries about four times as much through every layer, and twice that between layers
+DERIVATIVE_POINTS_PER_CALL = POINTS_PER_CALL // 8
+MAX_SUPERSAMPLING = 64
+MAX_EDGE = 1e6
+"""Largest magnitude of a box's edge, as in exports: beyond it float32 phases mean nothing."""
+
+
+class FieldRaster:
+    """Values, Jacobians or Laplacians of a field on a height x width raster laid over a box.
+
+    Pixels that are larger than those of the field's picture are filtered: a pixel is the mean over s_y x s_x points,
+    the centres of as many equal parts of it, with s = min(64, ceil(r - 0.01)) on each axis, where r is the pixel's side
+    divided by the picture's pixel pitch. The hundredth forgives boxes that were rounded to float32; above 64, the
+    points still spread evenly over the pixel. Where r <= 1, and for a field without a picture, s is 1 and the field is
+    evaluated at pixel centres. The mean is of coded values, as in most picture programs.
+
+    Args:
+        field: a `Field`.
+        height, width: size of the raster in pixels; the picture's own by default.
+        box: (x0, y0, x1, y1), outer edges; None is the whole picture, or [-1, 1]^2 for a field without one.
+        supersampling: None for the rule above, or an integer from 1 to 64, the points along each side of every pixel.
+        output: "values", "jacobian" or "laplacian"; derivatives are per coordinate unit.
+        allow_kinks: whether a Laplacian may be the one between the kinks, see `keras_inr.derivatives`.
+
+    Attributes:
+        shape: (height, width, channels) for values and Laplacian, (height, width, channels, 2) for the Jacobian; with
+            (K,) in front for K stacked fields.
+        dtype: of the values, float32 or float64.
+        supersampling: (s_y, s_x).
+
+    Raises:
+        ValueError: for a size that is not positive or is missing where the field has no picture, a box without four
+            edges, an unknown output or supersampling, or the Laplacian of a field with a kink.
+
+    >>> from keras_inr.models import Siren
+    >>> raster = FieldRaster(Siren(units=(8,), picture_size=(300, 400)), 30, 20, output="jacobian")
+    >>> raster.shape, raster.supersampling, [strip.shape for strip in raster.strips(rows=20)]
+    ((30, 20, 3, 2), (10, 20), [(20, 20, 3, 2), (10, 20, 3, 2)])
+    """
+
+    def __init__(
+        self, field, height=None, width=None, box=None, supersampling=None, output="values", allow_kinks=False
+    ):
+        one_of("output", output, OUTPUTS)
+        self.field = field
+        self.height, self.width = _checked_size(height, width, field.picture_size)
+        self.box = default_box(field.picture_size) if box is None else box
+        if len(self.box) != 4 or not np.all(np.abs(np.asarray(self.box, np.float64)) <= MAX_EDGE):
+            raise ValueError(f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g}, received {box!r}")
+        self.supersampling = self._checked_supersampling(supersampling)
+        self.dtype = np.dtype(field.values_dtype)
+        self._leading = () if field.num_fields is None else (field.num_fields,)
+        self._trailing = (field.channels, field.num_dims) if output == "jacobian" else (field.channels,)
+        self.shape = (*self._leading, self.height, self.width, *self._trailing)
+        self._evaluate = field.traced if output == "values" else _traced_derivative(field, output, allow_kinks)
+        points = POINTS_PER_CALL if output == "values" else DERIVATIVE_POINTS_PER_CALL
+        self._pixels_per_call = max(1, points // int(np.prod(self.supersampling)) // (field.num_fields or 1))
+
+    def array(self, convert=None):
+        """The whole raster, of `shape`.
+
+        Args:
+            convert: None, or a function of arrays (..., channels[, 2]) that is applied to every chunk.
+
+        Raises:
+            ValueError: for 2^31 pixels or more.
+        """
+        if self.height * self.width >= 2**31:
+            raise ValueError(f"a raster must have less than 2^31 pixels, received {self.height} x {self.width}")
+        return self.rows(0, self.height, convert)
+
+    def rows(self, first, count, convert=None):
+        """Rows first ... first + count - 1 as one array ([K,] count, width, ...), see `array`."""
+        result, done = None, 0
+        for chunk in self._chunks(first * self.width, count * self.width):
+            chunk = chunk if convert is None else convert(chunk)
+            if result is None:
+                result = np.empty((*self._leading, count * self.width, *self._trailing), chunk.dtype)
+            length = chunk.shape[self._axis]
+            self._part(result, done, done + length)[...] = chunk
+            done += length
+        return self._in_rows(result)
+
+    def strips(self, rows=None):
+        """Yields the raster from top to bottom, so many rows at a time, the last time what is left.
+
+        The values are those of `array` to the bit. No more than a strip and a chunk of points is held in memory.
+
+        Args:
+            rows: rows of a strip; by default as many as are evaluated at a time.
+        """
+        pixels = self.width * (max(1, self._pixels_per_call // self.width) if rows is None else rows)
+        parts, held = [], 0
+        for chunk in self._chunks(0, self.height * self.width):
+            parts.append(chunk)
+            held += chunk.shape[self._axis]
+            if held < pixels:
+                continue
+            joined = np.concatenate(parts, axis=self._axis)
+            whole = held - held % pixels
+            for first in range(0, whole, pixels):
+                yield self._in_rows(self._part(joined, first, first + pixels))
+            parts, held = [self._part(joined, whole, held)], held - whole
+        if held:
+            yield self._in_rows(np.concatenate(parts, axis=self._axis))
+
+    def _chunks(self, first, count):
+        """The pixels first ... first + count - 1 in row-major order: arrays ([K,] pixels, ...)."""
+        per_pixel = int(np.prod(self.supersampling))
+        for start in range(first, first + count, self._pixels_per_call):
+            length = min(self._pixels_per_call, first + count - start)
+            coords = subpixel_coords(self.box, self.height, self.width, start, length, self.supersampling, self.dtype)
+            points = self._evaluate(coords)
+            yield (pixel_means(points, per_pixel, self._axis) if per_pixel > 1 else points).numpy()
+
+    @property
+    def _axis(self):
+        """The axis of the pixels in a chunk."""
+        return len(self._leading)
+
+    def _part(self, pixels, first, end):
+        return pixels[(slice(None),) * self._axis + (slice(first, end),)]
+
+    def _in_rows(self, pixels):
+        return pixels.reshape((*self._leading, -1, self.width, *self._trailing))
+
+    def _checked_supersampling(self, supersampling):
+        if supersampling is None:
+            return tuple(
+                supersampling_of(self.box, (self.height, self.width), self.field.picture_size).numpy().tolist()
+            )
+        number = positive_int("supersampling", supersampling)
+        if number > MAX_SUPERSAMPLING:
+            raise ValueError(f"supersampling must be at most {MAX_SUPERSAMPLING}, received {supersampling!r}")
+        return (number, number)
+
+
+def default_box(picture_size):
+    """The edges of the whole picture, or (-1, -1, 1, 1) where there is none.
+
+    >>> default_box((300, 400)), default_box(None)
+    ((-1.0, -0.75, 1.0, 0.75), (-1.0, -1.0, 1.0, 1.0))
+    """
+    return picture_box(*picture_size) if picture_size else (-1.0, -1.0, 1.0, 1.0)
+
+
+def supersampling_of(box, size, picture_size):
+    """Points along each side of a pixel that is to be filtered, by the rule of `FieldRaster`.
+
+    Works eagerly and inside `tf.function`.
+
+    Args:
+        box: edges (..., 4).
+        size: (height, width) of the raster, (..., 2).
+        picture_size: (height, width) of the field's picture, or None.
+
+    Returns:
+        int32 tensor (..., 2), (s_y, s_x).
+
+    >>> supersampling_of((-1, -0.75, 1, 0.75), (100, 400), (300, 400)).numpy().tolist()
+    [3, 1]
+    """
+    size = tf.convert_to_tensor(size, "int32")
+    if picture_size is None:
+        return tf.ones_like(size)
+    box = _in_float64(box)
+    sides = tf.stack([box[..., 3] - box[..., 1], box[..., 2] - box[..., 0]], axis=-1) / tf.cast(size, "float64")
+    ratio = tf.abs(sides) / pixel_pitch(*picture_size)
+    ratio = tf.where(ratio > 1, ratio, 1.0)  # of an edge that is NaN too
+    return tf.cast(tf.math.ceil(tf.minimum(ratio, MAX_SUPERSAMPLING) - 0.01), "int32")
+
+
+def subpixel_coords(box, height, width, first, count, supersampling, dtype="float32"):
+    """Centres of the s_y x s_x equal parts of consecutive pixels, part by part, pixel by pixel.
+
+    With one part to a pixel these are the `box_coords` of the pixels. Works eagerly and inside `tf.function`, where
+    everything but the dtype may be tensors.
+
+    Args:
+        box, height, width: as in `keras_inr.coordinates.box_coords`.
+        first, count: the flat index of the first pixel and how many follow.
+        supersampling: (s_y, s_x), or an integer tensor (2,).
+        dtype: dtype of the result. Positions are formed in float64.
+
+    Returns:
+        Tensor (count * s_y * s_x, 2) in order (x, y).
+
+    >>> subpixel_coords((-1.0, -1.0, 1.0, 1.0), 1, 2, 1, 1, (1, 2)).numpy().tolist()
+    [[0.25, 0.0], [0.75, 0.0]]
+    """
+    x0, y0, x1, y1 = tf.unstack(_in_float64(box), num=4)
+    down, across = tf.unstack(tf.cast(supersampling, "int64"), num=2)
+    height, width = tf.cast(height, "int64"), tf.cast(width, "int64")
+    points = tf.range(tf.cast(count, "int64") * down * across)
+    pixel, part = tf.cast(first, "int64") + points // (down * across), points % (down * across)
+    column = tf.cast(pixel % width, "float64") + _centre(part % across, across)
+    row = tf.cast(pixel // width, "float64") + _centre(part // across, down)
+    x = x0 + column * (x1 - x0) / tf.cast(width, "float64")
+    y = y0 + row * (y1 - y0) / tf.cast(height, "float64")
+    return tf.cast(tf.stack([x, y], axis=-1), dtype)
+
+
+def pixel_means(points, per_pixel, axis=0):
+    """Means over the points of each pixel, (..., pixels * per_pixel, ...) -> (..., pixels, ...).
+
+    >>> pixel_means(tf.constant([[1.0], [3.0], [5.0], [5.0]]), 2).numpy().tolist()
+    [[2.0], [5.0]]
+    """
+    shape = tf.shape(points)
+    apart = tf.concat([shape[:axis], [-1, per_pixel], shape[axis + 1 :]], axis=0)
+    return tf.reduce_mean(tf.reshape(points, apart), axis=axis + 1)
+
+
+def _checked_size(height, width, picture_size):
+    if height is None or width is None:
+        if picture_size is None:
+            raise ValueError("height and width must be given for a field without a picture_size")
+        height = picture_size[0] if height is None else height
+        width = picture_size[1] if width is None else width
+    return positive_int("height", height), positive_int("width", width)
+
+
+def _traced_derivative(field, output, allow_kinks):
+    """A concrete function from coords (N, 2) to derivatives."""
+
+    def derivative(coords):
+        return differentiate(field, coords, (output,), allow_kinks=allow_kinks)[output]
+
+    # eagerly first, since tracing wraps the error of a field that has no such derivative
+    derivative(tf.zeros((1, field.num_dims), field.values_dtype))
+    return tf.function(derivative).get_concrete_function(tf.TensorSpec((None, field.num_dims), field.values_dtype))
+
+
+def _in_float64(box):
+    # tf.cast alone would take Python floats through float32
+    return tf.cast(box, "float64") if tf.is_tensor(box) else tf.convert_to_tensor(box, "float64")
+
+
+def _centre(part, parts):
+    return (tf.cast(part, "float64") + 0.5) / tf.cast(parts, "float64")

@@ -1,0 +1,242 @@
+"""A field's values or derivatives on a raster, written to a picture or array file strip by strip."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import sys
+import time
+
+import numpy as np
+import tqdm
+
+from keras_inr._arguments import INT32_MAX
+from keras_inr._files import atomic_path
+from keras_inr.coordinates import picture_box, pixel_pitch
+from keras_inr.errors import InputError
+from keras_inr.rendering._strip_writers import PNG_COLOUR_TYPES, write_npy_strips, write_png_strips, write_tiff_strips
+from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
+from keras_inr.rendering.raster import MAX_EDGE, FieldRaster
+
+OUTPUTS = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}
+WRITERS = {
+    ".png": write_png_strips,
+    ".npy": write_npy_strips,
+    ".tif": write_tiff_strips,
+    ".tiff": write_tiff_strips,
+}
+BITS = {".png": (8, 16), ".npy": (None,), ".tif": (32, 8, 16), ".tiff": (32, 8, 16)}  # the first is the default
+PICTURES = {"gradient": (gradient_picture, gradient_scale), "laplacian": (laplacian_picture, laplacian_scale)}
+SCALE_ROWS = 32  # of the raster, evenly spaced, out of which a scale is taken
+SECONDS_BETWEEN_LINES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderSettings:
+    """What is rendered, and to which file.
+
+    Args:
+        out: path; its extension chooses PNG, NPY or TIFF. None is a PNG named after what it holds.
+        size: (height, width), or None.
+        scale: pixels per pixel of the field's picture, along each side; 1 by default. The whole picture has its own
+            size then, and a box that part of it. One of size and scale.
+        box: (x0, y0, x1, y1), outer edges; None is the whole picture.
+        output: "value", "gradient" or "laplacian". NPY and 32-bit TIFF hold derivatives per coordinate unit, the
+            Jacobian's channels being (d values_0/dx, d values_0/dy, d values_1/dx, ...) in a TIFF; other files hold
+            pictures of them, see `keras_inr.rendering.derivative_pictures`.
+        bits: PNG 8 (default) or 16, TIFF 32 (default, float), 8 or 16; None for NPY, which has the field's dtype.
+            Pictures of derivatives have 8.
+        full_scale: magnitude at which a picture of derivatives is at its brightest; None takes the 99th percentile of
+            32 rows.
+        supersampling, allow_kinks: see `keras_inr.rendering.raster.FieldRaster`.
+    """
+
+    out: str | pathlib.Path | None = None
+    size: tuple[int, int] | None = None
+    scale: float | None = None
+    box: tuple[float, float, float, float] | None = None
+    output: str = "value"
+    bits: int | None = None
+    full_scale: float | None = None
+    supersampling: int | None = None
+    allow_kinks: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+    """A file that was written: path, (height, width, samples) or (height, width, channels, 2), dtype, the points along
+    the sides of a pixel (s_y, s_x), and the full_scale of a picture of derivatives, else None.
+    """
+
+    path: pathlib.Path
+    shape: tuple
+    dtype: np.dtype
+    supersampling: tuple[int, int]
+    full_scale: float | None
+
+
+def render_file(field, settings, folder=".", overwrite=False, progress=False):
+    """Renders a field into a file, which appears under its name when it is complete.
+
+    No more than a few strips are in memory, whatever the size.
+
+    Args:
+        field: a `Field`, not a stacked one.
+        settings: `RenderSettings`.
+        folder: where a file without a given name goes.
+        overwrite: whether a file of that name may be replaced.
+        progress: whether to show the rows done on standard error, where it takes long.
+
+    Returns:
+        `Rendered`.
+
+    Raises:
+        InputError: for settings that cannot be; nothing was written.
+        OSError: if the disk is full; nothing is left.
+
+    >>> import tempfile
+    >>> from keras_inr.models import Siren
+    >>> field = Siren(units=(8,), picture_size=(20, 30), seed=0)
+    >>> done = render_file(field, RenderSettings(scale=2, output="laplacian"), folder=tempfile.mkdtemp())
+    >>> done.path.name, done.shape, done.dtype.name
+    ('render-laplacian-40x60.png', (40, 60, 3), 'uint8')
+    """
+    if settings.output not in OUTPUTS:
+        raise InputError(f"output must be one of {tuple(OUTPUTS)}, received {settings.output!r}")
+    if field.num_fields is not None:
+        raise InputError(f"field must be a single field to be rendered, received num_fields={field.num_fields}")
+    height, width = raster_size(field, settings)
+    path = _checked_path(settings, folder, height, width, overwrite)
+    bits = _checked_bits(path, settings, field.channels)
+    try:
+        shared = (height, width, settings.box, settings.supersampling)
+        raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks)
+        convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    strips = (convert(strip) for strip in raster.strips())
+    if progress:
+        strips = _told(strips, height)
+    with atomic_path(path) as temporary:
+        WRITERS[path.suffix.lower()](temporary, strips, shape, dtype, _description(raster, settings, full_scale))
+    return Rendered(path, shape, np.dtype(dtype), raster.supersampling, full_scale)
+
+
+def raster_size(field, settings):
+    """(height, width) that the settings ask for, at least 1 x 1.
+
+    Raises:
+        InputError: for size and scale together, numbers out of range, or a scale where the field has no picture.
+    """
+    size, scale, box = settings.size, settings.scale, settings.box
+    inside = box is not None and len(box) == 4 and bool(np.all(np.abs(box) <= MAX_EDGE))
+    if box is not None and not (inside and box[0] != box[2] and box[1] != box[3]):
+        told = f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g} with a width and a height"
+        raise InputError(f"{told}, received {box!r}")
+    if size is not None and scale is not None:
+        raise InputError(f"give one of size and scale, received {size!r} and {scale!r}")
+    if size is not None:
+        if len(size) != 2 or min(size) < 1:
+            raise InputError(f"size must be (height, width), at least 1 x 1, received {size!r}")
+        return tuple(size)
+    scale = 1.0 if scale is None else scale
+    if not 0 < scale < math.inf:
+        raise InputError(f"scale must be positive and finite, received {scale!r}")
+    if field.picture_size is None:
+        raise InputError("size must be given for a field without a picture_size")
+    x0, y0, x1, y1 = picture_box(*field.picture_size) if box is None else box
+    per_unit = scale / pixel_pitch(*field.picture_size)
+    if not max(abs(y1 - y0), abs(x1 - x0)) * per_unit <= INT32_MAX:
+        raise InputError(f"scale must make pictures at most {INT32_MAX} pixels long, received {scale!r}")
+    return tuple(max(1, round(abs(side) * per_unit)) for side in (y1 - y0, x1 - x0))
+
+
+def _checked_path(settings, folder, height, width, overwrite):
+    """The file to be written, once it is known that it may be."""
+    if settings.out is None:
+        kind = "" if settings.output == "value" else f"{settings.output}-"
+        path = pathlib.Path(folder) / f"render-{kind}{height}x{width}.png"
+    else:
+        path = pathlib.Path(settings.out)
+    if path.suffix.lower() not in WRITERS:
+        raise InputError(f"out must end in one of {', '.join(WRITERS)}, received {str(path)!r}")
+    if not path.parent.is_dir():
+        raise InputError(f"out must lie in a folder that exists, received {str(path)!r}")
+    if path.is_dir():
+        raise InputError(f"out must be a file, received the folder {str(path)!r}")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already; add --overwrite, or give another name")
+    return path
+
+
+def _checked_bits(path, settings, channels):
+    """Bits of a sample; 32 and None are floating point."""
+    allowed = BITS[path.suffix.lower()]
+    bits = allowed[0] if settings.bits is None else settings.bits
+    if bits not in allowed:
+        wanted = " or ".join(map(str, sorted(allowed))) if allowed[0] else "left out"
+        raise InputError(f"bits must be {wanted} for {path.suffix}, received {bits!r}")
+    is_picture = settings.output != "value" and bits in (8, 16)
+    if is_picture and bits == 16:
+        raise InputError(f"bits must be 8 for a picture of the {settings.output}, received 16")
+    if settings.full_scale is not None and not is_picture:
+        raise InputError(f"range is for pictures of derivatives, received {settings.full_scale!r} for {path.name}")
+    if settings.full_scale is not None and not 0 < settings.full_scale < math.inf:
+        raise InputError(f"range must be positive and finite, received {settings.full_scale!r}")
+    if not is_picture and path.suffix.lower() == ".png" and channels not in PNG_COLOUR_TYPES:
+        raise InputError(f"a PNG has 1, 3 or 4 channels, received {channels}; give a name that ends in .tif or .npy")
+    return bits
+
+
+def _conversion(raster, settings, bits, is_array):
+    """(function of strips, shape and dtype of what is written, full_scale or None)."""
+    size = (raster.height, raster.width)
+    if is_array:
+        return (lambda strip: strip), raster.shape, raster.dtype, None
+    if bits == 32:
+        samples = math.prod(raster.shape[2:])
+        return (lambda strip: strip.reshape(*strip.shape[:2], samples)), (*size, samples), np.float32, None
+    if settings.output == "value":
+        dtype = np.uint16 if bits == 16 else np.uint8
+        return (lambda strip: _codes(strip, dtype)), raster.shape, dtype, None
+    draw, measure = PICTURES[settings.output]
+    full_scale = settings.full_scale
+    if full_scale is None:
+        rows = np.unique((np.arange(SCALE_ROWS) + 0.5) * raster.height // SCALE_ROWS).astype(int)
+        full_scale = measure(np.concatenate([raster.rows(row, 1) for row in rows.tolist()]))
+        if not math.isfinite(full_scale):
+            raise ValueError(f"the {settings.output} must be finite to be drawn, received {full_scale} as its size")
+    return (lambda strip: draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
+
+
+def _codes(values, dtype):
+    """Values in [0, 1] as integers, rounded half to even as `Field.render` does."""
+    return np.rint(np.clip(values, 0, 1) * np.iinfo(dtype).max).astype(dtype)
+
+
+def _description(raster, settings, full_scale):
+    """What a TIFF or PNG says about itself, strict JSON."""
+    facts = {
+        "format_version": 1,
+        "software": "keras_inr",
+        "output": settings.output,
+        "box": [float(edge) for edge in raster.box],
+        "unit": "sRGB-coded, nominally [0, 1]" if settings.output == "value" else "per coordinate unit",
+        "picture_size": raster.field.picture_size,
+        "points_per_pixel": raster.supersampling,
+    }
+    return json.dumps(facts if full_scale is None else {**facts, "full_scale": full_scale}, allow_nan=False)
+
+
+def _told(strips, height):
+    """The strips, while standard error tells how many rows are done: in a terminal by a bar, elsewhere now and then."""
+    live = sys.stderr.isatty()
+    with tqdm.tqdm(desc="rendering", total=height, unit=" rows", delay=2, dynamic_ncols=live, disable=not live) as bar:
+        done, told = 0, time.monotonic()
+        for strip in strips:
+            yield strip
+            done += len(strip)
+            bar.update(len(strip))
+            if not live and time.monotonic() > told + SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                tqdm.tqdm.write(f"row {done}/{height}", file=sys.stderr)

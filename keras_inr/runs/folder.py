@@ -1,0 +1,221 @@
+"""The folder of a run: how it is chosen, claimed, recognised and refused."""
+
+import contextlib
+import fcntl
+import json
+import numbers
+import os
+import pathlib
+
+from keras_inr._arguments import servable_path
+from keras_inr._disk_errors import FULL, disk_error
+from keras_inr._files import TEMPORARY_PREFIX, atomic_path
+from keras_inr._reading import DamagedFileError, kind_of, read_json
+from keras_inr.errors import InputError
+from keras_inr.runs.layout import MARKER, METRICS, check_kinds, has_checkpoint, remove_written
+
+FORMAT_VERSION = 1
+RUNS = "runs"
+LOCK = ".lock"
+PSEUDO_FILE_SYSTEMS = ("/proc", "/sys")
+"""Where even those who may write cannot make a folder."""
+
+
+@contextlib.contextmanager
+def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), flags_text=None, defaults=None):
+    """Gives the folder to one process for as long as the context lasts.
+
+    Args:
+        out: None for a new numbered folder under runs/, or a path, in which "~" is expanded.
+        identity: JSON-able dict of all that makes two runs the same run; kept in run.json.
+        resume: go on with the run in `out`; an absent or empty folder starts.
+        overwrite: replace the run in `out`; files that no run writes stay.
+        may_grow: names in the identity whose numbers may be larger than those of the run that is resumed, which is then
+            no longer a finished one.
+        flags_text: None, or a flagfile that repeats the run. It is kept in run.json too, so that the run is there, with
+            all that is needed to go on with it, as soon as that one file is.
+        defaults: name -> value that a run had which does not name it, because it was started by an earlier version.
+
+    Yields:
+        The folder's path. It holds run.json, and what the run being resumed had written.
+
+    Raises:
+        InputError: for a folder that holds something else, another run, a run in progress, or cannot be written.
+        OSError: where the disk is full.
+    """
+    check_run_folder(out, identity, resume, overwrite, may_grow, defaults)
+    try:
+        folder = _next_numbered(pathlib.Path(RUNS)) if out is None else folder_path(out)
+        lock = _opened_lock(folder)
+    except OSError as error:
+        raise _unusable(error) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another process is at work in {folder}") from None
+        # again: another process may just have finished there
+        check_run_folder(folder, identity, resume, overwrite, may_grow, defaults)
+        if overwrite:
+            remove_written(folder)
+        marker = folder / MARKER
+        if not marker.exists() or any(_differing(_stored(marker)["identity"], _as_json(identity), defaults)):
+            (folder / METRICS).unlink(missing_ok=True)  # it has grown
+            flags = {} if flags_text is None else {"flags": flags_text}
+            write_json(marker, {"format_version": FORMAT_VERSION, "identity": identity, **flags})
+        yield folder
+
+
+def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), defaults=None):
+    """Raises the `InputError` that `claim_run_folder` would raise for a folder as it is now; writes nothing."""
+    if resume and overwrite:
+        raise InputError("give one of resume and overwrite, received both")
+    if resume and out is None:
+        raise InputError("resume needs out, the folder of the run to go on with")
+    folder = pathlib.Path(RUNS, "0001") if out is None else folder_path(out)
+    try:
+        if out is None:
+            return _check_writable(folder)
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"out must be a folder, received the file {folder}")
+        if folder.exists() and _holds_anything(folder):
+            _check_run(folder, identity, resume, overwrite, may_grow, defaults)
+        _check_writable(folder)
+    except OSError as error:
+        raise _unusable(error) from None
+
+
+def folder_path(out):
+    """The path of a run's folder; InputError for one that a run cannot be exported to."""
+    try:
+        return servable_path("out", out)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def holds_run(out):
+    """Whether there is a run, finished or not, in a folder."""
+    return (folder_path(out) / MARKER).is_file()
+
+
+def run_identity(out, *needed):
+    """What makes the run in a folder this run, as it was started; InputError where it is damaged or lacks a name."""
+    marker = folder_path(out) / MARKER
+    identity = _stored(marker)["identity"]
+    missing = [name for name in needed if name not in identity]
+    if missing:
+        raise InputError(f"{marker} is damaged: identity.{missing[0]} is missing")
+    return identity
+
+
+def run_flags(out):
+    """The flagfile that a run was started with, as text; None for a run that has none."""
+    return _stored(folder_path(out) / MARKER).get("flags")
+
+
+def _check_run(folder, identity, resume, overwrite, may_grow, defaults):
+    """Raises an InputError unless a folder that is not empty holds a run which may be gone on with or replaced."""
+    marker = folder / MARKER
+    if not marker.is_file():
+        if has_checkpoint(folder):
+            raise InputError(f"{folder} has checkpoints but its {MARKER} is missing; give another folder")
+        raise InputError(f"{folder} is not empty and holds no run; give another folder")
+    if not resume and not overwrite:
+        ways = "--resume" if identity.get("kind") == "fleet" else "--resume or --overwrite"
+        raise InputError(f"{folder} holds a run already; add {ways}, or give another folder")
+    stored = _stored(marker)["identity"]
+    check_kinds(folder)
+    if overwrite and stored.get("kind") == "fleet" != identity.get("kind"):  # its pictures would stay, unreachable
+        kinds = [f"a run of kind {one.get('kind', 'fit')!r}" for one in (stored, identity)]
+        raise InputError(f"{folder} holds {kinds[0]}, which {kinds[1]} does not replace; give another folder")
+    if resume:
+        _check_same(folder, stored, _as_json(identity), may_grow, defaults)
+
+
+def _check_writable(folder):
+    """Raises an InputError where a folder could not be made or written in; as far as can be told without trying."""
+    place = next(path for path in (folder, *folder.parents, pathlib.Path()) if path.exists())
+    pseudo = any(place.resolve().is_relative_to(root) for root in PSEUDO_FILE_SYSTEMS)
+    if pseudo or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        told = f"'{folder}' cannot be written" if place == folder else f"'{folder}' cannot be made in '{place}'"
+        raise InputError(f"out must be a folder that can be written: {told}")
+
+
+def write_json(path, content):
+    """Writes strict JSON (no NaN or Infinity) at once or not at all."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+
+
+def _next_numbered(runs):
+    """A new folder runs/0001, runs/0002 ..., made here so that no other process takes the same."""
+    runs.mkdir(exist_ok=True)
+    number = max((int(path.name) for path in runs.iterdir() if path.name.isdecimal()), default=0)
+    while True:
+        number += 1
+        with contextlib.suppress(FileExistsError):
+            folder = runs / f"{number:04d}"
+            folder.mkdir()
+            return folder
+
+
+def _opened_lock(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    if path.exists() and (kind := kind_of(path)) != "file":  # to open a pipe waits for whoever reads it
+        raise InputError(f"{path} must be a file for a run to lock, received a {kind}")
+    return open(path, "a")
+
+
+def _unusable(error):
+    """The error to raise for a folder that cannot be made or opened: the disk's own where room would help."""
+    problem = disk_error(error)
+    if problem is not None and problem.errno in FULL:
+        return problem
+    return InputError(f"out must be a folder that can be written: {problem or error}")
+
+
+def _holds_anything(folder):
+    """Whether there is more than a lock and torn temporaries."""
+    return any(path.name != LOCK and not path.name.startswith(TEMPORARY_PREFIX) for path in folder.iterdir())
+
+
+def _stored(marker):
+    """What a run.json holds; a file of that name which is not ours must not make a folder one to be replaced."""
+    try:
+        content = read_json(marker, {"format_version": int, "identity": dict}, {"flags": str})
+    except DamagedFileError as error:
+        raise InputError(f"{error}; the run can be neither resumed nor overwritten") from None
+    if content["format_version"] != FORMAT_VERSION:
+        raise InputError(f"{marker} must have format_version {FORMAT_VERSION}, received {content['format_version']!r}")
+    return content
+
+
+def _check_same(folder, stored, identity, may_grow, defaults):
+    changed = dict(_differing(stored, identity, defaults))
+    grown = [name for name in may_grow if name in changed and _has_grown(*changed[name])]
+    if list(changed) != grown:
+        told = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in changed.items())
+        raise InputError(f"{folder} holds a run with other settings: {told}")
+    if grown and not has_checkpoint(folder):
+        raise InputError(f"{folder} has no checkpoint to go on from to {grown[0]}={identity[grown[0]]}")
+
+
+def _has_grown(before, now):
+    return isinstance(before, numbers.Real) and isinstance(now, numbers.Real) and before < now
+
+
+def _differing(stored, identity, defaults=None):
+    """Yields (name, (before, now)) of what differs, in dicts inside of dicts too."""
+    stored = {**_as_json({name: value for name, value in (defaults or {}).items() if name in identity}), **stored}
+    for name in sorted({*stored, *identity}):
+        before, now = stored.get(name), identity.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            yield from _differing(before, now)
+        elif before != now:
+            yield name, (before, now)
+
+
+def _as_json(identity):
+    return json.loads(json.dumps(identity))

@@ -1,0 +1,89 @@
+"""The files of a run: what it writes, what it must have when it is finished, and how just these are removed."""
+
+import contextlib
+import re
+import shutil
+
+from keras_inr._reading import kind_of
+from keras_inr.errors import InputError
+from keras_inr.training.checkpoints import checkpoint_paths
+
+MARKER = "run.json"
+METRICS = "metrics.json"
+RESULTS = ("history.csv", "curves.png", "reconstruction.png", "comparison.png", "model.keras")
+"""What a finished run has beside its metrics and a version in saved_model/."""
+
+BLENDS = ("blend.png", "direct.png", "paste.png")
+"""What a run of scripts/blend.py has instead of a course and a reconstruction."""
+
+FOLDERS = ("checkpoints", "previews", "tensorboard", "saved_model")
+SAVED_MODEL = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
+_TEMPORARY = r"[.]tmp-[0-9a-f]{16}-.*"
+WRITTEN = (
+    *map(re.escape, (METRICS, *RESULTS, *BLENDS, "flags.cfg", MARKER)),
+    r"checkpoints/step-\d{10}[.]npz",
+    r"previews/step-\d{7,10}[.]png",
+    r"tensorboard/events[.]out[.]tfevents[.]\d+[.].+[.]\d+[.]\d+[.]v2",
+    r"saved_model/(\d+|tmp[.][0-9a-f]{32})",
+    rf"((checkpoints|previews)/)?{_TEMPORARY}",
+)
+"""All that runs write, as regular expressions of paths in the run's folder; anything else there is someone else's."""
+
+
+def written_paths(folder):
+    """What a run has written in a folder: metrics first, marker last."""
+    inner = [folder / name for name in FOLDERS if (folder / name).is_dir() and not (folder / name).is_symlink()]
+    entries = [path for place in (folder, *inner) for path in place.iterdir()]
+    written = [path for path in entries if re.fullmatch("|".join(WRITTEN), path.relative_to(folder).as_posix())]
+    return sorted(written, key=lambda path: (path.name == MARKER, path.name != METRICS))
+
+
+def remove_written(folder):
+    """Removes what a run has written, and a folder that is then empty; links are removed and not followed.
+
+    Killed in between, it leaves what is recognised as a run, and not as a finished one.
+    """
+    for name in FOLDERS:
+        if (folder / name).is_symlink():  # a new run must not find the old one's checkpoints behind it
+            (folder / METRICS).unlink(missing_ok=True)
+            (folder / name).unlink()
+    for path in written_paths(folder):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for name in FOLDERS:
+        with contextlib.suppress(OSError):  # absent, or there is something else in it
+            (folder / name).rmdir()
+
+
+def check_kinds(folder):
+    """Raises an InputError where something else stands in the place of a file or a folder that a run writes."""
+    wanted = {**dict.fromkeys(FOLDERS, "folder"), **dict.fromkeys((METRICS, *RESULTS, "flags.cfg"), "file")}
+    for name, kind in wanted.items():
+        if (folder / name).exists() and (found := kind_of(folder / name)) != kind:
+            what = "folder for a run to write in" if kind == "folder" else "file for a run to replace"
+            raise InputError(f"{folder / name} must be a {what}, received a {found}")
+
+
+def has_checkpoint(folder):
+    """Whether a run has left something to go on from."""
+    return bool(checkpoint_paths(folder / "checkpoints"))
+
+
+def missing_results(folder):
+    """Names of the results that a finished run should have and that are absent or empty."""
+    missing = [name for name in RESULTS if not is_whole(folder / name)]
+    return missing if whole_versions(folder / "saved_model") else [*missing, "saved_model"]
+
+
+def whole_versions(base):
+    """Folders of the exports under a base path that have all their files, the newest first."""
+    versions = [path for path in base.glob("*") if path.name.isascii() and path.name.isdigit()]
+    whole = [path for path in versions if all(is_whole(path / name) for name in SAVED_MODEL)]
+    return sorted(whole, key=lambda path: int(path.name), reverse=True)
+
+
+def is_whole(path):
+    """Whether a file is there and not empty."""
+    return path.is_file() and path.stat().st_size > 0

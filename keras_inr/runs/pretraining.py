@@ -1,0 +1,200 @@
+"""One run of learning a start: load pictures, cut crops, learn, write the field that fits start from."""
+
+import collections.abc
+import dataclasses
+import hashlib
+import json
+
+import keras
+
+from keras_inr.datasets.crops import random_crops
+from keras_inr.datasets.pictures import list_pictures
+from keras_inr.errors import InputError, InterruptedRunError
+from keras_inr.models.field import to_uint8
+from keras_inr.presets import from_preset
+from keras_inr.runs.figures import save_curves
+from keras_inr.runs.folder import claim_run_folder, write_json
+from keras_inr.runs.interrupts import Interrupts
+from keras_inr.runs.layout import METRICS, has_checkpoint, is_whole
+from keras_inr.runs.model_files import save_field
+from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, save_png, versions, write_history
+from keras_inr.signals.errors import ImageError
+from keras_inr.signals.image import load_image
+from keras_inr.training.checkpoints import CheckpointError
+from keras_inr.training.freezing import frozen_layers
+from keras_inr.training.starts.pretraining import PretrainingRecipe, pretrain
+
+CROPS = {"average": 32, "prefit": 1, "reptile": 200, "maml": 200, "shared_layers": 16}
+"""How many crops a method takes: all of them in each step for shared_layers, a fit of each for average."""
+
+SUMMARIZED = {"method": str, "num_crops": int, "pictures": list, "psnr_db": NUMBER, "seconds": float, "device": str}
+"""Metrics that the summary of a run is made of, with their types."""
+
+RESULTS = ("model.keras", "reconstruction.png")
+"""What a finished run has beside its metrics."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingSettings:
+    """What is learnt from what.
+
+    Args:
+        images: sources for `list_pictures`.
+        preset, arguments: the network.
+        recipe: dict of `PretrainingRecipe` arguments; its seed also draws crops and the weights that learning starts
+            from.
+        num_crops: how many crops are cut out of the pictures, which take turns; None takes the method's, see `CROPS`.
+        size: their side in pixels.
+        smallest: see `random_crops`.
+        data_dir: where TensorFlow Datasets looks.
+        progress: whether to show a progress bar.
+    """
+
+    images: list
+    preset: str
+    recipe: dict
+    arguments: dict = dataclasses.field(default_factory=dict)
+    num_crops: int | None = None
+    size: int = 128
+    smallest: float = 0.5
+    data_dir: str | None = None
+    progress: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedPretraining:
+    """Settings whose every input has been checked, with the crops and the network."""
+
+    settings: PretrainingSettings
+    recipe: PretrainingRecipe
+    crops: list
+    field: keras.Model
+    identity: dict
+
+
+class LoadedSignals(collections.abc.Sequence):
+    """Signals of listed pictures, read when they are asked for and not kept: together they may not fit into memory.
+
+    Args:
+        pictures: what `list_pictures` returned.
+        data_dir: see `load_image`.
+    """
+
+    def __init__(self, pictures, data_dir):
+        self.pictures = pictures
+        self.data_dir = data_dir
+        self.sha256 = []
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, place):
+        signal = load_image(self.pictures[place].source, data_dir=self.data_dir)
+        self.sha256.append(signal.sha256)
+        return signal
+
+
+def prepare_pretraining(settings):
+    """Loads the pictures, cuts the crops, builds the field; writes nothing.
+
+    Raises:
+        InputError: naming what is wrong.
+    """
+    try:
+        recipe = PretrainingRecipe(**settings.recipe)
+        shared = {"picture_size": (settings.size, settings.size), "seed": recipe.seed}
+        field = from_preset(settings.preset, **shared, **settings.arguments)
+        if recipe.method == "shared_layers":
+            frozen_layers(field, recipe.own, "own")
+        num_crops = CROPS[recipe.method] if settings.num_crops is None else settings.num_crops
+        if recipe.method == "prefit" and num_crops != 1:
+            raise InputError(f"crops must be 1 for prefit, which fits one, received {num_crops}")
+        pictures = list_pictures(settings.images, settings.data_dir)[:num_crops]
+        signals = LoadedSignals(pictures, settings.data_dir)
+        crops = random_crops(signals, num_crops, settings.size, settings.smallest, recipe.seed)
+    except (ImageError, ValueError, TypeError) as error:
+        raise InputError(str(error)) from error
+    identity = {
+        "kind": "pretraining",
+        "preset": settings.preset,
+        "arguments": settings.arguments,
+        **dataclasses.asdict(recipe),
+        "num_crops": num_crops,
+        "size": settings.size,
+        "smallest": settings.smallest,
+        "pictures": [picture.name for picture in pictures],
+        "pictures_sha256": hashlib.sha256("".join(signals.sha256).encode()).hexdigest(),
+    }
+    return PreparedPretraining(settings, recipe, crops, field, json.loads(json.dumps(identity)))
+
+
+def run_pretraining(prepared, out=None, resume=False, overwrite=False):
+    """Learns the start; writes model.keras, metrics.json, history.csv, curves.png, and its picture, reconstruction.png.
+
+    Args:
+        prepared: what `prepare_pretraining` returned.
+        out, resume, overwrite: see `claim_run_folder`.
+
+    Returns:
+        (folder, metrics), the dict of metrics.json; a finished run that is resumed is only read, unless its model or
+        picture is missing, which is then made again from its checkpoint.
+
+    Raises:
+        InputError: for a folder that cannot be used, or checkpoints none of which can be read.
+        DivergedError: when the loss is no longer finite.
+        InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved, but for the method "average".
+    """
+    claim = claim_run_folder(out, prepared.identity, resume, overwrite)
+    with Interrupts() as interrupts, claim as folder:
+        metrics = finished_metrics(folder, SUMMARIZED)
+        missing = [name for name in RESULTS if not is_whole(folder / name)]
+        if metrics is not None and not missing:
+            return folder, metrics
+        if metrics is not None and not has_checkpoint(folder):
+            told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
+            raise InputError(f"{told}; add --overwrite to learn again")
+        field = type(prepared.field).from_config(prepared.field.get_config())
+        try:
+            result = pretrain(
+                field,
+                prepared.crops,
+                prepared.recipe,
+                checkpoint_dir=folder / "checkpoints",
+                should_stop=lambda: interrupts.received is not None,
+                progress=prepared.settings.progress,
+            )
+        except CheckpointError as error:
+            raise InputError(f"{error}; remove them to start again") from error
+        averages = prepared.recipe.method == "average"
+        if result.stopped_by == "interrupt":
+            kept = "nothing is saved of this method, begin again" if averages else "the state is saved, go on"
+            raise InterruptedRunError(interrupts.received, folder, "while learning", f"{kept} with the same flags and")
+        save_field(field_for_any_picture(field), folder / "model.keras")  # first, as it is what was learnt
+        save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
+        if result.rows:
+            write_history(folder / "history.csv", result.rows)
+            save_curves(result.rows, folder / "curves.png", f"{prepared.recipe.method} of {prepared.settings.preset}")
+        if metrics is None:
+            metrics = described(prepared, field, result)
+            write_json(folder / METRICS, metrics)  # last: it marks the run as finished
+        return folder, metrics
+
+
+def field_for_any_picture(field):
+    """A field with the same weights that is of no picture."""
+    free = type(field).from_config({**field.get_config(), "picture_size": None, "name": None})
+    free.set_weights(field.get_weights())
+    return free
+
+
+def described(prepared, field, result):
+    """The content of metrics.json."""
+    return {
+        "format_version": 1,
+        **prepared.identity,
+        "psnr_db": finite(result.psnr_db),
+        "seconds": result.seconds,
+        "num_parameters": field.count_params(),
+        "device": device_name(),
+        "versions": versions(),
+    }

@@ -1,0 +1,80 @@
+"""Keras callbacks that show a run while it goes on: preview pictures and TensorBoard logs."""
+
+import keras
+import tensorflow as tf
+
+from keras_inr.runs.results import save_png
+from keras_inr.training.callbacks import batches_psnr
+from keras_inr.training.fitting import round_length
+
+
+class Previews(keras.callbacks.Callback):
+    """Writes `<folder>/step-<step>.png` at the end of the first round after every so many steps.
+
+    What is shown depends on nothing but the step, so that a resumed run shows what an undisturbed one does; a round
+    that was cut short is not shown.
+
+    Args:
+        folder: where pictures go.
+        every: steps between two; 0 for none.
+        total_steps: length of the run, of which a round is a part.
+        step: finished steps of the run that is resumed.
+        draw: callable that gives the picture, uint8 (height, width, channels); None renders the model.
+    """
+
+    def __init__(self, folder, every, total_steps, step=0, draw=None):
+        super().__init__()
+        self.draw = draw
+        self.folder = folder
+        self.every = every
+        self.total_steps = total_steps
+        self.step = step  # counted here, since an optimizer that scales the loss leaves steps out
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches = min(batch + 1, self.params["steps"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.step += self.batches
+        length = round_length(self.total_steps, self.model.steps_per_execution)
+        if self.step % length == 0 or self.step == self.total_steps:
+            self.on_round_end(self.step, (self.step - 1) // length * length, logs)
+
+    def on_round_end(self, step, first_step, logs):
+        """Called with the finished steps, those before the round, and the round's loss and PSNR."""
+        if self.every and step // self.every > first_step // self.every:
+            self.show(step, self.model.render() if self.draw is None else self.draw())
+
+    def show(self, step, picture):
+        """Keeps a picture (height, width, channels), uint8."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_png(self.folder / f"step-{step:07d}.png", picture)
+
+
+class TensorBoardLog(Previews):
+    """Loss and PSNR of each round, by step, and preview pictures, for `tensorboard --logdir`.
+
+    Args:
+        folder: where event files go.
+        every: steps between two pictures; 0 for none.
+        total_steps: length of the run.
+        step: finished steps of the run that is resumed.
+        draw: as in `Previews`.
+    """
+
+    def __init__(self, folder, every, total_steps, step=0, draw=None):
+        super().__init__(folder, every, total_steps, step, draw)
+        self.writer = None
+
+    def on_round_end(self, step, first_step, logs):
+        if self.writer is None:
+            self.writer = tf.summary.create_file_writer(str(self.folder))
+        with self.writer.as_default(step=step):
+            for name, value in (("loss", logs["loss"]), ("psnr_db", batches_psnr(logs))):
+                if value is not None:
+                    tf.summary.scalar(name, value)
+        super().on_round_end(step, first_step, logs)
+        self.writer.flush()
+
+    def show(self, step, picture):
+        with self.writer.as_default(step=step):
+            tf.summary.image("preview", picture[None])

@@ -1,0 +1,1 @@
+"""Picture files as samples, one decoder a format."""

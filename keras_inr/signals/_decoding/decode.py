@@ -1,0 +1,95 @@
+"""The bytes of a picture file to a raster, by the decoder of its format."""
+
+import contextlib
+import logging
+import threading
+
+from keras_inr.signals._decoding.bmp import decode_bmp
+from keras_inr.signals._decoding.gif import decode_gif
+from keras_inr.signals._decoding.jpeg import decode_jpeg
+from keras_inr.signals._decoding.png import decode_png
+from keras_inr.signals._decoding.tiff import decode_tiff
+from keras_inr.signals._decoding.webp import decode_webp
+from keras_inr.signals.errors import ImageError
+
+HEAD_BYTES = 16
+"""How many of the first bytes tell the format."""
+
+
+def decode_image(data, max_pixels):
+    """Raster of the first frame in `data`, the bytes of a PNG, JPEG, WebP, TIFF, BMP or GIF file.
+
+    Raises ImageError if the data are empty, of another format, truncated or otherwise broken, or if the header
+    declares more than max_pixels pixels; in the last case no pixel is decoded. What a decoder raised is its cause.
+    """
+    name, decode = format_of(data[:HEAD_BYTES])
+    with one_sentence(f"source is a {name} file that is broken or truncated"), _quiet():
+        return decode(data, max_pixels)
+
+
+def format_of(head):
+    """(name, decoder) by the first bytes; no other decoder ever sees the data."""
+    if not head:
+        raise ImageError("source is empty (0 bytes)")
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG", decode_png
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG", decode_jpeg
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP", decode_webp
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF", decode_tiff
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF", decode_gif
+    if head.startswith(b"BM") or _is_dib(head):
+        return "BMP", decode_bmp
+    raise ImageError(f"source is not a PNG, JPEG, WebP, TIFF, BMP or GIF picture: it starts with {bytes(head[:12])!r}")
+
+
+def _is_dib(head):
+    """Whether it is a BMP without the file's header, which is what a clipboard holds: its size, and one plane."""
+    size = int.from_bytes(head[:4], "little")
+    return len(head) >= 14 and size in (40, 52, 56, 108, 124) and head[12:14] == b"\1\0"
+
+
+@contextlib.contextmanager
+def one_sentence(what):
+    """Turns whatever is raised, lack of memory apart, into an ImageError of one sentence with its cause."""
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # decoders of hostile bytes raise nearly anything: OSError, SyntaxError, KeyError, ...
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{what}: {reason}") from error
+
+
+class _WhileDecoding(logging.Filter):
+    """Drops what decoders log while a picture is decoded: its error says it, or it does not matter to its pixels.
+
+    Not by the thread that logs, as tifffile decodes in threads of its own.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+        self.running = 0
+
+    def filter(self, record):
+        return self.running == 0
+
+
+_SILENCE = _WhileDecoding()
+for _name in ("tifffile", "imagecodecs"):
+    logging.getLogger(_name).addFilter(_SILENCE)
+
+
+@contextlib.contextmanager
+def _quiet():
+    with _SILENCE.lock:
+        _SILENCE.running += 1
+    try:
+        yield
+    finally:
+        with _SILENCE.lock:
+            _SILENCE.running -= 1

@@ -1,0 +1,153 @@
+"""PNG: the chunks that pixels need go to libpng, three more are read here, and nothing else is looked at."""
+
+import zlib
+
+import imagecodecs
+
+from keras_inr.signals._decoding.decoded import Raster, check_pixels
+from keras_inr.signals._decoding.metadata import orientation_of, warn_ignored
+from keras_inr.signals.errors import ImageError
+
+_COLOURS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))  # Adam7
+_LONGEST_SIDE = 10**6  # libpng's own limit
+_LONGEST_CHUNK = 2**30
+_BROKEN = "source is a PNG file that is broken or truncated"
+_MOST_METADATA = 2**24  # bytes that a compressed profile or text may unpack to
+_EXIF_TEXT = b"Raw profile type exif"
+_XMP_TEXT = b"XML:com.adobe.xmp"
+
+
+def decode_png(data, max_pixels):
+    """PNG pixels by libpng: Pillow drops the low byte of 16-bit colours and misreads tRNS of 2 and 4-bit greys.
+
+    A profile or an EXIF block that is broken, or whose checksum is wrong, is ignored with a warning.
+    """
+    if data[12:16] != b"IHDR" or data[8:12] != b"\0\0\0\r" or len(data) < 33:
+        raise ImageError(f"{_BROKEN}: it does not begin with its header, IHDR")
+    height, width = png_size(data)
+    check_pixels(height, width, max_pixels)
+    if max(height, width) > _LONGEST_SIDE:
+        raise ImageError(f"source must be a PNG of sides up to {_LONGEST_SIDE}, received {height} x {width}")
+    if data[25] not in _COLOURS or data[24] not in (1, 2, 4, 8, 16) or data[28] > 1:
+        kind = f"colour type {data[25]}, {data[24]} bits a sample and interlacing {data[28]}"
+        raise ImageError(f"{_BROKEN}: its header tells of {kind}")
+    chunks = list(_chunks(data))
+    samples = imagecodecs.png_decode(_essence(data, chunks))
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    model = "grey" if samples.shape[2] <= 2 else "rgb"
+    peak, bit_depth = (65535, 16) if samples.dtype == "uint16" else (255, 8)
+    has_alpha = samples.shape[2] in (2, 4)
+    return Raster(samples, model, has_alpha, peak, bit_depth, _profile(data, chunks), _orientation(data, chunks))
+
+
+def png_size(data):
+    """(height, width) of the header."""
+    return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])
+
+
+def _chunks(data):
+    """(name, start, end) of every chunk's content up to the end of the picture."""
+    start = 8
+    while (end := start + 8 + int.from_bytes(data[start : start + 4])) + 4 <= len(data):
+        name = data[start + 4 : start + 8]
+        yield name, start + 8, end
+        if name == b"IEND":
+            return
+        start = end + 4
+    raise ImageError("source is a PNG file that is truncated: its last chunk, IEND, is missing")
+
+
+def _essence(data, chunks):
+    """The PNG with its palette, transparency and pixels only, these unpacked to as many bytes as the header tells."""
+    kept, packed = [data[:33]], []
+    for name, start, end in chunks:
+        if name == b"IDAT":
+            if zlib.crc32(data[start - 4 : end]) != int.from_bytes(data[end : end + 4]):
+                raise ImageError(f"{_BROKEN}: the checksum of its pixels (IDAT) is wrong")
+            packed.append(data[start:end])
+        elif (name == b"PLTE" and data[25] == 3) or (name == b"tRNS" and data[25] < 4 and not packed):
+            kept.append(data[start - 8 : end + 4])
+        elif name not in (b"IHDR", b"PLTE", b"IEND") and not name[0] & 0x20:  # the bit that a decoder may pass it by
+            raise ImageError(f"{_BROKEN}: it has a chunk that is not known, {name!r}")
+    stored = zlib.compress(_unpacked_pixels(b"".join(packed), _raw_bytes(data)), 0)
+    for start in range(0, len(stored), _LONGEST_CHUNK):
+        kept.append(_chunk(b"IDAT", stored[start : start + _LONGEST_CHUNK]))
+    return b"".join([*kept, _chunk(b"IEND", b"")])
+
+
+def _chunk(name, content):
+    return b"".join([len(content).to_bytes(4), name, content, zlib.crc32(content, zlib.crc32(name)).to_bytes(4)])
+
+
+def _raw_bytes(data):
+    """Bytes of all rows, each with one in front that tells its filter."""
+    height, width = png_size(data)
+    bits = data[24] * _COLOURS[data[25]]
+    passes = _PASSES if data[28] else ((0, 0, 1, 1),)
+    sizes = [((height - top + dy - 1) // dy, (width - left + dx - 1) // dx) for top, left, dy, dx in passes]
+    return sum(rows * (1 + (columns * bits + 7) // 8) for rows, columns in sizes if columns > 0)
+
+
+def _unpacked_pixels(packed, size):
+    """`size` bytes out of deflated ones, of which there may be more: they are not unpacked, however many they are."""
+    try:
+        found = imagecodecs.deflate_decode(packed, out=size)
+    except imagecodecs.DeflateError:  # also of a stream that is longer, or has no end
+        found = zlib.decompressobj().decompress(packed, size)
+    if len(found) < size:
+        raise ImageError(f"{_BROKEN}: its pixels need {size} bytes and are {len(found)}")
+    return found
+
+
+def _content(data, chunks, wanted, what):
+    """Content of the first chunk of a name; None if there is none or its checksum is wrong, which gives a warning."""
+    for name, start, end in chunks:
+        if name == wanted:
+            if zlib.crc32(data[start - 4 : end]) == int.from_bytes(data[end : end + 4]):
+                return data[start:end]
+            warn_ignored(what, "has a wrong checksum")
+            return None
+    return None
+
+
+def _unpacked(content):
+    """Inflated bytes, or None where they are broken or too many."""
+    unpacker = zlib.decompressobj()
+    try:
+        found = unpacker.decompress(content, _MOST_METADATA)
+    except zlib.error:
+        return None
+    return found if unpacker.eof else None
+
+
+def _profile(data, chunks):
+    content = _content(data, chunks, b"iCCP", "ICC profile")
+    if content is None:
+        return None
+    profile = _unpacked(content.partition(b"\0")[2][1:])  # after the name, one byte tells the method
+    if profile is None:
+        warn_ignored("ICC profile", f"is broken, or longer than {_MOST_METADATA} bytes")
+    return profile
+
+
+def _orientation(data, chunks):
+    exif = _content(data, chunks, b"eXIf", "EXIF block")
+    xmp = None
+    for name, start, end in chunks:
+        if name in (b"zTXt", b"tEXt") and exif is None and data.startswith(_EXIF_TEXT + b"\0", start):
+            exif = _written_exif(data[start + len(_EXIF_TEXT) + 1 : end], name == b"zTXt")
+        if name == b"iTXt" and data.startswith(_XMP_TEXT + b"\0", start):
+            packed, content = data[start + len(_XMP_TEXT) + 1 : start + len(_XMP_TEXT) + 2], data[start:end]
+            text = content[len(_XMP_TEXT) + 3 :].split(b"\0", 2)[-1]  # after the language and the keyword in it
+            xmp = _unpacked(text) if packed == b"\1" else text
+    return orientation_of(exif, xmp)
+
+
+def _written_exif(text, packed):
+    """EXIF in hexadecimal digits, as ImageMagick writes it: a name, a length, the digits; None if it is no such."""
+    text = _unpacked(text[1:]) if packed else text
+    try:
+        return bytes.fromhex(b"".join((text or b"").split()[2:]).decode("ascii")) or None
+    except ValueError:
+        return None

@@ -1,0 +1,12 @@
+from keras_inr.training.callbacks import DivergedError as DivergedError
+from keras_inr.training.checkpoints import CheckpointError as CheckpointError
+from keras_inr.training.fitting import fit as fit
+from keras_inr.training.many.many_fits import fit_many as fit_many
+from keras_inr.training.many.modulated_fits import ModulatedFitResult as ModulatedFitResult
+from keras_inr.training.many.modulated_fits import fit_modulated as fit_modulated
+from keras_inr.training.many.modulated_fits import nearest as nearest
+from keras_inr.training.recipe import Recipe as Recipe
+from keras_inr.training.result import FitResult as FitResult
+from keras_inr.training.starts.pretraining import PretrainingRecipe as PretrainingRecipe
+from keras_inr.training.starts.pretraining import PretrainingResult as PretrainingResult
+from keras_inr.training.starts.pretraining import pretrain as pretrain

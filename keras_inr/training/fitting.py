@@ -1,0 +1,286 @@
+"""Fits a field to a picture with `compile` and `fit`."""
+
+import dataclasses
+import inspect
+import json
+import math
+import time
+
+import keras
+import numpy as np
+
+from keras_inr._variable_names import one_name
+from keras_inr.metrics import PSNR
+from keras_inr.models.field import Field
+from keras_inr.models.stacking import network_of
+from keras_inr.training._progress import ProgressBar
+from keras_inr.training._shared_steps import share_steps
+from keras_inr.training._state import TrainingState, state_problem
+from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopAtGoal, StopOnDivergence
+from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from keras_inr.training.compilation import compilation_for
+from keras_inr.training.freezing import frozen
+from keras_inr.training.objectives import check_offset, check_supervision, make_objective
+from keras_inr.training.optimizers import make_optimizer
+from keras_inr.training.recipe import Recipe
+from keras_inr.training.result import measure
+from keras_inr.training.sampling import Sampler
+from keras_inr.training.strategies import check_share
+
+ROUNDS = 200
+"""Rounds that a run is cut into, each a row of its history."""
+
+EXPLOSION = 100
+"""How far above its best the loss may be for a state to be worth a checkpoint."""
+
+NOISE = 1e-6
+"""A loss that is as good as zero."""
+
+
+def fit(
+    field,
+    signal,
+    recipe=None,
+    *,
+    objective=None,
+    compilation=None,
+    goal_psnr_db=None,
+    max_seconds=None,
+    checkpoint_dir=None,
+    checkpoint_seconds=30.0,
+    should_stop=None,
+    callbacks=(),
+    progress=True,
+    **arguments,
+):
+    """Fits a field to a picture.
+
+    Args:
+        field: a single `Field`. Its picture_size becomes the picture's. One made in the scope of a `tf.distribute`
+            strategy is trained by it, see `keras_inr.training.strategies`.
+        signal: an `ImageSignal` with as many channels as the field.
+        recipe: a `Recipe`; or its arguments as keywords, such as steps=1600, learning_rate=1e-3.
+        objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
+        compilation: a `Compilation` that takes the place of the measured table's; one step in a call lets callbacks see
+            every step of a hash grid, whose steps are called eight at a time.
+        goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
+        checkpoint_dir: None, or a folder for checkpoints. If it holds one, the run goes on from there; weights then end
+            bit-identical to an undisturbed run's on the same machine (on CPUs).
+        checkpoint_seconds: least time between two checkpoints; one more is written at the end.
+        should_stop: callable without arguments; True saves a checkpoint and stops at the next step.
+        callbacks: more Keras callbacks. An epoch of theirs is a round, about 1/200 of the run; `on_train_begin` may
+            come up to three times, for a begun round, the whole rounds, and a shorter last one.
+        progress: whether to show a progress bar.
+
+    Returns:
+        A `FitResult`.
+
+    Raises:
+        TypeError: for a field that is no `Field` or a signal without values.
+        ValueError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
+            has not the derivatives asked for, or without layers of the names to freeze; for points that devices
+            cannot share equally; for weights in float16 or none that are trained, or in the scope of another
+            `tf.distribute` strategy than the field's.
+        RuntimeError: within `tf.function` or a `tf.Graph`.
+        DivergedError: when the loss is no longer finite; checkpoints are from before it rose to 100 times its best.
+        CheckpointError: if checkpoints exist and none can be read, or they are of another picture, network or recipe,
+            or of more steps.
+
+    >>> from keras_inr.models import from_preset
+    >>> from keras_inr.signals import load_image
+    >>> signal = load_image("sample:chelsea", size=64)
+    >>> result = fit(from_preset("multi_hash", seed=0), signal, steps=200, learning_rate=0.01, progress=False)
+    >>> result.psnr_db > 25
+    True
+    """
+    started = time.perf_counter()
+    recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
+    check_pair(field, signal)
+    check_surroundings(field, several_devices=True)
+    check_supervision(field, recipe)
+    objective = objective or make_objective(recipe, signal)
+    if not objective.knows_values:
+        check_offset(field, recipe.freeze)
+    num_pixels = signal.height * signal.width
+    strategy = field.distribute_strategy
+    check_share(strategy, recipe.points_per_step(num_pixels))
+    with strategy.scope():
+        model = objective.model(field)
+    with frozen(field, recipe.freeze):
+        field.picture_size = signal.size
+        state = TrainingState(recipe.total_steps(num_pixels), identity=identity_of(field, signal, recipe))
+        with strategy.scope():
+            compile_model(model, objective, recipe, num_pixels, compilation)
+        if checkpoint_dir is not None:
+            restore(model, state, checkpoint_dir)
+        recorder = Recorder(state, started)
+        watchers = [recorder, StopOnDivergence(state)]
+        watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop))
+        if recipe.schedule == "plateau":
+            watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
+        bar = ProgressBar(state)
+        watchers += [bar, *callbacks] if progress else callbacks
+        if checkpoint_dir is not None:
+            watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
+        try:
+            run_rounds(model, Sampler(signal, recipe, field.values_dtype, objective), state, watchers)
+            recorder.finish()
+            return measure(field, signal, state, objective, model.optimizer)
+        except DivergedError as error:
+            error.rows = state.rows
+            raise
+        finally:
+            bar.close()
+
+
+def check_pair(field, signal):
+    """Raises unless the field can be fitted to the signal."""
+    if not isinstance(field, Field):
+        raise TypeError(f"field must be a keras_inr.models.Field, received {type(field).__name__}")
+    if not hasattr(signal, "values") or not hasattr(signal, "channels"):
+        raise TypeError(f"signal must be what load_image returns, received {type(signal).__name__}")
+    if field.num_fields is not None:
+        raise ValueError(f"field must be a single field, received num_fields={field.num_fields}")
+    if field.channels != signal.channels:
+        raise ValueError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
+
+
+def identity_of(field, signal, recipe):
+    """Picture, network, and recipe without its length, as JSON has them."""
+    numbers = dataclasses.asdict(recipe)
+    del numbers["steps"], numbers["epochs"]
+    network = network_of(field)
+    network = {"field": network.pop("class"), **{f"field_{name}": value for name, value in network.items()}}
+    return {"image_sha256": getattr(signal, "sha256", None), **network, **numbers}
+
+
+def identity_defaults(model):
+    """What `identity_of` says of a run that gave no arguments."""
+    arguments = inspect.signature(type(getattr(model, "field", model)).__init__).parameters.values()
+    network = {f"field_{argument.name}": argument.default for argument in arguments}
+    numbers = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    return json.loads(json.dumps({**network, **numbers}, default=repr))
+
+
+@one_name()
+def compile_model(model, objective, recipe, num_pixels, compilation=None):
+    """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
+    field = getattr(model, "field", model)
+    compilation = compilation or compilation_for(field, derivatives=model is not field)
+    losses = objective.losses(field.values_dtype)
+    metrics = {"values": [PSNR(name="psnr_db")]} if objective.measures_psnr else None
+    if model is field:
+        compiled = {"loss": losses["values"], "metrics": metrics["values"]}
+    else:
+        compiled = {"loss": losses, "metrics": metrics, "loss_weights": objective.loss_weights}
+    model.compile(
+        optimizer=make_optimizer(recipe, field, num_pixels),
+        jit_compile=compilation.jit_compile,
+        steps_per_execution=compilation.steps_per_execution,
+        **compiled,
+    )
+    model.optimizer.build(model.trainable_variables)
+    # builds the metrics, so that a checkpoint's sums find their place
+    nothing = objective.split(np.zeros((1, objective.table_width), field.values_dtype))
+    if model is not field:
+        model.compute_loss(None, nothing, nothing)
+    model.compute_metrics(None, nothing, nothing)
+    share_steps(model)
+
+
+def run_rounds(model, sampler, state, watchers):
+    """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end."""
+    length = round_length(state.total_steps, model.steps_per_execution)
+    while state.step < state.total_steps and state.stopped_by is None:
+        to_boundary = min(length - state.step % length, state.total_steps - state.step)
+        rounds = max(1, (state.total_steps - state.step) // length) if to_boundary == length else 1
+        last = state.step + rounds * to_boundary
+        model.fit(
+            sampler.dataset(state.step, last),
+            initial_epoch=state.step // length,
+            epochs=state.step // length + rounds,
+            steps_per_epoch=to_boundary,
+            callbacks=list(watchers),
+            shuffle=False,
+            verbose=0,
+        )
+        if model.stop_training and state.stopped_by is None:
+            state.stopped_by = "callback"
+    if state.stopped_by is None:
+        state.stopped_by = "steps"
+
+
+def round_length(total_steps, steps_per_execution):
+    """Steps in a round: about 1/200 of the run, whole executions."""
+    return steps_per_execution * max(1, round(total_steps / ROUNDS / steps_per_execution))
+
+
+class Checkpointer(keras.callbacks.Callback):
+    """Writes a checkpoint at the end of a round if the last one is old enough, and at the end of the run.
+
+    Args:
+        state: the `TrainingState`.
+        folder: where checkpoints go.
+        seconds: least time between two.
+    """
+
+    def __init__(self, state, folder, seconds):
+        super().__init__()
+        self.state = state
+        self.folder = folder
+        self.seconds = seconds
+        self.saved_at = -math.inf  # the first round is saved, however short
+
+    def on_epoch_end(self, epoch, logs=None):
+        ending = self.model.stop_training or self.state.step >= self.state.total_steps
+        losses = [row["loss"] for row in self.state.rows]
+        exploding = bool(losses) and losses[-1] > EXPLOSION * max(min(losses), NOISE)
+        if ending or (time.perf_counter() - self.saved_at >= self.seconds and not exploding):
+            self.save()
+
+    def save(self):
+        arrays = {f"{i:04d}": np.asarray(v) for i, v in enumerate(run_variables(self.model))}
+        if all(np.isfinite(array).all() for array in arrays.values()):
+            save_checkpoint(self.folder, self.state.step, arrays, dataclasses.asdict(self.state))
+        self.saved_at = time.perf_counter()
+
+
+def restore(model, state, folder):
+    """Puts the newest checkpoint of a folder, if there is one, into weights, optimizer and state."""
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        return
+    _, arrays, stored = checkpoint
+    if problem := state_problem(stored):
+        raise CheckpointError(f"the checkpoint in {folder} is damaged: {problem}")
+    variables = run_variables(model)
+    if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
+        expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
+        raise CheckpointError(
+            f"the checkpoint in {folder} belongs to another network or optimizer: expected {expected} numbers in "
+            f"{len(variables)} arrays, received {received} in {len(arrays)}"
+        )
+    # a checkpoint of an earlier version does not name what it did not know, which was then as it is by default
+    before = {**identity_defaults(model), **(stored.get("identity") or state.identity)}
+    changed = [name for name, value in state.identity.items() if before.get(name) != value]
+    if changed:
+        told = "; ".join(f"{name} was {before.get(name)!r} and is {state.identity[name]!r}" for name in changed)
+        raise CheckpointError(f"the checkpoint in {folder} belongs to another run: {told}")
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        variable.assign(array)
+    if stored["step"] > state.total_steps:
+        raise CheckpointError(
+            f"the checkpoint in {folder} has {stored['step']} steps already, the run must have as many, "
+            f"received steps={state.total_steps}"
+        )
+    for name, value in stored.items():
+        if name != "total_steps":
+            setattr(state, name, value)
+    if state.stopped_by in ("interrupt", "steps"):  # perhaps more steps are asked for now
+        state.stopped_by = None
+
+
+def run_variables(model):
+    """Everything that a step changes: weights, then the optimizer's variables."""
+    return [*model.weights, *model.optimizer.variables]

@@ -1,0 +1,199 @@
+"""Fits many fields to as many pictures, a batch of them at a time as one model."""
+
+import dataclasses
+
+from keras_inr._arguments import as_list, positive_int
+from keras_inr.models.stacking import check_alike, network_of
+from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training.callbacks import check_goals
+from keras_inr.training.fitting import check_pair
+from keras_inr.training.many.stacked_fit import StackedFit, Stacks
+from keras_inr.training.many.stacked_progress import StackedProgress
+from keras_inr.training.recipe import Recipe
+from keras_inr.training.result import FitResult, quality
+
+MOST_FIELDS, MOST_POINTS, MOST_WEIGHTS = 64, 2**17, 2**25
+"""Fields, points in a step and weights, of all fields together, beyond which a larger batch is no faster and only takes
+memory: 2^25 weights are 0.5 GB with their gradients and Adam's moments."""
+
+
+def fit_many(
+    fields,
+    signals,
+    recipe=None,
+    *,
+    seeds=None,
+    goal_psnr_db=None,
+    max_seconds=None,
+    fields_per_batch=None,
+    should_stop=None,
+    progress=True,
+    **arguments,
+):
+    """Fits each field to its picture: what as many calls of `fit` do, but together, which is much faster.
+
+    Up to 64 fields are trained as one model with stacked weights. Each has its own initial weights,
+    batches, history, learning rate (under the plateau schedule) and end: one that reaches the goal or diverges is taken
+    out, and the others go on in a smaller model. Weights and figures are those of separate runs up to the rounding of
+    float32.
+
+    Args:
+        fields: single `Field`s of one network; each gets its picture's size and its weights.
+        signals: as many `ImageSignal`s. Pictures of different sizes are grouped by size where a step takes all pixels
+            or the length of an epoch matters, and else trained together.
+        recipe: a `Recipe`, or its arguments as keywords. It must supervise values; Muon is not for stacked fields.
+        seeds: of the batches of each picture; recipe.seed for all by default.
+        goal_psnr_db: a field ends when its picture has this PSNR.
+        max_seconds: seconds of training of a batch of fields.
+        fields_per_batch: the most fields that are trained at a time; by default 64, or less where these have more than
+            2^17 points in a step or 2^25 weights in all.
+        should_stop: callable without arguments; True ends all fits at the next call of the training function, which is
+            of 16 steps at most, and begins no other.
+        progress: whether to show a progress bar.
+
+    Returns:
+        A list with a `FitResult` for each field. Its seconds are those of the batch up to the field's end. A field that
+        has diverged has stopped_by "diverged" and no figures, an interrupted one "interrupt" and no figures.
+
+    Raises:
+        TypeError, ValueError: as `fit`; also for fields of different networks, or not as many signals or seeds.
+
+    >>> from keras_inr.models import Siren
+    >>> from keras_inr.signals import load_image
+    >>> signals = [load_image(f"sample:{name}", size=(16, 16)) for name in ("chelsea", "coffee")]
+    >>> fields = [Siren(units=(32, 32), seed=seed) for seed in (0, 1)]
+    >>> results = fit_many(fields, signals, steps=100, sampling="full", progress=False)
+    >>> all(result.psnr_db > 15 for result in results)
+    True
+    """
+    recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
+    fields, signals = as_list("fields", fields), as_list("signals", signals)
+    results = [None] * len(fields)
+    bar = StackedProgress(len(fields), progress)
+    options = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds, "should_stop": should_stop}
+    try:
+        for batch, found in fit_in_batches(
+            fields, signals, recipe, seeds=seeds, fields_per_batch=fields_per_batch, bar=bar, **options
+        ):
+            for index, result in zip(batch, found, strict=True):
+                results[index] = result
+    finally:
+        bar.close()
+    return results
+
+
+def fit_in_batches(
+    fields, signals, recipe, *, seeds=None, fields_per_batch=None, should_stop=None, bar=None, stacks=None, **goals
+):
+    """Does what `fit_many` does, and yields (places, results) of each batch of fields as soon as it has ended.
+
+    Args:
+        bar: a `StackedProgress` to tell.
+        stacks: a `LastStacks`, so that what one call has compiled is there for the next.
+        goals: goal_psnr_db, max_seconds.
+
+    The rest is as in `fit_many`.
+    """
+    seeds = [recipe.seed] * len(fields) if seeds is None else as_list("seeds", seeds)
+    check(fields, signals, seeds, recipe)
+    check_goals(goals.get("goal_psnr_db"), goals.get("max_seconds"))
+    if fields_per_batch is not None:
+        positive_int("fields_per_batch", fields_per_batch)
+    bar, kept = bar or StackedProgress(len(fields), False), stacks or LastStacks()
+    for group in groups(signals, recipe):
+        num_pixels = signals[group[0]].height * signals[group[0]].width
+        at_a_time = fields_per_batch or fields_at_a_time(recipe, num_pixels, fields[group[0]].count_params())
+        for batch in chunks(group, at_a_time):
+            parts = [[items[index] for index in batch] for items in (fields, signals, seeds)]
+            if should_stop is not None and should_stop():
+                yield batch, [not_begun(signal) for signal in parts[1]]
+                continue
+            fit = StackedFit(*parts, kept.of(parts[0][0], recipe, num_pixels), should_stop=should_stop, **goals)
+            found = fit.run([bar.watch(fit)])
+            bar.finish(found)
+            yield batch, found
+
+
+def not_begun(signal):
+    """The result of a fit that was interrupted before its first step."""
+    return FitResult(
+        **quality(signal, None), steps=0, train_seconds=0.0, setup_seconds=0.0, stopped_by="interrupt", rows=[]
+    )
+
+
+class LastStacks:
+    """Keeps the `Stacks` that were asked for last, so that a network is compiled once for many calls."""
+
+    def __init__(self):
+        self.key = self.stacks = None
+
+    def of(self, field, recipe, num_pixels):
+        """The `Stacks` of a field's network."""
+        frozen = [layer.trainable for layer in field.named_layers]
+        key = network_of(field), frozen, recipe, num_pixels if needs_one_size(recipe) else None
+        if key != self.key:
+            self.key, self.stacks = key, Stacks(field, recipe, num_pixels)
+        return self.stacks
+
+
+def check(fields, signals, seeds, recipe):
+    """Raises unless these can be fitted together."""
+    for name, items in (("signals", signals), ("seeds", seeds)):
+        if len(items) != len(fields):
+            raise ValueError(f"{name} must be as many as fields, {len(fields)}, received {len(items)}")
+    check_recipe(recipe)
+    for field, signal in zip(fields, signals, strict=True):
+        check_pair(field, signal)
+        check_surroundings(field, copied=True)
+    if len({id(field) for field in fields}) < len(fields):
+        raise ValueError("fields must be different objects, received one of them twice")
+    if fields:
+        check_alike(fields)
+        if fields[0].dtype_policy.name == "mixed_float16":
+            raise ValueError("fields must not be of the policy mixed_float16, whose loss scale they would share")
+
+
+def check_recipe(recipe):
+    """Raises a ValueError for a recipe that many fields cannot follow together."""
+    if recipe.supervise != "value":
+        raise ValueError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
+    if recipe.optimizer == "muon":
+        raise ValueError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
+
+
+def groups(signals, recipe):
+    """Places of the signals that can be in one batch: lists in the order of their first ones."""
+    found = {}
+    for index, signal in enumerate(signals):
+        found.setdefault(signal.size if needs_one_size(recipe) else None, []).append(index)
+    return list(found.values())
+
+
+def needs_one_size(recipe):
+    """Whether only pictures of one size can be in a batch: a step takes all pixels, or an epoch's length matters."""
+    whole = recipe.sampling in ("full", "shuffled") or recipe.batch_size == 0
+    return whole or recipe.steps is None or recipe.schedule == "warmup_exponential" or recipe.warmup_epochs > 0
+
+
+def fields_at_a_time(recipe, num_pixels, num_weights):
+    """The most fields of so many weights each that are trained at a time.
+
+    >>> [fields_at_a_time(Recipe(steps=1, sampling="full"), 32 * 32, weights) for weights in (10**4, 8 * 10**6, 10**9)]
+    [64, 4, 1]
+    >>> fields_at_a_time(Recipe(steps=1), 10**6, 10**4)
+    8
+    """
+    most = min(MOST_POINTS // recipe.points_per_step(num_pixels), MOST_WEIGHTS // num_weights)
+    return max(1, min(MOST_FIELDS, most))
+
+
+def chunks(items, length):
+    """Consecutive parts of about equal length, none longer than `length`.
+
+    >>> chunks([1, 2, 3, 4, 5], 4)
+    [[1, 2, 3], [4, 5]]
+    """
+    number = -(-len(items) // length)
+    sizes = [len(items) // number + (place < len(items) % number) for place in range(number)]
+    starts = [sum(sizes[:place]) for place in range(number)]
+    return [items[start : start + size] for start, size in zip(starts, sizes, strict=True)]

@@ -1,0 +1,259 @@
+"""One batch of a fit of many pictures: K fields in a stacked one, until each of them is done."""
+
+import math
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from keras_inr._cpu_xla import compiles_for_cpu
+from keras_inr._variable_names import one_name
+from keras_inr.losses import StackedMeanSquaredError
+from keras_inr.metrics import MSE, PSNR, psnr
+from keras_inr.models.stacking import copy_out, empty_stack
+from keras_inr.training._shared_steps import share_steps
+from keras_inr.training._state import TrainingState
+from keras_inr.training.callbacks import Recorder, learning_rate, plateau_reached
+from keras_inr.training.compilation import compilation_for
+from keras_inr.training.fitting import round_length, run_rounds
+from keras_inr.training.freezing import frozen_layers
+from keras_inr.training.many.side_by_side import SideBySide, steps_per_execution
+from keras_inr.training.many.stacked_sampling import StackedSampler
+from keras_inr.training.optimizers import inner_optimizers, make_optimizer
+from keras_inr.training.result import FitResult, quality
+
+SMALLER = "smaller"
+"""Why a batch stops that goes on with half as many fields."""
+
+
+class Stacks:
+    """Compiled stacked models of one network, made when a number of fields is first asked for.
+
+    Args:
+        field: a single field of the network.
+        recipe: a `Recipe`.
+        num_pixels: of every picture, for schedules in epochs.
+    """
+
+    def __init__(self, field, recipe, num_pixels):
+        self.field = field
+        self.recipe = recipe
+        self.num_pixels = num_pixels
+        self.made = {}
+
+    @one_name()
+    def model(self, num_fields):
+        """A compiled model of so many fields, its optimizer at the start."""
+        if num_fields not in self.made:
+            model = empty_stack(self.field, num_fields)
+            for ours, theirs in zip(model.named_layers, self.field.named_layers, strict=True):
+                ours.trainable = theirs.trainable
+            for layer in frozen_layers(model, self.recipe.freeze):
+                layer.trainable = False
+            model = self.compiled(model)
+            model.optimizer.build(model.trainable_variables)
+            share_steps(model)
+            self.made[num_fields] = model, [variable.numpy() for variable in model.optimizer.variables]
+        model, start = self.made[num_fields]
+        for variable, array in zip(model.optimizer.variables, start, strict=True):
+            variable.assign(array)
+        return model
+
+    def compiled(self, field):
+        """A stacked field, or a `SideBySide` of it where XLA compiles for a CPU, ready for `fit`."""
+        compilation = compilation_for(field)
+        arguments = {
+            "optimizer": make_optimizer(self.recipe, field, self.num_pixels),
+            "steps_per_execution": compilation.steps_per_execution,
+        }
+        if compiles_for_cpu(compilation.jit_compile):
+            model = SideBySide(field)
+            length = round_length(self.recipe.total_steps(self.num_pixels), compilation.steps_per_execution)
+            points = field.num_fields * self.recipe.points_per_step(self.num_pixels)
+            weights = sum(math.prod(w.shape) for w in self.field.weights if w.name != "table")
+            arguments["steps_per_execution"] = steps_per_execution(length, points, weights)
+        else:
+            model = field
+            arguments["loss"] = StackedMeanSquaredError(dtype=field.values_dtype)
+            arguments["metrics"] = [MSE(field.num_fields), PSNR(field.num_fields)]
+            arguments["jit_compile"] = compilation.jit_compile
+        model.compile(**arguments)
+        return model
+
+
+def field_of(model):
+    """The stacked field that is trained, see `Stacks.compiled`."""
+    return getattr(model, "field", model)
+
+
+class StackedFit:
+    """The fit of K fields, each with a history, a learning rate and an end of its own.
+
+    Args:
+        fields, signals, seeds: K of each; a field gets its weights when it is done.
+        stacks: `Stacks` of their network, which has the recipe.
+        goal_psnr_db, max_seconds, should_stop: as in `fit_many`.
+
+    Attributes:
+        clock: the `TrainingState` of the batch, and states: one for each field.
+        slots: which field each place of the stacked model holds.
+        results: a `FitResult` for each field that is done, None for the others.
+    """
+
+    def __init__(self, fields, signals, seeds, stacks, goal_psnr_db=None, max_seconds=None, should_stop=None):
+        self.started = time.perf_counter()
+        self.fields, self.signals, self.seeds = fields, signals, seeds
+        self.stacks = stacks
+        self.goal_psnr_db, self.max_seconds, self.should_stop = goal_psnr_db, max_seconds, should_stop
+        total_steps = stacks.recipe.total_steps(stacks.num_pixels)
+        self.clock = TrainingState(total_steps)
+        self.states = [TrainingState(total_steps) for _ in fields]
+        self.slots = list(range(len(fields)))
+        self.results = [None] * len(fields)
+        self.one_size = len({signal.size for signal in signals}) == 1
+
+    def run(self, callbacks=()):
+        """Fits all; returns K results."""
+        model = self.stacks.model(len(self.slots))
+        for variable, parts in zip(model.weights, zip(*(f.weights for f in self.fields), strict=True), strict=True):
+            variable.assign(np.stack([part.numpy() for part in parts]))
+        watch = StackedWatch(self)
+        while True:
+            signals, seeds = ([items[number] for number in self.slots] for items in (self.signals, self.seeds))
+            sampler = StackedSampler(signals, self.stacks.recipe, seeds, field_of(model).values_dtype)
+            self.clock.stopped_by = None
+            run_rounds(model, sampler, self.clock, [watch, *callbacks])
+            watch.finish()
+            if self.clock.stopped_by != SMALLER:
+                self.close(model, self.live, self.clock.stopped_by)
+                return self.results
+            watch.restart()
+            model = self.smaller(model)
+
+    @property
+    def live(self):
+        """The fields that are not done."""
+        return [number for number, result in enumerate(self.results) if result is None]
+
+    def next_size(self):
+        """How many fields the stacked model should go on with: half as many as soon as those are enough."""
+        half = -(-len(self.slots) // 2)
+        return half if len(self.live) <= half else len(self.slots)
+
+    def smaller(self, model):
+        """The model of `next_size` fields, filled up with some that are done."""
+        places = sorted(range(len(self.slots)), key=lambda place: self.results[self.slots[place]] is not None)
+        kept = places[: self.next_size()]
+        target = self.stacks.model(len(kept))
+        ours = [*target.weights, *target.optimizer.variables]
+        theirs = [*model.weights, *model.optimizer.variables]
+        for variable, source in zip(ours, theirs, strict=True):
+            variable.assign(tf.gather(source, kept) if len(source.shape) else source)
+        self.slots = [self.slots[place] for place in kept]
+        return target
+
+    def close(self, model, numbers, reason):
+        """Gives fields that are done their weights, and makes their results."""
+        self.hand_over(model, numbers)
+        drawn = self.predictions(model, () if reason == "interrupt" else numbers)
+        for number in numbers:
+            prediction = drawn.get(number)
+            broken = prediction is not None and not np.all(np.isfinite(prediction))
+            self.results[number] = FitResult(
+                **quality(self.signals[number], None if broken else prediction),
+                steps=self.clock.step,
+                train_seconds=self.clock.train_seconds,
+                setup_seconds=self.clock.setup_seconds,
+                stopped_by="diverged" if broken else reason,
+                rows=self.states[number].rows,
+            )
+
+    def predictions(self, model, numbers):
+        """Field -> its values (H, W, C) on the pixels of its picture."""
+        if self.one_size and numbers:
+            field = field_of(model)
+            field.picture_size = self.signals[0].size
+            drawn = field.sample_grid()
+            return {number: drawn[self.slots.index(number)] for number in numbers}
+        self.hand_over(model, numbers)
+        return {number: self.fields[number].sample_grid() for number in numbers}
+
+    def hand_over(self, model, numbers):
+        """Gives fields the weights that they have in the stacked model, and their pictures' sizes."""
+        for number in numbers:
+            self.fields[number].picture_size = self.signals[number].size
+        copy_out(field_of(model), {self.slots.index(number): self.fields[number] for number in numbers})
+
+
+class StackedWatch(Recorder):
+    """Keeps clock and histories of a `StackedFit`, lowers learning rates at plateaus, and ends fields that are done.
+
+    Args:
+        batch: the `StackedFit`.
+    """
+
+    def __init__(self, batch):
+        super().__init__(batch.clock, batch.started)
+        self.batch = batch
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        if self.batch.should_stop is not None and self.batch.should_stop():
+            self.stop("interrupt")
+        elif self.batch.max_seconds is not None and self.state.train_seconds >= self.batch.max_seconds:
+            self.stop("time")
+
+    def on_epoch_end(self, epoch, logs=None):
+        losses, psnrs = (np.reshape(logs[name], -1) for name in ("mse", "psnr_db"))
+        numbers, rates = self.batch.live, learning_rate(self.model.optimizer) * self.scales()
+        for number in numbers:
+            place = self.batch.slots.index(number)
+            self.record(number, float(losses[place]), float(psnrs[place]), float(rates[place]))
+        broken = [number for number in numbers if not math.isfinite(losses[self.batch.slots.index(number)])]
+        self.batch.close(self.model, broken, "diverged")
+        self.meet_goals([number for number in numbers if number not in broken])
+        if self.state.stopped_by is None and self.batch.next_size() < len(self.batch.slots):
+            self.stop(SMALLER if self.batch.live else "goal")
+        elif not self.batch.live:
+            self.stop("goal")
+
+    def record(self, number, loss, psnr_db, rate):
+        """A row of a field's history; its learning rate is lowered if that has come to a plateau."""
+        state = self.batch.states[number]
+        row = {"step": self.state.step, "seconds": round(self.state.train_seconds, 3)}
+        figures = {"loss": loss, "psnr_db": psnr_db, "learning_rate": rate}
+        state.rows.append(row | {name: value if math.isfinite(value) else None for name, value in figures.items()})
+        recipe = self.batch.stacks.recipe
+        if recipe.schedule == "plateau":
+            state.step = self.state.step
+            if plateau_reached(state, loss, recipe.plateau_patience):
+                self.lower(self.batch.slots.index(number), recipe.plateau_factor)
+
+    def meet_goals(self, numbers):
+        """Ends fields whose pictures have reached the PSNR that is asked for."""
+        goal = self.batch.goal_psnr_db
+        if goal is None or self.state.stopped_by is not None:
+            return
+        states = self.batch.states
+        near = [
+            n for n in numbers if states[n].rows[-1]["psnr_db"] is None or states[n].rows[-1]["psnr_db"] >= goal - 1
+        ]
+        for number, prediction in self.batch.predictions(self.model, near).items():
+            psnr_db = psnr(self.batch.signals[number].values, prediction)
+            states[number].rows[-1]["picture_psnr_db"] = psnr_db if math.isfinite(psnr_db) else None
+            if psnr_db >= goal:
+                self.batch.close(self.model, [number], "psnr")
+
+    def scales(self):
+        """What the learning rate of each place has come to as a multiple of the schedule's."""
+        return inner_optimizers(self.model.optimizer)[-1].field_scale.numpy().astype("float64")
+
+    def lower(self, place, factor):
+        for optimizer in inner_optimizers(self.model.optimizer):
+            scales = optimizer.field_scale.numpy()
+            scales[place] *= factor
+            optimizer.field_scale.assign(scales)
+
+    def stop(self, reason):
+        self.state.stopped_by = reason
+        self.model.stop_training = True

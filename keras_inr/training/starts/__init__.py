@@ -1,0 +1,1 @@
+"""Weights that fits start from, learnt from many pictures."""
