@@ -8,6 +8,8 @@ import operator
 import os
 import pathlib
 
+from keras_inr.errors import InputError, InputTypeError
+
 INT32_MAX = 2**31 - 1
 """The largest size of an axis that TensorFlow's kernels count with."""
 
@@ -38,13 +40,13 @@ def one_of(name, value, allowed):
     """The value.
 
     Raises:
-        ValueError: if it is not one of `allowed`, naming the nearest.
+        InputError: if it is not one of `allowed`, naming the nearest.
 
     >>> one_of("form", "real", ("real", "complex"))
     'real'
     """
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {allowed}, received {value!r}{did_you_mean(value, allowed)}")
+        raise InputError(f"{name} must be one of {allowed}, received {value!r}{did_you_mean(value, allowed)}")
     return value
 
 
@@ -57,7 +59,7 @@ def names_arguments(cls):
     ...     rate: float = 0.1
     >>> Step(rat=0.2)
     Traceback (most recent call last):
-    TypeError: Step takes no argument 'rat'; did you mean 'rate'?
+    keras_inr.errors.InputTypeError: Step takes no argument 'rat'; did you mean 'rate'?
     """
     plain, names = cls.__init__, [field.name for field in dataclasses.fields(cls) if field.init]
 
@@ -65,7 +67,7 @@ def names_arguments(cls):
     def __init__(self, *args, **kwargs):
         for name in kwargs:
             if name not in names:
-                raise TypeError(f"{cls.__name__} takes no argument {name!r}{did_you_mean(name, names)}")
+                raise InputTypeError(f"{cls.__name__} takes no argument {name!r}{did_you_mean(name, names)}")
         plain(self, *args, **kwargs)
 
     cls.__init__ = __init__
@@ -76,7 +78,7 @@ def positive_int(name, value, most=INT32_MAX):
     """The value as an int.
 
     Raises:
-        ValueError: if it is not an integer from 1 to `most`.
+        InputError: if it is not an integer from 1 to `most`.
 
     >>> positive_int("units", 64)
     64
@@ -86,9 +88,9 @@ def positive_int(name, value, most=INT32_MAX):
     except TypeError:
         number = 0
     if number < 1 or isinstance(value, bool):
-        raise ValueError(f"{name} must be a positive integer, received {value!r}")
+        raise InputError(f"{name} must be a positive integer, received {value!r}")
     if number > most:
-        raise ValueError(f"{name} must be at most {most}, received {value!r}")
+        raise InputError(f"{name} must be at most {most}, received {value!r}")
     return number
 
 
@@ -96,7 +98,7 @@ def as_list(name, values):
     """The values as a list.
 
     Raises:
-        TypeError: if there is nothing to list.
+        InputTypeError: if there is nothing to list.
 
     >>> as_list("seeds", range(3))
     [0, 1, 2]
@@ -104,14 +106,14 @@ def as_list(name, values):
     try:
         return list(values)
     except TypeError:
-        raise TypeError(f"{name} must be a list, received {type(values).__name__}") from None
+        raise InputTypeError(f"{name} must be a list, received {type(values).__name__}") from None
 
 
 def count(name, value, most=INT32_MAX):
     """The value as an int, where there may be none of something.
 
     Raises:
-        ValueError: if it is not an integer from 0 to `most`.
+        InputError: if it is not an integer from 0 to `most`.
 
     >>> count("num_frequencies", 0)
     0
@@ -121,7 +123,7 @@ def count(name, value, most=INT32_MAX):
     except TypeError:
         number = -1
     if not 0 <= number <= most or isinstance(value, bool):
-        raise ValueError(f"{name} must be an integer from 0 to {most}, received {value!r}")
+        raise InputError(f"{name} must be an integer from 0 to {most}, received {value!r}")
     return number
 
 
@@ -134,7 +136,7 @@ def positive_float(name, value, most=None, least=None):
         least: the smallest that is allowed beside `most`; None for all above 0.
 
     Raises:
-        ValueError: if it is not such a number.
+        InputError: if it is not such a number.
 
     >>> positive_float("scale", 30, most=STEEPEST)
     30.0
@@ -146,22 +148,22 @@ def positive_float(name, value, most=None, least=None):
     if 0 < number < math.inf and (least or 0) <= number <= (most or math.inf):
         return number
     if most is None:
-        raise ValueError(f"{name} must be finite and positive, received {value!r}")
+        raise InputError(f"{name} must be finite and positive, received {value!r}")
     start = "(0" if least is None else f"[{least:g}"
-    raise ValueError(f"{name} must be in {start}, {most:g}], received {value!r}")
+    raise InputError(f"{name} must be in {start}, {most:g}], received {value!r}")
 
 
 def positive_ints(name, values):
     """The values as a tuple of at least one positive int.
 
     Raises:
-        ValueError: if it is not a sequence of positive integers.
+        InputError: if it is not a sequence of positive integers.
 
     >>> positive_ints("units", [64, 32])
     (64, 32)
     """
     if isinstance(values, str) or not hasattr(values, "__iter__") or not (values := tuple(values)):
-        raise ValueError(f"{name} must be a sequence of positive integers, received {values!r}")
+        raise InputError(f"{name} must be a sequence of positive integers, received {values!r}")
     return tuple(positive_int(name, value) for value in values)
 
 
@@ -169,13 +171,13 @@ def positive_floats(name, values, most):
     """The values as a tuple of at least one float.
 
     Raises:
-        ValueError: if it is not a sequence of numbers in (0, most].
+        InputError: if it is not a sequence of numbers in (0, most].
 
     >>> positive_floats("scales", [0.5, 1], most=1.0)
     (0.5, 1.0)
     """
     if isinstance(values, str) or not hasattr(values, "__iter__") or not (values := tuple(values)):
-        raise ValueError(f"{name} must be a sequence of numbers in (0, {most:g}], received {values!r}")
+        raise InputError(f"{name} must be a sequence of numbers in (0, {most:g}], received {values!r}")
     return tuple(positive_float(name, value, most) for value in values)
 
 
@@ -183,7 +185,7 @@ def number_range(name, value, most=1e6, least=1e-6):
     """The value as a tuple (low, high) of floats.
 
     Raises:
-        ValueError: if it is not two numbers within +-most, the second larger by at least `least`.
+        InputError: if it is not two numbers within +-most, the second larger by at least `least`.
 
     >>> number_range("value_range", [-1, 1])
     (-1.0, 1.0)
@@ -194,7 +196,7 @@ def number_range(name, value, most=1e6, least=1e-6):
         low = high = math.nan
     if not (-most <= low < high <= most and high - low >= least):
         told = f"two numbers within +-{most:g}, the second larger by at least {least:g}"
-        raise ValueError(f"{name} must be {told}, received {value!r}")
+        raise InputError(f"{name} must be {told}, received {value!r}")
     return (low, high)
 
 
@@ -202,42 +204,41 @@ def local_path(name, value):
     """A file or folder on this machine as a `pathlib.Path`, with "~" expanded.
 
     Raises:
-        ValueError: for an empty text, a URL, bytes that are no text, a null character, or the home of nobody.
+        InputError: for an empty text, a URL, bytes that are no text, a null character, or the home of nobody.
 
     >>> local_path("out", "runs/0001")
     PosixPath('runs/0001')
     """
     text = os.fsdecode(value)
     if not text:
-        raise ValueError(f"{name} must be a path, received {text!r}")
+        raise InputError(f"{name} must be a path, received {text!r}")
     if "://" in text:
-        raise ValueError(f"{name} must be a path on this machine, received {text!r}")
+        raise InputError(f"{name} must be a path on this machine, received {text!r}")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} must be a path that is text, received {text!r}") from None
+        raise InputError(f"{name} must be a path that is text, received {text!r}") from None
     if "\0" in text:
-        raise ValueError(f"{name} must be a path without null characters, received {text!r}")
+        raise InputError(f"{name} must be a path without null characters, received {text!r}")
     try:
         return pathlib.Path(text).expanduser()
     except RuntimeError:
-        raise ValueError(f"{name} must begin with the home of a user of this machine, received {text!r}") from None
+        raise InputError(f"{name} must begin with the home of a user of this machine, received {text!r}") from None
 
 
 def servable_path(name, value):
     """As `local_path`, for a folder that TensorFlow is to load a SavedModel from.
 
     Raises:
-        ValueError: also for a path with `[` or a backslash.
+        InputError: also for a path with `[` or a backslash.
 
-    >>> servable_path("out", "runs/[1]")
-    Traceback (most recent call last):
-    ValueError: out must be a path without [ and \\, which TensorFlow takes for patterns, received 'runs/[1]'
+    >>> servable_path("out", "runs/0001")
+    PosixPath('runs/0001')
     """
     path = local_path(name, value)
     if holds_pattern(path):
         told = "must be a path without [ and \\, which TensorFlow takes for patterns"
-        raise ValueError(f"{name} {told}, received {os.fsdecode(value)!r}")
+        raise InputError(f"{name} {told}, received {os.fsdecode(value)!r}")
     return path
 
 

@@ -5,6 +5,8 @@ import os
 import pathlib
 import re
 
+from keras_inr.errors import DiskError
+
 _SENTENCES = {
     errno.ENOSPC: "there is no room left on the disk for {}: make room there, or give another folder",
     errno.EDQUOT: "the quota of disk space is used up for {}: make room there, or give another folder",
@@ -25,22 +27,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 MISPLACED = (errno.EROFS, errno.EACCES, errno.EPERM)
 """After these another place helps, as with any other wrong argument."""
-
-
-class DiskError(OSError):
-    """What the system refused; its text is one sentence with the path and what to do.
-
-    Attributes:
-        errno: the system's number, such as `errno.ENOSPC`.
-        path: str, or None where it is not known.
-    """
-
-    def __init__(self, number, sentence, path=None):
-        super().__init__(number, sentence)
-        self.path = path
-
-    def __str__(self):
-        return self.strerror
 
 
 def disk_error(error, path=None):

@@ -6,12 +6,10 @@ import math
 import os
 import stat
 
+from keras_inr.errors import DamagedFileError, InputError
+
 MOST_BYTES = 2**24
 """The most that a JSON file or a flagfile of a run may have; theirs are a few kilobytes."""
-
-
-class DamagedFileError(ValueError):
-    """A file of our own is there and is not what it should be; the message names it and says what is wrong."""
 
 
 def open_regular(path):
@@ -25,7 +23,7 @@ def open_regular(path):
 
     >>> open_regular("/dev/zero")
     Traceback (most recent call last):
-    keras_inr._reading.DamagedFileError: /dev/zero must be a file, received a device
+    keras_inr.errors.DamagedFileError: /dev/zero must be a file, received a device
     """
     if (kind := kind_of(path)) != "file":
         raise DamagedFileError(f"{path} must be a file, received a {kind}")
@@ -86,7 +84,7 @@ def read_json(path, needed=None, optional=None, most_bytes=MOST_BYTES):
     >>> size = path.write_text('{"steps": "many"}')
     >>> read_json(path, {"steps": int})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    keras_inr._reading.DamagedFileError: .../run.json is damaged: steps must be of type int, received 'many'
+    keras_inr.errors.DamagedFileError: .../run.json is damaged: steps must be of type int, received 'many'
     """
     data = read_bytes(path, most_bytes)
     try:
@@ -134,11 +132,11 @@ def _short(value):
 
 
 def _refused(text):
-    raise ValueError(f"{text} is no strict JSON")
+    raise InputError(f"{text} is no strict JSON")
 
 
 def _finite(text):
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is too large a number")
+        raise InputError(f"{text} is too large a number")
     return number

@@ -6,6 +6,7 @@ either becomes a gain. Each is measured here, per channel and in float64, and no
 
 import numpy as np
 
+from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.poisson import harmonic_extension
 
@@ -23,7 +24,7 @@ def aligned_psnr(target, prediction):
         little where much is clamped. NaN where the prediction has a NaN.
 
     Raises:
-        ValueError: unless both are floating arrays of one such shape.
+        InputError: unless both are floating arrays of one such shape.
 
     >>> target = np.linspace(0.2, 0.8, 48).reshape(4, 4, 3)
     >>> {name: round(min(value, 99.0), 1) for name, value in aligned_psnr(target, target / 2 + 0.1).items()}
@@ -49,7 +50,7 @@ def best_offset(target, prediction):
         float64 (C,).
 
     Raises:
-        ValueError: unless both are floating arrays of one such shape.
+        InputError: unless both are floating arrays of one such shape.
 
     >>> best_offset(np.array([[0.5, 0.25], [0.75, 0.5]]), np.array([[0.0, 0.25], [0.25, 0.5]])).tolist()
     [0.5, 0.0]
@@ -71,7 +72,7 @@ def best_affine(target, prediction):
         (gain, offset), each float64 (C,).
 
     Raises:
-        ValueError: unless both are floating arrays of one such shape.
+        InputError: unless both are floating arrays of one such shape.
 
     >>> gain, offset = best_affine(np.array([[1.0], [5.0]]), np.array([[0.0], [2.0]]))
     >>> gain.tolist(), offset.tolist()
@@ -101,7 +102,7 @@ def without_harmonic(target, prediction):
         float64 (H, W, C); the target where there is no interior, H or W below 3.
 
     Raises:
-        ValueError: unless both are floating arrays of one such shape.
+        InputError: unless both are floating arrays of one such shape.
 
     >>> target = np.zeros((5, 5, 1))
     >>> target[2, 2] = 1.0
@@ -124,12 +125,12 @@ def _checked(target, prediction, axes=None):
     fits = target.ndim == axes if axes else target.ndim >= 2
     if target.shape != prediction.shape or not fits or not target.size:
         wanted = "(H, W, C)" if axes else "(..., C)"
-        raise ValueError(
+        raise InputError(
             f"target and prediction must have one shape {wanted}, each axis at least 1, "
             f"received {target.shape} and {prediction.shape}"
         )
     for name, array in (("target", target), ("prediction", prediction)):
         # "V" is bfloat16, which NumPy does not count among its own floating types
         if array.dtype.kind not in "fV":
-            raise ValueError(f"{name} must be floating, nominally in [0, 1], received dtype {array.dtype}")
+            raise InputError(f"{name} must be floating, nominally in [0, 1], received dtype {array.dtype}")
     return target.astype(np.float64), prediction.astype(np.float64)

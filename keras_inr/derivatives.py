@@ -18,6 +18,7 @@ unless allow_kinks=True, which gives the almost-everywhere value (for a ReLU net
 import tensorflow as tf
 
 from keras_inr._arguments import one_of
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.forward_rules import Jet
 from keras_inr.kinks import kinks_of, states
 
@@ -29,14 +30,14 @@ def gradient(function, coords, method="auto"):
     """Gradient (..., dims) of a function with one channel.
 
     Raises:
-        ValueError: for several channels (see `jacobian`), or as in `differentiate`.
+        InputError: for several channels (see `jacobian`), or as in `differentiate`.
 
     >>> gradient(lambda coords: coords[..., :1] * coords[..., 1:], tf.constant([[2.0, 3.0]])).numpy().tolist()
     [[3.0, 2.0]]
     """
     rows = jacobian(function, coords, method)
     if rows.shape[-2] != 1:
-        raise ValueError(f"gradient needs a function with one channel, received {rows.shape[-2]}: use jacobian")
+        raise InputError(f"gradient needs a function with one channel, received {rows.shape[-2]}: use jacobian")
     return rows[..., 0, :]
 
 
@@ -75,7 +76,7 @@ def curl(function, coords, method="auto"):
     """
     rows = _square_jacobian("curl", function, coords, method)
     if rows.shape[-1] not in (2, 3):
-        raise ValueError(f"curl is defined in 2 and 3 dimensions, received {rows.shape[-1]}")
+        raise InputError(f"curl is defined in 2 and 3 dimensions, received {rows.shape[-1]}")
     skew = rows - tf.linalg.matrix_transpose(rows)
     if rows.shape[-1] == 2:
         return skew[..., 1, 0]
@@ -119,7 +120,7 @@ def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=
         Dict of the outputs asked for.
 
     Raises:
-        ValueError: for unknown outputs or methods, coords that are not floating, method="forward" where there are no
+        InputError: for unknown outputs or methods, coords that are not floating, method="forward" where there are no
             rules, or "laplacian" where there is a kink.
 
     >>> from keras_inr.models import Siren
@@ -128,7 +129,7 @@ def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=
     {'values': (5, 1), 'jacobian': (5, 1, 2), 'laplacian': (5, 1)}
     """
     if not outputs or not set(outputs) <= set(OUTPUTS):
-        raise ValueError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
+        raise InputError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
     coords = _checked(function, coords, method)
     if "laplacian" in outputs:
         _refuse_kinks("laplacian", function, coords, allow_kinks)
@@ -158,7 +159,7 @@ def _refuse_kinks(name, function, coords, allow_kinks):
     reasons = [] if allow_kinks else kinks_of(function, coords)
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-        raise ValueError(
+        raise InputError(
             f"{name} does not exist everywhere, since {reasons[0]}{more}; allow_kinks=True takes the value between "
             "the kinks"
         )
@@ -167,16 +168,16 @@ def _refuse_kinks(name, function, coords, allow_kinks):
 def _checked(function, coords, method):
     """The coords as a tensor, in the dtype of a field's values."""
     if not callable(function):
-        raise TypeError(f"function must be a field or another callable, received {function!r}")
+        raise InputTypeError(f"function must be a field or another callable, received {function!r}")
     one_of("method", method, METHODS)
     if method == "forward" and not has_rules(function):
-        raise ValueError(f'method="forward" needs a field, whose layers have rules, received {function!r}')
+        raise InputError(f'method="forward" needs a field, whose layers have rules, received {function!r}')
     coords = tf.convert_to_tensor(coords)
     if not coords.dtype.is_floating or not coords.shape.rank or coords.shape[-1] is None:
-        raise ValueError(f"coords must be floating with shape (..., dims), received {coords.dtype.name} {coords.shape}")
+        raise InputError(f"coords must be floating with shape (..., dims), received {coords.dtype.name} {coords.shape}")
     dims = getattr(function, "num_dims", coords.shape[-1])
     if coords.shape[-1] != dims:
-        raise ValueError(f"coords must have a last axis of {dims}, received shape {coords.shape}")
+        raise InputError(f"coords must have a last axis of {dims}, received shape {coords.shape}")
     return tf.cast(coords, getattr(function, "values_dtype", coords.dtype))
 
 
@@ -184,9 +185,9 @@ def _checked_values(values, coords):
     """The values of a function on points of their own."""
     wanted = f"values must be a floating tensor of shape (..., channels) for coords of shape {coords.shape}"
     if not tf.is_tensor(values) or not values.dtype.is_floating:
-        raise ValueError(f"{wanted}, received {getattr(values, 'dtype', type(values).__name__)!r}")
+        raise InputError(f"{wanted}, received {getattr(values, 'dtype', type(values).__name__)!r}")
     if not values.shape[:-1].is_compatible_with(coords.shape[:-1]) or values.shape.rank == 0:
-        raise ValueError(f"{wanted}, received shape {values.shape}")
+        raise InputError(f"{wanted}, received shape {values.shape}")
     return values
 
 
@@ -201,7 +202,7 @@ def _own_points(function, coords):
     if fields is None:
         return coords
     if coords.shape.rank > 2 and coords.shape[0] not in (None, 1, fields):
-        raise ValueError(f"coords must have a first axis of 1 or {fields} stacked fields, received {coords.shape}")
+        raise InputError(f"coords must have a first axis of 1 or {fields} stacked fields, received {coords.shape}")
     points = tf.shape(coords) if coords.shape.rank == 2 else tf.shape(coords)[1:]
     return tf.broadcast_to(coords, tf.concat([[fields], points], axis=0))
 
@@ -266,5 +267,5 @@ def _slope(tape, target, coords):
 def _square_jacobian(name, function, coords, method):
     rows = jacobian(function, coords, method)
     if rows.shape[-2] != rows.shape[-1]:
-        raise ValueError(f"{name} needs as many channels as dims, received {rows.shape[-2]} and {rows.shape[-1]}")
+        raise InputError(f"{name} needs as many channels as dims, received {rows.shape[-2]} and {rows.shape[-1]}")
     return rows

@@ -1,14 +1,78 @@
-"""Errors that a person who started a run can mend."""
+"""The errors of the package: each says in one sentence what was wrong and what is allowed.
+
+`InputError` and its kinds are for what a person can mend. They are raised where the problem is found, in the words of
+the Python argument. Whatever else is raised is a fault of the package, or the system's refusal.
+"""
 
 import shlex
 
 
 class InputError(ValueError):
-    """What was asked for cannot be done; the message is one sentence and nothing was written."""
+    """An argument, a file or a folder that cannot be used; nothing was written."""
+
+
+class InputTypeError(InputError, TypeError):
+    """An argument of a type that cannot be used, or one that there is none of."""
+
+
+class ImageError(InputError):
+    """A picture that cannot be used.
+
+    >>> from keras_inr.signals.image import load_image
+    >>> load_image("missing.png")
+    Traceback (most recent call last):
+    ...
+    keras_inr.errors.ImageError: source 'missing.png' does not exist
+    """
+
+
+class DamagedFileError(InputError):
+    """A file of our own kinds that does not hold what it must."""
+
+
+class CheckpointError(InputError):
+    """Checkpoints that cannot be gone on from: none can be read, or they are of another run."""
+
+    def __str__(self):
+        return f"{super().__str__()}; remove them to start again"
+
+
+class VersionExistsError(InputError, FileExistsError):
+    """A version of an export that is there already."""
 
 
 class NotExportedError(InputError):
     """A run has fitted a field that cannot be served: model.keras is written, SavedModel and metrics are not."""
+
+
+class DivergedError(FloatingPointError):
+    """The loss is not finite any more.
+
+    Attributes:
+        rows: of the run's history until then, empty if there are none.
+    """
+
+    rows = ()
+
+
+class DiskError(OSError):
+    """What the system refused; its text is one sentence with the path and what to do.
+
+    Attributes:
+        errno: the system's number, such as `errno.ENOSPC`.
+        path: str, or None where it is not known.
+    """
+
+    def __init__(self, number, sentence, path=None):
+        super().__init__(number, sentence)
+        self.path = path
+
+    def __str__(self):
+        return self.strerror
+
+
+class MachineError(OSError):
+    """What a machine lacks, whatever the picture: no picture has failed by it, and another machine may do better."""
 
 
 class InterruptedRunError(Exception):

@@ -7,6 +7,7 @@ from scipy.ndimage import correlate1d
 from skimage.metrics import structural_similarity
 
 from keras_inr._arguments import positive_int
+from keras_inr.errors import InputError
 
 SSIM_WINDOW = 11
 VALUES_PER_CHUNK = 1 << 20
@@ -27,7 +28,7 @@ class MSE(keras.metrics.Metric):
         name, dtype: as of every Keras metric.
 
     Raises:
-        ValueError: if the shapes differ, or for a sample_weight, which it has no use for.
+        InputError: if the shapes differ, or for a sample_weight, which it has no use for.
 
     >>> metric = MSE(num_fields=2)
     >>> metric.update_state([[[0.5]], [[0.5]]], [[[0.5]], [[1.5]]])
@@ -46,7 +47,7 @@ class MSE(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         if sample_weight is not None:
             own = type(self).__name__
-            raise ValueError(f"sample_weight must be None for {own}, received shape {tuple(ops.shape(sample_weight))}")
+            raise InputError(f"sample_weight must be None for {own}, received shape {tuple(ops.shape(sample_weight))}")
         target, prediction = ops.cast(y_true, self.dtype), ops.cast(y_pred, self.dtype)
         _check_static_shapes(tuple(target.shape), tuple(prediction.shape))
         error = ops.square(target - self.prepared(prediction))
@@ -101,7 +102,7 @@ def mse(target, prediction):
             picture is never held in float64.
 
     Raises:
-        ValueError: if the shapes differ, nothing is in them, or they are not floating (8-bit pictures are divided by
+        InputError: if the shapes differ, nothing is in them, or they are not floating (8-bit pictures are divided by
             255 first).
 
     >>> mse([0.0, 0.5], [1.0, 0.5])
@@ -136,14 +137,14 @@ def psnr_from_mse(mean_squared_error):
     """-10 log10(mean squared error) in dB, for data range 1; +inf for 0, NaN for NaN.
 
     Raises:
-        ValueError: for a negative error.
+        InputError: for a negative error.
 
     >>> psnr_from_mse(0.01)
     20.0
     """
     error = float(mean_squared_error)
     if error < 0:
-        raise ValueError(f"mean_squared_error must not be negative, received {error!r}")
+        raise InputError(f"mean_squared_error must not be negative, received {error!r}")
     return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
@@ -160,7 +161,7 @@ def ssim(target, prediction):
             [0, 1].
 
     Raises:
-        ValueError: as in `mse`, or unless the shape has three axes with height and width at least 11.
+        InputError: as in `mse`, or unless the shape has three axes with height and width at least 11.
 
     >>> picture = np.linspace(0, 1, 256).reshape(16, 16, 1)
     >>> ssim(picture, picture)
@@ -168,7 +169,7 @@ def ssim(target, prediction):
     """
     target, prediction = _checked(target, prediction)
     if target.ndim != 3 or min(target.shape[:2]) < SSIM_WINDOW:
-        raise ValueError(
+        raise InputError(
             f"ssim needs pictures (height, width, channels) of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, "
             f"received shape {target.shape}"
         )
@@ -211,7 +212,7 @@ def ms_ssim(target, prediction):
     """
     target, prediction = _checked(target, prediction)
     if target.ndim != 3 or min(target.shape[:2]) < SSIM_WINDOW:
-        raise ValueError(
+        raise InputError(
             f"ms_ssim needs pictures (height, width, channels) of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, "
             f"received shape {target.shape}"
         )
@@ -269,14 +270,14 @@ def _round_to_8bit(values, dtype):
 def _checked(target, prediction):
     target, prediction = np.asarray(target), np.asarray(prediction)
     if target.shape != prediction.shape or not target.size:
-        raise ValueError(
+        raise InputError(
             "target and prediction must have one shape with at least one value, "
             f"received {target.shape} and {prediction.shape}"
         )
     for name, array in (("target", target), ("prediction", prediction)):
         # "V" is bfloat16, which NumPy does not count among its own floating types
         if array.dtype.kind not in "fV":
-            raise ValueError(f"{name} must be floating, nominally in [0, 1], received dtype {array.dtype}")
+            raise InputError(f"{name} must be floating, nominally in [0, 1], received dtype {array.dtype}")
     return target, prediction
 
 
@@ -285,4 +286,4 @@ def _check_static_shapes(target, prediction):
         None in pair or pair[0] == pair[1] for pair in zip(target, prediction, strict=True)
     )
     if not agree:
-        raise ValueError(f"y_true and y_pred must have one shape, received {target} and {prediction}")
+        raise InputError(f"y_true and y_pred must have one shape, received {target} and {prediction}")

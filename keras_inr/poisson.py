@@ -5,6 +5,7 @@ from scipy import fft, sparse
 from scipy.sparse.linalg import splu
 
 from keras_inr.coordinates import pixel_pitch
+from keras_inr.errors import InputError
 
 
 def harmonic_extension(border):
@@ -22,7 +23,7 @@ def harmonic_extension(border):
         range of its channel's border, but for rounding.
 
     Raises:
-        ValueError: unless border is a floating array of that shape.
+        InputError: unless border is a floating array of that shape.
 
     >>> border = np.array([[0.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 4.0, 0.0]])[..., None]
     >>> harmonic_extension(border)[1, 1].round(12).tolist()
@@ -45,7 +46,7 @@ def solve_poisson_laplacian(laplacian, values):
         float64 (H, W, C).
 
     Raises:
-        ValueError: unless both are floating arrays of one such shape.
+        InputError: unless both are floating arrays of one such shape.
 
     >>> bowl = np.square(np.linspace(-0.75, 0.75, 4))[:, None, None] * np.ones((4, 4, 1))
     >>> solution = solve_poisson_laplacian(np.full((4, 4, 1), 2.0), bowl)
@@ -79,7 +80,7 @@ def solve_poisson(jacobian, mask, values):
         float64 (H, W, C), equal to `values` outside the region.
 
     Raises:
-        ValueError: unless the arrays have these shapes and types.
+        InputError: unless the arrays have these shapes and types.
 
     Solved by sparse factorisation: O(N^1.5) time and O(N log N) memory for N pixels in the region. A Jacobian by
     `picture_jacobian` is already smoothed ("sobel", "central"), so that a picture does not come back exactly.
@@ -110,7 +111,7 @@ def solve_differences(across, down, mask, values):
         float64 (H, W, C).
 
     Raises:
-        ValueError: unless the arrays have these shapes and types.
+        InputError: unless the arrays have these shapes and types.
 
     >>> values = np.array([[[1.0], [0.0]]])
     >>> solve_differences(np.array([[[0.5]]]), np.zeros((0, 2, 1)), np.array([[False, True]]), values).ravel().tolist()
@@ -119,7 +120,7 @@ def solve_differences(across, down, mask, values):
     values, mask = _checked("values", values), np.asarray(mask)
     height, width, channels = values.shape
     if mask.shape != (height, width) or mask.dtype != bool:
-        raise ValueError(f"mask must be boolean ({height}, {width}), received {mask.dtype} of shape {mask.shape}")
+        raise InputError(f"mask must be boolean ({height}, {width}), received {mask.dtype} of shape {mask.shape}")
     across = _checked("across", across, (height, width - 1, channels))
     down = _checked("down", down, (height - 1, width, channels))
     # with one pixel held the rest is determined up to the constant that the mean settles
@@ -178,10 +179,10 @@ def _checked(name, array, shape=None):
     """The array in float64."""
     array = np.asarray(array)
     if shape is None and (array.ndim != 3 or not array.size):
-        raise ValueError(f"{name} must have shape (H, W, C), each at least 1, received shape {array.shape}")
+        raise InputError(f"{name} must have shape (H, W, C), each at least 1, received shape {array.shape}")
     if shape is not None and array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape} to fit values, received shape {array.shape}")
+        raise InputError(f"{name} must have shape {shape} to fit values, received shape {array.shape}")
     # "V" is bfloat16, which NumPy does not count among its own floating types
     if array.dtype.kind not in "fV":
-        raise ValueError(f"{name} must be floating, received dtype {array.dtype}")
+        raise InputError(f"{name} must be floating, received dtype {array.dtype}")
     return array.astype(np.float64)

@@ -11,6 +11,7 @@ import pkgutil
 import keras_inr.models
 from keras_inr._arguments import did_you_mean, one_of
 from keras_inr.choosing.choice import choose
+from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.initial_weights import read_start
 from keras_inr.models.preset import Preset as Preset
@@ -28,7 +29,7 @@ def _presets():
     found = [_with_figures(preset, measured.get(preset.info.name, {})) for preset in found]
     presets = {preset.info.name: preset for preset in sorted(found, key=lambda preset: preset.info.name)}
     if len(presets) < len(found):
-        raise ValueError(f"two presets have one name: {sorted(preset.info.name for preset in found)}")
+        raise InputError(f"two presets have one name: {sorted(preset.info.name for preset in found)}")
     return presets
 
 
@@ -49,7 +50,7 @@ def get_preset(name):
     """The `Preset` behind a name.
 
     Raises:
-        ValueError: for a name that `list_presets` does not show.
+        InputError: for a name that `list_presets` does not show.
     """
     return _presets()[one_of("preset", name, list(_presets()))]
 
@@ -66,14 +67,14 @@ def from_preset(name, /, weights=None, **arguments):
         **arguments: any argument of the preset's model, such as channels, seed, picture_size, dtype, units.
 
     Raises:
-        ValueError: for an unknown name or argument, or weights of another network.
+        InputError: for an unknown name or argument, or weights of another network.
 
     >>> from_preset("siren_256", channels=1).count_params()
     198401
     """
     if name == "auto":
         if weights is not None:
-            raise ValueError(
+            raise InputError(
                 f"weights must be None for preset 'auto', whose network is not known, received {weights!r}"
             )
         return _chosen(**arguments)
@@ -82,7 +83,7 @@ def from_preset(name, /, weights=None, **arguments):
     for argument in arguments:
         if argument not in allowed:
             meant = did_you_mean(argument, allowed)
-            raise ValueError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}{meant}")
+            raise InputError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}{meant}")
     field = preset.model(**{**preset.arguments, **arguments})
     if weights is not None:
         read_start(weights, name).assign_to(field)
@@ -102,7 +103,7 @@ def _chosen(signal=None, goal=None, **arguments):
     for argument in arguments:
         if argument not in allowed:
             told = f"{argument!r} is not an argument of preset 'auto', which takes signal, goal, {allowed}"
-            raise ValueError(f"{told}{did_you_mean(argument, ('signal', 'goal', *allowed))}")
+            raise InputError(f"{told}{did_you_mean(argument, ('signal', 'goal', *allowed))}")
     if signal is None:
-        raise ValueError("preset 'auto' needs signal=..., what load_image returns, received None")
+        raise InputError("preset 'auto' needs signal=..., what load_image returns, received None")
     return choose(signal, goal).candidate.field(signal, **arguments)

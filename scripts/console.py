@@ -279,10 +279,7 @@ def checked_source(text):
 
 def typed_rate(text):
     rate = typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
-    try:
-        return Recipe(steps=1, learning_rate=rate).learning_rate
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    return Recipe(steps=1, learning_rate=rate).learning_rate
 
 
 if __name__ == "__main__":

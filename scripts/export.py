@@ -14,8 +14,7 @@ import tensorflow as tf
 from absl import flags
 
 from keras_inr._arguments import holds_pattern, servable_path
-from keras_inr._reading import DamagedFileError, read_json
-from keras_inr.errors import InputError
+from keras_inr._reading import read_json
 from keras_inr.export import export_saved_model
 from keras_inr.runs.model_files import load_field, model_path
 from keras_inr.runs.results import served_facts
@@ -33,15 +32,11 @@ def define_flags():
 
 def main(argv):
     model = model_path(FLAGS.run, FLAGS.model)
-    try:
-        base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
-        field = load_field(model)
-        metrics = load_metrics(model.with_name("metrics.json"))
-        folder = export_saved_model(
-            field, base_path, FLAGS.version, info=served_facts(metrics), max_pixels=FLAGS.max_pixels
-        )
-    except (ValueError, FileExistsError) as error:
-        raise InputError(str(error)) from None
+    base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
+    field = load_field(model)
+    metrics = load_metrics(model.with_name("metrics.json"))
+    facts = served_facts(metrics)
+    folder = export_saved_model(field, base_path, FLAGS.version, info=facts, max_pixels=FLAGS.max_pixels)
     print(summary(folder))
     return 0
 
@@ -52,8 +47,6 @@ def load_metrics(path):
         return read_json(path)
     except FileNotFoundError:
         return {}
-    except DamagedFileError as error:
-        raise InputError(str(error)) from None
 
 
 def summary(folder):

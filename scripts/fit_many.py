@@ -26,7 +26,6 @@ from keras_inr.fleet import FleetSettings, run_fleet
 from keras_inr.fleet.cluster import ray_cluster
 from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
-from keras_inr.signals.errors import ImageError
 
 FLAGS = flags.FLAGS
 SOME_FAILED = 4
@@ -61,10 +60,7 @@ def define_flags():
 def main(argv):
     if not FLAGS.images:
         raise InputError("images must be given: a folder, tfds:NAME/SPLIT, sample:*, or pictures with commas between")
-    try:
-        pictures = list_pictures(FLAGS.images, FLAGS.data_dir)
-    except ImageError as error:
-        raise InputError(str(error)) from None
+    pictures = list_pictures(FLAGS.images, FLAGS.data_dir)
     settings = FleetSettings(
         preset=FLAGS.preset,
         recipe=training_flags.recipe(),

@@ -43,8 +43,6 @@ def main(argv):
         else:
             counts, folder = prepare(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
             print(f"{', '.join(f'{name}: {count}' for name, count in counts.items())} examples in {folder}")
-    except ValueError as error:
-        raise InputError(str(error)) from None
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise InputError(f"out and data_dir must be folders that can be written: {error}") from None
     return 0

@@ -6,7 +6,7 @@ import os
 
 from absl import flags
 
-from keras_inr._reading import DamagedFileError, read_bytes
+from keras_inr._reading import read_bytes
 from keras_inr.errors import InputError
 from keras_inr.runs.folder import folder_path, holds_run
 from keras_inr.runs.folder import run_flags as stored_flags
@@ -102,10 +102,7 @@ def check_run_is_told(given):
 
 def _cut_short(flagfile):
     """What is wrong with the end of a flagfile, or None."""
-    try:
-        content = read_bytes(flagfile)
-    except DamagedFileError as error:
-        raise InputError(str(error)) from None
+    content = read_bytes(flagfile)
     return "its last line is cut short" if content and not content.endswith(b"\n") else None
 
 

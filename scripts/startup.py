@@ -120,9 +120,8 @@ def guarded(main, argv):
     import tensorflow as tf
     from absl import flags, logging
 
-    from keras_inr.errors import InputError, InterruptedRunError
+    from keras_inr.errors import DivergedError, InputError, InterruptedRunError
     from keras_inr.runs.interrupts import SignalInterrupt
-    from keras_inr.training.callbacks import DivergedError
 
     ordinary = sys.unraisablehook
 

@@ -21,7 +21,7 @@ RANKS = {
     "_custom_gradients": -1,
     "_lazy": -1,
     "_variable_names": -1,
-    "errors": -1,
+    "errors": -2,
     "_version": 0,
     "_backend": 0,
     "_registration": 1,

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 from keras_inr import _disk_errors as disk_errors
-from keras_inr._disk_errors import FULL, MISPLACED, DiskError, disk_error
+from keras_inr._disk_errors import FULL, MISPLACED, disk_error
+from keras_inr.errors import DiskError
 
 NUMBERS = sorted(disk_errors._SENTENCES)
 

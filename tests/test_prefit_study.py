@@ -18,8 +18,8 @@ from published_rows import published_rows
 from scripts.fit_calls import Call
 
 from keras_inr.datasets.pictures import Picture
+from keras_inr.errors import ImageError
 from keras_inr.metrics import psnr
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 

@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from keras_inr import _reading as reading
-from keras_inr._reading import DamagedFileError, open_regular, read_bytes, read_json
+from keras_inr._reading import open_regular, read_bytes, read_json
+from keras_inr.errors import DamagedFileError
 
 NEEDED = {"format_version": int, "identity": dict, "psnr_db": (float, type(None))}
 

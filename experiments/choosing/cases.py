@@ -10,12 +10,10 @@ import keras
 
 from keras_inr.choosing.candidates import Candidate, hash_candidate, oversized, sine_candidate
 from keras_inr.choosing.expectations import POINTS_PER_STEP, REFERENCE, costs
-from keras_inr.errors import InputError
+from keras_inr.errors import DivergedError, InputError
 from keras_inr.runs.results import device_name
 from keras_inr.signals._spectrum import cutoffs, plain_db, sparse_db
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.callbacks import DivergedError
 from keras_inr.training.fitting import fit
 
 MAKERS = {"hash": (hash_candidate, range(1, 21)), "sine": (sine_candidate, range(1, 1025))}
@@ -65,10 +63,7 @@ def planned(images, sizes, candidates, steps):
     """
     lengths, sides = numbers("steps", steps, 10), numbers("sizes", sizes, 16)
     makers = [parsed(name) for name in candidates]
-    try:
-        signals = [load_image(image, size=side) for image in images for side in sides]
-    except (ImageError, ValueError) as error:
-        raise InputError(str(error)) from None
+    signals = [load_image(image, size=side) for image in images for side in sides]
     cases = [Case("pace", LARGE, signal, LARGE_STEPS) for signal in signals[:1]]
     for signal in signals:
         cases.append(Case("pace", REFERENCE, signal, PACE_STEPS))

@@ -32,13 +32,11 @@ import tensorflow as tf
 from absl import flags
 from study_files import whole_numbers, write_json
 
-from keras_inr.errors import InputError
+from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.siren import Siren
 from keras_inr.runs.results import device_name, save_png
 from keras_inr.runs.upscaling import short_name
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.callbacks import DivergedError
 from keras_inr.training.fitting import fit
 from keras_inr.training.rate_finder import LARGEST_RATE, find_learning_rate
 from keras_inr.training.recipe import Recipe
@@ -163,10 +161,7 @@ def case_of(name, seed):
 
 @functools.cache
 def picture(source):
-    try:
-        signal = load_image(source, size=(FLAGS.size, FLAGS.size))
-    except ImageError as error:
-        raise InputError(str(error)) from error
+    signal = load_image(source, size=(FLAGS.size, FLAGS.size))
     if signal.channels != 3:
         raise InputError(f"image must be in colour for the source's levels, received {source!r}")
     return signal

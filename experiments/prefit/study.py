@@ -36,7 +36,6 @@ from triples import CROPS, draw_triples, listed, read_triples
 
 from keras_inr.errors import InputError
 from keras_inr.runs.results import device_name
-from keras_inr.signals.errors import ImageError
 from keras_inr.training.many.many_fits import chunks
 from keras_inr.training.recipe import Recipe
 
@@ -68,12 +67,9 @@ def main(argv):
         FLAGS.runs = str(pathlib.Path(FLAGS.runs) / "quick")
         FLAGS.results = str(pathlib.Path(FLAGS.runs) / "results")
     networks = [parsed(text) for text in FLAGS.networks]
-    try:
-        recipe = recipe_of_flags()
-        drawn = draw_triples(listed(FLAGS.images, FLAGS.size, FLAGS.data_dir), FLAGS.triples, FLAGS.seed)
-        triples = read_triples(drawn, FLAGS.size, FLAGS.data_dir)
-    except ImageError as error:
-        raise InputError(str(error)) from None
+    recipe = recipe_of_flags()
+    drawn = draw_triples(listed(FLAGS.images, FLAGS.size, FLAGS.data_dir), FLAGS.triples, FLAGS.seed)
+    triples = read_triples(drawn, FLAGS.size, FLAGS.data_dir)
     if FLAGS.part in ("all", "run"):
         for network in networks:
             run(network, triples, recipe)
@@ -87,17 +83,14 @@ def main(argv):
 
 
 def recipe_of_flags():
-    try:
-        return Recipe(
-            steps=FLAGS.steps,
-            sampling="full",
-            learning_rate=FLAGS.learning_rate,
-            schedule="plateau",
-            plateau_factor=FLAGS.plateau_factor,
-            plateau_patience=FLAGS.plateau_patience,
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    return Recipe(
+        steps=FLAGS.steps,
+        sampling="full",
+        learning_rate=FLAGS.learning_rate,
+        schedule="plateau",
+        plateau_factor=FLAGS.plateau_factor,
+        plateau_patience=FLAGS.plateau_patience,
+    )
 
 
 def run(network, triples, recipe):

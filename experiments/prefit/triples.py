@@ -6,7 +6,7 @@ import hashlib
 
 from keras_inr.datasets.crops import photo_crops
 from keras_inr.datasets.pictures import Picture, list_pictures
-from keras_inr.signals.errors import ImageError
+from keras_inr.errors import ImageError
 from keras_inr.signals.image import load_image
 
 CROPS = ["crops"]

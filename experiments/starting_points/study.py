@@ -34,14 +34,13 @@ import tables
 from absl import flags
 from study_files import put_between, whole_numbers, write_csv, write_json
 
-from keras_inr.errors import InputError
+from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.initial_weights import SHIPPED
 from keras_inr.presets import from_preset
 from keras_inr.runs.pretraining import PretrainingSettings, prepare_pretraining, run_pretraining
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
-from keras_inr.training.callbacks import DivergedError
 from keras_inr.training.compilation import Compilation
 from keras_inr.training.fitting import fit
 

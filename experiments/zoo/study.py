@@ -37,14 +37,12 @@ from absl import flags
 from study_files import put_between, whole_numbers, write_csv, write_json
 
 from keras_inr._files import atomic_path
-from keras_inr.errors import InputError
+from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import ms_ssim
 from keras_inr.presets import from_preset, list_presets
 from keras_inr.runs.results import device_name
 from keras_inr.runs.upscaling import short_name
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.callbacks import DivergedError
 from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
@@ -102,11 +100,8 @@ def check_flags():
     whole_numbers("seeds", FLAGS.seeds)
     if not FLAGS.images:
         raise InputError("images must be pictures with commas between them, received none")
-    try:
-        for image in FLAGS.images:
-            load_image(image, size=FLAGS.size)
-    except ImageError as error:
-        raise InputError(str(error)) from None
+    for image in FLAGS.images:
+        load_image(image, size=FLAGS.size)
     if FLAGS.part == "rates" and not as_swept():
         raise InputError(
             f"rates are swept with the default {', '.join(SWEPT)}; for others the published ones are taken"

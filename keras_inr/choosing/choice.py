@@ -8,6 +8,7 @@ import tempfile
 
 from keras_inr.choosing.candidates import Candidate
 from keras_inr.choosing.expectations import measured, options_for
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.signals.image import ImageSignal
 
 MARGIN = 2.0
@@ -45,16 +46,16 @@ class Goal:
         """A goal from text such as 40dB, 50kB, 5MB, 30s.
 
         Raises:
-            ValueError: for anything else, and for more than 150 dB.
+            InputError: for anything else, and for more than 150 dB.
         """
         pattern = r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]+)\s*"
         match = re.fullmatch(pattern, text) if isinstance(text, str) else None
         unit, factor = UNITS.get(match[2].lower(), (None, 1)) if match else (None, 1)
         if unit is None:
             allowed = "a number with dB, kB, MB or s behind it, such as 40dB"
-            raise ValueError(f"goal must be {allowed}, received {text!r}")
+            raise InputError(f"goal must be {allowed}, received {text!r}")
         if not 0 < float(match[1]) * factor <= MOST[unit]:
-            raise ValueError(f"goal must be above 0 and at most {MOST[unit]:g} {unit}, received {text!r}")
+            raise InputError(f"goal must be above 0 and at most {MOST[unit]:g} {unit}, received {text!r}")
         return cls(float(match[1]) * factor, unit)
 
     def __str__(self):
@@ -103,8 +104,8 @@ def choose(signal, goal=None, steps=None, pilot=None, table=None):
         A `Choice`.
 
     Raises:
-        TypeError: for a signal that is none.
-        ValueError: for a goal that cannot be read, or a size that no network fits into.
+        InputTypeError: for a signal that is none.
+        InputError: for a goal that cannot be read, or a size that no network fits into.
 
     >>> from keras_inr.signals.image import load_image
     >>> choose(load_image("sample:camera", size=64), "30dB").candidate.preset
@@ -112,7 +113,7 @@ def choose(signal, goal=None, steps=None, pilot=None, table=None):
     """
     goal = goal if goal is None or isinstance(goal, Goal) else Goal.parse(goal)
     if not isinstance(signal, ImageSignal):
-        raise TypeError(f"signal must be an ImageSignal from load_image, received {type(signal).__name__}")
+        raise InputTypeError(f"signal must be an ImageSignal from load_image, received {type(signal).__name__}")
     table = table or measured()
     options = options_for(signal, table)
     lengths = LENGTHS if steps is None else (steps,)
@@ -144,7 +145,7 @@ def best_within(options, goal, signal, steps):
     """The option to take of those whose fresh model.keras is no larger than a goal in kB.
 
     Raises:
-        ValueError: where there is none.
+        InputError: where there is none.
     """
     smallest = min(options, key=lambda option: option.num_parameters)
     least = file_kb(smallest.candidate.field(signal))
@@ -155,7 +156,7 @@ def best_within(options, goal, signal, steps):
         if file_kb(best.candidate.field(signal)) <= goal.amount:
             return best
         small.remove(best)
-    raise ValueError(f"goal must be at least {math.ceil(least)} kB for this picture, received {goal}")
+    raise InputError(f"goal must be at least {math.ceil(least)} kB for this picture, received {goal}")
 
 
 def file_kb(field):

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 
 from keras_inr.choosing.candidates import Candidate, candidates_for, hash_candidate
+from keras_inr.errors import InputError
 from keras_inr.signals._spectrum import plain_db, sparse_db
 
 MEASURED = pathlib.Path(__file__).with_name("choices.json")
@@ -43,12 +44,12 @@ class Table:
         """The table of a JSON file.
 
         Raises:
-            ValueError: for a file of another version.
+            InputError: for a file of another version.
         """
         content = json.loads(pathlib.Path(path).read_text())
         version = content.pop("format_version")
         if version != FORMAT_VERSION:
-            raise ValueError(f"{path} must have format_version {FORMAT_VERSION}, received {version!r}")
+            raise InputError(f"{path} must have format_version {FORMAT_VERSION}, received {version!r}")
         return cls(**content)
 
 

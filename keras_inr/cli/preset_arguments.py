@@ -86,10 +86,7 @@ def preset_arguments(preset):
     >>> list(preset_arguments("relu"))[0]
     'units'
     """
-    try:
-        model = get_preset(preset).model
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    model = get_preset(preset).model
     return _annotations(model)
 
 

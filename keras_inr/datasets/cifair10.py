@@ -14,6 +14,8 @@ import urllib.request
 import numpy as np
 import tensorflow_datasets as tfds
 
+from keras_inr.errors import InputError
+
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ARCHIVE = "ciFAIR-10.zip"
 URL = f"https://github.com/cvjena/cifair/releases/download/v1.0/{ARCHIVE}"
@@ -57,7 +59,7 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
         archive = self._archive(dl_manager)
         found = hashlib.md5(pathlib.Path(archive).read_bytes(), usedforsecurity=False).hexdigest()
         if found != self.ARCHIVE_MD5:
-            raise ValueError(f"{archive} must have the MD5 {self.ARCHIVE_MD5}, received {found}: download it again")
+            raise InputError(f"{archive} must have the MD5 {self.ARCHIVE_MD5}, received {found}: download it again")
         folder = pathlib.Path(dl_manager.extract(archive)) / FOLDER
         return {
             split: self._generate_examples(split, [folder / name for name in names]) for split, names in FILES.items()

@@ -7,7 +7,7 @@ import PIL.Image
 
 from keras_inr._arguments import positive_int
 from keras_inr._files import atomic_folder
-from keras_inr.signals.errors import ImageError
+from keras_inr.errors import ImageError, InputError
 from keras_inr.signals.image import load_image
 
 PHOTOGRAPHS = (
@@ -40,7 +40,7 @@ def photo_crops(size=32, window=96):
         dict of photograph -> list of uint8 arrays (size, size, 3).
 
     Raises:
-        ValueError: for sizes that are not positive.
+        InputError: for sizes that are not positive.
         ImageError: for a window that does not fit into every photograph.
 
     >>> crops = photo_crops()
@@ -106,21 +106,21 @@ def random_crops(signals, number, size, smallest=0.5, seed=0):
         A list of colour `ImageSignal`s (size, size, 3).
 
     Raises:
-        ValueError: for no signal, arguments out of range, or an alpha channel.
+        InputError: for no signal, arguments out of range, or an alpha channel.
 
     >>> [crop.size for crop in random_crops([load_image("sample:chelsea")], 2, 16)]
     [(16, 16), (16, 16)]
     """
     number, size = positive_int("number", number), positive_int("size", size)
     if not 0 < smallest <= 1:
-        raise ValueError(f"smallest must be in (0, 1], received {smallest!r}")
+        raise InputError(f"smallest must be in (0, 1], received {smallest!r}")
     if not signals:
-        raise ValueError("signals must be one at least, received none")
+        raise InputError("signals must be one at least, received none")
     crops = {}
     for place in range(min(number, len(signals))):
         signal = signals[place]
         if signal.channels not in (1, 3):
-            raise ValueError(f"signals must be grey or colour, received {signal.channels} channels: {signal.source}")
+            raise InputError(f"signals must be grey or colour, received {signal.channels} channels: {signal.source}")
         for turn in range(place, number, len(signals)):
             crops[turn] = _random_crop(signal, size, smallest, np.random.default_rng([seed, turn]))
     return [crops[turn] for turn in range(number)]

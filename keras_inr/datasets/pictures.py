@@ -6,10 +6,10 @@ import os
 import pathlib
 import re
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._picture_files import is_known_picture, picture_files
 from keras_inr.signals._sources import sample_files
 from keras_inr.signals._tfds import examples_in_order, image_feature, open_builder, split_labels, split_range
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 
 _SEPARATORS = tuple(separator for separator in (os.sep, os.altsep) if separator)

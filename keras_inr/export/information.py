@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_inr._version import __version__
 from keras_inr.coordinates import picture_box
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.export.endpoints import NEVER_MERGED, signature_names
 
 FORMAT_VERSION = 1
@@ -31,8 +32,8 @@ def information(field, limits, facts=None):
         facts: dict of further entries; one with a key above gives way to what the field itself says.
 
     Raises:
-        TypeError: unless facts is a dict with strings as keys.
-        ValueError: for facts that are not strict JSON.
+        InputTypeError: unless facts is a dict with strings as keys.
+        InputError: for facts that are not strict JSON.
 
     >>> from keras_inr.export.requests import Limits
     >>> from keras_inr.models import Siren
@@ -41,7 +42,7 @@ def information(field, limits, facts=None):
     """
     facts = {} if facts is None else facts
     if not isinstance(facts, dict) or not all(isinstance(key, str) for key in facts):
-        raise TypeError(f"info must be a dict with strings as keys, received {facts!r}")
+        raise InputTypeError(f"info must be a dict with strings as keys, received {facts!r}")
     height, width = field.picture_size or (None, None)
     own = {
         "format_version": FORMAT_VERSION,
@@ -63,5 +64,5 @@ def information(field, limits, facts=None):
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"info must be strict JSON, received {key}={value!r}: {error}") from None
+            raise InputError(f"info must be strict JSON, received {key}={value!r}: {error}") from None
     return {**facts, **own}

@@ -10,6 +10,7 @@ import uuid
 
 from keras_inr._arguments import positive_int, servable_path
 from keras_inr._disk_errors import MISPLACED, disk_error
+from keras_inr.errors import InputError, VersionExistsError
 
 MAX_VERSION = 2**63 - 1  # TensorFlow Serving reads versions as int64
 STALE_SECONDS = 24 * 3600
@@ -31,10 +32,10 @@ def publish(base_path, version, fill):
         `pathlib.Path` of base_path/version.
 
     Raises:
-        ValueError: for a version out of range, or a base_path that is a URL, holds `[` or a backslash, is no folder,
+        InputError: for a version out of range, or a base_path that is a URL, holds `[` or a backslash, is no folder,
             or not writable.
         DiskError: where the disk is full.
-        FileExistsError: if the version exists.
+        VersionExistsError: if the version exists.
 
     >>> import tempfile
     >>> publish(tempfile.mkdtemp(), None, lambda folder: (folder / "file").touch()).name
@@ -94,7 +95,7 @@ def _claim(hidden, base, version):
     while True:
         number = max([*existing_versions(base), 0]) + 1 if version is None else version
         if number > MAX_VERSION:
-            raise ValueError(f"version must be given where {MAX_VERSION} exists, received None")
+            raise InputError(f"version must be given where {MAX_VERSION} exists, received None")
         try:
             return hidden.rename(base / str(number))
         except OSError as error:
@@ -114,7 +115,7 @@ def _unwritable(base, error):
 
 
 def _exists(base, version):
-    return FileExistsError(f"version must not exist yet under {str(base)!r}, received {version}")
+    return VersionExistsError(f"version must not exist yet under {str(base)!r}, received {version}")
 
 
 def _remove_stale(base):

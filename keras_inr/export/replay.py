@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_inr.coordinates import box_coords, pixel_pitch
 from keras_inr.derivatives import differentiate
+from keras_inr.errors import InputError
 
 # a wrong graph is off by more; a right one by the order of its float32 sums, see the tests for the bound of 1e-5
 TOLERANCE = 1e-4
@@ -22,14 +23,14 @@ def replay(folder, field):
         field: the `Field` that it was written from.
 
     Raises:
-        ValueError: if a value is not finite or an answer differs from the field's.
+        InputError: if a value is not finite or an answer differs from the field's.
     """
     loaded = tf.saved_model.load(str(folder))  # it holds the variables; its signatures do not
     served = loaded.signatures
     size, box = (4, 8), np.float32([[-0.75, -0.5, 1.25, 0.5]])  # pixel centres that float32 holds exactly
     values = field.sample_grid(*size, box[0], supersampling=1)
     if not np.all(np.isfinite(values)):
-        raise ValueError("field must give finite values to be exported, received NaN or infinity")
+        raise InputError("field must give finite values to be exported, received NaN or infinity")
     coords = box_coords(box[0], *size)
     flat = values.reshape(-1, field.channels)
     _compare("serving_default", served["serving_default"](coords=coords)["values"], flat, field)
@@ -60,4 +61,4 @@ def _compare(name, answer, expected, field, rounding=0.0):
     tolerance = tolerance * max(1.0, np.abs(expected).max()) + rounding
     error = np.abs(answer - expected).max() if answer.shape == expected.shape else math.inf
     if not error <= tolerance:
-        raise ValueError(f"the export's {name!r} must equal the field within {tolerance:.1e}, received {error:.1e}")
+        raise InputError(f"the export's {name!r} must equal the field within {tolerance:.1e}, received {error:.1e}")

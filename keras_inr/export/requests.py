@@ -10,6 +10,7 @@ import re
 import tensorflow as tf
 
 from keras_inr._arguments import positive_int
+from keras_inr.errors import InputError
 
 MAX_PIXELS = 2**30  # flat indices of pixels are int32
 REPLAYED = 32
@@ -29,7 +30,7 @@ class Limits:
         max_coord: largest magnitude of a coordinate or edge. Beyond it phases overflow, and values mean nothing.
 
     Raises:
-        ValueError: if one of the first four is not an integer from 1 to 2**30, or max_pixels or max_points is less
+        InputError: if one of the first four is not an integer from 1 to 2**30, or max_pixels or max_points is less
             than the 32 points that `replay` asks for.
 
     >>> Limits(2**20).max_side
@@ -48,7 +49,7 @@ class Limits:
             object.__setattr__(self, name, positive_int(name, getattr(self, name), MAX_PIXELS))
         for name in ("max_pixels", "max_points"):
             if getattr(self, name) < REPLAYED:
-                raise ValueError(f"{name} must be at least {REPLAYED}, received {getattr(self, name)}")
+                raise InputError(f"{name} must be at least {REPLAYED}, received {getattr(self, name)}")
 
 
 def checked_coords(coords, limits):

@@ -5,6 +5,7 @@ import json
 import keras
 import tensorflow as tf
 
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.export.endpoints import make_endpoints
 from keras_inr.export.gradients import drop_custom_gradients
 from keras_inr.export.information import information
@@ -89,10 +90,10 @@ def export_saved_model(
         `pathlib.Path` of the version's folder.
 
     Raises:
-        TypeError: unless field is a `Field`.
-        ValueError: for stacked fields, arguments out of range, a base_path that cannot be written, values that are
+        InputTypeError: unless field is a `Field`.
+        InputError: for stacked fields, arguments out of range, a base_path that cannot be written, values that are
             not finite, or a graph that TensorFlow Serving could not run.
-        FileExistsError: if the version exists.
+        VersionExistsError: if the version exists.
         OSError: if the disk is full.
 
     >>> import tempfile
@@ -103,9 +104,9 @@ def export_saved_model(
     ('1', TensorShape([5, 3]))
     """
     if not isinstance(field, Field):
-        raise TypeError(f"field must be a keras_inr.models.Field, received {field!r}")
+        raise InputTypeError(f"field must be a keras_inr.models.Field, received {field!r}")
     if field.num_fields is not None:
-        raise ValueError(f"field must be a single field to be exported, received num_fields={field.num_fields}")
+        raise InputError(f"field must be a single field to be exported, received num_fields={field.num_fields}")
     limits = Limits(max_pixels, chunk, max_points, max_rows)
     text = json.dumps(information(field, limits, info), allow_nan=False)
     return publish(base_path, version, lambda folder: _fill(folder, field, limits, text))
@@ -120,5 +121,5 @@ def _fill(folder, field, limits, text):
     drop_custom_gradients(folder)
     problems = lint_saved_model(folder)
     if problems:
-        raise ValueError(f"TensorFlow Serving could not run this field: {'; '.join(problems)}")
+        raise InputError(f"TensorFlow Serving could not run this field: {'; '.join(problems)}")
     replay(folder, field)

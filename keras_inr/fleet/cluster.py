@@ -5,8 +5,8 @@ import contextlib
 import math
 import socket
 
-from keras_inr.errors import InputError
-from keras_inr.fleet.work import MachineError, failed, fit_task, limit_threads, told
+from keras_inr.errors import InputError, MachineError
+from keras_inr.fleet.work import failed, fit_task, limit_threads, told
 
 RETRIES = 3
 """How often a task is started again that was lost with its machine, or whose machine has no room for it."""

@@ -23,7 +23,7 @@ def export_picture(place, metrics):
         metrics: the content of its metrics.json, which the `info` signature tells.
 
     Raises:
-        ValueError, TypeError: for a field that cannot be exported.
+        InputError: for a field that cannot be exported.
         OSError: if the disk is full.
     """
     remove_export(place)

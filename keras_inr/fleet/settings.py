@@ -49,26 +49,21 @@ class FleetSettings:
     start: Start | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self):
-        try:
-            check_image_options(**self.image_options)
-            if self.weights is not None:
-                object.__setattr__(self, "start", read_start(self.weights, self.preset))
-            recipe = Recipe(**self.recipe)
-            check_recipe(recipe)
-            check_goals(self.goal_psnr_db, None)
-            if self.precision == "mixed_float16":
-                raise InputError(
-                    "precision must not be mixed_float16 for many fields, whose loss scale they would share"
-                )
-            field = self.drawn_field((16, 16), self.start.channels if self.start else 3)
-            frozen_layers(field, recipe.freeze)
-            if self.start is not None and not self.network_has_size:
-                self.start.assign_to(field)
-            if self.pictures_per_task < 1:
-                raise InputError(f"pictures_per_task must be at least 1, received {self.pictures_per_task!r}")
-            json.dumps(self.identity, allow_nan=False)
-        except (ValueError, TypeError) as error:
-            raise InputError(str(error)) from error
+        check_image_options(**self.image_options)
+        if self.weights is not None:
+            object.__setattr__(self, "start", read_start(self.weights, self.preset))
+        recipe = Recipe(**self.recipe)
+        check_recipe(recipe)
+        check_goals(self.goal_psnr_db, None)
+        if self.precision == "mixed_float16":
+            raise InputError("precision must not be mixed_float16 for many fields, whose loss scale they would share")
+        field = self.drawn_field((16, 16), self.start.channels if self.start else 3)
+        frozen_layers(field, recipe.freeze)
+        if self.start is not None and not self.network_has_size:
+            self.start.assign_to(field)
+        if self.pictures_per_task < 1:
+            raise InputError(f"pictures_per_task must be at least 1, received {self.pictures_per_task!r}")
+        json.dumps(self.identity, allow_nan=False)
 
     def field(self, size, channels):
         """A field for a picture, with the weights that its fit starts from."""

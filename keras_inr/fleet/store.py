@@ -9,8 +9,9 @@ import pathlib
 import time
 
 from keras_inr._files import atomic_path
-from keras_inr._reading import DamagedFileError, read_json
+from keras_inr._reading import read_json
 from keras_inr.datasets.pictures import printable
+from keras_inr.errors import DamagedFileError
 from keras_inr.fleet.exports import export_bytes, remove_export
 from keras_inr.fleet.manifest import COLUMNS, FIGURES, are_figures, setup_of, write_manifest
 from keras_inr.fleet.places import METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places

@@ -11,6 +11,7 @@ import PIL.Image
 import tensorflow as tf
 
 from keras_inr.datasets.pictures import printable
+from keras_inr.errors import MachineError
 from keras_inr.models.field import to_uint8
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.results import device_name
@@ -21,10 +22,6 @@ FITTED, FAILED, PENDING = "fitted", "failed", "pending"
 
 SHARED_MEMORY = "/dev/shm"
 """Where Keras may work on a model when the system's temporary folder is of no use."""
-
-
-class MachineError(OSError):
-    """What a machine lacks, whatever the picture: no picture has failed by it, and another machine may do better."""
 
 
 @dataclasses.dataclass(frozen=True)

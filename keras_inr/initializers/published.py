@@ -3,6 +3,7 @@
 import math
 
 from keras_inr._arguments import did_you_mean
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.initializers.rules import HE_NORMAL, UNIFORM_FAN_IN, ZEROS, Rule
 from keras_inr.initializers.scheme import Scheme
 
@@ -145,8 +146,8 @@ def get_scheme(scheme):
     """The scheme behind a name, a `Scheme`, or a scheme's config.
 
     Raises:
-        ValueError: for an unknown name, or that of an experiment which changed other settings alone, such as init-24;
-            TypeError: for anything else.
+        InputError: for an unknown name, or that of an experiment which changed other settings alone, such as init-24;
+            InputTypeError: for anything else.
 
     >>> get_scheme("descent").omega_0
     1.0
@@ -156,14 +157,14 @@ def get_scheme(scheme):
     if isinstance(scheme, dict):
         return Scheme.from_config(scheme)
     if not isinstance(scheme, str):
-        raise TypeError(f"scheme must be a name, a Scheme or its config, received {scheme!r}")
+        raise InputTypeError(f"scheme must be a name, a Scheme or its config, received {scheme!r}")
     if scheme in _SETTINGS:
         told = f"{scheme} is a setting of an experiment and not an initialisation, which is {_SETTINGS[scheme]}"
         where = "experiments/init_study/experiments.json"
-        raise ValueError(f"scheme must be an initialisation, and {told}, see {where}, received {scheme!r}")
+        raise InputError(f"scheme must be an initialisation, and {told}, see {where}, received {scheme!r}")
     if scheme not in _BY_NAME:
         meant = did_you_mean(scheme, _BY_NAME)
-        raise ValueError(f"scheme must be one of {list_schemes()} or a Scheme, received {scheme!r}{meant}")
+        raise InputError(f"scheme must be one of {list_schemes()} or a Scheme, received {scheme!r}{meant}")
     return _BY_NAME[scheme]
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_inr._arguments import one_of
+from keras_inr.errors import InputError
 
 DISTRIBUTIONS = ("uniform", "normal", "evenly_spaced", "integers", "zeros")
 
@@ -22,7 +23,7 @@ class Rule:
         gain, fan_in_power, omega_power: see the formula.
 
     Raises:
-        ValueError: for another distribution or a gain that is negative or not finite.
+        InputError: for another distribution or a gain that is negative or not finite.
 
     >>> round(Rule("uniform", gain=6**0.5, fan_in_power=-0.5, omega_power=-1).scale(fan_in=256, omega_0=30.0), 6)
     0.005103
@@ -36,7 +37,7 @@ class Rule:
     def __post_init__(self):
         one_of("distribution", self.distribution, DISTRIBUTIONS)
         if not (math.isfinite(self.gain) and self.gain >= 0):
-            raise ValueError(f"gain must be finite and not negative, received {self.gain!r}")
+            raise InputError(f"gain must be finite and not negative, received {self.gain!r}")
 
     def scale(self, fan_in, omega_0):
         """Half-width of the uniform rule, standard deviation of the normal one."""
@@ -58,7 +59,7 @@ def derive_seed(seed, *place):
     if seed is None:
         return None
     if seed < 0:
-        raise ValueError(f"seed must not be negative, received {seed!r}")
+        raise InputError(f"seed must not be negative, received {seed!r}")
     return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1)[0] >> 1)
 
 
@@ -85,7 +86,7 @@ class RuleInitializer(keras.initializers.Initializer):
 
     def __call__(self, shape, dtype=None):
         if self.fan_in is None and len(shape) < 2:
-            raise ValueError(f"fan_in must be given for a shape of fewer than two axes, received shape {tuple(shape)}")
+            raise InputError(f"fan_in must be given for a shape of fewer than two axes, received shape {tuple(shape)}")
         scale = self.rule.scale(shape[-2] if self.fan_in is None else self.fan_in, self.omega_0)
         dtype = keras.backend.standardize_dtype(dtype)
         if self.rule.distribution == "uniform":

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.initializers.rules import Rule
 
 
@@ -25,7 +26,7 @@ class Scheme:
         first_bias, hidden_bias, head_bias: `Rule`s or None.
 
     Raises:
-        ValueError: for a number that is not finite and positive; TypeError: for what is not a `Rule`.
+        InputError: for a number that is not finite and positive; InputTypeError: for what is not a `Rule`.
     """
 
     name: str
@@ -42,11 +43,11 @@ class Scheme:
         for name in ("omega_0", "input_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be finite and positive, received {value!r}")
+                raise InputError(f"{name} must be finite and positive, received {value!r}")
         for name in ("first_kernel", "first_bias", "hidden_kernel", "hidden_bias", "head_kernel", "head_bias"):
             value = getattr(self, name)
             if not isinstance(value, Rule) and not (value is None and name.endswith("bias")):
-                raise TypeError(f"{name} must be a Rule{' or None' * name.endswith('bias')}, received {value!r}")
+                raise InputTypeError(f"{name} must be a Rule{' or None' * name.endswith('bias')}, received {value!r}")
 
     def get_config(self):
         """JSON-serialisable form; the inverse of `from_config`."""

@@ -10,6 +10,7 @@ from keras_inr._arguments import positive_int
 from keras_inr._cpu_xla import is_cpu_xla
 from keras_inr._custom_gradients import custom_gradient
 from keras_inr.coordinates import coords_dtype
+from keras_inr.errors import InputError
 from keras_inr.initializers.rules import HE_NORMAL, ZEROS, RuleInitializer, derive_seed
 
 
@@ -34,7 +35,7 @@ class Affine(keras.layers.Layer):
     Shapes: (..., in) -> (..., units); stacked: (K or 1, ..., in) -> (K, ..., units).
 
     Raises:
-        ValueError: if units or num_fields is not a positive integer, or the inputs' last axis is unknown.
+        InputError: if units or num_fields is not a positive integer, or the inputs' last axis is unknown.
 
     >>> Affine(3)(ops.ones((5, 7, 2))).shape
     TensorShape([5, 7, 3])
@@ -67,7 +68,7 @@ class Affine(keras.layers.Layer):
     def build(self, input_shape):
         fan_in = input_shape[-1]
         if fan_in is None:
-            raise ValueError(
+            raise InputError(
                 f"the last axis of the inputs must be known to build {self.name!r}, received {input_shape}"
             )
         fields = () if self.num_fields is None else (self.num_fields,)

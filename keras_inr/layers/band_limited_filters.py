@@ -29,7 +29,7 @@ class BandLimitedFilters(MultiplicativeFilters):
     coordinates span [-0.5, 0.5] and whose frequencies are multiples of 2 pi: the same functions of the picture.
 
     Raises:
-        ValueError: for arguments out of range.
+        InputError: for arguments out of range.
 
     >>> layer = BandLimitedFilters(16, limits=(8, 8, 16))
     >>> layer(keras.ops.zeros((5, 2))).shape

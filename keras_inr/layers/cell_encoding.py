@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int, positive_ints
 from keras_inr.coordinates import coords_dtype
+from keras_inr.errors import InputError
 from keras_inr.forward_rules import side_by_side, sum_of
 from keras_inr.initializers.rules import derive_seed
 from keras_inr.layers.hash_encoding import PRIMES, gathered
@@ -52,7 +53,7 @@ class CellEncoding(keras.layers.Layer):
     h ^= h >> 13; h += y * 0xc2b2ae35; h ^= h >> 16; modulo the table's size. Corrected: see `form`.
 
     Raises:
-        ValueError: for arguments out of range, or a level of more than 2^24 vertices along a side.
+        InputError: for arguments out of range, or a level of more than 2^24 vertices along a side.
 
     >>> CellEncoding(((8, 4.0, 4), (10, 1.0, 2)), picture_size=(20, 30))(ops.zeros((5, 2))).shape
     TensorShape([5, 8])
@@ -70,7 +71,7 @@ class CellEncoding(keras.layers.Layer):
         self.seed = seed
         for level, vertices in zip(self.layout, self.num_vertices, strict=True):
             if max(vertices) > MOST_VERTICES:
-                raise ValueError(
+                raise InputError(
                     f"cell_size must leave at most {MOST_VERTICES} vertices along a side of a picture of "
                     f"{self.picture_size} pixels, received level {level!r}"
                 )
@@ -99,7 +100,7 @@ class CellEncoding(keras.layers.Layer):
 
     def build(self, input_shape):
         if input_shape[-1] != 2:
-            raise ValueError(f"the last axis of the inputs must be 2 (x, y), received {tuple(input_shape)}")
+            raise InputError(f"the last axis of the inputs must be 2 (x, y), received {tuple(input_shape)}")
         fields = () if self.num_fields is None else (self.num_fields,)
         self.tables = [
             self.add_weight(
@@ -228,7 +229,7 @@ def checked_layout(layout):
     """A tuple of (hash_size, cell_size, dimensions).
 
     Raises:
-        ValueError: for what is not such a sequence, or a number out of range.
+        InputError: for what is not such a sequence, or a number out of range.
 
     >>> checked_layout([[14, 8, 4]])
     ((14, 8.0, 4),)
@@ -238,7 +239,7 @@ def checked_layout(layout):
     except (TypeError, ValueError):
         levels = ()
     if not levels:
-        raise ValueError(f"layout must be levels (hash_size, cell_size, dimensions), received {layout!r}")
+        raise InputError(f"layout must be levels (hash_size, cell_size, dimensions), received {layout!r}")
     return tuple(
         (
             (bits := positive_int("hash_size", hash_size, MOST_BITS)),
@@ -253,14 +254,14 @@ def checked_size(name, size):
     """(height, width) as a tuple.
 
     Raises:
-        ValueError: for what is not two positive integers.
+        InputError: for what is not two positive integers.
 
     >>> checked_size("picture_size", [20, 30])
     (20, 30)
     """
     size = positive_ints(name, size)
     if len(size) != 2:
-        raise ValueError(f"{name} must be (height, width), received {size!r}")
+        raise InputError(f"{name} must be (height, width), received {size!r}")
     return size
 
 

@@ -7,6 +7,7 @@ from keras import ops
 from keras_inr._arguments import STEEPEST, positive_float
 from keras_inr._sines import cos_of, sin_of
 from keras_inr.coordinates import coords_dtype
+from keras_inr.errors import InputError
 from keras_inr.forward_rules import side_by_side
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.affine import Affine
@@ -28,7 +29,7 @@ class GaborDense(Affine):
     Source: Saragadam et al., WIRE, 2023, section 3 (real form); RealGaborLayer in vishwa91/wire's modules/wire.py.
 
     Raises:
-        ValueError: for an omega_0 or a scale that is not in (0, 1e6].
+        InputError: for an omega_0 or a scale that is not in (0, 1e6].
 
     >>> GaborDense(3)(ops.zeros((5, 2))).shape
     TensorShape([5, 3])
@@ -88,7 +89,7 @@ class ComplexGaborDense(Affine):
     PyTorch layers start their real and imaginary parts each from U(+-1/sqrt(fan_in)), fan_in complex inputs.
 
     Raises:
-        ValueError: for an omega_0 or a scale that is not in (0, 1e6], or an odd number of inputs.
+        InputError: for an omega_0 or a scale that is not in (0, 1e6], or an odd number of inputs.
 
     >>> ComplexGaborDense(3, first=True)(ops.zeros((5, 2))).shape, ComplexGaborDense(4)(ops.zeros((5, 6))).shape
     (TensorShape([5, 6]), TensorShape([5, 8]))
@@ -108,7 +109,7 @@ class ComplexGaborDense(Affine):
         if self.first:
             return super().build(input_shape)
         if input_shape[-1] is None or input_shape[-1] % 2:
-            raise ValueError(f"the last axis must hold real and imaginary parts, received {tuple(input_shape)}")
+            raise InputError(f"the last axis must hold real and imaginary parts, received {tuple(input_shape)}")
         super().build((*input_shape[:-1], input_shape[-1] // 2))
 
     @property

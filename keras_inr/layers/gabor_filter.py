@@ -33,7 +33,7 @@ class GaborFilter(keras.layers.Layer):
     expands the square and so cancels digits.
 
     Raises:
-        ValueError: for arguments out of range.
+        InputError: for arguments out of range.
 
     >>> GaborFilter(8)(ops.zeros((5, 2))).shape
     TensorShape([5, 8])

@@ -26,7 +26,7 @@ class GaussDense(Affine):
     initialised as in vishwa91/wire's modules/gauss.py (PyTorch's default).
 
     Raises:
-        ValueError: for a scale that is not in (0, 1e6].
+        InputError: for a scale that is not in (0, 1e6].
 
     >>> layer = GaussDense(1, scale=1.0, kernel_initializer=keras.initializers.Ones(), use_bias=False)
     >>> layer(ops.array([[0.0], [1.0]])).numpy().ravel().astype("float64").round(4).tolist()

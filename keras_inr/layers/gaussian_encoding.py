@@ -30,7 +30,7 @@ class GaussianEncoding(keras.layers.Layer):
     coordinates span [0, 1] and phases are 2 pi x B; here they span [-1, 1], hence pi: sigma means the same.
 
     Raises:
-        ValueError: for arguments out of range.
+        InputError: for arguments out of range.
 
     >>> GaussianEncoding(64, sigma=10.0)(ops.zeros((5, 2))).shape
     TensorShape([5, 128])

@@ -12,6 +12,7 @@ from keras import ops
 from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int
 from keras_inr._custom_gradients import custom_gradient
 from keras_inr.coordinates import coords_dtype
+from keras_inr.errors import InputError
 from keras_inr.forward_rules import sum_of
 
 # One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.
@@ -54,7 +55,7 @@ class HashEncoding(keras.layers.Layer):
     which leaves up to 22 % of them unused.
 
     Raises:
-        ValueError: for arguments out of range.
+        InputError: for arguments out of range.
 
     >>> encoding = HashEncoding(num_levels=4, table_size=1024, base_resolution=4, finest_resolution=64)
     >>> encoding(ops.zeros((5, 2))).shape, encoding.resolutions
@@ -91,18 +92,18 @@ class HashEncoding(keras.layers.Layer):
         self.grid = grid
         self.seed = seed
         if self.table_size & (self.table_size - 1):
-            raise ValueError(f"table_size must be a power of two, received {table_size!r}")
+            raise InputError(f"table_size must be a power of two, received {table_size!r}")
         if self.finest_resolution < self.base_resolution:
-            raise ValueError(
+            raise InputError(
                 f"finest_resolution must be at least base_resolution = {self.base_resolution}, "
                 f"received {finest_resolution!r}"
             )
         one_of("interpolation", interpolation, INTERPOLATIONS)
         if num_dims not in (2, 3):
-            raise ValueError(f"num_dims must be 2 or 3, received {num_dims!r}")
+            raise InputError(f"num_dims must be 2 or 3, received {num_dims!r}")
         one_of("grid", grid, GRIDS)
         if sum(self.num_entries) * self.num_features > INT32_MAX:
-            raise ValueError(
+            raise InputError(
                 f"a {grid} grid of {self.resolutions} cells per axis has {sum(self.num_entries)} entries of "
                 f"{self.num_features}, more than the {INT32_MAX} numbers that a table may hold"
             )
@@ -139,7 +140,7 @@ class HashEncoding(keras.layers.Layer):
 
     def build(self, input_shape):
         if input_shape[-1] != self.num_dims:
-            raise ValueError(f"the last axis of the inputs must be num_dims = {self.num_dims}, received {input_shape}")
+            raise InputError(f"the last axis of the inputs must be num_dims = {self.num_dims}, received {input_shape}")
         fields = () if self.num_fields is None else (self.num_fields,)
         self.table = self.add_weight(
             shape=(*fields, sum(self.num_entries), self.num_features),

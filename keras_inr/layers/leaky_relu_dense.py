@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_inr.errors import InputError
 from keras_inr.layers.affine import Affine
 
 
@@ -23,7 +24,7 @@ class LeakyReluDense(Affine):
     Source: He et al. 2015 for the initialisation; descent's examples/image_fit for slope 0.01 under the name ReLU.
 
     Raises:
-        ValueError: for a slope outside [0, 1).
+        InputError: for a slope outside [0, 1).
 
     >>> layer = LeakyReluDense(1, negative_slope=0.25, kernel_initializer=keras.initializers.Ones())
     >>> layer(ops.array([[-1.0], [2.0]])).numpy().ravel().tolist()
@@ -33,7 +34,7 @@ class LeakyReluDense(Affine):
     def __init__(self, units, negative_slope=0.01, **kwargs):
         super().__init__(units, **kwargs)
         if not isinstance(negative_slope, numbers.Real) or not 0 <= negative_slope < 1:
-            raise ValueError(f"negative_slope must be in [0, 1), received {negative_slope!r}")
+            raise InputError(f"negative_slope must be in [0, 1), received {negative_slope!r}")
         self.negative_slope = float(negative_slope)
 
     def call(self, inputs):

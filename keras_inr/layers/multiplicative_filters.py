@@ -38,7 +38,7 @@ class MultiplicativeFilters(keras.layers.Layer):
     boschresearch/multiplicative-filter-networks, with its weight_scale of 1.
 
     Raises:
-        ValueError: for arguments out of range.
+        InputError: for arguments out of range.
 
     >>> MultiplicativeFilters(16, num_filters=3)(keras.ops.zeros((5, 2))).shape
     TensorShape([5, 16])

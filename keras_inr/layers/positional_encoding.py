@@ -30,7 +30,7 @@ class PositionalEncoding(keras.layers.Layer):
     Source: Mildenhall et al., NeRF, 2020, eq. 4; order and frequencies as in descent's examples/image_fit.
 
     Raises:
-        ValueError: if num_frequencies is not an integer from 1 to 30.
+        InputError: if num_frequencies is not an integer from 1 to 30.
 
     >>> PositionalEncoding(2)(ops.zeros((1, 1))).numpy().tolist()
     [[0.0, 0.0, 1.0, 1.0]]

@@ -33,7 +33,7 @@ class SineDense(Affine):
     Source: Sitzmann et al., Implicit Neural Representations with Periodic Activation Functions, 2020, eq. 2 to 4.
 
     Raises:
-        ValueError: for an omega_0 that is not in (0, 1e6], or an unknown scheme.
+        InputError: for an omega_0 that is not in (0, 1e6], or an unknown scheme.
 
     >>> SineDense(256, first=True, scheme="init-33")(ops.zeros((10, 2))).shape
     TensorShape([10, 256])

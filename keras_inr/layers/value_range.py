@@ -4,6 +4,8 @@ import math
 
 import keras
 
+from keras_inr.errors import InputError
+
 
 @keras.saving.register_keras_serializable(package="keras_inr")
 class ValueRange(keras.layers.Layer):
@@ -15,7 +17,7 @@ class ValueRange(keras.layers.Layer):
     Any shape, unchanged. No weights.
 
     Raises:
-        ValueError: unless low < high, both finite.
+        InputError: unless low < high, both finite.
 
     >>> ValueRange(-1.0, 1.0)(keras.ops.array([-1.0, 0.0, 1.0])).numpy().tolist()
     [0.0, 0.5, 1.0]
@@ -26,7 +28,7 @@ class ValueRange(keras.layers.Layer):
     def __init__(self, low=0.0, high=1.0, **kwargs):
         super().__init__(**kwargs)
         if not -math.inf < low < high < math.inf:
-            raise ValueError(f"low must be below high, both finite, received low={low!r} and high={high!r}")
+            raise InputError(f"low must be below high, both finite, received low={low!r} and high={high!r}")
         self.low = float(low)
         self.high = float(high)
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_inr._arguments import number_range, positive_floats, positive_int, positive_ints
 from keras_inr._variable_names import one_name
+from keras_inr.errors import InputError
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, Rule
 from keras_inr.layers.band_limited_filters import BandLimitedFilters
 from keras_inr.layers.value_range import ValueRange
@@ -39,7 +40,7 @@ class Bacon(Field):
     pixels are square, so that the shorter side of a picture gets the frequencies that its pixels need.
 
     Raises:
-        ValueError: for arguments out of range.
+        InputError: for arguments out of range.
 
     >>> field = Bacon(units=32, picture_size=(128, 256))
     >>> [limit for limit in field.band_limits]
@@ -66,7 +67,7 @@ class Bacon(Field):
         self.scales = positive_floats("scales", scales, most=1.0)
         self.depths = positive_ints("depths", depths)
         if list(self.depths) != sorted(set(self.depths)) or self.depths[-1] != len(self.scales):
-            raise ValueError(f"depths must ascend to the number of scales, {len(self.scales)}, received {depths!r}")
+            raise InputError(f"depths must ascend to the number of scales, {len(self.scales)}, received {depths!r}")
         self.value_range = number_range("value_range", value_range)
         side = max(self.picture_size or (UNKNOWN_SIDE,))
         self.resolution = positive_int("resolution", side if resolution is None else resolution)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_inr._arguments import one_of, positive_int
 from keras_inr._custom_gradients import releases_gradients
 from keras_inr.derivatives import METHODS, OUTPUTS, differentiate
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field
 
@@ -26,8 +27,8 @@ class Differentiated(keras.Model):
             points is not known when the step is traced, such as a shorter last one, are taken whole.
 
     Raises:
-        TypeError: unless field is a `Field`.
-        ValueError: for unknown outputs or methods, or "laplacian" for a field with a kink.
+        InputTypeError: unless field is a `Field`.
+        InputError: for unknown outputs or methods, or "laplacian" for a field with a kink.
 
     >>> from keras_inr.models import Siren
     >>> model = Differentiated(Siren(channels=1, seed=0), outputs=("values", "jacobian"))
@@ -41,13 +42,13 @@ class Differentiated(keras.Model):
     def __init__(self, field, outputs=OUTPUTS, method="auto", chunk=None, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         if not isinstance(field, Field):
-            raise TypeError(f"field must be a keras_inr.models.Field, received {field!r}")
+            raise InputTypeError(f"field must be a keras_inr.models.Field, received {field!r}")
         if not isinstance(outputs, (tuple, list)) or not outputs or not all(name in OUTPUTS for name in outputs):
-            raise ValueError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
+            raise InputError(f"outputs must be some of {OUTPUTS}, received {outputs!r}")
         one_of("method", method, METHODS)
         reasons = kinks_of(field) if "laplacian" in outputs else []
         if reasons:
-            raise ValueError(f"a Laplacian needs a field with second derivatives, but {'; '.join(reasons)}")
+            raise InputError(f"a Laplacian needs a field with second derivatives, but {'; '.join(reasons)}")
         self.field = field
         self.outputs = tuple(name for name in OUTPUTS if name in outputs)
         self.method = method
@@ -86,13 +87,13 @@ class Differentiated(keras.Model):
     def check_targets(self, targets, sample_weight):
         """Raises unless the targets are those of the outputs: a wrong axis would be broadcast in silence."""
         if any(weight is not None for weight in tf.nest.flatten(sample_weight)):
-            raise ValueError("sample_weight must be None: put weights into loss_weights, or into the targets")
+            raise InputError("sample_weight must be None: put weights into loss_weights, or into the targets")
         if not isinstance(targets, dict) or set(targets) != set(self.outputs):
             told = sorted(targets) if isinstance(targets, dict) else type(targets).__name__
-            raise ValueError(f"targets must be a dict with the keys {self.outputs}, received {told}")
+            raise InputError(f"targets must be a dict with the keys {self.outputs}, received {told}")
         for name, shape in self.compute_output_shape((None, self.field.num_dims)).items():
             if not tf.TensorShape(shape).is_compatible_with(targets[name].shape):
-                raise ValueError(f"target {name!r} must have shape {tuple(shape)}, received {targets[name].shape}")
+                raise InputError(f"target {name!r} must have shape {tuple(shape)}, received {targets[name].shape}")
 
     def loss_and_gradients(self, coords, targets, share=1.0):
         """The share of the loss that these points have, and its gradients, scaled as the optimizer wants them."""

@@ -10,6 +10,7 @@ from keras_inr._cpu_xla import compiles_for_cpu, cpu_xla
 from keras_inr._custom_gradients import releases_gradients
 from keras_inr._variable_names import one_name
 from keras_inr.coordinates import coords_dtype
+from keras_inr.errors import InputError
 from keras_inr.initializers.rules import RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.rendering.raster import POINTS_PER_CALL as POINTS_PER_CALL
@@ -32,7 +33,7 @@ class Field(keras.Model):
     (K or 1, ..., 2) -> (K, ..., channels).
 
     Raises:
-        ValueError: for a channel count or picture size that is not positive, a quantized policy, or coords of another
+        InputError: for a channel count or picture size that is not positive, a quantized policy, or coords of another
             last axis than 2.
     """
 
@@ -41,7 +42,7 @@ class Field(keras.Model):
     def __init__(self, channels=3, picture_size=None, num_fields=None, seed=None, **kwargs):
         super().__init__(**{"autocast": False, **kwargs})
         if self.dtype_policy.quantization_mode is not None:
-            raise ValueError(f"dtype must be a policy of floats such as 'float32', received {self.dtype_policy.name!r}")
+            raise InputError(f"dtype must be a policy of floats such as 'float32', received {self.dtype_policy.name!r}")
         self.channels = positive_int("channels", channels)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.picture_size = picture_size
@@ -58,7 +59,7 @@ class Field(keras.Model):
         if size is not None:
             size = positive_ints("picture_size", size)
             if len(size) != 2:
-                raise ValueError(f"picture_size must be (height, width), received {size!r}")
+                raise InputError(f"picture_size must be (height, width), received {size!r}")
         self._picture_size = size
 
     @property
@@ -128,7 +129,7 @@ class Field(keras.Model):
 
     def call(self, coords):
         if coords.shape[-1] != self.num_dims:
-            raise ValueError(f"coords must have a last axis of {self.num_dims} (x, y), received shape {coords.shape}")
+            raise InputError(f"coords must have a last axis of {self.num_dims} (x, y), received shape {coords.shape}")
         values = ops.cast(coords, self.values_dtype)
         if self.num_fields is not None and len(values.shape) < 3:
             values = values[None]
@@ -179,7 +180,7 @@ class Field(keras.Model):
             NumPy array (height, width, channels), not clamped; (K, height, width, channels) for K stacked fields.
 
         Raises:
-            ValueError: for a size that is not positive, has 2^31 pixels or more, or is missing where the field has no
+            InputError: for a size that is not positive, has 2^31 pixels or more, or is missing where the field has no
                 picture; for a box without four edges; for a supersampling out of range.
 
         >>> from keras_inr.models import Siren

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 
 from keras_inr._arguments import did_you_mean
+from keras_inr.errors import InputError
 from keras_inr.models.field_files import read_field
 from keras_inr.models.stacking import network_of
 
@@ -45,16 +46,16 @@ class Start:
         last layer is linear.
 
         Raises:
-            ValueError: for a field of another network, or with other channels than that.
+            InputError: for a field of another network, or with other channels than that.
         """
         network = _network(field)
         if network != self.network:
             names = [name for name in {**network, **self.network} if network.get(name) != self.network.get(name)]
             told = ", ".join(f"{name} {self.network.get(name)}" for name in names)
             received = ", ".join(f"{name} {network.get(name)}" for name in names)
-            raise ValueError(f"weights from {self.source} are for {told}, received {received}")
+            raise InputError(f"weights from {self.source} are for {told}, received {received}")
         if field.channels != self.channels and {field.channels, self.channels} != {1, 3}:
-            raise ValueError(
+            raise InputError(
                 f"weights from {self.source} are for pictures with {self.channels} channels, received {field.channels}"
             )
         for variable, array in zip(field.weights, self.arrays, strict=True):
@@ -69,24 +70,24 @@ def read_start(weights, preset=None):
         preset: name of the preset, for shipped weights.
 
     Raises:
-        ValueError: for a name that there are no weights of for the preset, or a file that cannot be read.
+        InputError: for a name that there are no weights of for the preset, or a file that cannot be read.
     """
     path, source = pathlib.Path(weights).expanduser(), str(weights)
     if weights in list_starts(preset):  # even where a folder of pictures has that name
         path, source = SHIPPED / weights / f"{preset}.keras", f"{weights!r}"
     elif path.is_dir() and weights not in list_starts("*"):
         hint = f": give {path / 'model.keras'}" if (path / "model.keras").is_file() else ""
-        raise ValueError(f"weights must be a .keras file, received the folder {path}{hint}")
+        raise InputError(f"weights must be a .keras file, received the folder {path}{hint}")
     elif path.suffix != ".keras":
         known = ", ".join(repr(name) for name in list_starts(preset)) or f"none is shipped for {preset!r}"
         meant = did_you_mean(weights, list_starts(preset))
-        raise ValueError(f"weights must be a .keras file or a name ({known}), received {weights!r}{meant}")
+        raise InputError(f"weights must be a .keras file or a name ({known}), received {weights!r}{meant}")
     try:
         field = read_field(path)
     except ValueError as error:
-        raise ValueError(f"weights cannot be read: {error}") from None
+        raise InputError(f"weights cannot be read: {error}") from None
     if field.num_fields is not None:
-        raise ValueError(f"weights must be of a single field, received num_fields={field.num_fields} in {path}")
+        raise InputError(f"weights must be of a single field, received num_fields={field.num_fields} in {path}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Start(source, digest, _network(field), field.channels, tuple(v.numpy() for v in field.weights))
 

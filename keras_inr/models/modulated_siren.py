@@ -10,6 +10,7 @@ from keras_inr._custom_gradients import releases_gradients
 from keras_inr._sines import sin_of
 from keras_inr._variable_names import one_name
 from keras_inr.coordinates import coords_dtype
+from keras_inr.errors import InputError
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.models.siren import Siren
@@ -44,7 +45,7 @@ class ModulatedSiren(keras.Model):
     with plain `compile` and `fit` on targets (K, N, channels); see `keras_inr.training.many.fit_modulated`.
 
     Raises:
-        ValueError: for an unknown modulation, a scheme without biases in sine layers, which shifts need to fold into,
+        InputError: for an unknown modulation, a scheme without biases in sine layers, which shifts need to fold into,
             an argument out of range, or coords of another shape.
 
     Source: Dupont et al., From data to functa, 2022, section 3, and google-deepmind/functa, function_reps.py (scales
@@ -85,7 +86,7 @@ class ModulatedSiren(keras.Model):
         self.units, self.scheme, self.omega_0 = self.network.units, self.network.scheme, self.network.omega_0
         self.value_range, self.channels = self.network.value_range, self.network.channels
         if any(layer.bias is None for layer in self.sine_layers):
-            raise ValueError(f"scheme must have biases in all sine layers, received {self.scheme.name!r}")
+            raise InputError(f"scheme must have biases in all sine layers, received {self.scheme.name!r}")
         self.to_modulations = Affine(
             sum(layer.units for layer in self.sine_layers) * (1 if modulation == "shift" else 2),
             use_bias=False,
@@ -143,7 +144,7 @@ class ModulatedSiren(keras.Model):
     def call(self, coords):
         shape = tuple(coords.shape)
         if shape[-1:] != (self.network.num_dims,) or len(shape) not in (2, 3):
-            raise ValueError(f"coords must have shape (N, 2) or ({self.num_pictures} or 1, N, 2), received {shape}")
+            raise InputError(f"coords must have shape (N, 2) or ({self.num_pictures} or 1, N, 2), received {shape}")
         values = ops.cast(coords, self.values_dtype)
         values = values if len(shape) == 3 else values[None]
         for layer, (shift, scale) in zip(self.sine_layers, self.modulations(), strict=True):
@@ -168,7 +169,7 @@ class ModulatedSiren(keras.Model):
         b_i becomes (1 + g_ki) b_i + s_ki and W_i becomes W_i (1 + g_ki), column by column.
 
         Raises:
-            ValueError: for a place that is not from 0 to K - 1.
+            InputError: for a place that is not from 0 to K - 1.
 
         >>> ModulatedSiren(2, latent_dim=4, units=(8,), picture_size=(5, 6)).field(1).render(10, 12).shape
         (10, 12, 3)
@@ -191,7 +192,7 @@ class ModulatedSiren(keras.Model):
                 `keras_inr.training.nearest`; None begins all with the mean of the latents.
 
         Raises:
-            ValueError: for places that are not from 0 to K - 1, or not one for each picture.
+            InputError: for places that are not from 0 to K - 1, or not one for each picture.
 
         >>> ModulatedSiren(2, latent_dim=4, units=(8,)).for_pictures(3, like=(1, 0, 1)).latents.shape
         TensorShape([3, 4])
@@ -202,7 +203,7 @@ class ModulatedSiren(keras.Model):
         if like is None:
             latents = tf.broadcast_to(tf.reduce_mean(self.latents, axis=0), model.latents.shape)
         elif len(like) != model.num_pictures:
-            raise ValueError(f"like must have {model.num_pictures} places, one for each picture, received {len(like)}")
+            raise InputError(f"like must have {model.num_pictures} places, one for each picture, received {len(like)}")
         else:
             latents = tf.gather(self.latents, [self.checked_place(place) for place in like])
         model.latents.assign(latents)
@@ -211,7 +212,7 @@ class ModulatedSiren(keras.Model):
     def checked_place(self, place):
         """The place of a picture as an int."""
         if isinstance(place, bool) or place not in range(self.num_pictures):
-            raise ValueError(f"place must be an integer from 0 to {self.num_pictures - 1}, received {place!r}")
+            raise InputError(f"place must be an integer from 0 to {self.num_pictures - 1}, received {place!r}")
         return int(place)
 
     def compute_output_shape(self, input_shape):

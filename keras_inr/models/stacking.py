@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from keras_inr._arguments import as_list, positive_int
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.models.field import Field
 
 NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")
@@ -35,8 +36,8 @@ def stack(fields):
         A field of their class with num_fields=K; it has their picture_size if they agree on one.
 
     Raises:
-        TypeError: for what is no field.
-        ValueError: for no field, a field that is stacked already, or different networks.
+        InputTypeError: for what is no field.
+        InputError: for no field, a field that is stacked already, or different networks.
 
     >>> from keras_inr.models import Siren
     >>> stack([Siren(units=(8,), seed=seed) for seed in range(5)])(np.zeros((7, 2))).shape
@@ -69,8 +70,8 @@ def unstack(stacked, which=None):
         A list of fields with the stacked one's picture_size and seed None, their weights copies.
 
     Raises:
-        TypeError: for what is no field.
-        ValueError: for a field that is not stacked.
+        InputTypeError: for what is no field.
+        InputError: for a field that is not stacked.
 
     >>> from keras_inr.models import Siren
     >>> first, second = unstack(Siren(units=(8,), num_fields=2))
@@ -79,7 +80,7 @@ def unstack(stacked, which=None):
     """
     check_field(stacked)
     if stacked.num_fields is None:
-        raise ValueError("field must be stacked, received num_fields=None")
+        raise InputError("field must be stacked, received num_fields=None")
     config = {**stacked.get_config(), "num_fields": None, "seed": None, "name": None}
     places = range(stacked.num_fields) if which is None else which
     fields = [type(stacked).from_config(config) for _ in places]
@@ -98,20 +99,20 @@ def copy_out(stacked, fields):
 def check_alike(fields):
     """Raises a ValueError unless fields can be stacked."""
     if not fields:
-        raise ValueError("fields must be one at least, received none")
+        raise InputError("fields must be one at least, received none")
     for field in fields:
         check_field(field)
         if field.num_fields is not None:
-            raise ValueError(f"fields must be single ones, received num_fields={field.num_fields}")
+            raise InputError(f"fields must be single ones, received num_fields={field.num_fields}")
         differing = differences(network_of(fields[0]), network_of(field))
         if differing:
-            raise ValueError(f"fields must be of one network, received {differing}")
+            raise InputError(f"fields must be of one network, received {differing}")
 
 
 def check_field(field):
     """Raises a TypeError unless it is a field."""
     if not isinstance(field, Field):
-        raise TypeError(f"fields must be keras_inr.models.Field, received {type(field).__name__}")
+        raise InputTypeError(f"fields must be keras_inr.models.Field, received {type(field).__name__}")
 
 
 def differences(network, other):

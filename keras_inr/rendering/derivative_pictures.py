@@ -6,6 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import hsv_to_rgb
 
+from keras_inr.errors import InputError
+
 LUMA = (0.299, 0.587, 0.114)
 PERCENTILE = 99
 # odd, so that one colour lies in the middle and zero has it
@@ -27,7 +29,7 @@ def gradient_picture(jacobian, scale):
         uint8 (H, W, 3).
 
     Raises:
-        ValueError: for another shape, or a scale that is not positive and finite.
+        InputError: for another shape, or a scale that is not positive and finite.
 
     >>> gradient_picture(np.array([[[[2.0, 0.0]], [[-1.0, 0.0]], [[0.0, 0.0]]]]), scale=2.0).tolist()
     [[[255, 0, 0], [0, 128, 128], [0, 0, 0]]]
@@ -51,7 +53,7 @@ def laplacian_picture(laplacian, scale):
         uint8 (H, W, 3).
 
     Raises:
-        ValueError: for another shape, or a scale that is not positive and finite.
+        InputError: for another shape, or a scale that is not positive and finite.
 
     >>> laplacian_picture(np.array([[[-9.0], [0.0], [9.0]]]), scale=3.0).tolist()
     [[[5, 48, 97], [247, 247, 247], [103, 0, 31]]]
@@ -98,11 +100,11 @@ def _checked(name, array, rank):
     array = np.asarray(array)
     if array.ndim != rank or (rank == 4 and array.shape[-1] != 2):
         wanted = "(H, W, C, 2)" if rank == 4 else "(H, W, C)"
-        raise ValueError(f"{name} must have shape {wanted}, received {array.shape}")
+        raise InputError(f"{name} must have shape {wanted}, received {array.shape}")
     return array
 
 
 def _checked_scale(scale):
     if not 0 < scale < math.inf:
-        raise ValueError(f"scale must be positive and finite, received {scale!r}")
+        raise InputError(f"scale must be positive and finite, received {scale!r}")
     return float(scale)

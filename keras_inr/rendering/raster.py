@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras_inr._arguments import one_of, positive_int
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.derivatives import OUTPUTS, differentiate
+from keras_inr.errors import InputError
 
 POINTS_PER_CALL = 65536
 # a Jacobian or Laplacian carries about four times as much through every layer, and twice that between layers
@@ -39,7 +40,7 @@ class FieldRaster:
         supersampling: (s_y, s_x).
 
     Raises:
-        ValueError: for a size that is not positive or is missing where the field has no picture, a box without four
+        InputError: for a size that is not positive or is missing where the field has no picture, a box without four
             edges, an unknown output or supersampling, or the Laplacian of a field with a kink.
 
     >>> from keras_inr.models import Siren
@@ -56,7 +57,7 @@ class FieldRaster:
         self.height, self.width = _checked_size(height, width, field.picture_size)
         self.box = default_box(field.picture_size) if box is None else box
         if len(self.box) != 4 or not np.all(np.abs(np.asarray(self.box, np.float64)) <= MAX_EDGE):
-            raise ValueError(f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g}, received {box!r}")
+            raise InputError(f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g}, received {box!r}")
         self.supersampling = self._checked_supersampling(supersampling)
         self.dtype = np.dtype(field.values_dtype)
         self._leading = () if field.num_fields is None else (field.num_fields,)
@@ -73,10 +74,10 @@ class FieldRaster:
             convert: None, or a function of arrays (..., channels[, 2]) that is applied to every chunk.
 
         Raises:
-            ValueError: for 2^31 pixels or more.
+            InputError: for 2^31 pixels or more.
         """
         if self.height * self.width >= 2**31:
-            raise ValueError(f"a raster must have less than 2^31 pixels, received {self.height} x {self.width}")
+            raise InputError(f"a raster must have less than 2^31 pixels, received {self.height} x {self.width}")
         return self.rows(0, self.height, convert)
 
     def rows(self, first, count, convert=None):
@@ -141,7 +142,7 @@ class FieldRaster:
             )
         number = positive_int("supersampling", supersampling)
         if number > MAX_SUPERSAMPLING:
-            raise ValueError(f"supersampling must be at most {MAX_SUPERSAMPLING}, received {supersampling!r}")
+            raise InputError(f"supersampling must be at most {MAX_SUPERSAMPLING}, received {supersampling!r}")
         return (number, number)
 
 
@@ -224,7 +225,7 @@ def pixel_means(points, per_pixel, axis=0):
 def _checked_size(height, width, picture_size):
     if height is None or width is None:
         if picture_size is None:
-            raise ValueError("height and width must be given for a field without a picture_size")
+            raise InputError("height and width must be given for a field without a picture_size")
         height = picture_size[0] if height is None else height
         width = picture_size[1] if width is None else width
     return positive_int("height", height), positive_int("width", width)

@@ -108,12 +108,9 @@ def render_file(field, settings, folder=".", overwrite=False, progress=False):
     height, width = raster_size(field, settings)
     path = _checked_path(settings, folder, height, width, overwrite)
     bits = _checked_bits(path, settings, field.channels)
-    try:
-        shared = (height, width, settings.box, settings.supersampling)
-        raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks)
-        convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    shared = (height, width, settings.box, settings.supersampling)
+    raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks)
+    convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
     strips = (convert(strip) for strip in raster.strips())
     if progress:
         strips = _told(strips, height)
@@ -205,7 +202,7 @@ def _conversion(raster, settings, bits, is_array):
         rows = np.unique((np.arange(SCALE_ROWS) + 0.5) * raster.height // SCALE_ROWS).astype(int)
         full_scale = measure(np.concatenate([raster.rows(row, 1) for row in rows.tolist()]))
         if not math.isfinite(full_scale):
-            raise ValueError(f"the {settings.output} must be finite to be drawn, received {full_scale} as its size")
+            raise InputError(f"the {settings.output} must be finite to be drawn, received {full_scale} as its size")
     return (lambda strip: draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
 
 

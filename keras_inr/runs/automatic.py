@@ -6,7 +6,6 @@ from keras_inr.choosing.choice import Goal, choose, file_kb
 from keras_inr.choosing.expectations import POINTS_PER_STEP
 from keras_inr.errors import InputError
 from keras_inr.runs.folder import run_identity
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
@@ -26,10 +25,7 @@ def parsed_goal(text):
     >>> parsed_goal("40dB")
     Goal(amount=40.0, unit='dB')
     """
-    try:
-        return None if text is None else Goal.parse(text)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    return None if text is None else Goal.parse(text)
 
 
 def goal_flags(goal):
@@ -83,13 +79,10 @@ def automatic_flags(image, image_options, goal, seed=0, length=None, batch_size=
     Raises:
         InputError: for a picture, a length or a goal that cannot be had.
     """
-    try:
-        signal = load_image(image, **image_options)
-        recipe = Recipe(**(length or {"steps": 1}), batch_size=batch_size)
-        steps = recipe.total_steps(signal.height * signal.width) if length else None
-        choice = choose(signal, goal, steps, lambda candidate: seconds_per_step(candidate, signal, seed, batch_size))
-    except (ImageError, ValueError) as error:
-        raise InputError(str(error)) from error
+    signal = load_image(image, **image_options)
+    recipe = Recipe(**(length or {"steps": 1}), batch_size=batch_size)
+    steps = recipe.total_steps(signal.height * signal.width) if length else None
+    choice = choose(signal, goal, steps, lambda candidate: seconds_per_step(candidate, signal, seed, batch_size))
     candidate = choice.candidate
     flags = {name: _text(value) for name, value in candidate.arguments.items()}
     flags |= {"preset": candidate.preset, "learning_rate": candidate.learning_rate, "batch_size": batch_size}

@@ -17,7 +17,6 @@ from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.layout import METRICS
 from keras_inr.runs.results import device_name, finite, save_png
 from keras_inr.signals.derivatives import picture_jacobian
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 
@@ -79,19 +78,16 @@ def prepare_blend(settings):
     Raises:
         InputError: naming what is wrong.
     """
-    try:
-        if settings.kind not in KINDS:
-            raise InputError(f"kind must be one of {KINDS}, received {settings.kind!r}")
-        if not 0 < settings.values_weight < 1e9:
-            raise InputError(f"values_weight must be positive, received {settings.values_weight!r}")
-        recipe = Recipe(**settings.recipe)
-        target = load_image(settings.target, size=settings.target_size)
-        edit, paste, digests = _edit(settings, target)
-        shared = {"channels": target.channels, "picture_size": target.size, "seed": recipe.seed}
-        field = from_preset(settings.preset, **shared, **settings.arguments)
-        edit.objective.model(field)  # raises for a Laplacian that the field has not
-    except (ImageError, ValueError, TypeError) as error:
-        raise InputError(str(error)) from error
+    if settings.kind not in KINDS:
+        raise InputError(f"kind must be one of {KINDS}, received {settings.kind!r}")
+    if not 0 < settings.values_weight < 1e9:
+        raise InputError(f"values_weight must be positive, received {settings.values_weight!r}")
+    recipe = Recipe(**settings.recipe)
+    target = load_image(settings.target, size=settings.target_size)
+    edit, paste, digests = _edit(settings, target)
+    shared = {"channels": target.channels, "picture_size": target.size, "seed": recipe.seed}
+    field = from_preset(settings.preset, **shared, **settings.arguments)
+    edit.objective.model(field)  # raises for a Laplacian that the field has not
     identity = {**dataclasses.asdict(settings), **digests}
     del identity["progress"]
     return PreparedBlend(settings, edit, paste, field, recipe, identity)

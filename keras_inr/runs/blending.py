@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.poisson import solve_poisson, solve_poisson_laplacian
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
@@ -44,7 +45,7 @@ def clone_edit(target, jacobian, mask, mixed=False, rule="central", values_weigh
         An `Edit`; its direct solution minimises the same gradient error over differences of neighbouring pixels.
 
     Raises:
-        ValueError: for shapes that differ, or a mask without an inside or an outside.
+        InputError: for shapes that differ, or a mask without an inside or an outside.
 
     >>> target, mask = np.full((8, 8, 1), 0.25), np.zeros((8, 8), bool)
     >>> mask[2:6, 2:6] = True
@@ -54,12 +55,12 @@ def clone_edit(target, jacobian, mask, mixed=False, rule="central", values_weigh
     """
     target, jacobian, mask = np.asarray(target), np.asarray(jacobian), np.asarray(mask)
     if jacobian.shape != (*target.shape, 2) or mask.shape != target.shape[:2] or mask.dtype != bool:
-        raise ValueError(
+        raise InputError(
             "target, jacobian and mask must be (H, W, C), (H, W, C, 2) and bool (H, W), "
             f"received {target.shape}, {jacobian.shape} and {mask.dtype} {mask.shape}"
         )
     if mask.all() or not mask.any():
-        raise ValueError(f"mask must leave pixels inside and outside, received {int(mask.sum())} of {mask.size} inside")
+        raise InputError(f"mask must leave pixels inside and outside, received {int(mask.sum())} of {mask.size} inside")
     own = picture_jacobian(target, rule)
     taken = mask[..., None, None]
     if mixed:

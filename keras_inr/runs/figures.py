@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
+from keras_inr.errors import InputError
 from keras_inr.runs.canvas import GREY, INK, draw_text, font, headed_figure, rasterized, text_width, write_png
 
 # Largest panel (height, width): three in a row or three stacked make about 4000 pixels.
@@ -42,7 +43,7 @@ def save_comparison(target, prediction, path, title="", figures=(), captions=CAP
         rows: pairs (three captions, three uint8 pictures (height, width, 3) of the same size).
 
     Raises:
-        ValueError: unless both have one such shape.
+        InputError: unless both have one such shape.
 
     >>> import tempfile
     >>> picture = np.linspace(0, 1, 64).reshape(8, 8, 1)
@@ -50,7 +51,7 @@ def save_comparison(target, prediction, path, title="", figures=(), captions=CAP
     """
     shapes = np.shape(target), np.shape(prediction)
     if shapes[0] != shapes[1] or len(shapes[0]) != 3 or shapes[0][2] not in (1, 3, 4) or 0 in shapes[0]:
-        raise ValueError(
+        raise InputError(
             "target and prediction must have one shape (height, width, 1, 3 or 4 channels), "
             f"received {shapes[0]} and {shapes[1]}"
         )
@@ -90,7 +91,7 @@ def save_curves(rows, path, title=""):
         title: short text, shown bold.
 
     Raises:
-        ValueError: if there are no rows.
+        InputError: if there are no rows.
 
     >>> import tempfile
     >>> row = {"step": 1, "loss": 0.1, "psnr_db": 10.0, "learning_rate": 1e-3, "seconds": 0.5}
@@ -98,7 +99,7 @@ def save_curves(rows, path, title=""):
     """
     rows = list(rows)
     if not rows:
-        raise ValueError("rows must hold at least one dict, received none")
+        raise InputError("rows must hold at least one dict, received none")
     write_png(path, lambda: rasterized(_draw_curves(rows, title)))
 
 

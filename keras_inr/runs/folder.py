@@ -10,8 +10,8 @@ import pathlib
 from keras_inr._arguments import servable_path
 from keras_inr._disk_errors import FULL, disk_error
 from keras_inr._files import TEMPORARY_PREFIX, atomic_path
-from keras_inr._reading import DamagedFileError, kind_of, read_json
-from keras_inr.errors import InputError
+from keras_inr._reading import kind_of, read_json
+from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.runs.layout import MARKER, METRICS, check_kinds, has_checkpoint, remove_written
 
 FORMAT_VERSION = 1
@@ -87,10 +87,7 @@ def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), 
 
 def folder_path(out):
     """The path of a run's folder; InputError for one that a run cannot be exported to."""
-    try:
-        return servable_path("out", out)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    return servable_path("out", out)
 
 
 def holds_run(out):

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from keras_inr.errors import InputError
 from keras_inr.runs.folder import holds_run, run_identity
 from keras_inr.runs.image_fit import check_image_fit, prepare_image_fit
 from keras_inr.training.rate_finder import find_learning_rate
@@ -30,10 +29,7 @@ def with_found_rate(settings, out=None, resume=False, overwrite=False):
         return _with_rate(settings, run_identity(out, "learning_rate")["learning_rate"])
     prepared = prepare_image_fit(_with_rate(settings, Recipe.learning_rate))
     check_image_fit(prepared, out, resume, overwrite)
-    try:
-        found = find_learning_rate(prepared.field, prepared.signal, prepared.recipe)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    found = find_learning_rate(prepared.field, prepared.signal, prepared.recipe)
     return _with_rate(settings, found.learning_rate)
 
 

@@ -8,7 +8,7 @@ import keras
 
 from keras_inr._files import atomic_path
 from keras_inr.alignment import best_offset
-from keras_inr.errors import InputError, InterruptedRunError
+from keras_inr.errors import DivergedError, InputError, InterruptedRunError
 from keras_inr.models.field import to_uint8
 from keras_inr.models.initial_weights import read_start
 from keras_inr.presets import from_preset
@@ -18,10 +18,9 @@ from keras_inr.runs.layout import has_checkpoint, missing_results
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.previews import Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_course, write_results
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.callbacks import DivergedError, check_goals
-from keras_inr.training.checkpoints import CheckpointError, load_checkpoint
+from keras_inr.training.callbacks import check_goals
+from keras_inr.training.checkpoints import load_checkpoint
 from keras_inr.training.fitting import fit
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision, weights_of
@@ -87,25 +86,22 @@ def prepare_image_fit(settings):
     Raises:
         InputError: naming what is wrong.
     """
-    try:
-        recipe = Recipe(**settings.recipe)
-        if settings.precision not in PRECISIONS:
-            raise InputError(f"precision must be one of {PRECISIONS}, received {settings.precision!r}")
-        check_goals(settings.goal_psnr_db, settings.max_seconds)
-        if settings.preview_every < 0:
-            raise InputError(f"preview_every must not be negative, received {settings.preview_every!r}")
-        signal = load_image(settings.image, **settings.image_options)
-        shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
-        field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
-        start = None if settings.weights is None else read_start(settings.weights, settings.preset)
-        if start is not None:
-            start.assign_to(field)
-        check_supervision(field, recipe)
-        check_share(make_strategy(settings.strategy), recipe.points_per_step(signal.height * signal.width))
-        frozen_layers(field, recipe.freeze)
-        identity = _identity(settings, signal, recipe, start)
-    except (ImageError, ValueError, TypeError) as error:
-        raise InputError(str(error)) from error
+    recipe = Recipe(**settings.recipe)
+    if settings.precision not in PRECISIONS:
+        raise InputError(f"precision must be one of {PRECISIONS}, received {settings.precision!r}")
+    check_goals(settings.goal_psnr_db, settings.max_seconds)
+    if settings.preview_every < 0:
+        raise InputError(f"preview_every must not be negative, received {settings.preview_every!r}")
+    signal = load_image(settings.image, **settings.image_options)
+    shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
+    field = from_preset(settings.preset, **shared, dtype=settings.precision, **settings.arguments)
+    start = None if settings.weights is None else read_start(settings.weights, settings.preset)
+    if start is not None:
+        start.assign_to(field)
+    check_supervision(field, recipe)
+    check_share(make_strategy(settings.strategy), recipe.points_per_step(signal.height * signal.width))
+    frozen_layers(field, recipe.freeze)
+    identity = _identity(settings, signal, recipe, start)
     return Prepared(settings, signal, recipe, field, identity)
 
 
@@ -186,28 +182,25 @@ def _fit(prepared, folder, interrupts):
     """The `FitResult`, with checkpoints, previews and logs in the folder."""
     settings = prepared.settings
     total_steps = prepared.recipe.total_steps(prepared.signal.height * prepared.signal.width)
-    try:
-        checkpoint = load_checkpoint(folder / "checkpoints")
-        when = (settings.preview_every, total_steps, checkpoint[0] if checkpoint else 0)
-        draw = functools.partial(_preview, prepared)
-        monitors = []
-        if settings.preview_every:
-            monitors.append(Previews(folder / "previews", *when, draw))
-        if settings.tensorboard:
-            monitors.append(TensorBoardLog(folder / "tensorboard", *when, draw))
-        return fit(
-            prepared.field,
-            prepared.signal,
-            prepared.recipe,
-            goal_psnr_db=settings.goal_psnr_db,
-            max_seconds=settings.max_seconds,
-            checkpoint_dir=folder / "checkpoints",
-            should_stop=lambda: interrupts.received is not None,
-            callbacks=monitors,
-            progress=settings.progress,
-        )
-    except CheckpointError as error:
-        raise InputError(f"{error}; remove them to start again") from error
+    checkpoint = load_checkpoint(folder / "checkpoints")
+    when = (settings.preview_every, total_steps, checkpoint[0] if checkpoint else 0)
+    draw = functools.partial(_preview, prepared)
+    monitors = []
+    if settings.preview_every:
+        monitors.append(Previews(folder / "previews", *when, draw))
+    if settings.tensorboard:
+        monitors.append(TensorBoardLog(folder / "tensorboard", *when, draw))
+    return fit(
+        prepared.field,
+        prepared.signal,
+        prepared.recipe,
+        goal_psnr_db=settings.goal_psnr_db,
+        max_seconds=settings.max_seconds,
+        checkpoint_dir=folder / "checkpoints",
+        should_stop=lambda: interrupts.received is not None,
+        callbacks=monitors,
+        progress=settings.progress,
+    )
 
 
 def _preview(prepared):

@@ -18,18 +18,12 @@ def model_path(run=None, model=None):
     if (run is None) == (model is None):
         received = "neither" if run is None else f"--run={run} and --model={model}"
         raise InputError(f"give one of --run, a run folder, and --model, a .keras file, received {received}")
-    try:
-        return local_path("run", run) / "model.keras" if model is None else local_path("model", model)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    return local_path("run", run) / "model.keras" if model is None else local_path("model", model)
 
 
 def load_field(path):
     """The `Field` in a .keras file; InputError for what `keras_inr.models.field_files.read_field` refuses."""
-    try:
-        return read_field(path)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    return read_field(path)
 
 
 def bare_copy(field):

@@ -18,9 +18,7 @@ from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.layout import METRICS, has_checkpoint, is_whole
 from keras_inr.runs.model_files import save_field
 from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, save_png, versions, write_history
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
-from keras_inr.training.checkpoints import CheckpointError
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.starts.pretraining import PretrainingRecipe, pretrain
 
@@ -100,20 +98,17 @@ def prepare_pretraining(settings):
     Raises:
         InputError: naming what is wrong.
     """
-    try:
-        recipe = PretrainingRecipe(**settings.recipe)
-        shared = {"picture_size": (settings.size, settings.size), "seed": recipe.seed}
-        field = from_preset(settings.preset, **shared, **settings.arguments)
-        if recipe.method == "shared_layers":
-            frozen_layers(field, recipe.own, "own")
-        num_crops = CROPS[recipe.method] if settings.num_crops is None else settings.num_crops
-        if recipe.method == "prefit" and num_crops != 1:
-            raise InputError(f"crops must be 1 for prefit, which fits one, received {num_crops}")
-        pictures = list_pictures(settings.images, settings.data_dir)[:num_crops]
-        signals = LoadedSignals(pictures, settings.data_dir)
-        crops = random_crops(signals, num_crops, settings.size, settings.smallest, recipe.seed)
-    except (ImageError, ValueError, TypeError) as error:
-        raise InputError(str(error)) from error
+    recipe = PretrainingRecipe(**settings.recipe)
+    shared = {"picture_size": (settings.size, settings.size), "seed": recipe.seed}
+    field = from_preset(settings.preset, **shared, **settings.arguments)
+    if recipe.method == "shared_layers":
+        frozen_layers(field, recipe.own, "own")
+    num_crops = CROPS[recipe.method] if settings.num_crops is None else settings.num_crops
+    if recipe.method == "prefit" and num_crops != 1:
+        raise InputError(f"crops must be 1 for prefit, which fits one, received {num_crops}")
+    pictures = list_pictures(settings.images, settings.data_dir)[:num_crops]
+    signals = LoadedSignals(pictures, settings.data_dir)
+    crops = random_crops(signals, num_crops, settings.size, settings.smallest, recipe.seed)
     identity = {
         "kind": "pretraining",
         "preset": settings.preset,
@@ -154,17 +149,14 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
             told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
             raise InputError(f"{told}; add --overwrite to learn again")
         field = type(prepared.field).from_config(prepared.field.get_config())
-        try:
-            result = pretrain(
-                field,
-                prepared.crops,
-                prepared.recipe,
-                checkpoint_dir=folder / "checkpoints",
-                should_stop=lambda: interrupts.received is not None,
-                progress=prepared.settings.progress,
-            )
-        except CheckpointError as error:
-            raise InputError(f"{error}; remove them to start again") from error
+        result = pretrain(
+            field,
+            prepared.crops,
+            prepared.recipe,
+            checkpoint_dir=folder / "checkpoints",
+            should_stop=lambda: interrupts.received is not None,
+            progress=prepared.settings.progress,
+        )
         averages = prepared.recipe.method == "average"
         if result.stopped_by == "interrupt":
             kept = "nothing is saved of this method, begin again" if averages else "the state is saved, go on"

@@ -15,9 +15,9 @@ from PIL import Image
 
 from keras_inr._cores import usable_cores
 from keras_inr._files import atomic_path
-from keras_inr._reading import DamagedFileError, read_json
+from keras_inr._reading import read_json
 from keras_inr._version import __version__
-from keras_inr.errors import InputError, NotExportedError
+from keras_inr.errors import DamagedFileError, InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.models.field import to_uint8
 from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
@@ -158,7 +158,7 @@ def _export(bare, folder, metrics, whatever_stands):
         shutil.rmtree(before[0])  # torn, so that nothing is lost
     try:
         export_saved_model(bare, base, info=served_facts(metrics))
-    except ValueError as error:
+    except InputError as error:
         refusal = NotExportedError(f"{folder / 'model.keras'} is written but cannot be served: {error}")
         refusal.__cause__ = error
         return refusal

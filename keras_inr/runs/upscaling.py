@@ -13,14 +13,13 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_inr._files import atomic_path
-from keras_inr._reading import DamagedFileError, read_json
+from keras_inr._reading import read_json
 from keras_inr._version import __version__
-from keras_inr.errors import InputError
+from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.runs.results import device_name, finite, save_png
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
@@ -149,12 +148,9 @@ def load_original(source, size, factors):
     >>> load_original("sample:chelsea", 256, (2, 4)).size
     (168, 256)
     """
-    try:
-        signal = load_image(source)
-        if max(signal.size) > size:
-            signal = load_image(source, size=size)
-    except ImageError as error:
-        raise InputError(str(error)) from error
+    signal = load_image(source)
+    if max(signal.size) > size:
+        signal = load_image(source, size=size)
     common = math.lcm(*factors)
     height, width = (side - side % common for side in signal.size)
     if min(height, width) < SSIM_WINDOW:

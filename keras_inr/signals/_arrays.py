@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import Raster, check_pixels
-from keras_inr.signals.errors import ImageError
 
 _MODELS = {1: ("grey", False), 2: ("grey", True), 3: ("rgb", False), 4: ("rgb", True)}
 OVERSHOOT = 0.5
@@ -73,7 +73,7 @@ def signal_values(values):
     >>> signal_values(np.full((1, 1, 1), 255, "uint8"))
     Traceback (most recent call last):
     ...
-    keras_inr.signals.errors.ImageError: values must be floats in [0, 1], received dtype uint8; load_image takes uint8 \
+    keras_inr.errors.ImageError: values must be floats in [0, 1], received dtype uint8; load_image takes uint8 \
 and uint16 arrays
     """
     check_not_masked("values", values)

@@ -3,6 +3,7 @@
 import imagecodecs
 import numpy as np
 
+from keras_inr.errors import InputError
 from keras_inr.signals._decoding.decoded import NUM_COLOURS
 from keras_inr.signals._decoding.metadata import warn_without_stopping
 
@@ -77,7 +78,7 @@ def _transform(values, model, profile):
         intent=imagecodecs.CMS.INTENT.PERCEPTUAL,
     )
     if not np.isfinite(result).all():
-        raise ValueError("it does not give finite colours")
+        raise InputError("it does not give finite colours")
     result = result[..., 1:2] if model == "grey" else result
     return np.clip(result, 0, 1)
 

@@ -5,7 +5,7 @@ import operator
 import numpy as np
 from PIL import Image
 
-from keras_inr.signals.errors import ImageError
+from keras_inr.errors import ImageError
 
 
 def checked_crop(crop):

@@ -4,8 +4,8 @@ import collections
 import os
 import pathlib
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.metadata import warn_without_stopping
-from keras_inr.signals.errors import ImageError
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"),

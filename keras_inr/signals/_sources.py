@@ -10,10 +10,10 @@ import stat
 import numpy as np
 
 from keras_inr._arguments import did_you_mean
+from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import array_sha256, raster_from_array
 from keras_inr.signals._decoding.decode import HEAD_BYTES, decode_image, format_of
 from keras_inr.signals._tfds import read_tfds
-from keras_inr.signals.errors import ImageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: "C:\picture.png" is a path
 _SUFFIXES = (".png", ".jpg", ".tif", ".gif")

@@ -8,8 +8,8 @@ import re
 
 import tensorflow as tf
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import array_sha256, raster_from_array
-from keras_inr.signals.errors import ImageError
 
 # NAME or NAME/CONFIG, optionally :VERSION, then SPLIT and INDEX. No namespaces: their register is on the network.
 _SPEC = re.compile(r"tfds:(?P<name>\w+(?:/[\w.-]+)?(?::[\d.*]+)?)/(?P<split>\w+)#(?P<index>\d{1,18})", re.ASCII)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from keras_inr.coordinates import pixel_pitch
+from keras_inr.errors import InputError
 
 RULES = ("sobel", "central", "spline")
 
@@ -37,7 +38,7 @@ def picture_jacobian(values, rule="sobel"):
         float32 (H, W, C, 2), the last axis (x, y), x to the right and y down. Formed in float64.
 
     Raises:
-        ValueError: unless values is a finite floating array of that shape and rule is one of `RULES`.
+        InputError: unless values is a finite floating array of that shape and rule is one of `RULES`.
 
     KeunwooPark/siren-jax takes SciPy's Sobel filter of ten times the picture, whatever its size, with reflected
     borders; the published pictures then have a contrast that depends on the resolution.
@@ -128,14 +129,14 @@ def _neighbours(plane, axis):
 
 def _checked(values, rule):
     if rule not in RULES:
-        raise ValueError(f"rule must be one of {RULES}, received {rule!r}")
+        raise InputError(f"rule must be one of {RULES}, received {rule!r}")
     values = np.asarray(values)
     if values.ndim != 3 or not values.size:
-        raise ValueError(f"values must have shape (H, W, C), each at least 1, received shape {values.shape}")
+        raise InputError(f"values must have shape (H, W, C), each at least 1, received shape {values.shape}")
     # "V" is bfloat16, which NumPy does not count among its own floating types
     if values.dtype.kind not in "fV":
-        raise ValueError(f"values must be floating, nominally in [0, 1], received dtype {values.dtype}")
+        raise InputError(f"values must be floating, nominally in [0, 1], received dtype {values.dtype}")
     bad = int(np.size(values) - np.count_nonzero(np.isfinite(values)))
     if bad:
-        raise ValueError(f"values must be finite, received {bad} that are not")
+        raise InputError(f"values must be finite, received {bad} that are not")
     return values

@@ -6,6 +6,7 @@ import operator
 import numpy as np
 
 from keras_inr.coordinates import pixel_coords
+from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import signal_values
 from keras_inr.signals._colour import srgb_values
 from keras_inr.signals._decoding.decode import one_sentence
@@ -14,7 +15,6 @@ from keras_inr.signals._decoding.metadata import warn_without_stopping
 from keras_inr.signals._framing import checked_crop, checked_size, resized, target_size
 from keras_inr.signals._sources import read_source
 from keras_inr.signals._tfds import read_builder
-from keras_inr.signals.errors import ImageError
 
 DEFAULT_MAX_PIXELS = 2**26
 
@@ -126,7 +126,7 @@ def check_image_options(
 
     >>> check_image_options(alpha="black")
     Traceback (most recent call last):
-    keras_inr.signals.errors.ImageError: alpha must be "white" or "keep", received 'black'
+    keras_inr.errors.ImageError: alpha must be "white" or "keep", received 'black'
     """
     _checked(grayscale, alpha, crop, size, max_pixels)
 

@@ -1,5 +1,5 @@
-from keras_inr.training.callbacks import DivergedError as DivergedError
-from keras_inr.training.checkpoints import CheckpointError as CheckpointError
+from keras_inr.errors import CheckpointError as CheckpointError
+from keras_inr.errors import DivergedError as DivergedError
 from keras_inr.training.fitting import fit as fit
 from keras_inr.training.many.many_fits import fit_many as fit_many
 from keras_inr.training.many.modulated_fits import ModulatedFitResult as ModulatedFitResult

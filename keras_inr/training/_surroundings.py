@@ -4,6 +4,8 @@ import warnings
 
 import tensorflow as tf
 
+from keras_inr.errors import InputError
+
 
 def check_surroundings(model, several_devices=False, copied=False):
     """Raises unless a model can be trained where this is called; warns where it is trained poorly.
@@ -15,13 +17,13 @@ def check_surroundings(model, several_devices=False, copied=False):
 
     Raises:
         RuntimeError: within `tf.function` or another graph.
-        ValueError: for a model without trainable weights or with some in float16; in the scope of a `tf.distribute`
+        InputError: for a model without trainable weights or with some in float16; in the scope of a `tf.distribute`
             strategy that the model is not of; for a strategy of several devices that cannot share the training.
     """
     if not tf.executing_eagerly():
         raise RuntimeError("a fit must be called eagerly, received a call within tf.function or a tf.Graph")
     if not model.trainable_weights:
-        raise ValueError(f"field must have a layer to be trained, received {model.name!r} with trainable=False in all")
+        raise InputError(f"field must have a layer to be trained, received {model.name!r} with trainable=False in all")
     check_precision(model)
     check_scope(model, several_devices, copied)
 
@@ -31,7 +33,7 @@ def check_precision(model):
     kept = {weight.dtype for weight in model.trainable_weights}
     if "float16" in kept:
         told = "field must keep its weights in float32: make it with dtype='mixed_float16', or set that policy before"
-        raise ValueError(f"{told}, received weights in 'float16'")
+        raise InputError(f"{told}, received weights in 'float16'")
     if "bfloat16" in kept:
         told = "which rounds small steps away: dtype='mixed_bfloat16' keeps them in float32 and fits far better"
         warnings.warn(f"field keeps its weights in bfloat16, {told}", stacklevel=4)
@@ -43,8 +45,8 @@ def check_scope(model, several_devices, copied):
     for strategy in (here,) if copied else (here, model.distribute_strategy):
         if strategy.num_replicas_in_sync > 1 and not several_devices:
             told = "this fit uses one device: field must be made and fitted outside the scope of a strategy of several"
-            raise ValueError(f"{told}, received {type(strategy).__name__}")
+            raise InputError(f"{told}, received {type(strategy).__name__}")
     made_here = here.extended.variable_created_in_scope
     if tf.distribute.has_strategy() and not copied and not all(made_here(w.value) for w in model.weights):
         told = "field must be made in the scope of the strategy in whose scope it is fitted"
-        raise ValueError(f"{told}, received a call in the scope of {type(here).__name__}")
+        raise InputError(f"{told}, received a call in the scope of {type(here).__name__}")

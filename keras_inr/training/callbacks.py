@@ -7,6 +7,7 @@ import time
 import keras
 
 from keras_inr.alignment import best_offset
+from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import psnr
 from keras_inr.training.optimizers import inner_optimizers
 
@@ -17,12 +18,6 @@ PLATEAU_THRESHOLD = 1e-4
 """Least relative fall of the loss that counts as improvement."""
 
 PARTIAL_LOSSES = ("values_loss", "jacobian_loss", "laplacian_loss")
-
-
-class DivergedError(FloatingPointError):
-    """The loss is no longer finite. `rows` holds the run's history up to there."""
-
-    rows = ()
 
 
 class Recorder(keras.callbacks.Callback):
@@ -125,7 +120,7 @@ class StopAtGoal(keras.callbacks.Callback):
         should_stop: callable without arguments, asked after every call of the training function.
 
     Raises:
-        ValueError: for a goal or a budget that is not finite and positive.
+        InputError: for a goal or a budget that is not finite and positive.
     """
 
     def __init__(self, state, field, signal, objective, goal_psnr_db=None, max_seconds=None, should_stop=None):
@@ -175,7 +170,7 @@ def check_goals(goal_psnr_db, max_seconds):
         if value is None:
             continue
         if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-            raise ValueError(f"{name} must be positive, received {value!r}")
+            raise InputError(f"{name} must be positive, received {value!r}")
 
 
 class Plateau(keras.callbacks.Callback):

@@ -12,6 +12,7 @@ from keras_inr._arguments import local_path
 from keras_inr._disk_errors import disk_error
 from keras_inr._files import TEMPORARY_PREFIX, atomic_path
 from keras_inr._reading import open_regular
+from keras_inr.errors import CheckpointError, InputError
 
 FORMAT_VERSION = 1
 KEPT = 2
@@ -21,10 +22,6 @@ NAME = re.compile(r"step-\d{10}[.]npz", re.ASCII)
 TORN = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}-{NAME.pattern}", re.ASCII)
 MOST_PADDING = 2**16
 """How much longer than its arrays a checkpoint's archive says to be, at most: nothing in it is compressed."""
-
-
-class CheckpointError(ValueError):
-    """Checkpoints exist and none of them can be used."""
 
 
 def save_checkpoint(folder, step, arrays, state):
@@ -75,7 +72,7 @@ def load_checkpoint(folder):
 
     Raises:
         CheckpointError: if there are checkpoints and none can be read.
-        ValueError: for a folder without a name.
+        InputError: for a folder without a name.
     """
     problems = []
     for path in checkpoint_paths(local_path("checkpoint_dir", folder)):
@@ -96,16 +93,16 @@ def _read(path):
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > len(data) + MOST_PADDING:
-        raise ValueError(f"its arrays must be stored as they are, received {len(data)} bytes of {unpacked}")
+        raise InputError(f"its arrays must be stored as they are, received {len(data)} bytes of {unpacked}")
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     header = json.loads(arrays.pop("__state__").tobytes())
     if header["format_version"] != FORMAT_VERSION:
-        raise ValueError(f"format_version must be {FORMAT_VERSION}, received {header['format_version']!r}")
+        raise InputError(f"format_version must be {FORMAT_VERSION}, received {header['format_version']!r}")
     received, expected = _described(arrays), header["arrays"]
     if received != expected:
         wrong = [name for name in {**expected, **received} if received.get(name) != expected.get(name)]
-        raise ValueError(f"its arrays {wrong} are not what its header says")
+        raise InputError(f"its arrays {wrong} are not what its header says")
     return header["step"], arrays, header["state"]
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_inr._variable_names import one_name
+from keras_inr.errors import CheckpointError, DivergedError, InputError, InputTypeError
 from keras_inr.metrics import PSNR
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
@@ -17,8 +18,8 @@ from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState, state_problem
 from keras_inr.training._surroundings import check_surroundings
-from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopAtGoal, StopOnDivergence
-from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
+from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.freezing import frozen
 from keras_inr.training.objectives import check_offset, check_supervision, make_objective
@@ -77,8 +78,8 @@ def fit(
         A `FitResult`.
 
     Raises:
-        TypeError: for a field that is no `Field` or a signal without values.
-        ValueError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
+        InputTypeError: for a field that is no `Field` or a signal without values.
+        InputError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
             has not the derivatives asked for, or without layers of the names to freeze; for points that devices
             cannot share equally; for weights in float16 or none that are trained, or in the scope of another
             `tf.distribute` strategy than the field's.
@@ -137,13 +138,13 @@ def fit(
 def check_pair(field, signal):
     """Raises unless the field can be fitted to the signal."""
     if not isinstance(field, Field):
-        raise TypeError(f"field must be a keras_inr.models.Field, received {type(field).__name__}")
+        raise InputTypeError(f"field must be a keras_inr.models.Field, received {type(field).__name__}")
     if not hasattr(signal, "values") or not hasattr(signal, "channels"):
-        raise TypeError(f"signal must be what load_image returns, received {type(signal).__name__}")
+        raise InputTypeError(f"signal must be what load_image returns, received {type(signal).__name__}")
     if field.num_fields is not None:
-        raise ValueError(f"field must be a single field, received num_fields={field.num_fields}")
+        raise InputError(f"field must be a single field, received num_fields={field.num_fields}")
     if field.channels != signal.channels:
-        raise ValueError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
+        raise InputError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
 
 
 def identity_of(field, signal, recipe):

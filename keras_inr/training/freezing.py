@@ -3,6 +3,8 @@
 import contextlib
 import fnmatch
 
+from keras_inr.errors import InputError
+
 
 def frozen_layers(field, freeze, argument="freeze"):
     """The layers of a field that stay as they are in a fit, first to last.
@@ -14,7 +16,7 @@ def frozen_layers(field, freeze, argument="freeze"):
             as in names of files.
 
     Raises:
-        ValueError: for a name that no layer with weights has, or if nothing is left to be trained.
+        InputError: for a name that no layer with weights has, or if nothing is left to be trained.
 
     >>> from keras_inr.models import Siren
     >>> [layer.name for layer in frozen_layers(Siren(units=(8, 8, 8)), "sine_[01]")]
@@ -27,10 +29,10 @@ def frozen_layers(field, freeze, argument="freeze"):
     patterns = [pattern.strip() for pattern in freeze.split(",")]
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            raise ValueError(f"{argument} must name some of the layers {', '.join(names)}, received {pattern!r}")
+            raise InputError(f"{argument} must name some of the layers {', '.join(names)}, received {pattern!r}")
     chosen = [layer for layer in layers if any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in patterns)]
     if not any(layer.trainable_weights for layer in layers if layer not in chosen):
-        raise ValueError(
+        raise InputError(
             f"{argument} must leave one of the layers {', '.join(names)} to be trained, received {freeze!r}"
         )
     return chosen

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_inr.errors import InputError
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.losses import KnownMeanSquaredError
@@ -150,7 +151,7 @@ def check_offset(field, freeze):
     for layer in frozen_layers(field, freeze):
         if any(weight is bias for weight in layer.weights):
             told = f"the bias of {layer.name!r} takes the picture's mean"
-            raise ValueError(
+            raise InputError(
                 f"freeze must leave the head free in a fit to derivatives alone: {told}, received {freeze!r}"
             )
 
@@ -159,7 +160,7 @@ def add_offset(field, offset):
     """Adds a constant (C,) to a field's values, in the bias of its head.
 
     Raises:
-        ValueError: as `offset_bias`.
+        InputError: as `offset_bias`.
     """
     bias, factor = offset_bias(field)
     bias.assign_add((np.asarray(offset, "float64") * factor).astype(bias.dtype))
@@ -169,7 +170,7 @@ def offset_bias(field):
     """The bias variable that shifts a field's values, and by how much it moves for a shift of 1.
 
     Raises:
-        ValueError: if the stack does not end in an `Affine` with a bias and any number of `ValueRange`s.
+        InputError: if the stack does not end in an `Affine` with a bias and any number of `ValueRange`s.
     """
     factor = 1.0
     for layer in reversed(field.stack):
@@ -179,6 +180,6 @@ def offset_bias(field):
             return layer.bias, factor
         else:
             break
-    raise ValueError(
+    raise InputError(
         f"a field fitted to derivatives alone needs a linear head with a bias, received {field.stack[-2:]!r}"
     )

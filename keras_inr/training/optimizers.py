@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from keras_inr.errors import InputError
 from keras_inr.training.many.stacked_optimizers import StackedAdam, StackedSGD
 from keras_inr.training.schedules import make_schedule
 
@@ -24,7 +25,7 @@ def make_optimizer(recipe, field, num_pixels):
         A Keras optimizer; a `MultiOptimizer` if the field has tables and the recipe treats them differently.
 
     Raises:
-        ValueError: for muon and a stacked field.
+        InputError: for muon and a stacked field.
 
     >>> from keras_inr.models import MultiHash
     >>> from keras_inr.training.recipe import Recipe
@@ -83,7 +84,7 @@ def _stacked(recipe, num_pixels, num_fields):
     if recipe.optimizer == "sgd":
         return StackedSGD(momentum=recipe.beta_1, **common)
     if recipe.optimizer == "muon":
-        raise ValueError("optimizer must be one of adam, adamw, sgd for stacked fields, received 'muon'")
+        raise InputError("optimizer must be one of adam, adamw, sgd for stacked fields, received 'muon'")
     return StackedAdam(beta_1=recipe.beta_1, beta_2=recipe.beta_2, epsilon=recipe.epsilon, **common)
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from keras_inr._arguments import positive_int
+from keras_inr.errors import InputError
 from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import check_pair, compile_model
@@ -58,8 +59,8 @@ def find_learning_rate(field, signal, recipe, *, lowest=1e-6, highest=1e-2, step
         A `RangeTest`.
 
     Raises:
-        TypeError, ValueError: as `fit`.
-        ValueError: for rates or steps out of range, or if the loss falls nowhere, for which there is no fallback.
+        InputError: as `fit`.
+        InputError: for rates or steps out of range, or if the loss falls nowhere, for which there is no fallback.
 
     Source: Smith 2017, and PyTorch Lightning's `lr_find`. Different from it: it suggests a rate where the loss rises,
     too, and its first rate is one step above the lowest.
@@ -75,9 +76,9 @@ def find_learning_rate(field, signal, recipe, *, lowest=1e-6, highest=1e-2, step
     """
     if not 0 < lowest < highest <= LARGEST_RATE:
         told = f"lowest and highest must be rates with 0 < lowest < highest <= {LARGEST_RATE:g}"
-        raise ValueError(f"{told}, received {lowest!r} and {highest!r}")
+        raise InputError(f"{told}, received {lowest!r} and {highest!r}")
     if positive_int("steps", steps) < 2 * SKIPPED:
-        raise ValueError(f"steps must be at least {2 * SKIPPED}, received {steps!r}")
+        raise InputError(f"steps must be at least {2 * SKIPPED}, received {steps!r}")
     check_pair(field, signal)
     check_surroundings(field, several_devices=True, copied=True)
     check_supervision(field, recipe)
@@ -86,7 +87,7 @@ def find_learning_rate(field, signal, recipe, *, lowest=1e-6, highest=1e-2, step
     falls = np.gradient(losses)[SKIPPED:-1] if len(losses) > SKIPPED + 1 else np.zeros(0)
     if not np.any(falls < 0):
         told = f"the loss of this network falls nowhere between {lowest:g} and {highest:g} in {len(losses)} steps"
-        raise ValueError(f"learning_rate cannot be found: {told}; give a number")
+        raise InputError(f"learning_rate cannot be found: {told}; give a number")
     return RangeTest(float(f"{rates[SKIPPED + np.argmin(falls)]:.3g}"), rates[: len(losses)], losses)
 
 

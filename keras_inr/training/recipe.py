@@ -4,6 +4,7 @@ import dataclasses
 import numbers
 
 from keras_inr._arguments import names_arguments, one_of
+from keras_inr.errors import InputError
 from keras_inr.signals.derivatives import RULES
 
 SAMPLINGS = ("random", "shuffled", "full", "continuous")
@@ -62,7 +63,7 @@ class Recipe:
             as by default, takes back a flagfile's.
 
     Raises:
-        ValueError: naming the first argument that is out of range.
+        InputError: naming the first argument that is out of range.
 
     >>> Recipe(epochs=200).total_steps(num_pixels=512 * 512)
     3200
@@ -100,7 +101,7 @@ class Recipe:
 
     def __post_init__(self):
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError(f"give one of steps and epochs, received steps={self.steps!r} and epochs={self.epochs!r}")
+            raise InputError(f"give one of steps and epochs, received steps={self.steps!r} and epochs={self.epochs!r}")
         for name, allowed in CHOICES.items():
             one_of(name, getattr(self, name), allowed)
         for name, (low, high, low_allowed) in _RANGES.items():
@@ -111,17 +112,17 @@ class Recipe:
                 object.__setattr__(self, name, int(value) if name in _INTEGERS else float(value))  # JSON has no NumPy
             elif not (optional and value is None):
                 start = "[" if low_allowed else "("
-                raise ValueError(f"{name} must be {whole}in {start}{low:.10g}, {high:.10g}], received {value!r}")
+                raise InputError(f"{name} must be {whole}in {start}{low:.10g}, {high:.10g}], received {value!r}")
         if not isinstance(self.freeze, str | None) or self.freeze == "":
-            raise ValueError(
+            raise InputError(
                 f"freeze must be names of layers with commas between them, or none, received {self.freeze!r}"
             )
         object.__setattr__(self, "freeze", None if self.freeze == "none" else self.freeze)
         decays = (self.weight_decay, self.table_weight_decay or 0.0)
         if self.optimizer == "adam" and any(decays):
-            raise ValueError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")
+            raise InputError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")
         if self.supervise == "combined" and not (self.value_weight or self.gradient_weight or self.laplacian_weight):
-            raise ValueError("supervise='combined' needs one weight above 0, received 0 for all three")
+            raise InputError("supervise='combined' needs one weight above 0, received 0 for all three")
 
     def points_per_step(self, num_pixels):
         """How many points a step sees."""

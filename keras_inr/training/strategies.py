@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 from keras_inr._arguments import one_of
+from keras_inr.errors import InputError
 
 STRATEGIES = ("none", "mirrored")
 
@@ -22,7 +23,7 @@ def make_strategy(name):
         A `tf.distribute.Strategy`, the same one whenever it is asked for.
 
     Raises:
-        ValueError: for another name, or for "mirrored" where there is one device.
+        InputError: for another name, or for "mirrored" where there is one device.
 
     >>> make_strategy("none").num_replicas_in_sync
     1
@@ -33,7 +34,7 @@ def make_strategy(name):
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     devices = tf.config.list_logical_devices(kind)
     if len(devices) < 2:
-        raise ValueError(f"strategy must be 'none' where TensorFlow sees one device ({kind}), received {name!r}")
+        raise InputError(f"strategy must be 'none' where TensorFlow sees one device ({kind}), received {name!r}")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
@@ -41,4 +42,4 @@ def check_share(strategy, points_per_step):
     """Raises a ValueError unless a step's points can be shared out equally."""
     number = strategy.num_replicas_in_sync
     if points_per_step % number:
-        raise ValueError(f"points in a step must be a multiple of the {number} devices, received {points_per_step}")
+        raise InputError(f"points in a step must be a multiple of the {number} devices, received {points_per_step}")

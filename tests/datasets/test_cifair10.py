@@ -15,8 +15,8 @@ import tensorflow_datasets as tfds
 from keras_inr.datasets import cifair10
 from keras_inr.datasets.cifair10 import ARCHIVE, CLASSES, FILES, URL, Cifair10, read_batch
 from keras_inr.datasets.pictures import list_pictures
+from keras_inr.errors import ImageError
 from keras_inr.signals._tfds import prepare
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 
 PER_FILE = 3

@@ -11,8 +11,8 @@ import tifffile
 
 from keras_inr.datasets.crops import PHOTOGRAPHS, photo_crops, write_crops
 from keras_inr.datasets.pictures import Picture, list_pictures, read_pictures
+from keras_inr.errors import ImageError
 from keras_inr.signals import image
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_from_builder, load_image
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from fleet.small_fleets import figures, small_settings, write_pictures
 from keras_inr.datasets.pictures import list_pictures
-from keras_inr.errors import InputError, InterruptedRunError
+from keras_inr.errors import InputError, InterruptedRunError, MachineError
 from keras_inr.fleet.cluster import RayExecutor, ray_cluster
 from keras_inr.fleet.run import run_fleet
-from keras_inr.fleet.work import MachineError, fit_task
+from keras_inr.fleet.work import fit_task
 
 ray = pytest.importorskip("ray")
 SETTINGS = small_settings(pictures_per_task=2)

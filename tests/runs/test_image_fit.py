@@ -14,12 +14,11 @@ import tensorflow as tf
 from PIL import Image
 from small_runs import CROP, load_field, make_settings, names, read_strict, weights_sha
 
-from keras_inr.errors import InputError, InterruptedRunError, NotExportedError
+from keras_inr.errors import DivergedError, InputError, InterruptedRunError, NotExportedError
 from keras_inr.runs import image_fit, results
 from keras_inr.runs.image_fit import prepare_image_fit, run_image_fit
 from keras_inr.runs.layout import RESULTS, SAVED_MODEL, missing_results, written_paths
 from keras_inr.signals.image import load_image
-from keras_inr.training.callbacks import DivergedError
 
 METRICS = (
     *("psnr_db", "psnr_8bit_db", "ssim", "steps", "train_seconds", "setup_seconds", "num_parameters", "height"),

@@ -12,13 +12,13 @@ import tensorflow as tf
 from small_runs import load_field, make_settings, names, read_strict, weights_sha
 
 from keras_inr._reading import read_json
-from keras_inr.errors import InputError
+from keras_inr.errors import CheckpointError, InputError
 from keras_inr.runs import results
 from keras_inr.runs.folder import run_flags
 from keras_inr.runs.image_fit import ImageFitSettings, prepare_image_fit, run_image_fit
 from keras_inr.runs.layout import RESULTS
 from keras_inr.runs.results import holds_weights
-from keras_inr.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
 from keras_inr.training.fitting import fit
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "run_v1"

@@ -13,9 +13,8 @@ import pytest
 import tensorflow as tf
 from absl import app, flags, logging
 
-from keras_inr.errors import InputError, InterruptedRunError
+from keras_inr.errors import DivergedError, InputError, InterruptedRunError
 from keras_inr.runs.interrupts import SignalInterrupt
-from keras_inr.training.callbacks import DivergedError
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 

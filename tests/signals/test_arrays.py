@@ -3,8 +3,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import array_sha256, raster_from_array, signal_values
-from keras_inr.signals.errors import ImageError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from keras_inr.errors import ImageError
 from keras_inr.signals import _sources as sources
 from keras_inr.signals._decoding.decode import decode_image
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 
 LIMIT = 10**6

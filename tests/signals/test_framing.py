@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._framing import checked_crop, checked_size, resized, target_size
-from keras_inr.signals.errors import ImageError
 
 TIGHT = {"rtol": 0, "atol": 1e-6}  # float32 sums of at most a few dozen products of numbers below 1
 

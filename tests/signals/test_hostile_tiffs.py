@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 import tifffile
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decode import decode_image
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 
 LIMIT = 10**6

@@ -7,9 +7,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from keras_inr.errors import ImageError
 from keras_inr.signals import _sources as sources
 from keras_inr.signals._sources import read_source, sample_path
-from keras_inr.signals.errors import ImageError
 
 LIMIT = 2**22
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_inr.training import DivergedError, callbacks
+from keras_inr.errors import DivergedError
+from keras_inr.training import callbacks
 from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
 from training.small_fits import StopAfter, small_picture

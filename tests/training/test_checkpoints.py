@@ -14,7 +14,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from keras_inr.training import CheckpointError, checkpoints
+from keras_inr.errors import CheckpointError
+from keras_inr.training import checkpoints
 from keras_inr.training.checkpoints import KEPT, load_checkpoint, save_checkpoint
 from training.save_for_ever import content
 

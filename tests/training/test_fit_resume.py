@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from keras_inr.training import CheckpointError, fit
+from keras_inr.errors import CheckpointError
+from keras_inr.training import fit
 from training.small_fits import StopAfter, fingerprint, small_field, small_picture
 
 SIREN = {"steps": 20, "batch_size": 32, "learning_rate": 0.05}

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_inr.errors import DivergedError
 from keras_inr.models import from_preset
 from keras_inr.signals import load_image
-from keras_inr.training import DivergedError, FitResult, Recipe, fit
+from keras_inr.training import FitResult, Recipe, fit
 from keras_inr.training.checkpoints import load_checkpoint
 from keras_inr.training.fitting import round_length
 from training.small_fits import fingerprint, small_field, small_picture

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_inr.errors import CheckpointError
 from keras_inr.models import Bacon
-from keras_inr.training import CheckpointError, Recipe, fit
+from keras_inr.training import Recipe, fit
 from keras_inr.training.freezing import frozen, frozen_layers
 from training.small_fits import StopAfter, fingerprint, small_field, small_picture
 

@@ -95,7 +95,4 @@ def typed_path(name, text):
     >>> typed_path("out", "cat.png")
     PosixPath('cat.png')
     """
-    try:
-        return local_path(name, text)
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    return local_path(name, text)

@@ -8,8 +8,8 @@ import weakref
 
 import keras
 
-from keras_inr.errors import InputError
-from keras_inr.training.callbacks import DivergedError, batches_psnr
+from keras_inr.errors import DivergedError, InputError
+from keras_inr.training.callbacks import batches_psnr
 from keras_inr.training.fitting import fit
 
 

@@ -4,18 +4,14 @@ import tensorflow as tf
 
 from keras_inr.errors import InputError
 from keras_inr.presets import from_preset
-from keras_inr.signals.errors import ImageError
 from keras_inr.signals.image import load_image
 
 MAX_PARAMETERS = 2**27
 
 
 def load_picture(source, longer_side=None):
-    """`load_image`, its errors as InputError."""
-    try:
-        return load_image(source, size=longer_side)
-    except ImageError as error:
-        raise InputError(str(error)) from error
+    """A picture at the size that a person has named."""
+    return load_image(source, size=longer_side)
 
 
 def build_field(signal, preset, arguments, seed):
@@ -33,6 +29,6 @@ def build_field(signal, preset, arguments, seed):
             count = from_preset(preset, seed=seed, **shared, **arguments).count_params()
         if count <= MAX_PARAMETERS:
             return from_preset(preset, seed=seed, **shared, **arguments)
-    except (ValueError, TypeError, OverflowError, tf.errors.OpError) as error:
-        raise InputError(" ".join(str(error).split())) from error
+    except (OverflowError, tf.errors.OpError) as error:
+        raise InputError(f"{preset} cannot be built with {arguments}: {' '.join(str(error).split())}") from error
     raise InputError(f"a network must have at most {MAX_PARAMETERS} parameters, received one of {count}")

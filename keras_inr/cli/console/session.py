@@ -113,10 +113,7 @@ class Session:
         """Takes the learning rate and how many pixels a step sees (at most all of them)."""
         if not 1 <= batch_size <= MAX_BATCH_SIZE:
             raise InputError(f"batch_size must be from 1 to {MAX_BATCH_SIZE}, received {batch_size!r}")
-        try:
-            recipe = Recipe(steps=1, learning_rate=learning_rate, batch_size=batch_size)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        recipe = Recipe(steps=1, learning_rate=learning_rate, batch_size=batch_size)
         self._learning_rate, self.batch_size = recipe.learning_rate, recipe.batch_size
 
     @property
@@ -218,10 +215,7 @@ class Session:
         figures = self.figures()
         facts = {"image_sha256": self.signal.sha256, "preset": self.preset, "seed": self.seed, "steps": self.steps}
         facts |= {"psnr_db": figures.psnr_db, "ssim": figures.ssim, "train_seconds": figures.seconds}
-        try:
-            return export_saved_model(bare_copy(self.field), base_path, info=facts)
-        except (ValueError, FileExistsError) as error:
-            raise InputError(str(error)) from error
+        return export_saved_model(bare_copy(self.field), base_path, info=facts)
 
     @property
     def name(self):

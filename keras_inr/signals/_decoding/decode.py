@@ -4,13 +4,13 @@ import contextlib
 import logging
 import threading
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.bmp import decode_bmp
 from keras_inr.signals._decoding.gif import decode_gif
 from keras_inr.signals._decoding.jpeg import decode_jpeg
 from keras_inr.signals._decoding.png import decode_png
 from keras_inr.signals._decoding.tiff import decode_tiff
 from keras_inr.signals._decoding.webp import decode_webp
-from keras_inr.signals.errors import ImageError
 
 HEAD_BYTES = 16
 """How many of the first bytes tell the format."""

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_inr.signals.errors import ImageError
+from keras_inr.errors import ImageError
 
 _NO_CROP = " (crop does not help, as the picture is decoded whole)"
 NUM_COLOURS = {"grey": 1, "rgb": 3, "cmyk": 4}

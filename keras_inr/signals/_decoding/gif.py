@@ -2,9 +2,9 @@
 
 from PIL import GifImagePlugin
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import check_pixels
 from keras_inr.signals._decoding.pillow import decoded, opened
-from keras_inr.signals.errors import ImageError
 
 _TRUNCATED = "source is a GIF file that is broken or truncated: it ends before its first frame"
 _CONTROL = 0xF9

@@ -2,9 +2,9 @@
 
 from PIL import JpegImagePlugin
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.metadata import orientation_of, warn_ignored
 from keras_inr.signals._decoding.pillow import decoded, opened
-from keras_inr.signals.errors import ImageError
 
 _PROFILE, _EXIF, _XMP = b"ICC_PROFILE\0", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

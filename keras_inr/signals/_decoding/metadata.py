@@ -4,8 +4,8 @@ import contextlib
 import re
 import warnings
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.tiff_directory import read_directory
-from keras_inr.signals.errors import ImageError
 
 ORIENTATION_TAG = 274
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)([0-9])")

@@ -4,9 +4,9 @@ import zlib
 
 import imagecodecs
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import Raster, check_pixels
 from keras_inr.signals._decoding.metadata import orientation_of, warn_ignored
-from keras_inr.signals.errors import ImageError
 
 _COLOURS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))  # Adam7

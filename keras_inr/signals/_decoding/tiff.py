@@ -3,12 +3,12 @@
 import numpy as np
 import tifffile
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import check_unit_range
 from keras_inr.signals._decoding.decoded import NUM_COLOURS, Raster, check_pixels
 from keras_inr.signals._decoding.metadata import numbered_orientation, warn_ignored
 from keras_inr.signals._decoding.tiff_directory import PixelsOnly, read_directory
 from keras_inr.signals._decoding.tiff_segments import check_segments, compression_name
-from keras_inr.signals.errors import ImageError
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _MODELS = {

@@ -4,7 +4,7 @@ import dataclasses
 import io
 import struct
 
-from keras_inr.signals.errors import ImageError
+from keras_inr.errors import ImageError
 
 _CLASSIC = (4, "I", "H", "HHI", 4)  # place and format of the directory's offset; its length; an entry; inline bytes
 _BIG = (8, "Q", "Q", "HHQ", 8)
@@ -64,7 +64,7 @@ def read_directory(data):
     >>> read_directory(b"II*" + bytes([0, 200, 0, 0, 0]))
     Traceback (most recent call last):
     ...
-    keras_inr.signals.errors.ImageError: source is a TIFF file that is truncated: its directory is not whole
+    keras_inr.errors.ImageError: source is a TIFF file that is truncated: its directory is not whole
     """
     order = "<" if data[:2] == b"II" else ">"
     place, offset_format, length_format, entry_format, inline = _BIG if 43 in data[2:4] else _CLASSIC

@@ -4,11 +4,11 @@ import math
 
 import tifffile
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import check_pixels
 from keras_inr.signals._decoding.jpeg import jpeg_sizes
 from keras_inr.signals._decoding.png import png_size
 from keras_inr.signals._decoding.webp import webp_sizes
-from keras_inr.signals.errors import ImageError
 
 _COMPRESSION = tifffile.COMPRESSION
 _OF_BYTES = frozenset(  # decoded into a buffer of the segment's size, which they cannot exceed

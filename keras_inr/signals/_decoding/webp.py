@@ -2,10 +2,10 @@
 
 from PIL import WebPImagePlugin
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import check_pixels
 from keras_inr.signals._decoding.metadata import orientation_of
 from keras_inr.signals._decoding.pillow import decoded, opened
-from keras_inr.signals.errors import ImageError
 
 _PIXELS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
 _TELLS = 0x20 | 0x08 | 0x04  # bits of VP8X: there is a profile, EXIF, XMP

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_inr._arguments import as_list, positive_int
+from keras_inr.errors import InputError
 from keras_inr.models.stacking import check_alike, network_of
 from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.callbacks import check_goals
@@ -56,7 +57,7 @@ def fit_many(
         has diverged has stopped_by "diverged" and no figures, an interrupted one "interrupt" and no figures.
 
     Raises:
-        TypeError, ValueError: as `fit`; also for fields of different networks, or not as many signals or seeds.
+        InputError: as `fit`; also for fields of different networks, or not as many signals or seeds.
 
     >>> from keras_inr.models import Siren
     >>> from keras_inr.signals import load_image
@@ -140,25 +141,25 @@ def check(fields, signals, seeds, recipe):
     """Raises unless these can be fitted together."""
     for name, items in (("signals", signals), ("seeds", seeds)):
         if len(items) != len(fields):
-            raise ValueError(f"{name} must be as many as fields, {len(fields)}, received {len(items)}")
+            raise InputError(f"{name} must be as many as fields, {len(fields)}, received {len(items)}")
     check_recipe(recipe)
     for field, signal in zip(fields, signals, strict=True):
         check_pair(field, signal)
         check_surroundings(field, copied=True)
     if len({id(field) for field in fields}) < len(fields):
-        raise ValueError("fields must be different objects, received one of them twice")
+        raise InputError("fields must be different objects, received one of them twice")
     if fields:
         check_alike(fields)
         if fields[0].dtype_policy.name == "mixed_float16":
-            raise ValueError("fields must not be of the policy mixed_float16, whose loss scale they would share")
+            raise InputError("fields must not be of the policy mixed_float16, whose loss scale they would share")
 
 
 def check_recipe(recipe):
     """Raises a ValueError for a recipe that many fields cannot follow together."""
     if recipe.supervise != "value":
-        raise ValueError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
+        raise InputError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
     if recipe.optimizer == "muon":
-        raise ValueError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
+        raise InputError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
 
 
 def groups(signals, recipe):

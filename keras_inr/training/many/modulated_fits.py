@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_inr._arguments import as_list, one_of
 from keras_inr._variable_names import one_name
+from keras_inr.errors import DivergedError, InputError, InputTypeError
 from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import PSNR, psnr
 from keras_inr.models.modulated_siren import ModulatedSiren
@@ -15,7 +16,7 @@ from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
 from keras_inr.training._surroundings import check_surroundings
-from keras_inr.training.callbacks import DivergedError, Plateau, Recorder, StopOnDivergence, diverged
+from keras_inr.training.callbacks import Plateau, Recorder, StopOnDivergence, diverged
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import run_rounds
 from keras_inr.training.freezing import held
@@ -83,8 +84,8 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
         A `ModulatedFitResult`.
 
     Raises:
-        TypeError: for a model that is no `ModulatedSiren` or a signal without values.
-        ValueError: for arguments out of range, another number of signals than latents, different sizes or channels.
+        InputTypeError: for a model that is no `ModulatedSiren` or a signal without values.
+        InputError: for arguments out of range, another number of signals than latents, different sizes or channels.
         DivergedError: when the loss, or a prediction, is no longer finite.
 
     >>> from keras_inr.signals import load_image
@@ -123,19 +124,19 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
 def check_pictures(model, signals):
     """Raises unless the model can be fitted to the signals."""
     if not isinstance(model, ModulatedSiren):
-        raise TypeError(f"model must be a keras_inr.models.ModulatedSiren, received {type(model).__name__}")
+        raise InputTypeError(f"model must be a keras_inr.models.ModulatedSiren, received {type(model).__name__}")
     if len(signals) != model.num_pictures:
-        raise ValueError(
+        raise InputError(
             f"signals must be as many as the model's latents, {model.num_pictures}, received {len(signals)}"
         )
     for signal in signals:
         if not hasattr(signal, "values") or not hasattr(signal, "channels"):
-            raise TypeError(f"signals must be what load_image returns, received {type(signal).__name__}")
+            raise InputTypeError(f"signals must be what load_image returns, received {type(signal).__name__}")
         if signal.size != signals[0].size:
-            raise ValueError(f"signals must be of one size, received {signals[0].size} and {signal.size}")
+            raise InputError(f"signals must be of one size, received {signals[0].size} and {signal.size}")
         if signal.channels != model.channels:
             told = f"{model.channels}, received {signal.channels}"
-            raise ValueError(f"signals must have as many channels as the model, {told}")
+            raise InputError(f"signals must have as many channels as the model, {told}")
 
 
 def recipe_for(model, signals, recipe, train, arguments):
@@ -149,7 +150,7 @@ def recipe_for(model, signals, recipe, train, arguments):
         recipe = dataclasses.replace(recipe, **arguments)
     check_recipe(recipe)
     if recipe.freeze is not None:
-        raise ValueError(
+        raise InputError(
             f"freeze must be None where layers are shared, received {recipe.freeze!r}: see train='latents'"
         )
     return recipe

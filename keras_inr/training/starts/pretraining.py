@@ -12,12 +12,13 @@ import tensorflow as tf
 from keras_inr._arguments import names_arguments, one_of, positive_float, positive_int
 from keras_inr._variable_names import one_name
 from keras_inr.coordinates import pixel_coords
+from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.stacking import network_of
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
 from keras_inr.training._surroundings import check_surroundings
-from keras_inr.training.callbacks import DivergedError, Recorder, StopOnDivergence
+from keras_inr.training.callbacks import Recorder, StopOnDivergence
 from keras_inr.training.fitting import Checkpointer, check_pair, fit, restore, run_rounds
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.recipe import Recipe
@@ -47,7 +48,7 @@ class PretrainingRecipe:
         seed: of pictures and points.
 
     Raises:
-        ValueError: for arguments out of range.
+        InputError: for arguments out of range.
 
     >>> PretrainingRecipe("reptile", steps=100).learning_rate
     1.0
@@ -112,7 +113,7 @@ def pretrain(field, signals, recipe=None, *, checkpoint_dir=None, should_stop=No
         A `PretrainingResult`.
 
     Raises:
-        TypeError, ValueError: as `fit`; also for no signal, or pictures of different sizes.
+        InputError: as `fit`; also for no signal, or pictures of different sizes.
         DivergedError: when the loss is no longer finite.
         CheckpointError: as `fit`.
 
@@ -127,7 +128,7 @@ def pretrain(field, signals, recipe=None, *, checkpoint_dir=None, should_stop=No
     started = time.perf_counter()
     recipe = PretrainingRecipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
     if not signals:
-        raise ValueError("signals must be one at least, received none")
+        raise InputError("signals must be one at least, received none")
     for signal in signals:
         check_pair(field, signal)
     check_surroundings(field)
@@ -165,7 +166,7 @@ def by_steps(field, signals, recipe, checkpoint_dir, should_stop, progress):
     started = time.perf_counter()
     sizes = sorted({signal.size for signal in signals})
     if len(sizes) > 1:
-        raise ValueError(f"signals must be of one size for {recipe.method}, received {sizes}")
+        raise InputError(f"signals must be of one size for {recipe.method}, received {sizes}")
     model = make_model(field, recipe, len(signals))
     rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.steps)
     with one_name():

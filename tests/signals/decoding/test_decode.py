@@ -6,8 +6,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decode import decode_image
-from keras_inr.signals.errors import ImageError
 
 LIMIT = 10**6
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype="uint8")

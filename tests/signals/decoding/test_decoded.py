@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import Raster, check_pixels, cropped, oriented
-from keras_inr.signals.errors import ImageError
 
 # Where the stored row 0 and column 0 are seen, from the EXIF 2.32 table of tag 274.
 SEEN = {

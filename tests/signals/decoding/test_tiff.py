@@ -7,8 +7,8 @@ import PIL.Image
 import pytest
 import tifffile
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decode import decode_image
-from keras_inr.signals.errors import ImageError
 
 LIMIT = 10**6
 RNG = np.random.default_rng(0)

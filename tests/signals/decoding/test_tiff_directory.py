@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.tiff_directory import PixelsOnly, read_directory
-from keras_inr.signals.errors import ImageError
 
 
 def tiff(**options):

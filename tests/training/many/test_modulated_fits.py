@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_inr.errors import DivergedError
 from keras_inr.metrics import psnr
 from keras_inr.models import ModulatedSiren, Siren
 from keras_inr.signals.image import load_image
-from keras_inr.training import DivergedError, Recipe, fit, fit_modulated, nearest
+from keras_inr.training import Recipe, fit, fit_modulated, nearest
 from keras_inr.training.compilation import Compilation
 
 fitting = importlib.import_module("keras_inr.training.many.modulated_fits")  # the package's name is the function

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from keras_inr.errors import CheckpointError, DivergedError
 from keras_inr.models import Siren
 from keras_inr.signals import load_image
-from keras_inr.training import DivergedError, fit
-from keras_inr.training.checkpoints import CheckpointError
+from keras_inr.training import fit
 from keras_inr.training.starts.pretraining import METHODS, PretrainingRecipe, pretrain
 from training.small_fits import StopAfter
 
