@@ -4,8 +4,6 @@
 the Python argument. Whatever else is raised is a fault of the package, or the system's refusal.
 """
 
-import shlex
-
 
 class InputError(ValueError):
     """An argument, a file or a folder that cannot be used; nothing was written."""
@@ -86,5 +84,5 @@ class InterruptedRunError(Exception):
     """
 
     def __init__(self, signal_number, folder, done, again="the state is saved, go on with"):
-        super().__init__(f"stopped {done}; {again} --out={shlex.quote(str(folder))} --resume")
+        super().__init__(f"stopped {done}; {again} out={str(folder)!r} resume=True")
         self.signal_number = signal_number

@@ -1,98 +1,17 @@
-"""Learns weights that fits start from: python scripts/pretrain.py --method=reptile --preset=siren_256 --images=photos/
+"""Learns weights that fits start from: python scripts/pretrain.py --preset=siren_256 --images=photos/
 
-The network is the preset's, for colour pictures. Then: python scripts/fit.py --preset=siren_256
---weights=OUT/model.keras, or `keras_inr.models.from_preset("siren_256", weights="OUT/model.keras")`; grey pictures take
-such a start, too.
+The same as `keras-inr pretrain`, for a Python that keras_inr is installed for: `make install`, then .venv/bin/python.
 """
 
-import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
-import startup
+arguments, sys.argv[:] = ["pretrain", *sys.argv[1:]], ["keras-inr"]
 
-startup.start()
+try:
+    from keras_inr.cli.main import main
+except ModuleNotFoundError as error:
+    if error.name != "keras_inr":
+        raise
+    sys.exit("keras_inr is not installed for this Python: run `make install` and take .venv/bin/python")
 
-import shlex
-
-import run_flags
-import training_flags
-from absl import flags
-
-from keras_inr.cli.preset_arguments import model_arguments
-from keras_inr.datasets.crops import PHOTOGRAPHS
-from keras_inr.errors import InputError
-from keras_inr.runs.pretraining import CROPS, PretrainingSettings, prepare_pretraining, run_pretraining
-from keras_inr.training.starts.pretraining import METHODS, PretrainingRecipe
-
-FLAGS = flags.FLAGS
-SAMPLES = [f"sample:{name}" for name in PHOTOGRAPHS]
-TAKEN = ", ".join(f"{number} for {method}" for method, number in CROPS.items())
-METHOD_HELP = (
-    "average: mean of the weights of fits to all crops; prefit: of a fit to the first one; reptile, maml: such weights "
-    "that few steps suffice; shared_layers: crops share all layers but --own (STRAINER)"
-)
-RECIPE = ("method", "steps", "batch_size", "learning_rate", "pictures_per_step")
-RECIPE += ("inner_steps", "inner_learning_rate", "own", "seed")
-
-
-def define_flags():
-    flags.DEFINE_list(
-        "images", SAMPLES, "pictures to learn from, as for fit_many.py: a folder, tfds:NAME/SPLIT[:100] ..."
-    )
-    flags.DEFINE_string("data_dir", None, "folder of prepared TensorFlow Datasets")
-    flags.DEFINE_integer(
-        "crops", None, f"square crops that are cut out of the pictures; by default {TAKEN}", lower_bound=1
-    )
-    flags.DEFINE_integer("size", 128, "their side in pixels", lower_bound=1)
-    flags.DEFINE_float("smallest", 0.5, "least side of what a crop shows, as a fraction of a picture's shorter side")
-    flags.DEFINE_enum("method", "reptile", METHODS, METHOD_HELP)
-    default = PretrainingRecipe("reptile")
-    flags.DEFINE_integer("steps", default.steps, "outer steps; of each fit for average and prefit", lower_bound=1)
-    flags.DEFINE_integer("batch_size", default.batch_size, "points of a crop in a step", lower_bound=1)
-    flags.DEFINE_float("learning_rate", None, "of the outer steps; the method's own by default")
-    flags.DEFINE_integer(
-        "pictures_per_step", default.pictures_per_step, "crops in a step (reptile, maml)", lower_bound=1
-    )
-    flags.DEFINE_integer("inner_steps", default.inner_steps, "steps for each crop (reptile, maml)", lower_bound=1)
-    flags.DEFINE_float("inner_learning_rate", None, "of those steps; the method's own by default")
-    flags.DEFINE_string("own", default.own, "names of layers that each crop has for itself (shared_layers)")
-    flags.DEFINE_integer("seed", 0, "of crops, points and the weights that learning starts from", lower_bound=0)
-    flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
-    flags.DEFINE_bool("resume", False, "go on with the run in --out")
-    flags.DEFINE_bool("overwrite", False, "replace the run in --out")
-    flags.DEFINE_bool("progress", True, "show a progress bar")
-    training_flags.define_network()
-    flags.adopt_module_key_flags(training_flags)
-
-
-def main(argv):
-    if FLAGS.weights is not None:
-        raise InputError(f"weights must not be given: learning starts from the preset's, received {FLAGS.weights!r}")
-    run_flags.check_run_is_told(FLAGS)
-    settings = PretrainingSettings(
-        images=FLAGS.images,
-        preset=FLAGS.preset,
-        arguments=training_flags.arguments(),
-        recipe={name: FLAGS[name].value for name in RECIPE},
-        num_crops=FLAGS.crops,
-        size=FLAGS.size,
-        smallest=FLAGS.smallest,
-        data_dir=FLAGS.data_dir,
-        progress=FLAGS.progress,
-    )
-    folder, metrics = run_pretraining(prepare_pretraining(settings), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
-    reached = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
-    crops, pictures = metrics["num_crops"], len(metrics["pictures"])
-    learnt = f"{metrics['method']} on {crops} crop{'s'[: crops > 1]} of {pictures} picture{'s'[: pictures > 1]}"
-    print(f"{learnt}: {reached} at the end, in {metrics['seconds']:.0f} s on {metrics['device']}")
-    print(f"its picture: {folder}/reconstruction.png")
-    given = [f"--{name}={FLAGS[name].value}" for name in model_arguments() if FLAGS[name].value is not None]
-    again = shlex.join([f"--preset={FLAGS.preset}", *given, f"--weights={folder}/model.keras"])
-    print(f"to start from it: python scripts/fit.py {again}")
-    return 0
-
-
-if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+main(arguments, program="pretrain.py")

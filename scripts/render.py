@@ -1,80 +1,17 @@
-"""Renders a run's field at any size: python scripts/render.py --run=runs/0001 --scale=4"""
+"""Renders a run's field at any size: python scripts/render.py --run=runs/0001 --scale=4
 
-import os
+The same as `keras-inr render`, for a Python that keras_inr is installed for: `make install`, then .venv/bin/python.
+"""
+
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
-import startup
+arguments, sys.argv[:] = ["render", *sys.argv[1:]], ["keras-inr"]
 
-startup.start()
+try:
+    from keras_inr.cli.main import main
+except ModuleNotFoundError as error:
+    if error.name != "keras_inr":
+        raise
+    sys.exit("keras_inr is not installed for this Python: run `make install` and take .venv/bin/python")
 
-from absl import flags
-
-from keras_inr.cli.console.answers import typed_numbers
-from keras_inr.rendering.derivative_pictures import LUMA
-from keras_inr.rendering.to_file import OUTPUTS, RenderSettings, render_file
-from keras_inr.runs.model_files import load_field, model_path
-
-FLAGS = flags.FLAGS
-
-SCALE_HELP = "pixels per pixel of the picture along each side, 1 by default; the size of a --box follows from it"
-OUT_HELP = (
-    "file to write, .png, .npy, .tif or .tiff; render-HEIGHTxWIDTH.png in the run, or beside the model, by default"
-)
-OUTPUT_HELP = "derivatives become pictures in 8 bits; .npy and .tif hold them per coordinate unit"
-BITS_HELP = "8 (default) or 16 for PNG; 32 (default, floating point), 8 or 16 for TIFF"
-RANGE_HELP = "magnitude at which a picture of derivatives is brightest; the 99th percentile by default"
-SUPERSAMPLING_HELP = (
-    "points along each side of a pixel, 1 to 64; by default so many that pixels larger than the picture's are averaged"
-)
-
-
-def define_flags():
-    flags.DEFINE_string("run", None, "run folder; its model.keras is rendered")
-    flags.DEFINE_string("model", None, "another .keras file to render")
-    flags.DEFINE_string("size", None, "HEIGHTxWIDTH in pixels")
-    flags.DEFINE_float("scale", None, SCALE_HELP)
-    flags.DEFINE_string("box", None, "x0,y0,x1,y1: outer edges in coordinates; the whole picture by default")
-    flags.DEFINE_enum("output", "value", list(OUTPUTS), OUTPUT_HELP)
-    flags.DEFINE_string("out", None, OUT_HELP)
-    flags.DEFINE_integer("bits", None, BITS_HELP)
-    flags.DEFINE_float("range", None, RANGE_HELP)
-    flags.DEFINE_integer("supersampling", None, SUPERSAMPLING_HELP)
-    flags.DEFINE_bool("allow_kinks", False, "take the Laplacian between the kinks of a field that has them")
-    flags.DEFINE_bool("overwrite", False, "replace the file if it exists")
-    flags.DEFINE_bool("progress", True, "tell the rows done, where it takes long")
-
-
-def main(argv):
-    settings = RenderSettings(
-        out=FLAGS.out,
-        size=typed_numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", 2, int),
-        scale=FLAGS.scale,
-        box=typed_numbers("box", FLAGS.box, "x0,y0,x1,y1", ",", 4, float),
-        output=FLAGS.output,
-        bits=FLAGS.bits,
-        full_scale=FLAGS.range,
-        supersampling=FLAGS.supersampling,
-        allow_kinks=FLAGS.allow_kinks,
-    )
-    path = model_path(FLAGS.run, FLAGS.model)
-    print(summary(render_file(load_field(path), settings, path.parent, FLAGS.overwrite, FLAGS.progress), FLAGS.output))
-    return 0
-
-
-def summary(done, output):
-    """What was written, in one line."""
-    height, width, *samples = done.shape
-    told = f"{done.path}: {output}, {height} x {width}, {' x '.join(map(str, samples))} {done.dtype.name} per pixel"
-    down, across = done.supersampling
-    if down * across > 1:
-        told += f", mean of {down} x {across} points"
-    if done.full_scale is not None:
-        weights = ", ".join(map(str, LUMA))
-        told += f", of the luma ({weights}), full scale {done.full_scale:.4g} per coordinate unit"
-    return told + (" squared" if done.full_scale is not None and output == "laplacian" else "")
-
-
-if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+main(arguments, program="render.py")

@@ -2,26 +2,46 @@
 
 import hashlib
 import json
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from keras_inr.runs.image_fit import ImageFitSettings
+from keras_inr.runs.image_fit import Watching, run_image_fit
+from keras_inr.runs.plan import plan_fit
 
 CROP = {"crop": (100, 150, 24, 32)}
 
 
+class Settings(NamedTuple):
+    """Arguments of `plan_fit` and of `Watching`."""
+
+    of_plan: dict
+    shown: dict
+
+
 def make_settings(image="sample:chelsea", recipe=None, **settings):
     """Settings of a run of 60 steps on 24 x 32 pixels, quiet, without TensorBoard."""
-    options = {
+    shown = {"tensorboard": False, "progress": False}
+    shown |= {name: settings.pop(name) for name in ("preview_every", "tensorboard", "progress") if name in settings}
+    of_plan = {
         "preset": "siren",
         "arguments": {"units": (16, 16)},
         "image_options": CROP if isinstance(image, str) else {},
-        "tensorboard": False,
-        "progress": False,
+        "recipe": {"steps": 60, "batch_size": 256, **(recipe or {})},
+        **settings,
     }
-    recipe = {"steps": 60, "batch_size": 256, **(recipe or {})}
-    return ImageFitSettings(image=image, recipe=recipe, **{**options, **settings})
+    return Settings({"image": image, **of_plan}, shown)
+
+
+def plan(settings):
+    """The planned fit of settings."""
+    return plan_fit(**settings.of_plan)
+
+
+def run_planned(settings, out, **options):
+    """(folder, metrics) of a run."""
+    return run_image_fit(plan(settings), out, watching=Watching(**settings.shown), **options)
 
 
 def read_strict(path):

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 from choosing_table import TABLE
-from scripts.fit_calls import Call
+from cli.fit_calls import Call
 
 from keras_inr.choosing.candidates import hash_candidate, sine_candidate
 from keras_inr.choosing.expectations import REFERENCE, Table, costs, expected_db, pace

@@ -5,7 +5,7 @@ import pathlib
 import re
 
 import pytest
-from scripts.fit_calls import Call
+from cli.fit_calls import Call
 
 from keras_inr.cli.preset_arguments import model_arguments
 from keras_inr.presets import list_presets

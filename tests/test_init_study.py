@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from scripts.fit_calls import Call
+from cli.fit_calls import Call
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 

@@ -14,8 +14,8 @@ import types
 import numpy as np
 import PIL.Image
 import pytest
+from cli.fit_calls import Call
 from published_rows import published_rows
-from scripts.fit_calls import Call
 
 from keras_inr.datasets.pictures import Picture
 from keras_inr.errors import ImageError

@@ -77,6 +77,18 @@ def parse_overrides(preset, texts):
     return arguments
 
 
+def as_text(value):
+    """An argument as it is typed, which `parse_overrides` reads back.
+
+    >>> as_text((64, 64)), as_text(((14, 8.0, 4), (16, 2.0, 8))), as_text(None), as_text(True)
+    ('64,64', '14:8.0:4,16:2.0:8', 'none', 'true')
+    """
+    if isinstance(value, tuple | list):
+        nested = any(isinstance(part, tuple | list) for part in value)
+        return ",".join(":".join(map(as_text, part)) if nested else as_text(part) for part in value)
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
 def preset_arguments(preset):
     """Name -> type of every argument that can be overridden in a preset.
 

@@ -22,7 +22,7 @@ class FleetSettings:
 
     Args:
         preset: name of the architecture.
-        recipe: dict of `Recipe` arguments; its seed draws initial weights and batches of every picture, so that each
+        recipe: a `Recipe`; its seed draws initial weights and batches of every picture, so that each
             ends as it would alone under scripts/fit.py.
         arguments: the preset's overridden arguments.
         image_options: further arguments of `load_image`.
@@ -34,12 +34,12 @@ class FleetSettings:
     Raises:
         InputError: naming what is wrong.
 
-    >>> FleetSettings("siren", {"steps": 100}).recipe["steps"]
+    >>> FleetSettings("siren", Recipe(steps=100)).recipe.steps
     100
     """
 
     preset: str
-    recipe: dict
+    recipe: Recipe
     arguments: dict = dataclasses.field(default_factory=dict)
     image_options: dict = dataclasses.field(default_factory=dict)
     precision: str = "float32"
@@ -52,13 +52,12 @@ class FleetSettings:
         check_image_options(**self.image_options)
         if self.weights is not None:
             object.__setattr__(self, "start", read_start(self.weights, self.preset))
-        recipe = Recipe(**self.recipe)
-        check_recipe(recipe)
+        check_recipe(self.recipe)
         check_goals(self.goal_psnr_db, None)
         if self.precision == "mixed_float16":
             raise InputError("precision must not be mixed_float16 for many fields, whose loss scale they would share")
         field = self.drawn_field((16, 16), self.start.channels if self.start else 3)
-        frozen_layers(field, recipe.freeze)
+        frozen_layers(field, self.recipe.freeze)
         if self.start is not None and not self.network_has_size:
             self.start.assign_to(field)
         if self.pictures_per_task < 1:
@@ -74,7 +73,7 @@ class FleetSettings:
 
     def drawn_field(self, size, channels):
         """A field for a picture with the weights of its seed."""
-        shared = {"channels": channels, "picture_size": size, "seed": Recipe(**self.recipe).seed}
+        shared = {"channels": channels, "picture_size": size, "seed": self.recipe.seed}
         return from_preset(self.preset, **shared, dtype=self.precision, name=self.preset, **self.arguments)
 
     @property
@@ -86,13 +85,13 @@ class FleetSettings:
     @property
     def needs_one_size(self):
         """Whether only pictures of one size can be fitted together."""
-        return needs_one_size(Recipe(**self.recipe)) or self.network_has_size
+        return needs_one_size(self.recipe) or self.network_has_size
 
     @property
     def identity(self):
         """All that makes two runs the same run, as JSON has it."""
         names = [field.name for field in dataclasses.fields(self) if field.name not in NOT_OF_THE_RUN]
-        whole = {name: getattr(self, name) for name in names} | {"recipe": dataclasses.asdict(Recipe(**self.recipe))}
+        whole = {name: getattr(self, name) for name in names} | {"recipe": dataclasses.asdict(self.recipe)}
         if self.start is not None:
             whole |= {"weights_sha256": self.start.sha256}
         return json.loads(json.dumps(whole))

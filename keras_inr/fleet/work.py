@@ -16,7 +16,6 @@ from keras_inr.models.field import to_uint8
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.results import device_name
 from keras_inr.training.many.many_fits import fit_in_batches
-from keras_inr.training.recipe import Recipe
 
 FITTED, FAILED, PENDING = "fitted", "failed", "pending"
 
@@ -79,7 +78,7 @@ def fit_parts(task, settings, should_stop=None, stacks=None):
     Raises:
         MachineError: where no model can be packed up here.
     """
-    recipe, left = Recipe(**settings.recipe), list(range(len(task.names)))
+    recipe, left = settings.recipe, list(range(len(task.names)))
     try:
         fields = [settings.field(signal.size, signal.channels) for signal in task.signals]
         goal = {"goal_psnr_db": settings.goal_psnr_db}

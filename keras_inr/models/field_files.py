@@ -24,7 +24,7 @@ def read_field(path):
     if not path.exists():
         raise InputError(f"there is no model: {path} does not exist")
     if path.is_dir():
-        raise InputError(f"model must be a .keras file, received the folder {path}; a run's folder goes with --run")
+        raise InputError(f"model must be a .keras file, received the folder {path}; a run's folder is run='{path}'")
     if path.suffix != ".keras":
         raise InputError(f"model must be a file whose name ends in .keras, received {path}")
     with open_regular(path) as file:

@@ -162,7 +162,7 @@ def _checked_path(settings, folder, height, width, overwrite):
     if path.is_dir():
         raise InputError(f"out must be a file, received the folder {str(path)!r}")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already; add --overwrite, or give another name")
+        raise InputError(f"{path} exists already; add overwrite=True, or give another name")
     return path
 
 

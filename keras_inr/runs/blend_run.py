@@ -104,7 +104,7 @@ def _edit(settings, target):
         make = {"gradient": gradient_edit, "laplacian": laplacian_edit}[settings.kind]
         return make(target.values, settings.rule), None, digests
     if settings.source is None:
-        raise InputError("give --source, or one of --from_gradient and --from_laplacian")
+        raise InputError("give source, or bring the target back from its gradient or its Laplacian")
     source = load_image(settings.source, size=settings.source_size)
     mask = None
     if settings.mask is not None:

@@ -118,7 +118,7 @@ def _check_run(folder, identity, resume, overwrite, may_grow, defaults):
             raise InputError(f"{folder} has checkpoints but its {MARKER} is missing; give another folder")
         raise InputError(f"{folder} is not empty and holds no run; give another folder")
     if not resume and not overwrite:
-        ways = "--resume" if identity.get("kind") == "fleet" else "--resume or --overwrite"
+        ways = "resume=True" if identity.get("kind") == "fleet" else "resume=True or overwrite=True"
         raise InputError(f"{folder} holds a run already; add {ways}, or give another folder")
     stored = _stored(marker)["identity"]
     check_kinds(folder)

@@ -147,7 +147,7 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
             return folder, metrics
         if metrics is not None and not has_checkpoint(folder):
             told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
-            raise InputError(f"{told}; add --overwrite to learn again")
+            raise InputError(f"{told}; add overwrite=True to learn again")
         field = type(prepared.field).from_config(prepared.field.get_config())
         result = pretrain(
             field,

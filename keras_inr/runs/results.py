@@ -57,10 +57,10 @@ SUMMARIZED_IF_THERE = {
 }
 
 
-def describe(prepared, result):
+def describe(planned, result):
     """The content of metrics.json. Figures that are infinite (an exact picture) or undefined are null."""
-    settings, signal = prepared.settings, prepared.signal
-    per_epoch = prepared.recipe.steps_per_epoch(signal.height * signal.width)
+    plan, signal = planned.plan, planned.signal
+    per_epoch = plan.recipe.steps_per_epoch(signal.height * signal.width)
     return {
         "format_version": 1,
         "psnr_db": finite(result.psnr_db),
@@ -69,26 +69,26 @@ def describe(prepared, result):
         **aligned_figures(result.alignment),
         "steps": result.steps,
         "epochs": result.steps / per_epoch,
-        "points_per_step": prepared.recipe.points_per_step(signal.height * signal.width),
+        "points_per_step": planned.plan.recipe.points_per_step(signal.height * signal.width),
         "train_seconds": result.train_seconds,
         "setup_seconds": result.setup_seconds,
         "stopped_by": result.stopped_by,
-        **goal_figures(settings.goal_psnr_db, result),
-        "num_parameters": prepared.field.count_params(),
+        **goal_figures(plan.goal_psnr_db, result),
+        "num_parameters": planned.field.count_params(),
         "height": signal.height,
         "width": signal.width,
         "channels": signal.channels,
         "bit_depth": signal.bit_depth,
         "image": signal.source,
         "image_sha256": signal.sha256,
-        "image_options": settings.image_options,
-        "preset": settings.preset,
-        "arguments": settings.arguments,
-        "weights": settings.weights,
-        "precision": settings.precision,
-        "seed": prepared.recipe.seed,
-        "recipe": dataclasses.asdict(prepared.recipe),
-        "device": device_name(prepared.field.distribute_strategy.num_replicas_in_sync),
+        "image_options": dict(plan.image_options),
+        "preset": plan.preset,
+        "arguments": dict(plan.arguments),
+        "weights": plan.weights,
+        "precision": plan.precision,
+        "seed": planned.plan.recipe.seed,
+        "recipe": dataclasses.asdict(planned.plan.recipe),
+        "device": device_name(planned.field.distribute_strategy.num_replicas_in_sync),
         "versions": versions(),
     }
 
@@ -109,12 +109,12 @@ def goal_figures(goal_psnr_db, result):
     }
 
 
-def write_results(folder, prepared, result, finished=None, missing=()):
+def write_results(folder, planned, result, finished=None, missing=()):
     """Writes what a run leaves, the dearest first: the Keras model, the SavedModel, pictures, and at last metrics.json.
 
     Args:
         folder: of the run.
-        prepared, result: the run.
+        planned, result: the run.
         finished: None, or the metrics of a run that is finished already, of whose results only those are made that are
             missing.
         missing: their names.
@@ -127,14 +127,14 @@ def write_results(folder, prepared, result, finished=None, missing=()):
 
     A picture that cannot be drawn ends the run with that error when all else is written.
     """
-    metrics = finished or describe(prepared, result)
+    metrics = finished or describe(planned, result)
     wanted = missing if finished else (*RESULTS, "saved_model")
-    bare, refusal = bare_copy(prepared.field), None
+    bare, refusal = bare_copy(planned.field), None
     if "model.keras" in wanted:
         save_field(bare, folder / "model.keras")
     if "saved_model" in wanted:
         refusal = _export(bare, folder, metrics, whatever_stands=bool(finished))
-    failure = _draw(folder, _pictures(prepared, result, metrics), wanted)
+    failure = _draw(folder, _pictures(planned, result, metrics), wanted)
     if refusal is not None:
         raise refusal
     if not finished:
@@ -180,7 +180,7 @@ def holds_weights(version, field):
     return all((array.shape, array.tobytes()) in kept for array in field.get_weights())
 
 
-def _pictures(prepared, result, metrics):
+def _pictures(planned, result, metrics):
     """File name -> the function that writes it, of what shows a run."""
 
     def comparison(path):
@@ -190,13 +190,13 @@ def _pictures(prepared, result, metrics):
             figures.append(f"SSIM {metrics['ssim']:.4f}")
         figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps"]
         figures.append(f"{result.train_seconds:.0f} s")
-        rows, values = derivative_rows(prepared), prepared.signal.values
-        save_comparison(values, result.prediction, path, title(prepared), figures, rows=rows)
+        rows, values = derivative_rows(planned), planned.signal.values
+        save_comparison(values, result.prediction, path, title(planned), figures, rows=rows)
 
     return {
         "reconstruction.png": lambda path: save_png(path, to_uint8(result.prediction)),
         "comparison.png": comparison,
-        **_course(prepared, result.rows),
+        **_course(planned, result.rows),
     }
 
 
@@ -211,33 +211,33 @@ def _draw(folder, pictures, wanted):
             raise
         except Exception as error:  # whatever fonts and styles make Matplotlib raise; it must not cost the figures
             (folder / name).unlink(missing_ok=True)
-            error.add_note(f"{folder / name} could not be drawn; everything else is written, --resume draws it again")
+            error.add_note(f"{folder / name} could not be drawn; everything else is written, resume=True draws it")
             failure = failure or error
     return failure
 
 
-def write_course(folder, prepared, rows):
+def write_course(folder, planned, rows):
     """How the run went, finished or not: history.csv and curves.png."""
-    for name, write in _course(prepared, rows).items():
+    for name, write in _course(planned, rows).items():
         write(folder / name)
 
 
-def _course(prepared, rows):
+def _course(planned, rows):
     files = {"history.csv": lambda path: write_history(path, rows)}
-    return files | ({"curves.png": lambda path: save_curves(rows, path, title(prepared))} if rows else {})
+    return files | ({"curves.png": lambda path: save_curves(rows, path, title(planned))} if rows else {})
 
 
-def derivative_rows(prepared):
+def derivative_rows(planned):
     """Rows for `save_comparison` of the derivatives that were fitted: the picture's, the field's and their difference.
 
     All three have the scale of the picture's, which the first caption states.
     """
-    values, field, rows = prepared.signal.values, prepared.field, []
-    rule, kinds = prepared.recipe.derivative_rule, weights_of(prepared.recipe)
+    values, field, rows = planned.signal.values, planned.field, []
+    rule, kinds = planned.plan.recipe.derivative_rule, weights_of(planned.plan.recipe)
     for kind, (output, differentiate, draw, scale_of) in DERIVATIVES.items():
         if kind in kinds:
             target = differentiate(values, rule)
-            learnt = FieldRaster(field, *prepared.signal.size, output=output).array()
+            learnt = FieldRaster(field, *planned.signal.size, output=output).array()
             scale = scale_of(target)
             captions = (f"{kind}, full scale {scale:.3g} per unit", f"{kind} of the field", "difference, same scale")
             rows.append((captions, [draw(part, scale) for part in (target, learnt, learnt - target)]))
@@ -251,9 +251,9 @@ def aligned_figures(alignment):
     return {name: value if name == "offset" else finite(value) for name, value in alignment.items()}
 
 
-def title(prepared):
+def title(planned):
     """What the run's pictures are headed with."""
-    return f"{prepared.settings.preset} on {prepared.signal.source}"
+    return f"{planned.plan.preset} on {planned.signal.source}"
 
 
 def served_facts(metrics):
@@ -296,7 +296,7 @@ def finished_metrics(folder, needed=None, optional=None):
     """
     path, metrics = pathlib.Path(folder) / METRICS, read_metrics(folder, needed, optional)
     if metrics is None and path.exists() and not has_checkpoint(pathlib.Path(folder)):
-        raise InputError(f"{path} is damaged, and there is no checkpoint to make it again from; add --overwrite")
+        raise InputError(f"{path} is damaged, and there is no checkpoint to make it again from; add overwrite=True")
     return metrics
 
 

@@ -210,7 +210,7 @@ def _not_prepared(builder):
     config = f"/{builder.builder_config.name}" if builder.builder_config else ""
     return (
         f"data set {builder.info.full_name!r} is not prepared and nothing is downloaded: where there is a network, run "
-        f"`python scripts/prepare_data.py --dataset={builder.name}{config}`{_origin(builder)}, and place the "
+        f"`keras-inr prepare-data --dataset={builder.name}{config}`{_origin(builder)}, and place the "
         f"result, by default in ~/tensorflow_datasets, at {builder.data_dir}{_by_hand(builder)}"
     )
 

@@ -59,8 +59,8 @@ class Recipe:
         derivative_rule: how the picture is differentiated: cubic "spline", "sobel" or "central" differences, see
             `keras_inr.signals.derivatives`. A field's gradient is one at a point, which the spline's is nearest to, by
             3 to 4 dB of what is learnt, see experiments/siren_jax/README.md.
-        freeze: names of layers that stay as they are, with commas between them, such as sine_0,sine_1 or sine_*; none,
-            as by default, takes back a flagfile's.
+        freeze: names of layers that stay as they are, with commas between them, such as sine_0,sine_1 or sine_*; None
+            for none.
 
     Raises:
         InputError: naming the first argument that is out of range.
@@ -115,9 +115,8 @@ class Recipe:
                 raise InputError(f"{name} must be {whole}in {start}{low:.10g}, {high:.10g}], received {value!r}")
         if not isinstance(self.freeze, str | None) or self.freeze == "":
             raise InputError(
-                f"freeze must be names of layers with commas between them, or none, received {self.freeze!r}"
+                f"freeze must be names of layers with commas between them, or None, received {self.freeze!r}"
             )
-        object.__setattr__(self, "freeze", None if self.freeze == "none" else self.freeze)
         decays = (self.weight_decay, self.table_weight_decay or 0.0)
         if self.optimizer == "adam" and any(decays):
             raise InputError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")

@@ -6,12 +6,14 @@ import numpy as np
 import PIL.Image
 
 from keras_inr.fleet.settings import FleetSettings
+from keras_inr.training.recipe import Recipe
 
 RECIPE = {"steps": 12, "sampling": "full", "learning_rate": 1e-3}
 
 
 def small_settings(**changes):
-    return FleetSettings(**{"preset": "siren_256", "arguments": {"units": (8, 8)}, "recipe": RECIPE, **changes})
+    recipe = Recipe(**changes.pop("recipe", RECIPE))
+    return FleetSettings(**{"preset": "siren_256", "arguments": {"units": (8, 8)}, "recipe": recipe, **changes})
 
 
 def write_pictures(folder, count=5, side=6, suffix=".png"):

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from small_runs import CROP, load_field, make_settings, names, read_strict, weights_sha
+from small_runs import CROP, load_field, make_settings, names, plan, read_strict, run_planned, weights_sha
 
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError, NotExportedError
 from keras_inr.runs import image_fit, results
-from keras_inr.runs.image_fit import prepare_image_fit, run_image_fit
+from keras_inr.runs.image_fit import run_image_fit
 from keras_inr.runs.layout import RESULTS, SAVED_MODEL, missing_results, written_paths
 from keras_inr.signals.image import load_image
 
@@ -36,7 +36,7 @@ PREVIEWS = ("previews/step-0000020.png", "previews/step-0000040.png", "previews/
 
 def run(settings, out, **options):
     """The metrics of a run."""
-    folder, metrics = run_image_fit(prepare_image_fit(settings), out, **options)
+    folder, metrics = run_planned(settings, out, **options)
     assert folder == out
     return metrics
 
@@ -223,7 +223,7 @@ def full_disk(*args, **kwargs):
 class TestAgain:
     def test_what_was_prepared_once_may_be_run_twice(self, tmp_path):
         """Each starts from fresh weights; and overwriting leaves nothing but what no run writes."""
-        prepared = prepare_image_fit(make_settings(recipe={"steps": 5}))
+        prepared = plan(make_settings(recipe={"steps": 5}))
         first = run_image_fit(prepared, tmp_path / "run")[1]
         sha = weights_sha(tmp_path / "run")
         (tmp_path / "run" / "my_notes.txt").touch()
@@ -413,9 +413,9 @@ class TestBadSettings:
     )
     def test_one_sentence(self, settings, reason):
         with pytest.raises(InputError, match=reason) as caught:
-            prepare_image_fit(make_settings(**settings))
+            run_planned(make_settings(**settings), "nowhere")
         assert "\n" not in str(caught.value)
 
     def test_what_a_file_cannot_hold(self):
-        with pytest.raises(InputError, match="Object of type int64 is not JSON serializable"):
-            prepare_image_fit(make_settings(arguments={"units": (np.int64(8),)}))
+        with pytest.raises(InputError, match=r"arguments must be numbers that JSON can hold, received .*int64"):
+            plan(make_settings(arguments={"units": (np.int64(8),)}))

@@ -7,12 +7,12 @@ import signal as signals
 
 import numpy as np
 import pytest
-from small_runs import make_settings, names
+from small_runs import make_settings, names, plan, run_planned
 
 from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.models import from_preset
 from keras_inr.models.field_files import read_field
-from keras_inr.runs.image_fit import prepare_image_fit, run_image_fit
+from keras_inr.runs.image_fit import run_image_fit
 from keras_inr.runs.pretraining import PretrainingSettings, prepare_pretraining, run_pretraining
 
 SMALL = {"units": (16, 16)}
@@ -58,12 +58,12 @@ def test_a_finished_run_is_only_read(learnt):
 
 def test_a_fit_starts_from_it(learnt, tmp_path):
     path = str(learnt[0] / "model.keras")
-    prepared = prepare_image_fit(make_settings(weights=path))
+    prepared = plan(make_settings(weights=path))
     start = from_preset("siren", weights=path, **SMALL)
     for ours, theirs in zip(prepared.field.get_weights(), start.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     short = make_settings(weights=path, recipe={"steps": 1, "learning_rate": 1e-12})
-    folder, metrics = run_image_fit(prepare_image_fit(short), tmp_path / "fit")
+    folder, metrics = run_planned(short, tmp_path / "fit")
     np.testing.assert_allclose(read_field(folder / "model.keras").weights[0], start.weights[0], atol=1e-9)
     assert metrics["weights"] == path
 
@@ -71,15 +71,15 @@ def test_a_fit_starts_from_it(learnt, tmp_path):
 def test_a_run_from_the_same_weights_elsewhere_is_the_same_run(learnt, tmp_path):
     path = shutil.copy(learnt[0] / "model.keras", tmp_path / "moved.keras")
     for weights in (learnt[0] / "model.keras", path):
-        prepared = prepare_image_fit(make_settings(weights=str(weights), recipe={"steps": 1}))
+        prepared = plan(make_settings(weights=str(weights), recipe={"steps": 1}))
         run_image_fit(prepared, tmp_path / "fit", resume=True)
 
 
 def test_a_run_from_other_weights_is_another_run(learnt, tmp_path):
     path = str(learnt[0] / "model.keras")
-    run_image_fit(prepare_image_fit(make_settings(weights=path, recipe={"steps": 1})), tmp_path / "fit")
+    run_planned(make_settings(weights=path, recipe={"steps": 1}), tmp_path / "fit")
     with pytest.raises(InputError, match=r"holds a run with other settings: weights_sha256 was '\w+' and is None"):
-        run_image_fit(prepare_image_fit(make_settings(recipe={"steps": 1})), tmp_path / "fit", resume=True)
+        run_planned(make_settings(recipe={"steps": 1}), tmp_path / "fit", resume=True)
 
 
 def test_ctrl_c_keeps_the_state(tmp_path, monkeypatch):

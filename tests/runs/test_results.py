@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from small_runs import make_settings, names
+from small_runs import make_settings, names, plan
 
 from keras_inr.runs import results
-from keras_inr.runs.image_fit import prepare_image_fit
 from keras_inr.runs.results import (
     HISTORY,
     NUMBER,
@@ -46,7 +45,7 @@ def make_result(**fields):
 
 class TestDescribe:
     def test_what_was_measured_and_on_what(self):
-        prepared = prepare_image_fit(make_settings(recipe={"seed": 3}))
+        prepared = plan(make_settings(recipe={"seed": 3}))
         described = describe(prepared, make_result())
         assert described["image"] == "sample:chelsea"
         assert described["image_options"] == {"crop": (100, 150, 24, 32)}
@@ -60,7 +59,7 @@ class TestDescribe:
         assert described["device"] == device_name()
 
     def test_an_exact_picture_is_null(self):
-        prepared = prepare_image_fit(make_settings())
+        prepared = plan(make_settings())
         described = describe(prepared, make_result(psnr_db=math.inf, psnr_8bit_db=math.inf, ssim=None))
         assert [described[key] for key in ("psnr_db", "psnr_8bit_db", "ssim")] == [None, None, None]
 
@@ -76,7 +75,7 @@ class TestDescribe:
     ],
 )
 def test_whether_a_goal_was_met(goal, result, expected):
-    described = describe(prepare_image_fit(make_settings(goal_psnr_db=goal)), make_result(**result))
+    described = describe(plan(make_settings(goal_psnr_db=goal)), make_result(**result))
     assert (described["goal"], described["goal_met"]) == expected
 
 

@@ -9,13 +9,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_runs import load_field, make_settings, names, read_strict, weights_sha
+from small_runs import load_field, make_settings, names, plan, read_strict, run_planned, weights_sha
 
 from keras_inr._reading import read_json
 from keras_inr.errors import CheckpointError, InputError
 from keras_inr.runs import results
 from keras_inr.runs.folder import run_flags
-from keras_inr.runs.image_fit import ImageFitSettings, prepare_image_fit, run_image_fit
 from keras_inr.runs.layout import RESULTS
 from keras_inr.runs.results import holds_weights
 from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
@@ -35,11 +34,11 @@ LAST = "checkpoints/step-0000000040.npz"
 
 
 def run(out, settings, **options):
-    return run_image_fit(prepare_image_fit(settings), out, resume=True, **options)[1]
+    return run_planned(settings, out, resume=True, **options)[1]
 
 
 def settings(**changes):
-    return ImageFitSettings(**{**OF_GOLDEN, "recipe": {**CONSTANT, **changes}})
+    return make_settings(**OF_GOLDEN, recipe={**CONSTANT, **changes})
 
 
 @pytest.fixture
@@ -248,11 +247,11 @@ class TestDamaged:
             run(copy, settings())
 
     def test_a_checkpoint_whose_state_is_no_object_or_has_no_step(self, tmp_path):
-        prepared = prepare_image_fit(settings())
+        prepared = plan(settings())
         for state, told in (([1], "its state must be an object, received list"), ({"rows": []}, "its step is missing")):
             save_checkpoint(tmp_path, 1, {"0": np.zeros(1)}, state)
             with pytest.raises(CheckpointError, match=told):
-                fit(prepared.field, prepared.signal, prepared.recipe, checkpoint_dir=tmp_path, progress=False)
+                fit(prepared.field, prepared.signal, prepared.plan.recipe, checkpoint_dir=tmp_path, progress=False)
 
     def test_an_identity_that_lacks_a_name(self, copy):
         without(copy / "run.json", "steps")
@@ -263,9 +262,9 @@ class TestDamaged:
 
 def test_no_folder_is_not_the_current_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    prepared = prepare_image_fit(make_settings(recipe={"steps": 2}))
+    prepared = plan(make_settings(recipe={"steps": 2}))
     with pytest.raises(ValueError, match="checkpoint_dir must be a path, received ''"):
-        fit(prepared.field, prepared.signal, prepared.recipe, checkpoint_dir="", progress=False)
+        fit(prepared.field, prepared.signal, prepared.plan.recipe, checkpoint_dir="", progress=False)
     with pytest.raises(ValueError, match="checkpoint_dir must be a path, received ''"):
         save_checkpoint("", 1, {}, {})
     assert names(tmp_path) == []

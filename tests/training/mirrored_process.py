@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.runs.image_fit import ImageFitSettings, prepare_image_fit, run_image_fit
+from keras_inr.runs.image_fit import Watching, run_image_fit
+from keras_inr.runs.plan import plan_fit
 from keras_inr.training import fit
 from keras_inr.training.strategies import make_strategy
 from training.small_fits import StopAfter, small_field, small_picture
@@ -71,16 +72,14 @@ def resumed(folder):
 
 def run(folder):
     """A whole run: its metrics, and how far model and export are from each other."""
-    settings = ImageFitSettings(
-        image="sample:camera",
+    planned = plan_fit(
+        "sample:camera",
+        "siren",
         image_options={"size": 16},
-        preset="siren",
         recipe={"steps": 20, "batch_size": 32},
-        tensorboard=False,
-        progress=False,
         strategy="mirrored",
     )
-    folder, metrics = run_image_fit(prepare_image_fit(settings), folder)
+    folder, metrics = run_image_fit(planned, folder, watching=Watching(tensorboard=False, progress=False))
     coords = np.random.default_rng(0).uniform(-1, 1, (9, 2)).astype("float32")
     served = tf.saved_model.load(str(folder / "saved_model" / "1")).signatures["serving_default"](tf.constant(coords))
     model = keras.saving.load_model(folder / "model.keras", compile=False)

@@ -28,7 +28,7 @@ def call(*flags, cwd):
 
 def warm_call(*flags, cwd, log):
     """The same, forked from a process that has imported TensorFlow; see `fit_calls`."""
-    multiprocessing.set_forkserver_preload(["scripts.warm_python"])
+    multiprocessing.set_forkserver_preload(["cli.warm_python"])
     with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
         patch.setenv("PYTHONPATH", str(pathlib.Path(__file__).resolve().parents[1]))
         multiprocessing.forkserver.ensure_running()

@@ -19,11 +19,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from cli.console.dialogues import CTRL_C, CTRL_D, SCRIPT, UP, Dialogue
 from keras_inr.cli.console.session import Session
 from keras_inr.cli.console.terminal_pictures import NO_COLOURS
 from keras_inr.errors import InputError
 from keras_inr.runs.interrupts import SignalInterrupt
-from scripts.dialogues import CTRL_C, CTRL_D, SCRIPT, UP, Dialogue
 
 CODE = "__import__('os').system('touch x')"
 PICTURE = ("p", "INDEX", "sample:chelsea\r", "longer side", "24\r")

@@ -11,8 +11,8 @@ import tensorflow as tf
 from PIL import Image
 from small_runs import names, read_strict, weights_sha
 
+from cli.fit_calls import TINY, Call, call
 from keras_inr.presets import list_presets
-from scripts.fit_calls import TINY, Call, call
 
 PROGRESS = re.compile(r"step \d+/\d+: loss \d\.\d{3}e[+-]\d\d, PSNR -?\d+\.\d\d dB, about \d+ s left")
 TINY_HASH = ("--image=sample:chelsea", "--crop=100,150,24,32", "--preset=multi_hash", "--num_levels=2", "--units=8")

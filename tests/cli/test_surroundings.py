@@ -8,7 +8,7 @@ import sys
 import pytest
 from PIL import Image
 
-from scripts.fit_calls import SCRIPT
+from cli.fit_calls import SCRIPT
 
 NAME = "photo-\u00e9\u5199.png"
 

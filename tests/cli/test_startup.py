@@ -1,4 +1,4 @@
-"""scripts/startup.py: finding TensorFlow, and errors as exit codes."""
+"""What every command does first, and errors as exit codes."""
 
 import errno
 import os
@@ -8,81 +8,50 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 import tensorflow as tf
 from absl import app, flags, logging
 
+from keras_inr.cli import help as flags_help
+from keras_inr.cli import startup
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError
 from keras_inr.runs.interrupts import SignalInterrupt
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 
 
-@pytest.fixture
-def startup(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPTS)
-    import startup
+class TestScripts:
+    """Without the package, as after a plain clone."""
 
-    return startup
-
-
-class TestStart:
-    """In a checkout of its own, with a Python that does not see site-packages and so no TensorFlow."""
-
-    @pytest.fixture
-    def script(self, tmp_path):
-        (tmp_path / "scripts").mkdir()
-        shutil.copy(SCRIPTS / "startup.py", tmp_path / "scripts")
-        script = tmp_path / "scripts" / "script.py"
-        script.write_text("import startup; startup.start(); print('started')")
-        return script
-
-    def run(self, python, script, *options):
+    @pytest.mark.parametrize("name", sorted(path.name for path in SCRIPTS.glob("*.py")))
+    def test_a_python_without_the_package_is_told(self, name, tmp_path):
+        shutil.copy(SCRIPTS / name, tmp_path)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        return subprocess.run(
-            [python, *options, script, "--units=8,8", "a b"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def assert_told(self, done):
+        command = [sys.executable, "-S", tmp_path / name, "--help"]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (1, "")
-        told = "TensorFlow is not installed for this Python: run `make install` once, or `pip install -e .`\n"
+        told = "keras_inr is not installed for this Python: run `make install` and take .venv/bin/python\n"
         assert done.stderr == told
 
-    def test_without_tensorflow(self, script):
-        self.assert_told(self.run(sys.executable, script, "-S"))
 
-    def test_without_tensorflow_the_checkout_s_own_python_takes_over(self, script):
-        python = script.parents[1] / ".venv" / "bin" / "python"
-        python.parent.mkdir(parents=True)
-        python.write_text("#!/bin/sh\nprintf '%s|' \"$@\"")
-        python.chmod(0o755)
-        done = self.run(sys.executable, script, "-S")
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == f"{script}|--units=8,8|a b|"
-
-    def test_which_has_none_either(self, script):
-        folder = script.parents[1] / ".venv"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
-        self.assert_told(self.run(folder / "bin" / "python", script))
+def command(main=lambda argv: 0, more_flags=lambda arguments: []):
+    """What `startup.run` takes for a command."""
+    return types.SimpleNamespace(__doc__="A command.", define_flags=lambda: None, main=main, more_flags=more_flags)
 
 
 class TestRun:
     @pytest.fixture
-    def code_of(self, startup, monkeypatch):
+    def code_of(self, monkeypatch):
         """The exit code for a main function, by way of `startup.run`."""
         codes = []
-        monkeypatch.setattr(sys, "argv", ["scripts/script.py"])
-        monkeypatch.setattr(app, "run", lambda main, flags_parser: codes.append(main(sys.argv)))
+        monkeypatch.setattr(startup, "program", ["script.py"])
+        monkeypatch.setattr(app, "run", lambda main, argv, flags_parser: codes.append(main(argv)))
         verbosity = logging.get_verbosity()
 
-        def code_of(main):
-            startup.run(main)
+        def code_of(main, *arguments):
+            startup.run(command(main), arguments)
             return codes.pop()
 
         yield code_of
@@ -183,8 +152,7 @@ class TestRun:
         assert capsys.readouterr() == ("", "")
 
     def test_arguments_that_are_no_flags(self, code_of, capsys):
-        sys.argv.append("my.jpg")
-        assert code_of(lambda argv: 0) == 2
+        assert code_of(lambda argv: 0, "my.jpg") == 2
         expected = "script.py: arguments must be flags such as --image=my.jpg, received 'my.jpg'\n"
         assert capsys.readouterr().err == expected
 
@@ -200,16 +168,22 @@ class TestParsed:
     """Flags that cannot be parsed: one line, and the code."""
 
     @pytest.fixture
-    def parse(self, startup, monkeypatch, tmp_path):
+    def parse(self, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["scripts/script.py"])
+        monkeypatch.setattr(startup, "program", ["script.py"])
         values = flags.FlagValues()
         flags.DEFINE_integer("steps", 1, "length", flag_values=values)
         flags.DEFINE_bool("resume", False, "go on", flag_values=values)
         flags.DEFINE_enum("preset", "siren", ["siren", "multi_hash"], "network", flag_values=values)
         flags.DEFINE_flag(app.HelpFlag(), flag_values=values)
         monkeypatch.setattr(flags, "FLAGS", values)
-        return lambda *arguments, more=lambda arguments: []: startup.parsed(["script.py", *arguments], more)
+        monkeypatch.setattr(flags_help, "FLAGS", values)
+        monkeypatch.setattr(flags_help, "GROUPS", {"Training": ["steps"], "Network": ["preset"]})
+
+        def parse(*arguments, more=lambda arguments: []):
+            return startup.parsed(command(more_flags=more), ["script.py", *arguments])
+
+        return parse
 
     def test_more_flags_come_in_front(self, parse):
         def more(arguments):
@@ -255,12 +229,25 @@ class TestParsed:
         assert caught.value.code == 2
         assert capsys.readouterr().err == "script.py: flags.cfg is damaged\n"
 
-    def test_help_is_a_success(self, parse, monkeypatch, capsys):
-        monkeypatch.setattr(app, "usage", lambda **options: print("usage"))
+    @pytest.mark.parametrize("asked", ["--help", "-h", "--helpshort", "--helpfull"])
+    def test_help_comes_in_groups(self, parse, capsys, asked):
         with pytest.raises(SystemExit) as caught:
-            parse("--help")
+            parse("--steps=many", asked)
         assert caught.value.code == 0
-        assert capsys.readouterr().out.startswith("usage")
+        told = capsys.readouterr().out
+        assert told.startswith("A command.\n\nusage: script.py [--flag=value ...]\n\nTraining:\n  --steps  ")
+        assert "Network:\n  --preset                  <siren|multi_hash>: network (default: siren)\n" in told
+        assert ("--[no]resume" in told) == (asked == "--helpfull")
+
+    def test_a_value_that_looks_like_help_is_none(self, parse):
+        assert parse("--", "--help") == ["script.py", "--help"]
+
+
+AS_A_COMMAND = """import sys, types
+sys.argv[:1] = ["keras-inr"]
+from keras_inr.cli import startup
+of = lambda main: types.SimpleNamespace(define_flags=lambda: None, main=main)
+pass"""
 
 
 class TestSignals:
@@ -272,10 +259,10 @@ class TestSignals:
         script = tmp_path / "script.py"
         # tells when the handler is there, which takes a shorter time than a loaded machine takes to start Python
         script.write_text(
-            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import startup; take = startup._on_signals\n"
+            f"{AS_A_COMMAND}; take = startup._on_signals\n"
             "def told(handler): take(handler); print('ready', flush=True)\n"
-            "startup._on_signals = told; startup.start(); import keras_inr.runs.image_fit\n"
-            "import time; startup.run(lambda argv: time.sleep(60))"
+            "startup._on_signals = told; startup.start('script.py'); import keras_inr.runs.image_fit\n"
+            "import time; startup.run(of(lambda argv: time.sleep(60)), [])"
         )
         process = subprocess.Popen(
             [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True
@@ -291,9 +278,9 @@ class TestSignals:
 def test_a_signal_after_the_work_does_not_change_the_code(tmp_path, number):
     script = tmp_path / "script.py"
     script.write_text(
-        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import startup; startup.start()\n"
+        f"{AS_A_COMMAND}; startup.start('script.py')\n"
         f"import atexit, signal; atexit.register(signal.raise_signal, {int(number)})\n"
-        "startup.run(lambda argv: 0)"
+        "startup.run(of(lambda argv: 0), [])"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -302,8 +289,7 @@ def test_a_signal_after_the_work_does_not_change_the_code(tmp_path, number):
 def test_output_that_cannot_be_written(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import startup; startup.start()\n"
-        "startup.run(lambda argv: print('a summary'))"
+        f"{AS_A_COMMAND}; startup.start('script.py')\nstartup.run(of(lambda argv: print('a summary')), [])"
     )
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, script], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
@@ -312,7 +298,7 @@ def test_output_that_cannot_be_written(tmp_path):
     assert (done.returncode, done.stderr) == (1, told)
 
 
-def test_silence_keeps_standard_error(startup, capfd, monkeypatch):
+def test_silence_keeps_standard_error(capfd, monkeypatch):
     """What is written afterwards is shown, by Python and by C alike."""
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     startup.silence_tensorflow()

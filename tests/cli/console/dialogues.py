@@ -32,7 +32,7 @@ class Dialogue:
     """
 
     def __init__(self, cwd, rows=24, columns=80, **environment):
-        multiprocessing.set_forkserver_preload(["scripts.warm_python"])
+        multiprocessing.set_forkserver_preload(["cli.warm_python"])
         with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
             patch.setenv("PYTHONPATH", str(pathlib.Path(__file__).resolve().parents[1]))
             multiprocessing.forkserver.ensure_running()

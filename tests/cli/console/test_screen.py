@@ -9,9 +9,9 @@ import termios
 import numpy as np
 import pytest
 
+from cli.console.dialogues import SCRIPT
 from keras_inr.cli.console.continued_run import Progress
 from keras_inr.cli.console.terminal_pictures import NO_COLOURS
-from scripts.dialogues import SCRIPT
 
 WHITE = 255
 

@@ -1,45 +1,47 @@
-"""What every script does first: find its packages, quieten TensorFlow, and turn errors and signals into exit codes."""
+"""What every command does first: quieten TensorFlow, and turn errors and signals into exit codes."""
 
+import ast
 import functools
 import os
 import re
+import shlex
 import signal
 import sys
 
 # nothing that takes long to import may stand above: a signal that comes before `start` gets Python's own treatment
-ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-NEEDED = ("tensorflow", "absl", "imagecodecs", "skimage", "tensorflow_datasets", "tqdm")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+program = ["keras-inr"]
+"""What messages are headed with."""
 
 _standard_error = None  # a duplicate, since TensorFlow is imported with the descriptor itself turned elsewhere
 
 
-def start():
-    """Call before importing keras_inr: makes the checkout importable, TensorFlow quiet, and Ctrl-C and SIGTERM end it.
+def start(name):
+    """Imports TensorFlow, quietly: Ctrl-C and SIGTERM end the process meanwhile.
 
-    Where the running Python lacks a package, the script is started again in the checkout's own .venv, which `make`
-    creates.
+    Args:
+        name: what messages are headed with, such as "keras-inr fit".
     """
-    _leave_on_signals()
-    import importlib.util
-
-    if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        python = os.path.join(ROOT, ".venv", "bin", "python")
-        if os.path.exists(python) and sys.prefix != os.path.join(ROOT, ".venv"):
-            os.execv(python, [python, *sys.argv])
-        sys.exit("TensorFlow is not installed for this Python: run `make install` once, or `pip install -e .`")
-    sys.path.insert(0, ROOT)
-    import surroundings
+    program[:] = [name]
+    leave_on_signals()
+    from keras_inr.cli import surroundings
 
     surroundings.settle()
     try:
         silence_tensorflow()
-        import keras_inr  # noqa: F401
+        register()  # where nothing had to be silenced
     except ImportError as error:
         if error.name != "keras":
             raise
         tell(error)
         sys.exit(2)
+
+
+def register():
+    from keras_inr._registration import register
+
+    register()
 
 
 def silence_tensorflow():
@@ -52,15 +54,13 @@ def silence_tensorflow():
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0" or "TF_XLA_FLAGS" in os.environ:
         return
-    import importlib
-
     # the notices are written by C++ before its log level is read, so they can only be kept from the descriptor
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        importlib.import_module("keras_inr")  # looks at Keras's settings before TensorFlow does
+        register()  # looks at Keras's settings before TensorFlow does
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -69,30 +69,42 @@ def silence_tensorflow():
         os.close(kept)
 
 
-def run(main, more_flags=lambda arguments: []):
-    """Parses the flags, runs main(argv) and exits: 0, 1 a flag or the system, 2 bad input, 3 diverged, 130 Ctrl-C,
+def run(command, arguments):
+    """Parses the flags, runs a command and exits: 0, 1 a flag or the system, 2 bad input, 3 diverged, 130 Ctrl-C,
     143 SIGTERM.
 
     Errors that a person can mend are one line on standard error; everything else keeps its traceback.
 
     Args:
-        main: takes the arguments that are no flags, returns the exit code.
-        more_flags: takes the command line's arguments, returns some to put in front.
+        command: a module with `define_flags()`; `main(argv)`, which takes the arguments that are no flags and returns
+            the exit code; and perhaps `more_flags(arguments)`, flags to put in front of those that are given.
+        arguments: of the command line, behind the command's name.
     """
     from absl import app
 
-    app.run(lambda argv: guarded(main, argv), flags_parser=lambda argv: parsed(argv, more_flags))
+    command.define_flags()
+    app.run(
+        lambda argv: guarded(command.main, argv),
+        argv=[program[0], *arguments],
+        flags_parser=lambda argv: parsed(command, argv),
+    )
 
 
-def parsed(argv, more_flags):
-    """The arguments that are no flags, like absl's own parser; but errors are one line, and --help is a success."""
+def parsed(command, argv):
+    """The arguments that are no flags, like absl's own parser; but errors are one line, and help comes in groups."""
     from absl import flags
 
+    from keras_inr.cli import help as flags_help
     from keras_inr.errors import InputError
 
+    more_flags = getattr(command, "more_flags", lambda arguments: [])
+    if asked := flags_help.asked_for(argv[1:]):
+        of_preset = getattr(command, "preset_flags", lambda arguments: ())(argv[1:])
+        print(flags_help.text(command, program[0], of_preset, asked == "--helpfull"))
+        sys.exit(0)
     try:
         return flags.FLAGS([argv[0], *more_flags(argv[1:]), *argv[1:]])
-    except SystemExit:  # how absl ends --help and its kind
+    except SystemExit:  # how absl ends --helpxml and its kind
         sys.exit(0)
     except InputError as error:
         code, message = 2, error
@@ -152,7 +164,7 @@ def guarded(main, argv):
         code, message = _refused(error)
     finally:
         sys.unraisablehook = ordinary
-        _leave_on_signals()
+        leave_on_signals()
         _give_up_what_cannot_be_written()
         _on_signals(signal.SIG_IGN)  # the outcome is known: a signal while Python ends must not change the exit code
     tell(message)
@@ -190,10 +202,24 @@ def _refused(error):
     raise error
 
 
-def tell(message):
-    """One line on standard error, under the script's name."""
+def in_flags(message):
+    """A message of the library, in the words of Python's arguments, in those of flags.
+
+    >>> print(in_flags("add overwrite=True, or go on with out='my runs/1' resume=True"))
+    add --overwrite, or go on with --out='my runs/1' --resume
+    """
+    text = re.sub(r"\b([a-z_]+)=True\b", r"--\1", str(message)).replace("list_presets()", "--list_presets")
+    return re.sub(r"(?<![-\w])([a-z_]+)=('[^']*'|\"[^\"]*\")", _as_flag, text)
+
+
+def _as_flag(match):
+    return f"--{match[1]}={shlex.quote(ast.literal_eval(match[2]))}"
+
+
+def tell(message, name=None):
+    """One line on standard error, headed with what was called."""
     try:
-        print(f"{os.path.basename(sys.argv[0])}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+        print(f"{name or program[0]}: {' '.join(in_flags(message).split())}", file=sys.stderr, flush=True)
     except OSError:  # nobody can be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
@@ -207,7 +233,7 @@ def _give_up_what_cannot_be_written():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _leave_on_signals():
+def leave_on_signals():
     """Ends the process at the next signal, whatever it is doing; to raise in an import of TensorFlow may crash it."""
     global _standard_error
     if _standard_error is not None:
@@ -229,5 +255,5 @@ def _on_signals(handler):
 
 def _leave(number, frame):
     if _standard_error is not None:
-        os.write(_standard_error, f"{os.path.basename(sys.argv[0])}: interrupted\n".encode())
+        os.write(_standard_error, f"{program[0]}: interrupted\n".encode())
     os._exit(128 + number)

@@ -68,9 +68,9 @@ class Call:
 
 
 def _start_server():
-    multiprocessing.set_forkserver_preload(["scripts.warm_python"])
+    multiprocessing.set_forkserver_preload(["cli.warm_python"])
     with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
-        patch.setenv("PYTHONPATH", str(pathlib.Path(__file__).resolve().parents[1]))
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, pathlib.Path(__file__).resolve().parents[1:3])))
         multiprocessing.forkserver.ensure_running()
 
 
@@ -78,7 +78,6 @@ def _run(script, flags, cwd, output, max_file_size):
     for descriptor, path in zip((1, 2), output, strict=True):
         os.dup2(os.open(path, os.O_WRONLY), descriptor)
     os.chdir(cwd)
-    sys.path.insert(0, str(script.parent))  # as Python does for a script
     if max_file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_size, max_file_size))
     sys.argv = [str(script), *flags]

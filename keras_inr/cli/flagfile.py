@@ -2,47 +2,54 @@
 
 import copy
 import locale
-import os
 
 from absl import flags
 
 from keras_inr._reading import read_bytes
+from keras_inr.cli.help import GROUPS
 from keras_inr.errors import InputError
 from keras_inr.runs.folder import folder_path, holds_run
 from keras_inr.runs.folder import run_flags as stored_flags
 from keras_inr.runs.layout import MARKER
+from keras_inr.runs.plan import absolute
 
 FLAGS = flags.FLAGS
 NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
 """Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
 
-_OF_ABSL = ("flagfile", "undefok", "verbosity", "stderrthreshold", "logtostderr", "alsologtostderr", "log_dir", "v")
-
 PATHS = ("image", "data_dir", "weights")
 FLAGFILE = "flags.cfg"
 
 
-def flags_text(own):
+def text(decided):
     """A flagfile that repeats this run from any folder.
 
     Args:
-        own: the script's `absl.flags.Flag` objects.
+        decided: flag -> value, where the run's plan has settled what the flag left open.
 
     Raises:
         InputError: for a path that would not read back as it is.
     """
-    for name in PATHS:
-        path = FLAGS[name].value
-        if path is None or (name == "weights" and not path.endswith(".keras")):
-            continue  # the name of shipped weights, whatever else has it
-        if os.path.exists(os.path.expanduser(path)):
-            FLAGS[name].value = os.path.realpath(os.path.expanduser(path))
-    lines = [_line(flag) for flag in own if flag.name not in NOT_KEPT and flag.value is not None]
+    lines = []
+    for flag in own_flags(FLAGS):
+        value = decided.get(flag.name, flag.value)
+        if flag.name in NOT_KEPT or value is None or value == []:
+            continue
+        if flag.name in PATHS and (flag.name != "weights" or value.endswith(".keras")):  # not a name of shipped weights
+            value = absolute(value)
+        lines.append(_line(flag, value))
     return "\n".join(sorted(lines)) + "\n"
 
 
-def _line(flag):
-    """A flag as absl reads it from a file: one line, whose ends it strips."""
+def own_flags(values):
+    """The flags of the command, in the order of their definition; none of absl's own."""
+    return [values[name] for names in GROUPS.values() for name in names]
+
+
+def _line(flag, value):
+    """A flag with a value as absl reads it from a file: one line, whose ends it strips."""
+    flag = copy.deepcopy(flag)
+    flag.value = value
     text = flag.serialize()
     line = " ".join(text.split())
     if flag.name in PATHS:
@@ -93,8 +100,7 @@ def check_run_is_told(given):
     Args:
         given: parsed flags, with out and resume.
     """
-    own = [flag for flags_of in given.flags_by_module_dict().values() for flag in flags_of]
-    told = [flag.name for flag in own if flag.present and flag.name not in (*NOT_KEPT, *_OF_ABSL)]
+    told = [flag.name for flag in own_flags(given) if flag.present and flag.name not in NOT_KEPT]
     both = "overwrite" in given and given.overwrite  # refused elsewhere
     if given.resume and given.out and not told and not both and not holds_run(given.out):
         raise InputError(f"{given.out} holds no run to go on with; give the flags of the run to start one there")

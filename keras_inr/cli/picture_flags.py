@@ -1,4 +1,4 @@
-"""Flags that tell which picture is meant and how it is read; shared by the scripts that take pictures."""
+"""Flags that tell which picture is meant and how it is read; shared by the commands that take pictures."""
 
 from absl import flags
 

@@ -1,0 +1,96 @@
+"""Edits pictures by their derivatives: keras-inr blend --target=room.jpg --source=cat.jpg --region=0,0,200,300
+
+Clones a region of one picture into another by fitting a field to the merged gradient, or brings a picture back from its
+gradient (--from_gradient) or its Laplacian (--from_laplacian) alone. A direct Poisson solver does the same, beside it.
+"""
+
+from absl import flags
+
+from keras_inr.cli.help import group
+from keras_inr.errors import InputError
+from keras_inr.presets import list_presets
+from keras_inr.runs.blend_run import BlendSettings, agreement_text, prepare_blend, run_blend
+from keras_inr.signals.derivatives import RULES
+from keras_inr.training.recipe import OPTIMIZERS
+
+FLAGS = flags.FLAGS
+PRESET, SMOOTH_PRESET = "hash_large", "hash_smooth"
+PICTURE = "a path, sample:NAME or tfds:NAME/SPLIT#INDEX"
+
+
+@group("Edit")
+def define_flags():
+    flags.DEFINE_string("target", "sample:coffee", f"picture that is edited: {PICTURE}")
+    flags.DEFINE_string("target_size", None, "resize the target to HEIGHTxWIDTH, or to one number for the longer side")
+    flags.DEFINE_string("source", None, f"picture that a region is taken from: {PICTURE}")
+    flags.DEFINE_string("source_size", None, "resize the source likewise, before anything is cut out of it")
+    flags.DEFINE_string("region", None, "TOP,LEFT,HEIGHT,WIDTH of the source in pixels; all of it by default")
+    flags.DEFINE_enum("shape", "rectangle", ["rectangle", "ellipse"], "of what is cloned out of the region")
+    flags.DEFINE_string("mask", None, f"picture as large as the source, bright where it is cloned: {PICTURE}")
+    flags.DEFINE_string("at", "0,0", "TOP,LEFT in the target where the region's corner goes; may be negative")
+    flags.DEFINE_bool("mixed", False, "keep the target's gradient where it is stronger than the source's")
+    flags.DEFINE_bool("from_gradient", False, "no source: bring the target back from its gradient")
+    flags.DEFINE_bool("from_laplacian", False, "no source: bring the target back from its Laplacian and its border")
+    flags.DEFINE_enum("derivative_rule", "central", RULES, "how pictures are differentiated")
+    presets = [info.name for info in list_presets()]
+    told = f"architecture of the field; {PRESET} by default, {SMOOTH_PRESET} where a Laplacian is fitted"
+    flags.DEFINE_enum("preset", None, presets, told)
+    flags.DEFINE_float("omega_0", None, "of a sine network; higher follows finer detail, lower joins regions sooner")
+    flags.DEFINE_integer("steps", 1500, "length in optimizer updates", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 8192, "points in a step; 0 takes all pixels", lower_bound=0)
+    flags.DEFINE_float("learning_rate", 0.01, "what the cosine schedule decays from")
+    flags.DEFINE_enum("optimizer", "adam", OPTIMIZERS, "see keras-inr fit --help")
+    flags.DEFINE_float("values_weight", 1.0, "weight of the relative error of known values, beside 1 for derivatives'")
+    flags.DEFINE_integer("seed", 0, "of initial weights and batches", lower_bound=0)
+    flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
+    flags.DEFINE_bool("overwrite", False, "replace the run in --out")
+    flags.DEFINE_bool("progress", True, "show a progress bar")
+
+
+def main(argv):
+    recipe = {name: FLAGS[name].value for name in ("steps", "batch_size", "learning_rate", "optimizer", "seed")}
+    settings = BlendSettings(
+        target=FLAGS.target,
+        target_size=size("target_size"),
+        source=FLAGS.source,
+        source_size=size("source_size"),
+        region=None if FLAGS.region is None else integers("region", FLAGS.region, ",", (4,)),
+        shape=FLAGS.shape,
+        mask=FLAGS.mask,
+        at=integers("at", FLAGS.at, ",", (2,)),
+        mixed=FLAGS.mixed,
+        kind="gradient" if FLAGS.from_gradient else "laplacian" if FLAGS.from_laplacian else "clone",
+        rule=FLAGS.derivative_rule,
+        preset=FLAGS.preset or (SMOOTH_PRESET if FLAGS.from_laplacian else PRESET),
+        arguments={} if FLAGS.omega_0 is None else {"omega_0": FLAGS.omega_0},
+        values_weight=FLAGS.values_weight,
+        recipe=recipe,
+        progress=FLAGS.progress,
+    )
+    if FLAGS.from_gradient and FLAGS.from_laplacian:
+        raise InputError("give one of --from_gradient and --from_laplacian, received both")
+    folder, metrics = run_blend(prepare_blend(settings), FLAGS.out, FLAGS.overwrite)
+    after = f"{metrics['steps']} steps in {metrics['train_seconds']:.0f} s"
+    print(f"{metrics['kind']}: agreement of field and direct solver {agreement_text(metrics)} after {after}")
+    print(f"pictures: {folder}/blend.png, {folder}/direct.png, {folder}/comparison.png")
+    print(f"Keras: {folder}/model.keras   figures: {folder}/metrics.json")
+    return 0
+
+
+def size(name):
+    """(height, width), the longer side, or None."""
+    text = FLAGS[name].value
+    numbers = None if text is None else integers(name, text, "x", (1, 2))
+    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers
+
+
+def integers(name, text, separator, counts):
+    """The numbers of a flag."""
+    try:
+        numbers = tuple(int(part) for part in text.split(separator))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in counts:
+        wanted = " or ".join(separator.join(["N"] * count) for count in counts)
+        raise InputError(f"{name} must be whole numbers as {wanted}, received {text!r}")
+    return numbers

@@ -1,0 +1,273 @@
+"""Fits a picture in a dialogue: keras-inr console
+
+Choose a picture and a network, train with a live preview, look, train on, render at any size, save, export.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import signal
+import traceback
+
+import tensorflow as tf
+from prompt_toolkit.completion import WordCompleter
+
+from keras_inr.cli.console import prompts, screen
+from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
+from keras_inr.cli.console.ingredients import load_picture
+from keras_inr.cli.console.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
+from keras_inr.cli.preset_arguments import parse_overrides, preset_arguments
+from keras_inr.errors import InputError
+from keras_inr.models.field import to_uint8
+from keras_inr.presets import list_presets
+from keras_inr.rendering.to_file import RenderSettings
+from keras_inr.runs.interrupts import Interrupts, SignalInterrupt
+from keras_inr.runs.upscaling import resampled
+from keras_inr.signals._sources import sample_files
+from keras_inr.training.recipe import Recipe
+
+FIRST_PRESET = "siren"
+LAYOUT = "14:8:4,16:2:8,18:0.5:8"
+MAX_SIDE = 2**15
+PREVIEW_POINTS = 2  # along a side of what is shown as one pixel
+
+
+def define_flags():
+    """There are none."""
+
+
+def main(argv):
+    screen.check_terminal()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C leads to the menu, and not out of it
+    with screen.quiet_keyboard():
+        Console(Session(), screen.detected_colours()).run()
+    return 0
+
+
+class Console:
+    """A menu whose every entry changes or shows a session.
+
+    Args:
+        session: a `Session`.
+        colours: see `keras_inr.cli.console.terminal_pictures`.
+    """
+
+    def __init__(self, session, colours):
+        self.session = session
+        self.colours = colours
+        self.epochs = 20
+        self.ended = False
+
+    def run(self):
+        """Until a person quits."""
+        while not self.ended:
+            with only_sigterm():  # a Ctrl-C while the one before it is told
+                self.attempt(self.choose)
+
+    def attempt(self, action):
+        """Does an action and tells what it returns, or what went wrong, since there is something learnt to be lost.
+
+        Keys that were typed during work are dropped before anything is told: whoever sees it may type again.
+        """
+        told = "back at the menu; q or Ctrl-D quits"
+        try:
+            with only_sigterm():
+                told = action()
+        except EOFError:
+            return self.attempt(self.quit)
+        except InputError as error:
+            told = error
+        except OSError as error:
+            told = f"the system refused: {error.strerror or error}"
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            told = "this does not fit into memory: make the batch, the network or the picture smaller"
+        except Exception:  # a mistake of ours
+            told = None
+            traceback.print_exc()
+        screen.forget_typed()
+        if told is not None:
+            print(told, flush=True)
+
+    def choose(self):
+        entries = [
+            (self.picture, "p", f"picture    {self.told_picture()}"),
+            (self.network, "n", f"network    {self.told_network()}"),
+            (self.layout, "l", "layout     a grid of cells with levels of your own"),
+            (self.resolution, "o", "resolution to train on at; what was learnt stays"),
+            (self.adjust, "a", f"adjust     {self.told_training()}"),
+            (self.train, "t", f"train      {self.told_learnt()}"),
+            (self.view, "v", "view       in this terminal"),
+            (self.render, "r", "render     to a file, at any size"),
+            (self.save, "s", "save       for Keras"),
+            (self.export, "x", "export     for TensorFlow Serving"),
+            (self.figures, "f", "figures    PSNR, SSIM, seconds, parameters"),
+            (self.quit, "q", "quit"),
+        ]
+        lacking = self.picture if self.session.signal is None else self.network if self.session.preset is None else None
+        return prompts.menu("keras_inr: choose by a letter, or the arrows and Enter", entries, lacking or self.train)()
+
+    def told_picture(self):
+        signal = self.session.signal
+        return "none yet" if signal is None else f"{signal.source}, {signal.height} x {signal.width}"
+
+    def told_network(self):
+        field = self.session.field
+        parameters = "" if field is None else f", {field.count_params():,} parameters"
+        given = "".join(f", {name}={value}" for name, value in self.session.arguments.items())
+        return f"{self.session.preset or 'none yet'}{parameters}{given}"
+
+    def told_training(self):
+        return f"learning rate {self.session.learning_rate:g}, batches of {self.session.batch_size} pixels"
+
+    def told_learnt(self):
+        state = " and not saved" if self.session.unsaved else ""
+        return f"{self.session.steps} steps learnt{state}" if self.session.steps else "nothing learnt yet"
+
+    def picture(self):
+        if not self.may_forget():
+            return None
+        names = ["sample:", "tfds:", *(f"sample:{name}" for name in sorted(sample_files()))]
+        question = "picture (a path, sample:NAME or tfds:NAME/SPLIT#INDEX)"
+        source = prompts.ask(question, checked_source, completer=prompts.SourceCompleter(names))
+        self.session.choose_picture(source, ask_side("longer side in pixels (empty keeps it)"))
+        return self.told_picture()
+
+    def resolution(self):
+        self.session.check_picture()
+        self.session.change_resolution(ask_side("longer side in pixels (empty is the file's own)"))
+        return self.told_picture()
+
+    def network(self):
+        if not self.may_forget():
+            return None
+        found = [(i.name, "", f"{i.name:17} {i.num_parameters:>9,}  {i.summary}") for i in list_presets()]
+        title = "networks, with their parameters for colour pictures"
+        preset = prompts.menu(title, found, self.session.preset or FIRST_PRESET)
+        completer = WordCompleter([f"{name}=" for name in preset_arguments(preset)], WORD=True)
+        question = f"arguments of {preset}, such as units=64,64 (empty keeps its own)"
+        given = prompts.ask(question, functools.partial(typed_arguments, preset), completer=completer)
+        self.session.choose_network(preset, given)
+        return self.told_network()
+
+    def layout(self):
+        if not self.may_forget():
+            return None
+        question = "levels as hash_size:cell_size:dimensions, with commas between them"
+        parse = lambda text: parse_overrides("cell_grid", {"layout": text})  # noqa: E731
+        self.session.choose_network("cell_grid", prompts.ask(question, parse, empty=LAYOUT))
+        return self.told_network()
+
+    def adjust(self):
+        rate = prompts.ask("learning rate", typed_rate, empty=f"{self.session.learning_rate:g}")
+        batch = functools.partial(typed_count, "batch size", most=MAX_BATCH_SIZE)
+        self.session.choose_training(rate, prompts.ask("batch size", batch, empty=str(self.session.batch_size)))
+        return self.told_training()
+
+    def train(self):
+        question = f"epochs more, of {self.session.steps_per_epoch} steps"
+        parse = functools.partial(typed_count, "epochs", most=MAX_EPOCHS)
+        self.epochs = prompts.ask(question, parse, empty=str(self.epochs))
+        print("preparing; Ctrl-C stops, and what was learnt is kept")
+        draw = functools.partial(self.session.render_picture, most_points=PREVIEW_POINTS)
+        preview = screen.LivePreview(draw, self.session.signal.size, self.colours)
+        with Interrupts() as interrupts:
+            try:
+                ended = self.session.train(self.epochs, preview, lambda: interrupts.received is not None)
+            finally:
+                preview.close()
+        if interrupts.received == signal.SIGTERM:
+            raise SignalInterrupt(interrupts.received)
+        return f"{'done' if ended == 'steps' else 'stopped; what was learnt is kept'}\n{self.figures()}"
+
+    def view(self):
+        self.session.check_picture()
+        values = self.session.signal.values
+        return screen.pictures_text(
+            self.session.render_picture if self.session.steps else None,
+            lambda height, width: to_uint8(resampled(values, height, width, "area")),
+            self.session.signal.size,
+            self.colours,
+        )
+
+    def render(self):
+        self.session.check_trained()
+        size = prompts.ask("size, HEIGHTxWIDTH or a factor", self.checked_size, empty="4")
+        parse = functools.partial(self.checked_box, size)
+        settings = RenderSettings(**size, box=prompts.ask("box x0,y0,x1,y1 (empty is the whole picture)", parse))
+        height, width = self.session.check_raster(settings)
+        path = ask_path("file, .png, .tif or .npy", f"{self.session.name}-{height}x{width}.png")
+        done = self.session.render_file(dataclasses.replace(settings, out=path), overwrite=may_replace(path))
+        return f"{done.path}: {done.shape[0]} x {done.shape[1]}"
+
+    def checked_size(self, text):
+        size = typed_size(text)
+        self.session.check_raster(RenderSettings(**size))
+        return size
+
+    def checked_box(self, size, text):
+        box = typed_numbers("box", text, "x0,y0,x1,y1", ",", 4, float) if text.strip() else None
+        self.session.check_raster(RenderSettings(**size, box=box))
+        return box
+
+    def save(self):
+        self.session.check_trained()
+        path = ask_path("file, .keras", f"{self.session.name}.keras")
+        return self.session.save(path, overwrite=may_replace(path))
+
+    def export(self):
+        self.session.check_trained()
+        path = ask_path("folder of versions", f"{self.session.name}_saved_model")
+        return self.session.export(path)
+
+    def figures(self):
+        found = self.session.figures()
+        psnr = "exact" if found.psnr_db is None else f"PSNR {found.psnr_db:.2f} dB"
+        ssim = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
+        return f"{psnr}{ssim}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters"
+
+    def may_forget(self):
+        question = "what was learnt is not saved and will be forgotten; go on?"
+        return not self.session.unsaved or prompts.confirm(question)
+
+    def quit(self):
+        try:
+            question = "what was learnt is not saved; quit all the same?"
+            self.ended = not self.session.unsaved or prompts.confirm(question)
+        except EOFError:
+            self.ended = True
+
+
+@contextlib.contextmanager
+def only_sigterm():
+    """Of the signals that end what is being done, Ctrl-C ends the context alone."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if getattr(error, "signal_number", signal.SIGINT) != signal.SIGINT:
+            raise
+
+
+def ask_path(question, suggested):
+    return prompts.ask(question, functools.partial(typed_path, "path"), empty=suggested)
+
+
+def may_replace(path):
+    """Whether a file that exists may be replaced; asks where there is one."""
+    return path.is_file() and prompts.confirm(f"{path} exists; replace it?")
+
+
+def ask_side(question):
+    parse = functools.partial(typed_count, "longer side", most=MAX_SIDE, optional=True)
+    return prompts.ask(question, parse)
+
+
+def checked_source(text):
+    if not text.strip():
+        raise InputError("picture must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received nothing")
+    load_picture(text.strip())
+    return text.strip()
+
+
+def typed_rate(text):
+    rate = typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
+    return Recipe(steps=1, learning_rate=rate).learning_rate

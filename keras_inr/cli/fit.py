@@ -1,0 +1,131 @@
+"""Fits a field to a picture: keras-inr fit --image=my.jpg --preset=multi_hash --learning_rate=0.01
+
+Leaves a run folder with the Keras model, a SavedModel for TensorFlow Serving, pictures, curves and figures. A run that
+was stopped goes on with --out=FOLDER --resume. --flagfile=FOLDER/flags.cfg repeats a run.
+"""
+
+import json
+
+from absl import flags
+
+from keras_inr.cli import flagfile, picture_flags, startup, training_flags
+from keras_inr.cli.help import group
+from keras_inr.cli.list_presets import zoo
+from keras_inr.errors import InputError
+from keras_inr.runs.folder import holds_run, run_identity
+from keras_inr.runs.image_fit import Watching, check_image_fit, run_image_fit
+from keras_inr.runs.plan import AUTO, plan_fit
+from keras_inr.training.strategies import STRATEGIES
+
+FLAGS = flags.FLAGS
+PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
+GOAL_HELP = "40dB or 30s: where to stop; with --preset=auto what to choose for, and then 50kB or 5MB too"
+
+more_flags = flagfile.flags_of_resumed
+preset_flags = training_flags.preset_flags
+
+
+def define_flags():
+    with group("Picture"):
+        picture_flags.define()
+    with group("Goal"):
+        flags.DEFINE_string("goal", None, GOAL_HELP)
+        flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
+        flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
+    with group("Run folder"):
+        flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
+        flags.DEFINE_bool("resume", False, "go on with the run in --out")
+        flags.DEFINE_bool("overwrite", False, "replace the run in --out")
+        flags.DEFINE_integer("preview_every", 0, PREVIEW_HELP, lower_bound=0)
+        flags.DEFINE_bool("tensorboard", True, "write logs for TensorBoard")
+    with group("This call"):
+        flags.DEFINE_bool("dry_run", False, "check everything, tell what would be done, write nothing")
+        flags.DEFINE_bool("list_presets", False, "show the zoo and exit")
+        flags.DEFINE_bool("progress", True, "show a progress bar")
+        flags.DEFINE_enum(
+            "device", "auto", ["auto", "cpu", "gpu"], "what to compute on; auto takes a GPU if there is one"
+        )
+        flags.DEFINE_enum("strategy", "none", STRATEGIES, "mirrored shares each step out to all GPUs of this machine")
+    training_flags.define([AUTO], automatic_rate=True)
+
+
+def planned_from_flags():
+    """The run that the flags describe, decided and checked, its folder too."""
+    resumed = FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)
+    started = run_identity(FLAGS.out) if resumed else None
+    return plan_fit(
+        FLAGS.image,
+        FLAGS.preset,
+        image_options=picture_flags.image_options(FLAGS),
+        arguments=training_flags.arguments(started),
+        weights=FLAGS.weights,
+        recipe=training_flags.recipe(),
+        precision=FLAGS.precision,
+        goal=FLAGS.goal,
+        goal_psnr_db=FLAGS.goal_psnr_db,
+        max_seconds=FLAGS.max_seconds,
+        strategy=FLAGS.strategy,
+        started=started,
+        check=lambda plan: check_image_fit(plan, FLAGS.out, FLAGS.resume, FLAGS.overwrite),
+        tell=startup.tell,
+    )
+
+
+def choose_device():
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if FLAGS.device == "gpu" and not gpus:
+        raise InputError("device must be cpu or auto where TensorFlow sees no GPU, received 'gpu'")
+    if FLAGS.device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+
+
+def summary(folder, metrics):
+    """Lines that tell what was reached and where it is."""
+    psnr, psnr_8bit = (
+        "exact" if metrics[key] is None else f"{metrics[key]:.2f} dB" for key in ("psnr_db", "psnr_8bit_db")
+    )
+    ssim = "" if metrics["ssim"] is None else f", SSIM {metrics['ssim']:.4f}"
+    seconds = f"{metrics['train_seconds']:.1f} s (and {metrics['setup_seconds']:.1f} s of set-up)"
+    size = f"{metrics['height']} x {metrics['width']}, channels: {metrics['channels']}"
+    return "\n".join(
+        [
+            f"{metrics['preset']} ({metrics['num_parameters']:,} parameters) on {metrics['image']} ({size})",
+            f"PSNR {psnr} over all pixels (rounded to 8 bits: {psnr_8bit}){ssim}",
+            *goal_lines(metrics, psnr),
+            f"{metrics['steps']} steps of {metrics['points_per_step']} points in {seconds} on {metrics['device']}",
+            f"pictures: {folder}/comparison.png, {folder}/reconstruction.png, {folder}/curves.png",
+            f"Keras: {folder}/model.keras   TensorFlow Serving: {folder}/saved_model   figures: {folder}/metrics.json",
+        ]
+    )
+
+
+def goal_lines(metrics, psnr):
+    """A line on a goal in dB, and one where time ran out before the learning rate had fallen; none for older runs."""
+    lines = []
+    if metrics.get("goal") is not None:
+        lines.append(f"goal {metrics['goal']}: {'reached' if metrics.get('goal_met') else f'not reached ({psnr})'}")
+    recipe = metrics.get("recipe", {})
+    if metrics.get("stopped_by") == "time" and recipe.get("schedule") == "cosine":
+        whole = "" if recipe.get("steps") is None else f" of {recipe['steps']}"
+        lines.append(f"time ran out at step {metrics['steps']}{whole}, before the learning rate had come down")
+    return lines
+
+
+def main(argv):
+    if FLAGS.list_presets:
+        print(zoo())
+        return 0
+    choose_device()
+    planned = planned_from_flags()
+    flags_text = flagfile.text(training_flags.values_of(planned.plan))
+    if FLAGS.resume and not holds_run(FLAGS.out):
+        startup.tell(f"{FLAGS.out} holds no run yet: starting one")
+    if FLAGS.dry_run:
+        print(json.dumps(planned.plan.identity, indent=2))
+        return 0
+    watching = Watching(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress)
+    folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, watching)
+    print(summary(folder, metrics))
+    return 0

@@ -1,0 +1,24 @@
+"""Shows the networks, with what was measured of them: keras-inr list-presets"""
+
+import json
+
+from keras_inr.presets import MEASURED, list_presets
+
+
+def define_flags():
+    """There are none."""
+
+
+def main(argv):
+    print(zoo())
+    return 0
+
+
+def zoo():
+    """The presets, with what was measured of them."""
+    lines = []
+    for info in list_presets():
+        known = info.psnr_db is not None
+        figures = f"{info.psnr_db:5.1f} dB at rate {info.learning_rate:<6g}" if known else f"{'not measured':23}"
+        lines.append(f"{info.name:16} {info.num_parameters:>9,} parameters  {figures}  {info.summary} ({info.source})")
+    return "\n".join([*lines, "", f"dB: {json.loads(MEASURED.read_text())['about']}"])

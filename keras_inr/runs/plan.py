@@ -1,0 +1,286 @@
+"""What a run is, all of it, in one value: picture, network, recipe, start, precision, goal and devices."""
+
+import dataclasses
+import inspect
+import json
+import math
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+from keras_inr._arguments import one_of
+from keras_inr.choosing.choice import Goal, choose, file_kb
+from keras_inr.choosing.expectations import POINTS_PER_STEP
+from keras_inr.errors import InputError
+from keras_inr.models.initial_weights import Start, read_start
+from keras_inr.presets import from_preset
+from keras_inr.signals.image import ImageSignal, load_image
+from keras_inr.training.callbacks import check_goals
+from keras_inr.training.fitting import fit
+from keras_inr.training.freezing import frozen_layers
+from keras_inr.training.objectives import check_supervision
+from keras_inr.training.rate_finder import find_learning_rate
+from keras_inr.training.recipe import Recipe
+from keras_inr.training.strategies import check_share, make_strategy
+
+AUTO = "auto"
+PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
+DEFAULT_STEPS = 2000
+PILOT_STEPS = 64
+PILOT_SECONDS = 2.0
+"""At which a fit ends, after two calls of its training function, that only tells how long a step takes."""
+
+OF_GOALS = {"dB": "goal_psnr_db", "s": "max_seconds"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All that makes a fit this fit; nothing in it is open any more.
+
+    Args:
+        image: source for `load_image`, and image_options, its further arguments.
+        image_sha256: of the picture.
+        preset, arguments: the network and its overridden arguments.
+        recipe: how it is trained; its seed also draws the initial weights.
+        weights: None, or what to start from, see `from_preset`; and weights_sha256, of their file.
+        precision: "float32", "float64", "mixed_float16" or "mixed_bfloat16".
+        goal_psnr_db, max_seconds: see `keras_inr.fit`.
+        strategy: "none", or "mirrored" for all GPUs of the machine, see `keras_inr.training.strategies`.
+    """
+
+    image: Any
+    preset: str
+    recipe: Recipe
+    image_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    image_sha256: str | None = None
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights: str | None = None
+    weights_sha256: str | None = None
+    precision: str = "float32"
+    goal_psnr_db: float | None = None
+    max_seconds: float | None = None
+    strategy: str = "none"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two runs share that are the same run, as run.json has it: neither paths nor devices."""
+        facts = {name: getattr(self, name) for name in _IDENTITY}
+        facts |= {"image_options": dict(self.image_options), "arguments": dict(self.arguments)}
+        if self.weights_sha256 is not None:
+            facts["weights_sha256"] = self.weights_sha256
+        return facts | dataclasses.asdict(self.recipe)
+
+    @property
+    def may_grow(self) -> tuple[str, ...]:
+        """What may be larger when the run is gone on with."""
+        return () if self.recipe.schedule == "cosine" else ("steps", "epochs")
+
+
+_OF_IMAGES = tuple(inspect.signature(load_image).parameters)[1:]
+_IDENTITY = ("image_sha256", "preset", "precision", "goal_psnr_db", "max_seconds")
+
+DEFAULTS = {
+    field.name: field.default
+    for kind in (Plan, Recipe)
+    for field in dataclasses.fields(kind)
+    if field.default is not dataclasses.MISSING
+}
+"""What a run was that does not name a setting, because the version that started it did not know it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlannedFit:
+    """A plan with its picture, decoded, and its field with fresh weights: every input has been checked."""
+
+    plan: Plan
+    signal: ImageSignal
+    field: keras.Model
+
+    @property
+    def total_steps(self) -> int:
+        """Length of the fit."""
+        return self.plan.recipe.total_steps(self.signal.height * self.signal.width)
+
+
+def plan_fit(
+    image: Any,
+    preset: str = "siren",
+    *,
+    image_options: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    weights: str | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    precision: str = "float32",
+    goal: str | None = None,
+    goal_psnr_db: float | None = None,
+    max_seconds: float | None = None,
+    strategy: str = "none",
+    started: Mapping[str, Any] | None = None,
+    check: Callable[[Plan], None] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> PlannedFit:
+    """Decides and checks all of a run; writes nothing.
+
+    Args:
+        image, image_options: see `load_image`.
+        preset: name of a network; or "auto", which chooses network, size, rate and length for picture and goal, except
+            what is given.
+        arguments: of the network, which replace the preset's.
+        weights: see `from_preset`.
+        recipe: those arguments of `Recipe` that are given. Without steps and epochs there are 2000 steps. A
+            learning_rate of "auto" is found by a range test, see `keras_inr.training.rate_finder`.
+        precision, goal_psnr_db, max_seconds, strategy: see `Plan`.
+        goal: text such as "40dB" or "30s", which stands for goal_psnr_db or max_seconds; with preset="auto" also a size
+            of model.keras, such as "50kB".
+        started: None, or the identity of the run that is gone on with: what was automatic is what it was there.
+        check: called with the plan before anything that takes long, with a learning rate that may not be final.
+        tell: called with lines about what is chosen.
+
+    Raises:
+        InputError: naming what is wrong.
+
+    >>> planned = plan_fit("sample:camera", "relu", image_options={"size": 16}, recipe={"steps": 5})
+    >>> planned.plan.recipe.steps, planned.field.channels
+    (5, 1)
+    """
+    given, aim = dict(recipe or {}), Goal.parse(goal) if goal is not None else None
+    options, arguments = dict(image_options or {}), dict(arguments or {})
+    for name in options:
+        one_of("image_options", name, _OF_IMAGES)
+    goals = _goals(aim, goal_psnr_db, max_seconds, started)
+    one_of("precision", precision, PRECISIONS)
+    check_goals(*goals.values())
+    if preset == AUTO and started is None:
+        _check_free(arguments, weights, given)
+        tell(f"preset='auto' is choosing a network for {image}")
+        signal = load_image(image, **options)
+        preset, arguments, given, reason = _chosen(signal, aim, given)
+        tell(f"preset='auto' is {reason}")
+    else:
+        if preset == AUTO:
+            preset = _of_started(started, "preset")
+        elif aim is not None and aim.unit == "kB":
+            raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
+        signal = load_image(image, **options)
+    searching = given.get("learning_rate") == AUTO and started is None
+    if given.get("learning_rate") == AUTO:
+        given["learning_rate"] = Recipe.learning_rate if searching else _of_started(started, "learning_rate")
+    start = None if weights is None else read_start(weights, preset)
+    plan = Plan(
+        image=image,
+        image_options=options,
+        image_sha256=signal.sha256,
+        preset=preset,
+        arguments=arguments,
+        recipe=recipe_of(given),
+        weights=weights,
+        weights_sha256=None if start is None else start.sha256,
+        precision=precision,
+        strategy=strategy,
+        **goals,
+    )
+    planned = PlannedFit(plan, signal, _field(plan, signal, start))
+    check_size(planned.field, aim)
+    if check is not None:
+        check(plan)
+    return _with_found_rate(planned, tell) if searching else planned
+
+
+def recipe_of(given: Mapping[str, Any]) -> Recipe:
+    """A `Recipe` of the arguments that are given; of 2000 steps where neither steps nor epochs are."""
+    timed = given.get("steps") is not None or given.get("epochs") is not None
+    return Recipe(**given) if timed else Recipe(**{**given, "steps": DEFAULT_STEPS})
+
+
+def _goals(aim, goal_psnr_db, max_seconds, started):
+    """goal_psnr_db and max_seconds, of which a goal may stand for one."""
+    goals = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds}
+    name = None if aim is None else OF_GOALS.get(aim.unit)
+    if name is None:
+        return goals
+    if started is None and goals[name] is not None:
+        raise InputError(f"give one of goal and {name}, received {aim} and {goals[name]!r}")
+    if started is not None and started.get(name) != aim.amount:
+        raise InputError(f"goal must be that of the run, whose {name} is {started.get(name)!r}, received {aim}")
+    return {**goals, name: aim.amount}
+
+
+def _check_free(arguments, weights, recipe):
+    """Raises unless preset="auto" is free to choose."""
+    given = [*arguments, *(["weights"] if weights is not None else [])]
+    if given:
+        raise InputError(f"preset must be one of list_presets() to take {', '.join(given)}, received 'auto'")
+    supervise = recipe.get("supervise", Recipe.supervise)
+    if supervise != "value":
+        raise InputError(f"preset must be one of list_presets() for supervise={supervise!r}, received 'auto'")
+
+
+def _chosen(signal, aim, given):
+    """(preset, arguments, recipe, reason): what is given stays."""
+    length = {name: given[name] for name in ("steps", "epochs") if given.get(name) is not None}
+    points = given.get("batch_size", POINTS_PER_STEP)
+    recipe = Recipe(**(length or {"steps": 1}), batch_size=points, seed=given.get("seed", 0))
+    steps = recipe.total_steps(signal.height * signal.width) if length else None
+    choice = choose(signal, aim, steps, lambda candidate: seconds_per_step(candidate, signal, recipe.seed, points))
+    chosen = {"learning_rate": choice.candidate.learning_rate, "batch_size": points}
+    chosen |= {} if length else {"steps": choice.steps}
+    return choice.candidate.preset, dict(choice.candidate.arguments), {**chosen, **given}, choice.reason
+
+
+def seconds_per_step(candidate, signal, seed=0, batch_size=POINTS_PER_STEP) -> float:
+    """How long a step of a candidate takes on this machine, by a short fit."""
+    pilot = fit(
+        candidate.field(signal, seed=seed),
+        signal,
+        steps=PILOT_STEPS,
+        batch_size=batch_size,
+        learning_rate=candidate.learning_rate,
+        max_seconds=PILOT_SECONDS,
+        progress=False,
+    )
+    return max(pilot.train_seconds, 1e-6) / pilot.steps
+
+
+def _of_started(started, name):
+    """What was automatic in the run that is gone on with."""
+    if name not in started:
+        raise InputError(f"the run to go on with is damaged: identity.{name} is missing")
+    return started[name]
+
+
+def _field(plan, signal, start: Start | None):
+    """The field with its initial weights, after a look at all that depends on it."""
+    shared = {"channels": signal.channels, "picture_size": signal.size, "seed": plan.recipe.seed}
+    field = from_preset(plan.preset, **shared, dtype=plan.precision, **plan.arguments)
+    if start is not None:
+        start.assign_to(field)
+    check_supervision(field, plan.recipe)
+    check_share(make_strategy(plan.strategy), plan.recipe.points_per_step(signal.height * signal.width))
+    frozen_layers(field, plan.recipe.freeze)
+    try:
+        json.dumps(plan.identity, allow_nan=False)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"arguments must be numbers that JSON can hold, received {plan.arguments!r}") from error
+    return field
+
+
+def check_size(field, goal: Goal | None) -> None:
+    """Raises an InputError if the model.keras of a field is larger than a goal in kB."""
+    if goal is not None and goal.unit == "kB" and file_kb(field) > goal.amount:
+        raise InputError(f"goal must be at least {math.ceil(file_kb(field))} kB for this network, received {goal}")
+
+
+def _with_found_rate(planned, tell):
+    """The same with the rate of a range test in its recipe."""
+    found = find_learning_rate(planned.field, planned.signal, planned.plan.recipe).learning_rate
+    tell(f"learning_rate='auto' is {found:g} in this run")
+    recipe = dataclasses.replace(planned.plan.recipe, learning_rate=found)
+    return dataclasses.replace(planned, plan=dataclasses.replace(planned.plan, recipe=recipe))
+
+
+def absolute(path: str) -> str:
+    """A path as it is from every folder; what is no path of something stays."""
+    expanded = pathlib.Path(path).expanduser()
+    return str(expanded.resolve()) if expanded.exists() else path
