@@ -8,6 +8,8 @@ the Python argument. Whatever else is raised is a fault of the package, or the s
 class InputError(ValueError):
     """An argument, a file or a folder that cannot be used; nothing was written."""
 
+    __init__ = Exception.__init__  # by this `tf.function` knows how to raise it again, and does not turn it into another
+
 
 class InputTypeError(InputError, TypeError):
     """An argument of a type that cannot be used, or one that there is none of."""
@@ -84,5 +86,5 @@ class InterruptedRunError(Exception):
     """
 
     def __init__(self, signal_number, folder, done, again="the state is saved, go on with"):
-        super().__init__(f"stopped {done}; {again} out={str(folder)!r} resume=True")
+        super().__init__(f"stopped {done}; {again} out={str(folder)!r}, resume=True")
         self.signal_number = signal_number

@@ -205,10 +205,10 @@ def _refused(error):
 def in_flags(message):
     """A message of the library, in the words of Python's arguments, in those of flags.
 
-    >>> print(in_flags("add overwrite=True, or go on with out='my runs/1' resume=True"))
+    >>> print(in_flags("add overwrite=True, or go on with out='my runs/1', resume=True"))
     add --overwrite, or go on with --out='my runs/1' --resume
     """
-    text = re.sub(r"\b([a-z_]+)=True\b", r"--\1", str(message)).replace("list_presets()", "--list_presets")
+    text = re.sub(r",? \b([a-z_]+)=True\b", r" --\1", str(message)).replace("list_presets()", "--list_presets")
     return re.sub(r"(?<![-\w])([a-z_]+)=('[^']*'|\"[^\"]*\")", _as_flag, text)
 
 

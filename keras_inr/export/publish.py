@@ -111,7 +111,7 @@ def _unwritable(base, error):
     problem = disk_error(error)
     if problem is not None and problem.errno not in MISPLACED:
         return problem
-    return ValueError(f"base_path must be a folder to write to, received {str(base)!r}: {problem or error.strerror}")
+    return InputError(f"base_path must be a folder to write to, received {str(base)!r}: {problem or error.strerror}")
 
 
 def _exists(base, version):

@@ -17,7 +17,7 @@ def model_path(run=None, model=None):
     """
     if (run is None) == (model is None):
         received = "neither" if run is None else f"run={run!r} and model={model!r}"
-        raise InputError(f"give one of run, a run folder, and model, a .keras file, received {received}")
+        raise InputError(f"give one of run='FOLDER' and model='FILE.keras', received {received}")
     return local_path("run", run) / "model.keras" if model is None else local_path("model", model)
 
 

@@ -1,10 +1,8 @@
 """scripts/export.py: from a run folder to a SavedModel, and one readable line for what it cannot do."""
 
 import functools
-import importlib.util
 import json
 import pathlib
-import signal
 import subprocess
 import sys
 import types
@@ -15,6 +13,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from keras_inr.cli import export as command
 from keras_inr.errors import InputError
 from keras_inr.export.publish import existing_versions
 from keras_inr.models import Siren
@@ -85,43 +84,31 @@ def test_a_base_path_that_is_a_file(run, tmp_path):
 
 
 def test_neither_run_nor_model(tmp_path):
-    told = "export.py: give one of --run, a run folder, and --model, a .keras file, received neither\n"
+    told = "export.py: give one of --run=FOLDER and --model=FILE.keras, received neither\n"
     assert_refused(export(cwd=tmp_path), told)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def script():
-    """The script as a module: its functions raise what `startup.run` turns into one line and exit code 2."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPT.parent)
-        spec = importlib.util.spec_from_file_location("scripts_export", SCRIPT)
-        module = importlib.util.module_from_spec(spec)
-        patch.setattr(signal, "signal", lambda number, handler: None)  # the tests' own process keeps its handlers
-        spec.loader.exec_module(module)
-        yield module
 
 
 class TestMain:
     """The script's main function, with flags that no other test sees."""
 
     @pytest.fixture
-    def call(self, script, monkeypatch, capsys):
+    def call(self, monkeypatch, capsys):
         def call(*command_line):
             values = flags.FlagValues()
             own = {name: functools.partial(getattr(flags, name), flag_values=values) for name in DEFINES}
-            monkeypatch.setattr(script, "flags", types.SimpleNamespace(**own))
-            monkeypatch.setattr(script, "FLAGS", values)
-            script.define_flags()
+            monkeypatch.setattr(command, "flags", types.SimpleNamespace(**own))
+            monkeypatch.setattr(command, "FLAGS", values)
+            command.define_flags()
             values(["export.py", *command_line])
-            assert script.main(["export.py"]) == 0
+            assert command.main(["export.py"]) == 0
             return capsys.readouterr().out
 
         return call
 
     def test_run_and_model(self, call, run, tmp_path):
         with pytest.raises(
-            InputError, match=r"give one of --run.* and --model.*, received --run=a and --model=b.keras"
+            InputError, match=r"give one of run='FOLDER' and model='FILE.keras', received run='a' and model='b.keras'"
         ):
             call("--run=a", "--model=b.keras")
 
@@ -146,11 +133,11 @@ class TestMain:
         assert "  served = tf.saved_model.load('versions/1')" in out.splitlines()
 
 
-def test_a_foreign_model(script, tmp_path):
+def test_a_foreign_model(tmp_path):
     path = tmp_path / "model.keras"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save(path)
     with pytest.raises(InputError, match=f"{path} must hold a field of keras_inr, received a Sequential"):
-        script.load_field(path)
+        command.load_field(path)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +147,8 @@ def test_a_foreign_model(script, tmp_path):
         ("[31.5]", r"is damaged: it must hold an object"),
     ],
 )
-def test_torn_metrics(script, tmp_path, text, message):
+def test_torn_metrics(tmp_path, text, message):
     path = tmp_path / "metrics.json"
     path.write_text(text)
     with pytest.raises(InputError, match=f"{path} {message}"):
-        script.load_metrics(path)
+        command.load_metrics(path)

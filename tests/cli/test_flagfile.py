@@ -1,4 +1,4 @@
-"""scripts/run_flags.py: flags to a flagfile that reads back as it was, and the flagfile of a resumed run."""
+"""Flags to a flagfile that reads back as it was, and the flagfile of a resumed run."""
 
 import json
 import os
@@ -8,18 +8,14 @@ import re
 import pytest
 from absl import flags
 
+from keras_inr.cli import flagfile
 from keras_inr.errors import InputError
-
-SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 
 
 @pytest.fixture
 def run_flags(monkeypatch, tmp_path):
     """The module, with flags that no other test sees, in a folder of its own."""
-    monkeypatch.syspath_prepend(SCRIPTS)
     monkeypatch.chdir(tmp_path)
-    import run_flags
-
     values = flags.FlagValues()
     for name in ("image", "data_dir", "weights", "units", "out"):
         flags.DEFINE_string(name, None, "text", flag_values=values)
@@ -27,13 +23,14 @@ def run_flags(monkeypatch, tmp_path):
         flags.DEFINE_bool(name, False, "yes or no", flag_values=values)
     flags.DEFINE_float("learning_rate", 1e-3, "number", flag_values=values)
     flags.DEFINE_integer("steps", None, "number", flag_values=values)
-    monkeypatch.setattr(run_flags, "FLAGS", values)
-    return run_flags
+    monkeypatch.setattr(flagfile, "FLAGS", values)
+    monkeypatch.setattr(flagfile, "GROUPS", {"All": [name for name in values if len(name) > 1]})
+    return flagfile
 
 
 def parsed(run_flags, *arguments):
     run_flags.FLAGS(["fit.py", *arguments])
-    return [run_flags.FLAGS[name] for name in run_flags.FLAGS]
+    return run_flags
 
 
 def read_back(run_flags, text):
@@ -52,7 +49,7 @@ class TestText:
         if not image.startswith(("sample", "missing")):
             (tmp_path / image).touch()
         own = parsed(run_flags, f"--image={image}", "--units= 64,\n32 ", "--learning_rate=0.1", "--out=run", "--resume")
-        text = run_flags.flags_text(own)
+        text = own.text({})
         assert text.endswith("\n")
         values = read_back(run_flags, text)
         expected = image if image.startswith(("sample", "missing")) else str(tmp_path / image)
@@ -64,16 +61,16 @@ class TestText:
         monkeypatch.setenv("HOME", str(tmp_path))
         (tmp_path / "a.png").touch()
         own = parsed(run_flags, "--image=~/a.png", "--data_dir=.")
-        assert f"--data_dir={tmp_path}\n" in run_flags.flags_text(own)
-        assert f"--image={tmp_path}/a.png\n" in run_flags.flags_text(own)
+        assert f"--data_dir={tmp_path}\n" in own.text({})
+        assert f"--image={tmp_path}/a.png\n" in own.text({})
 
     def test_weights_are_a_name_whatever_folder_has_it(self, run_flags, tmp_path):
         (tmp_path / "photos").mkdir()
         (tmp_path / "start.keras").touch()
         own = parsed(run_flags, "--weights=photos")
-        assert "--weights=photos\n" in run_flags.flags_text(own)
+        assert "--weights=photos\n" in own.text({})
         own = parsed(run_flags, "--weights=start.keras")
-        assert f"--weights={tmp_path}/start.keras\n" in run_flags.flags_text(own)
+        assert f"--weights={tmp_path}/start.keras\n" in own.text({})
 
     @pytest.mark.parametrize("image", ["a.png ", "a.png\t", "a\n.png", "a\r.png", "a\udcff.png"])
     def test_what_would_not_read_back_is_refused(self, run_flags, tmp_path, image):
@@ -83,7 +80,7 @@ class TestText:
             "image must have no line breaks, spaces at its end, or bytes that are no text, which flags.cfg cannot hold"
         )
         with pytest.raises(InputError, match=re.escape(f"{told}, received {str(tmp_path / image)!r}")):
-            run_flags.flags_text(own)
+            own.text({})
 
 
 class TestResumed:

@@ -1,24 +1,21 @@
-"""scripts/picture_flags.py: flags to arguments of `load_image`."""
+"""Flags to arguments of `load_image`."""
 
 import functools
-import pathlib
 import types
 
 import pytest
 from absl import flags
 
+from keras_inr.cli import picture_flags
 from keras_inr.errors import InputError
 from keras_inr.signals.image import DEFAULT_MAX_PIXELS, load_image
 
-SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 DEFINES = ("DEFINE_string", "DEFINE_bool", "DEFINE_enum", "DEFINE_integer")
 
 
 @pytest.fixture
 def parse(monkeypatch):
     """Command line -> (image, options), with flags that no other test sees."""
-    monkeypatch.syspath_prepend(SCRIPTS)
-    import picture_flags
 
     def parse(*command_line):
         values = flags.FlagValues()

@@ -95,7 +95,7 @@ def test_states_the_scale_of_a_picture_of_derivatives(run, tmp_path, output, uni
 
 
 REFUSED = [
-    ((), "give one of --run, a run folder, and --model, a .keras file, received neither"),
+    ((), "give one of --run=FOLDER and --model=FILE.keras, received neither"),
     (("--run=absent",), "there is no model: absent/model.keras does not exist"),
     (("--size=20",), "size must be HEIGHTxWIDTH, received '20'"),
     (("--size=20x30.5",), "size must be HEIGHTxWIDTH, received '20x30.5'"),

@@ -137,7 +137,7 @@ class TestResume:
     def test_other_settings_are_refused(self, tmp_path):
         source = write_pictures(tmp_path / "in", 2)
         fitted(str(source), tmp_path / "out")
-        with pytest.raises(InputError, match="holds a run already; add --resume, or give another folder"):
+        with pytest.raises(InputError, match="holds a run already; add resume=True, or give another folder"):
             fitted(str(source), tmp_path / "out")
         with pytest.raises(InputError, match="preset"):
             fitted(str(source), tmp_path / "out", resume=True, preset="relu")
@@ -451,7 +451,7 @@ class TestInterrupts:
         settings = small_settings(pictures_per_task=1)
         with pytest.raises(
             InterruptedRunError,
-            match="stopped with 2 of 4 pictures fitted; those are saved, go on with the same flags and --out=",
+            match="stopped with 2 of 4 pictures fitted; those are saved, go on with the same flags and out=",
         ) as caught:
             run_fleet(list_pictures(str(source)), settings, tmp_path / "out", execute=stopping, progress=False)
         assert caught.value.signal_number == signal.SIGINT

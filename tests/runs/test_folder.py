@@ -123,7 +123,7 @@ class TestRefusals:
     def test_a_folder_that_holds_a_run(self, tmp_path):
         run = make_run(tmp_path / "run")
         before = names(run)
-        refused(run, f"{run} holds a run already; add --resume or --overwrite, or give another folder")
+        refused(run, f"{run} holds a run already; add resume=True or overwrite=True, or give another folder")
         assert names(run) == before
 
     @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])

@@ -178,7 +178,7 @@ class TestWhatIsDearestIsWrittenFirst:
             patched.setattr(results, name, broken)
             with pytest.raises(RuntimeError, match="latex") as caught:
                 run(out, settings())
-        assert "could not be drawn; everything else is written, --resume draws it again" in caught.value.__notes__[0]
+        assert "could not be drawn; everything else is written, resume=True draws it" in caught.value.__notes__[0]
         assert {"model.keras", "metrics.json", "history.csv", "saved_model/1/saved_model.pb"} <= set(names(out))
         monkeypatch.setattr(keras.Model, "fit", lambda *args, **kwargs: pytest.fail("trained"))
         run(out, settings())
