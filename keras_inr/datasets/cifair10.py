@@ -5,11 +5,14 @@ Importing this module registers the builder, so that `tfds.builder("cifair10")` 
 
 import hashlib
 import io
+import os
 import pathlib
 import pickle
 import socket
 import urllib.parse
 import urllib.request
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -40,7 +43,7 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"Without a network, download {URL} elsewhere and give its folder as manual_dir."
     ARCHIVE_MD5 = "ca08fd390f0839693d3fc45c4e49585f"
 
-    def _info(self):
+    def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
             description="CIFAR-10 with the duplicates in its test set replaced.",
@@ -55,7 +58,7 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
             homepage="https://cvjena.github.io/cifair/",
         )
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         archive = self._archive(dl_manager)
         found = hashlib.md5(pathlib.Path(archive).read_bytes(), usedforsecurity=False).hexdigest()
         if found != self.ARCHIVE_MD5:
@@ -65,7 +68,7 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
             split: self._generate_examples(split, [folder / name for name in names]) for split, names in FILES.items()
         }
 
-    def _archive(self, dl_manager):
+    def _archive(self, dl_manager: tfds.download.DownloadManager) -> str | os.PathLike[str]:
         try:
             by_hand = pathlib.Path(dl_manager.manual_dir) / ARCHIVE
         except AssertionError:  # there is no such folder
@@ -75,7 +78,7 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
         check_network(URL)
         return dl_manager.download(URL)
 
-    def _generate_examples(self, split, paths):
+    def _generate_examples(self, split: str, paths: Iterable[pathlib.Path]) -> Iterator[tuple[int, dict[str, Any]]]:
         index = 0
         for path in paths:
             for image, label in read_batch(path.read_bytes()):
@@ -83,7 +86,7 @@ class Cifair10(tfds.core.GeneratorBasedBuilder):
                 index += 1
 
 
-def check_network(url):
+def check_network(url: str) -> None:
     """Raises a ConnectionError where the host of a URL has no address, for which a download would wait minutes."""
     host = urllib.parse.urlsplit(url).hostname
     if urllib.request.getproxies():  # it looks addresses up itself
@@ -94,7 +97,7 @@ def check_network(url):
         raise ConnectionError(f"{host} cannot be reached: {error.strerror}") from None
 
 
-def read_batch(data):
+def read_batch(data: bytes) -> Iterator[tuple[np.ndarray, int]]:
     """Yields (uint8 array (32, 32, 3), label) from the bytes of a batch: planes of red, green and blue, row by row."""
     batch = _ArraysOnly(data).load()
     pixels, labels = (batch.get(name, batch.get(name.encode())) for name in ("data", "labels"))
@@ -115,11 +118,11 @@ class _ArraysOnly(pickle.Unpickler):
         ("_codecs", "encode"),
     }
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
 
         super().__init__(io.BytesIO(data), encoding="bytes")
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"a batch must hold arrays and lists, received {module}.{name}")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)

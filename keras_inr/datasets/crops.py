@@ -1,6 +1,8 @@
 """A small data set with classes that is always there: crops of the photographs that scikit-image ships."""
 
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
@@ -8,7 +10,7 @@ import PIL.Image
 from keras_inr._arguments import positive_int
 from keras_inr._files import atomic_folder
 from keras_inr.errors import ImageError, InputError
-from keras_inr.signals.image import load_image
+from keras_inr.signals.image import ImageSignal, load_image
 
 PHOTOGRAPHS = (
     "astronaut",
@@ -29,7 +31,7 @@ TEST_EVERY = 4
 """One crop of so many, counted along the rows of a photograph, is for testing."""
 
 
-def photo_crops(size=32, window=96):
+def photo_crops(size: int = 32, window: int = 96) -> dict[str, list[np.ndarray]]:
     """Crops that do not overlap, left to right and top to bottom, of every photograph, without those that are flat.
 
     Args:
@@ -62,7 +64,7 @@ def photo_crops(size=32, window=96):
     return {name: [picture for picture in pictures if np.std(picture) >= FLAT] for name, pictures in crops.items()}
 
 
-def write_crops(folder, size=32, window=96):
+def write_crops(folder: str | os.PathLike[str], size: int = 32, window: int = 96) -> dict[str, int]:
     """Writes `photo_crops` as PNG files DIR/SPLIT/CLASS/NNN.png, the layout of `tfds.ImageFolder`; all or none.
 
     Args:
@@ -90,7 +92,9 @@ def write_crops(folder, size=32, window=96):
     return counts
 
 
-def random_crops(signals, number, size, smallest=0.5, seed=0):
+def random_crops(
+    signals: Sequence[ImageSignal], number: int, size: int, smallest: float = 0.5, seed: int = 0
+) -> list[ImageSignal]:
     """Square parts of pictures, all of one size: anywhere, of any scale, half of them mirrored.
 
     Args:
@@ -126,7 +130,7 @@ def random_crops(signals, number, size, smallest=0.5, seed=0):
     return [crops[turn] for turn in range(number)]
 
 
-def _random_crop(signal, size, smallest, draws):
+def _random_crop(signal: ImageSignal, size: int, smallest: float, draws: np.random.Generator) -> ImageSignal:
     shorter = min(signal.size)
     side = round(draws.uniform(max(smallest * shorter, min(size, shorter)), shorter))
     top, left = (draws.integers(length - side + 1) for length in signal.size)
@@ -135,6 +139,6 @@ def _random_crop(signal, size, smallest, draws):
     return load_image(np.ascontiguousarray(np.broadcast_to(part, (side, side, 3))), size=(size, size))
 
 
-def _eight_bit(values):
+def _eight_bit(values: np.ndarray) -> np.ndarray:
     colour = np.broadcast_to(values, (*values.shape[:2], 3))
     return np.rint(np.clip(colour, 0, 1) * 255).astype("uint8")

@@ -5,12 +5,14 @@ import itertools
 import os
 import pathlib
 import re
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from keras_inr.errors import ImageError
 from keras_inr.signals._picture_files import is_known_picture, picture_files
 from keras_inr.signals._sources import sample_files
 from keras_inr.signals._tfds import examples_in_order, image_feature, open_builder, split_labels, split_range
-from keras_inr.signals.image import load_image
+from keras_inr.signals.image import ImageSignal, load_image
 
 _SEPARATORS = tuple(separator for separator in (os.sep, os.altsep) if separator)
 _TFDS = re.compile(r"tfds:(?P<name>\w+(?:/[\w.-]+)?(?::[\d.*]+)?)/(?P<split>\w+)(?P<slice>\[[^\[\]]*\])?", re.ASCII)
@@ -31,7 +33,9 @@ class Picture:
     label: str | None = None
 
 
-def list_pictures(sources, data_dir=None):
+def list_pictures(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], data_dir: str | os.PathLike[str] | None = None
+) -> list[Picture]:
     """The pictures that one or more sources stand for, in order; none of them is opened yet.
 
     Args:
@@ -58,7 +62,7 @@ def list_pictures(sources, data_dir=None):
     """
     sources = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     pictures = list(itertools.chain.from_iterable(_pictures(os.fspath(source), data_dir) for source in sources))
-    first = {}
+    first: dict[str, str] = {}
     for picture in pictures:
         if picture.name in first:
             raise ImageError(
@@ -71,7 +75,7 @@ def list_pictures(sources, data_dir=None):
     return pictures
 
 
-def _pictures(source, data_dir):
+def _pictures(source: str, data_dir: str | os.PathLike[str] | None) -> list[Picture]:
     if source in ("", "folder:"):
         raise ImageError(f"sources must not be empty, received {source!r}")
     if source == "sample:*":
@@ -86,7 +90,7 @@ def _pictures(source, data_dir):
     return _of_path(source)
 
 
-def _of_path(source):
+def _of_path(source: str) -> list[Picture]:
     """The pictures of a folder, or one picture; whether a file can be read is told when it is read."""
     try:
         path = pathlib.Path(source.removeprefix("folder:")).expanduser()
@@ -102,7 +106,7 @@ def _of_path(source):
     return [Picture(printable(path.name), source if source.startswith("~") and not exists else str(path.absolute()))]
 
 
-def printable(text):
+def printable(text: str) -> str:
     """Text of a path without bytes that are no UTF-8: those are written as \\xe9.
 
     >>> printable("caf\\udce9.png")
@@ -111,7 +115,7 @@ def printable(text):
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def _of_folder(folder):
+def _of_folder(folder: pathlib.Path) -> list[Picture]:
     return [
         Picture(
             printable(path.as_posix()),
@@ -122,13 +126,15 @@ def _of_folder(folder):
     ]
 
 
-def read_pictures(pictures, **options):
+def read_pictures(
+    pictures: Iterable[Picture], **options: Any
+) -> Iterator[tuple[Picture, ImageSignal | ImageError | MemoryError]]:
     """Yields (picture, what `load_image` makes of its source with the options, or the error that it raises).
 
     Consecutive examples of a data set are read in one go, where they would be looked for one by one else.
     """
-    for place, group in itertools.groupby(pictures, _place_in_data_set):
-        group = list(group)
+    for place, members in itertools.groupby(pictures, _place_in_data_set):
+        group = list(members)
         indices = [int(picture.source.rpartition("#")[2]) for picture in group] if place else []
         examples = examples_in_order(*place, indices, options.get("data_dir")) if place else iter(())
         for picture in group:
@@ -140,7 +146,7 @@ def read_pictures(pictures, **options):
                 yield picture, error
 
 
-def _of_data_set(source, data_dir):
+def _of_data_set(source: str, data_dir: str | os.PathLike[str] | None) -> list[Picture]:
     match = _TFDS.fullmatch(source)
     if match is None:
         raise ImageError(
@@ -155,7 +161,7 @@ def _of_data_set(source, data_dir):
     return [Picture(f"{stem}/{index}", f"{single}#{index}", label) for index, label in zip(places, labels, strict=True)]
 
 
-def _place_in_data_set(picture):
+def _place_in_data_set(picture: Picture) -> tuple[str, str] | None:
     """(name, split) of an example of a data set, None for any other picture."""
     match = _TFDS.fullmatch(picture.source.rpartition("#")[0])
     return (match["name"], match["split"]) if match else None

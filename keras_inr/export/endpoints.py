@@ -1,13 +1,16 @@
 """The functions that an exported field answers with."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_inr.derivatives import differentiate, has_rules
-from keras_inr.export.requests import checked_coords, checked_frames, checked_query, checked_same_sizes
+from keras_inr.export.requests import Limits, checked_coords, checked_frames, checked_query, checked_same_sizes
 from keras_inr.kinks import kinks_of
+from keras_inr.models.field import Field
 from keras_inr.rendering.raster import pixel_means, subpixel_coords, supersampling_of
 
 NEVER_MERGED = ("render", "render_png")
@@ -21,7 +24,7 @@ SIZE = tf.TensorSpec((None, 2), tf.int32, "size")
 QUERY = tf.TensorSpec((None,), tf.string, "query")
 
 
-def signature_names(field):
+def signature_names(field: Field) -> list[str]:
     """Names of the signatures that an export of the field has.
 
     There is no `laplacian` where the field has a kink, and no `render_png` where a PNG cannot have the channels.
@@ -35,7 +38,9 @@ def signature_names(field):
     return ["serving_default", "gradient", *smooth, "render", *png, "info"]
 
 
-def make_endpoints(field, limits, text):
+def make_endpoints(
+    field: Field, limits: Limits, text: str
+) -> dict[str, tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]]:
     """The signatures of a field as {name: (function, input specs)}.
 
     Args:
@@ -74,7 +79,7 @@ def make_endpoints(field, limits, text):
     def info(query):
         return {"info": tf.fill(tf.shape(checked_query(query, limits)), text)}
 
-    endpoints = {
+    endpoints: dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]] = {
         "serving_default": (serving_default, [COORDS]),
         **_derivative_endpoints(field, limits),
         "render": (render, [BOX, SIZE]),
@@ -84,7 +89,7 @@ def make_endpoints(field, limits, text):
     return {name: (_reading_once(field, endpoints[name][0]), endpoints[name][1]) for name in signature_names(field)}
 
 
-def _reading_once(field, function):
+def _reading_once(field: Field, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with the field's weights read before its loops.
 
     A loop that reads variables cannot be differentiated twice, or inside a `tf.function`, once it has been loaded:
@@ -100,7 +105,9 @@ def _reading_once(field, function):
     return call
 
 
-def _derivative_endpoints(field, limits):
+def _derivative_endpoints(
+    field: Field, limits: Limits
+) -> dict[str, tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]]:
     """The signatures `gradient` and `laplacian`; they use the layers' rules, where there are any, and no tape."""
     method = "forward" if has_rules(field) else "tape"
     chunk = max(1, limits.chunk // PARTS)
@@ -128,7 +135,9 @@ def _derivative_endpoints(field, limits):
     return {"gradient": (gradient, [COORDS]), "laplacian": (laplacian, [COORDS])}
 
 
-def _row_by_row(evaluate, coords, limits, chunk, width):
+def _row_by_row(
+    evaluate: Callable[..., tf.Tensor], coords: tf.Tensor, limits: Limits, chunk: int | tf.Tensor, width: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """evaluate(coords) (N, width) as float32, all NaN in rows that have no answer, and which rows have one (N), bool.
 
     A row has none if a coordinate is out of range or something in the answer is not finite. Each row is on its own, so
@@ -141,7 +150,7 @@ def _row_by_row(evaluate, coords, limits, chunk, width):
     return tf.where(valid[:, None], rows, float("nan")), valid
 
 
-def _checked_points(field, box, size, limits):
+def _checked_points(field: Field, box: tf.Tensor, size: tf.Tensor, limits: Limits) -> tuple[tf.Tensor, tf.Tensor]:
     """The boxes (B, 4) and sizes (B, 2), once the number of points that they take has been checked.
 
     Otherwise a thumbnail of a huge picture could ask for up to 64 x 64 evaluations of each of its pixels.
@@ -157,7 +166,14 @@ def _checked_points(field, box, size, limits):
         return tf.identity(box), tf.identity(size)
 
 
-def _raster(field, box, size, chunk, finish, dtype):
+def _raster(
+    field: Field,
+    box: tf.Tensor,
+    size: tf.Tensor,
+    chunk: int | tf.Tensor,
+    finish: Callable[[tf.Tensor], tf.Tensor],
+    dtype: tf.DType,
+) -> tf.Tensor:
     """finish(values) on the pixels of a raster of that size over the box, filtered as in `FieldRaster`.
 
     (height, width, channels). A chunk has so many points, or those of one pixel.
@@ -174,16 +190,18 @@ def _raster(field, box, size, chunk, finish, dtype):
     return tf.reshape(pixels, (height, width, field.channels))
 
 
-def _clamped(values):
+def _clamped(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(values, 0, 1), tf.float32)
 
 
-def _rounded(values):
+def _rounded(values: tf.Tensor) -> tf.Tensor:
     """To 8 bits as `Field.render` does: half to even, in the dtype of the values."""
     return tf.cast(tf.round(tf.clip_by_value(values, 0, 1) * 255), tf.uint8)
 
 
-def _in_chunks(evaluate, total, chunk, channels, dtype):
+def _in_chunks(
+    evaluate: Callable[..., tf.Tensor], total: int | tf.Tensor, chunk: int | tf.Tensor, channels: int, dtype: tf.DType
+) -> tf.Tensor:
     """The rows evaluate(first, count) (count, channels) of consecutive runs of `total` points, joined."""
     num_chunks = -(-total // chunk)
 

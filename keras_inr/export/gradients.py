@@ -1,5 +1,6 @@
 """That gradients through a loaded export are the derivatives of what it computes."""
 
+import os
 import pathlib
 
 from tensorflow.core.protobuf import saved_model_pb2
@@ -7,7 +8,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 CUSTOM = "_gradient_op_type"
 
 
-def drop_custom_gradients(folder):
+def drop_custom_gradients(folder: str | os.PathLike[str]) -> None:
     """Lets TensorFlow differentiate a SavedModel op by op, whatever `tf.custom_gradient` its layers were written with.
 
     A custom gradient may use everything in the function around it. In the body of a loop, where exports evaluate

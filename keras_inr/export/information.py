@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -10,6 +11,8 @@ from keras_inr._version import __version__
 from keras_inr.coordinates import picture_box
 from keras_inr.errors import InputError, InputTypeError
 from keras_inr.export.endpoints import NEVER_MERGED, signature_names
+from keras_inr.export.requests import Limits
+from keras_inr.models.field import Field
 
 FORMAT_VERSION = 1
 COORDINATES = (
@@ -18,7 +21,7 @@ COORDINATES = (
 )
 
 
-def information(field, limits, facts=None):
+def information(field: Field, limits: Limits, facts: dict[str, Any] | None = None) -> dict[str, Any]:
     """The answer of the `info` signature, a dict that is strict JSON.
 
     Keys: format_version, height and width of the picture in pixels (None without one), channels, box (the picture's,

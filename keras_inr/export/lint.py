@@ -1,6 +1,9 @@
 """Checks of a SavedModel file against what TensorFlow Serving can load and run."""
 
+import os
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
@@ -36,7 +39,7 @@ TEXT_OUTPUTS = ("info",)
 INIT_SIGNATURE = "__saved_model_init_op"
 
 
-def lint_saved_model(folder):
+def lint_saved_model(folder: str | os.PathLike[str]) -> list[str]:
     """What keeps TensorFlow Serving from running a SavedModel, as a list of sentences; empty if nothing does.
 
     Checks that there is one graph under the tag "serve"; that no function or node must be compiled with XLA and all
@@ -67,7 +70,7 @@ def lint_saved_model(folder):
     return [*_op_problems(graph.graph_def), *_signature_problems(graph.signature_def)]
 
 
-def _op_problems(graph_def):
+def _op_problems(graph_def: Any) -> Iterator[str]:
     functions = graph_def.library.function
     nodes = [*graph_def.node, *(node for function in functions for node in function.node_def)]
     for op in sorted({node.op for node in nodes} - ALLOWED_OPS - {function.signature.name for function in functions}):
@@ -76,7 +79,7 @@ def _op_problems(graph_def):
         yield "a function is compiled with XLA (jit_compile=True), which TensorFlow Serving has switched off"
 
 
-def _signature_problems(signatures):
+def _signature_problems(signatures: Any) -> Iterator[str]:
     if "serving_default" not in signatures:
         yield f"there must be a signature 'serving_default', received {sorted(signatures)}"
     for name in sorted(set(signatures) - {INIT_SIGNATURE}):

@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import os
+import pathlib
 import re
 import shutil
 import time
 import uuid
+from collections.abc import Callable
 
 from keras_inr._arguments import positive_int, servable_path
 from keras_inr._disk_errors import MISPLACED, disk_error
@@ -16,7 +18,9 @@ MAX_VERSION = 2**63 - 1  # TensorFlow Serving reads versions as int64
 STALE_SECONDS = 24 * 3600
 
 
-def publish(base_path, version, fill):
+def publish(
+    base_path: str | os.PathLike[str], version: int | None, fill: Callable[[pathlib.Path], object]
+) -> pathlib.Path:
     """Lets `fill(folder)` write a hidden folder, then gives it its number in one rename.
 
     Servers that poll base_path see a complete folder or none, whenever the process dies. Two exports at once get
@@ -64,7 +68,7 @@ def publish(base_path, version, fill):
     return target
 
 
-def existing_versions(base):
+def existing_versions(base: str | os.PathLike[str]) -> list[int]:
     """Numbers of the versions in a folder, ascending; 007 counts as 7, as in TensorFlow Serving.
 
     >>> import tempfile
@@ -74,7 +78,7 @@ def existing_versions(base):
     return sorted({int(name) for name in os.listdir(base) if name.isascii() and name.isdigit()})
 
 
-def _made_folder(base_path, version):
+def _made_folder(base_path: str | os.PathLike[str], version: int | None) -> tuple[pathlib.Path, bool]:
     """The folder's path, made if absent, and whether it was, after all that can be refused at once has been."""
     if version is not None:
         positive_int("version", version, MAX_VERSION)
@@ -90,7 +94,7 @@ def _made_folder(base_path, version):
     return base, is_new
 
 
-def _claim(hidden, base, version):
+def _claim(hidden: pathlib.Path, base: pathlib.Path, version: int | None) -> pathlib.Path:
     """Renames the hidden folder to its number and returns the path."""
     while True:
         number = max([*existing_versions(base), 0]) + 1 if version is None else version
@@ -106,7 +110,7 @@ def _claim(hidden, base, version):
                 raise _exists(base, version) from error
 
 
-def _unwritable(base, error):
+def _unwritable(base: pathlib.Path, error: OSError) -> OSError | ValueError:
     """The error to raise for a folder that cannot be made or written in: the disk's own where room would help."""
     problem = disk_error(error)
     if problem is not None and problem.errno not in MISPLACED:
@@ -114,11 +118,11 @@ def _unwritable(base, error):
     return InputError(f"base_path must be a folder to write to, received {str(base)!r}: {problem or error.strerror}")
 
 
-def _exists(base, version):
+def _exists(base: pathlib.Path, version: int) -> VersionExistsError:
     return VersionExistsError(f"version must not exist yet under {str(base)!r}, received {version}")
 
 
-def _remove_stale(base):
+def _remove_stale(base: pathlib.Path) -> None:
     """Removes what killed exports left behind, recognised by our own form of name and an age of a day."""
     for entry in os.scandir(base):
         if re.fullmatch("tmp[.][0-9a-f]{32}", entry.name) and entry.is_dir(follow_symlinks=False):
@@ -127,7 +131,7 @@ def _remove_stale(base):
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _sync(folder):
+def _sync(folder: pathlib.Path) -> None:
     """Makes the disk hold every file of a folder before its name can appear."""
     for root, _, names in os.walk(folder):
         for name in names:
@@ -135,12 +139,12 @@ def _sync(folder):
         _sync_folder(root)
 
 
-def _sync_folder(folder):
+def _sync_folder(folder: str | os.PathLike[str]) -> None:
     with contextlib.suppress(OSError):  # some network file systems do not sync folders
         _fsync(folder)
 
 
-def _fsync(path):
+def _fsync(path: str | os.PathLike[str]) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

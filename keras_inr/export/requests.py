@@ -6,6 +6,7 @@ refused. What bounds a whole request, and what is never merged, is refused.
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -44,7 +45,7 @@ class Limits:
     max_side: int = 1_000_000
     max_coord: float = 1e6
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("max_pixels", "chunk", "max_points", "max_rows"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name), MAX_PIXELS))
         for name in ("max_pixels", "max_points"):
@@ -52,7 +53,7 @@ class Limits:
                 raise InputError(f"{name} must be at least {REPLAYED}, received {getattr(self, name)}")
 
 
-def checked_coords(coords, limits):
+def checked_coords(coords: tf.Tensor, limits: Limits) -> tuple[tf.Tensor, tf.Tensor]:
     """The coords (N, 2), with 0 for what is out of range, and which rows are in range (N), bool.
 
     Fails for another shape or too many rows.
@@ -63,7 +64,7 @@ def checked_coords(coords, limits):
     return tf.where(within, coords, tf.zeros_like(coords)), tf.reduce_all(within, axis=-1)
 
 
-def checked_frames(box, size, limits):
+def checked_frames(box: tf.Tensor, size: tf.Tensor, limits: Limits) -> tuple[tf.Tensor, tf.Tensor]:
     """The boxes (B, 4) and sizes (B, 2), once their shapes, ranges and the number of pixels have been checked."""
     shapes = [_require_shape("box", box, "[B, 4]", empty=False), _require_shape("size", size, "[B, 2]", empty=False)]
     with tf.control_dependencies(shapes):
@@ -89,7 +90,7 @@ def checked_frames(box, size, limits):
         return tf.identity(box), tf.identity(size)
 
 
-def checked_same_sizes(size):
+def checked_same_sizes(size: tf.Tensor) -> tf.Tensor:
     """The sizes (B, 2), once all rows are known to be equal."""
     differs = tf.reduce_any(tf.not_equal(size, size[:1]), axis=-1)
     rule = "size must be the same in all rows of render (render_png takes different ones), received {} and {}"
@@ -98,13 +99,13 @@ def checked_same_sizes(size):
         return tf.identity(size)
 
 
-def checked_query(query, limits):
+def checked_query(query: tf.Tensor, limits: Limits) -> tf.Tensor:
     """The query (B), once its rank and the number of its rows have been checked. Nothing reads its text."""
     with tf.control_dependencies([_require_shape("query", query, "[B]")]):
         return _few("query", tf.identity(query), limits.max_rows)
 
 
-def _require_shape(name, tensor, allowed, empty=True):
+def _require_shape(name: str, tensor: tf.Tensor, allowed: str, empty: bool = True) -> tf.Operation:
     """An op that fails unless the tensor's shape is the allowed one, such as "[N, 2]", letters being any length.
 
     TensorFlow Serving does not compare requests with a signature, while the graph optimizer believes the signature
@@ -116,7 +117,7 @@ def _require_shape(name, tensor, allowed, empty=True):
     return _require(tf.strings.regex_full_match(received, pattern), rule, [tf.shape(tensor)])
 
 
-def _few(name, tensor, most):
+def _few(name: str, tensor: tf.Tensor, most: int) -> tf.Tensor:
     """The tensor, once it is known to have at most so many rows."""
     rows = tf.shape(tensor)[0]
     with tf.control_dependencies(
@@ -125,6 +126,6 @@ def _few(name, tensor, most):
         return tf.identity(tensor)
 
 
-def _require(condition, template, tensors):
+def _require(condition: tf.Tensor, template: str, tensors: Sequence[tf.Tensor]) -> tf.Operation:
     """An op that fails with the template, its {} replaced by the tensors, unless the condition holds."""
     return tf.debugging.Assert(condition, [tf.strings.format(template, tuple(tensors))])

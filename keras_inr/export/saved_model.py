@@ -1,6 +1,9 @@
 """Export of a field as a SavedModel for TensorFlow Serving."""
 
 import json
+import os
+import pathlib
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,16 +22,16 @@ WITHOUT_CUSTOM_GRADIENTS = tf.saved_model.SaveOptions(experimental_custom_gradie
 
 
 def export_saved_model(
-    field,
-    base_path,
-    version=None,
+    field: Field,
+    base_path: str | os.PathLike[str],
+    version: int | None = None,
     *,
-    info=None,
-    max_pixels=2**24,
-    chunk=POINTS_PER_CALL,
-    max_points=2**22,
-    max_rows=4096,
-):
+    info: dict[str, Any] | None = None,
+    max_pixels: int = 2**24,
+    chunk: int = POINTS_PER_CALL,
+    max_points: int = 2**22,
+    max_rows: int = 4096,
+) -> pathlib.Path:
     """Writes a field to `<base_path>/<version>/`, the layout that TensorFlow Serving polls.
 
     The folder appears under its number only when it is complete, has passed `lint_saved_model`, and has answered one
@@ -112,7 +115,7 @@ def export_saved_model(
     return publish(base_path, version, lambda folder: _fill(folder, field, limits, text))
 
 
-def _fill(folder, field, limits, text):
+def _fill(folder: pathlib.Path, field: Field, limits: Limits, text: str) -> None:
     """Writes the SavedModel, and raises unless it is fit to be served."""
     archive = keras.export.ExportArchive()  # without track(field), which would store every weight twice
     for name, (function, specs) in make_endpoints(field, limits, text).items():

@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import Raster, check_pixels
@@ -12,7 +13,7 @@ OVERSHOOT = 0.5
 """By how much a signal's values may leave [0, 1]: more than resizing ever does, and less than another scale would."""
 
 
-def raster_from_array(array, max_pixels):
+def raster_from_array(array: np.ndarray, max_pixels: int) -> Raster:
     """Raster of an array (H, W) or (H, W, 1 | 2 | 3 | 4): grey, grey and alpha, RGB, RGBA, already sRGB-coded.
 
     Integers uint8 and uint16 span [0, 255] and [0, 65535], booleans are black and white, floats must lie in [0, 1].
@@ -30,7 +31,8 @@ def raster_from_array(array, max_pixels):
             "source must be an array of shape (H, W) or (H, W, C) with C in 1, 2, 3, 4, "
             f"received shape {array.shape}{channels_first_advice('source', array.shape)}"
         )
-    check_pixels(*array.shape[:2], max_pixels)
+    height, width = array.shape[:2]
+    check_pixels(height, width, max_pixels)
     model, has_alpha = _MODELS[array.shape[2]]
     peak, bit_depth = _range_of(array)
     if array.dtype.kind == "f":
@@ -38,7 +40,7 @@ def raster_from_array(array, max_pixels):
     return Raster(array, model, has_alpha, peak, bit_depth)
 
 
-def _range_of(array):
+def _range_of(array: np.ndarray) -> tuple[int, int]:
     """(peak, bit_depth) of a supported dtype."""
     kind, width = array.dtype.kind, array.dtype.itemsize
     if kind == "b":
@@ -50,7 +52,7 @@ def _range_of(array):
     raise ImageError(f"source must be an array of uint8, uint16, bool or float, received dtype {array.dtype}")
 
 
-def check_unit_range(values, remedied=None):
+def check_unit_range(values: np.ndarray, remedied: str | None = None) -> None:
     """Raises ImageError unless all floating-point values are finite and in [0, 1].
 
     Args:
@@ -65,7 +67,7 @@ def check_unit_range(values, remedied=None):
         )
 
 
-def signal_values(values):
+def signal_values(values: npt.ArrayLike) -> np.ndarray:
     """Values (H, W, 1 | 3 | 4) of a signal as C-contiguous float32; ImageError for anything that is no picture.
 
     They must be floats (or booleans) in [0, 1], give or take `OVERSHOOT`, as resizing leaves them.
@@ -98,13 +100,13 @@ and uint16 arrays
     return np.ascontiguousarray(values, dtype="float32")
 
 
-def check_not_masked(name, array):
+def check_not_masked(name: str, array: npt.ArrayLike) -> None:
     """Raises ImageError for a masked array, whose hidden values would become visible."""
     if isinstance(array, np.ma.MaskedArray):
         raise ImageError(f"{name} must be an array without a mask, received a MaskedArray; fill it with .filled(0)")
 
 
-def channels_first_advice(name, shape):
+def channels_first_advice(name: str, shape: tuple[int, ...]) -> str:
     """What to do if the shape is one of channels that come first; "" if it is not.
 
     >>> channels_first_advice("source", (3, 20, 30))
@@ -115,7 +117,7 @@ def channels_first_advice(name, shape):
     return ""
 
 
-def _advice(name, low, high):
+def _advice(name: str, low: float, high: float) -> str:
     """A remedy for values outside of [0, 1], as far as their range tells one."""
     if not (np.isfinite(low) and np.isfinite(high)):
         return f"; np.nan_to_num({name}) replaces what is not finite"
@@ -127,7 +129,7 @@ def _advice(name, low, high):
     return "; (x + 1) / 2 maps [-1, 1] to [0, 1]" if low >= -1 and high <= 1 else ""
 
 
-def array_sha256(array):
+def array_sha256(array: np.ndarray) -> str:
     """Hex SHA-256 of dtype, shape and values, the same on machines of either byte order."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     digest = hashlib.sha256(f"{little.dtype.str}{array.shape}".encode())

@@ -4,14 +4,14 @@ import imagecodecs
 import numpy as np
 
 from keras_inr.errors import InputError
-from keras_inr.signals._decoding.decoded import NUM_COLOURS
+from keras_inr.signals._decoding.decoded import NUM_COLOURS, Raster
 from keras_inr.signals._decoding.metadata import warn_without_stopping
 
 _PROFILE_SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}  # bytes 16 to 20 of an ICC header
 _CODECS_SPACES = {"grey": "gray", "rgb": "rgb", "cmyk": "cmyk"}
 
 
-def srgb_values(raster, alpha, grayscale):
+def srgb_values(raster: Raster, alpha: str, grayscale: bool) -> np.ndarray:
     """Values (H, W, 1 | 3 | 4) float32 in [0, 1], sRGB-coded, of an upright raster.
 
     A picture with a usable ICC profile is converted (perceptual intent, in floating point); a profile that moves no
@@ -33,15 +33,15 @@ def srgb_values(raster, alpha, grayscale):
             return np.concatenate([np.broadcast_to(values, (*values.shape[:2], 3)), opacity], axis=-1)
         values = opacity * values + (1 - opacity)
     if grayscale and values.shape[-1] == 3:
-        values = values @ np.float32([[0.299], [0.587], [0.114]])
+        values = values @ np.asarray([[0.299], [0.587], [0.114]], "float32")
     return np.clip(values, 0, 1)
 
 
-def _unit_samples(samples, peak):
+def _unit_samples(samples: np.ndarray, peak: float) -> np.ndarray:
     return np.divide(samples, np.float32(peak), dtype="float32", casting="unsafe")
 
 
-def _convert(values, model, profile):
+def _convert(values: np.ndarray, model: str, profile: bytes) -> np.ndarray | None:
     """Values converted from the profile to sRGB, or None where the profile is sRGB, unusable or of another model."""
     if profile[16:20] != _PROFILE_SPACES[model]:
         _ignored(f"is for {profile[16:20]!r} pictures while this one is {model}")
@@ -57,14 +57,14 @@ def _convert(values, model, profile):
         return None
 
 
-def _probe(model):
+def _probe(model: str) -> np.ndarray:
     """Colours (N, 1, C) spread over the whole cube."""
     axis = np.linspace(0, 1, 9, dtype="float32")
     grid = np.meshgrid(*[axis] * NUM_COLOURS[model], indexing="ij")
     return np.stack(grid, axis=-1).reshape(-1, 1, NUM_COLOURS[model])
 
 
-def _transform(values, model, profile):
+def _transform(values: np.ndarray, model: str, profile: bytes) -> np.ndarray:
     """Float32 values (H, W, C) through LittleCMS, clipped to the sRGB gamut; one channel stays one channel."""
     if model == "grey":
         values = values[..., 0]
@@ -83,5 +83,5 @@ def _transform(values, model, profile):
     return np.clip(result, 0, 1)
 
 
-def _ignored(reason):
+def _ignored(reason: str) -> None:
     warn_without_stopping(f"the picture's ICC profile {reason}; it is ignored and the colours are taken as sRGB")

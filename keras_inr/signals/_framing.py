@@ -1,6 +1,8 @@
 """Crops and sizes: what they may be and how a picture is resized."""
 
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -8,7 +10,7 @@ from PIL import Image
 from keras_inr.errors import ImageError
 
 
-def checked_crop(crop):
+def checked_crop(crop: Sequence[int] | None) -> tuple[int, ...] | None:
     """(top, left, height, width) as integers, or None; ImageError unless top, left >= 0 and height, width >= 1.
 
     >>> checked_crop([0, 5, 10, 20])
@@ -25,7 +27,7 @@ def checked_crop(crop):
     return numbers
 
 
-def checked_size(size):
+def checked_size(size: int | Sequence[int] | None) -> tuple[int, ...] | None:
     """(height, width), (longer side,) or None; ImageError unless all are integers >= 1.
 
     >>> checked_size(512)
@@ -41,7 +43,7 @@ def checked_size(size):
     return numbers
 
 
-def _integers(items):
+def _integers(items: Any) -> tuple[int, ...] | None:
     """The items as a tuple of int, or None if they are not all integers."""
     try:
         numbers = tuple(operator.index(item) for item in items)
@@ -50,19 +52,20 @@ def _integers(items):
     return None if any(isinstance(item, bool) for item in items) else numbers
 
 
-def target_size(size, height, width):
+def target_size(size: tuple[int, ...], height: int, width: int) -> tuple[int, int]:
     """The (height, width) that a checked size means for a height x width picture; the shorter side is rounded.
 
     >>> target_size((512,), 300, 400)
     (384, 512)
     """
     if len(size) == 2:
-        return size
+        return size[0], size[1]
     longer = max(height, width)
-    return tuple(max(1, (2 * side * size[0] + longer) // (2 * longer)) for side in (height, width))
+    sides = [max(1, (2 * side * size[0] + longer) // (2 * longer)) for side in (height, width)]
+    return sides[0], sides[1]
 
 
-def resized(values, height, width):
+def resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
     """Float32 values (H, W, C) resampled to (height, width, C) with an antialiased Lanczos window of radius 3.
 
     Done in floating point and clipped to [0, 1]. With four channels the colours are weighted by alpha, so that the
@@ -82,6 +85,6 @@ def resized(values, height, width):
     return np.clip(np.concatenate([colour, alpha], axis=-1), 0, 1)
 
 
-def _resampled(values, height, width):
+def _resampled(values: np.ndarray, height: int, width: int) -> np.ndarray:
     channels = (Image.fromarray(np.ascontiguousarray(values[..., c])) for c in range(values.shape[-1]))
     return np.stack([np.asarray(c.resize((width, height), Image.Resampling.LANCZOS)) for c in channels], axis=-1)

@@ -3,6 +3,8 @@
 import collections
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import NoReturn
 
 from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.metadata import warn_without_stopping
@@ -29,12 +31,12 @@ _BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 _NAMED = 3
 
 
-def is_known_picture(path):
+def is_known_picture(path: pathlib.Path) -> bool:
     """Whether its suffix is a picture's, be it one that can be read or not."""
     return path.suffix.lower() in SUFFIXES or path.suffix.lower() in _OTHER_SUFFIXES
 
 
-def picture_files(folder):
+def picture_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """Sorted paths, relative to a folder, of the pictures in it and in its sub-folders; what is hidden is left out.
 
     Links to folders are followed, each real folder once: where it lies if that is inside, else under the first link.
@@ -57,7 +59,7 @@ def picture_files(folder):
     return taken
 
 
-def _visible_files(folder):
+def _visible_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """Paths of all files; real folders come before links to folders."""
     found, seen, waiting = [], set(), collections.deque([folder])
     while waiting:
@@ -73,11 +75,11 @@ def _visible_files(folder):
     return found
 
 
-def _unreadable(error):
+def _unreadable(error: OSError) -> NoReturn:
     raise ImageError(f"folder {error.filename!r} cannot be read: {error.strerror}") from error
 
 
-def _left_out(paths):
+def _left_out(paths: Iterable[pathlib.Path]) -> str:
     """How many of the paths are pictures, by their suffix or else by their first bytes; "" if none is."""
     suffixes = collections.Counter(path.suffix.lower() for path in paths if path.suffix.lower() in _OTHER_SUFFIXES)
     others = sorted(path.name for path in paths if path.suffix.lower() not in _OTHER_SUFFIXES and _starts_as_one(path))
@@ -88,7 +90,7 @@ def _left_out(paths):
     return f"{suffixes.total() + len(others)} files ({', '.join(told)})" if told else ""
 
 
-def _starts_as_one(path):
+def _starts_as_one(path: pathlib.Path) -> bool:
     try:
         if not path.is_file():  # a pipe might never answer
             return False
@@ -99,5 +101,5 @@ def _starts_as_one(path):
     return head.startswith(_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or _is_heif(head)
 
 
-def _is_heif(head):
+def _is_heif(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in _BRANDS

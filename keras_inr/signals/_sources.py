@@ -13,7 +13,11 @@ from keras_inr._arguments import did_you_mean
 from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import array_sha256, raster_from_array
 from keras_inr.signals._decoding.decode import HEAD_BYTES, decode_image, format_of
+from keras_inr.signals._decoding.decoded import Raster
 from keras_inr.signals._tfds import read_tfds
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | np.ndarray
+"""What `load_image` takes."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: "C:\picture.png" is a path
 _SUFFIXES = (".png", ".jpg", ".tif", ".gif")
@@ -41,7 +45,7 @@ _DOWNLOADED_SAMPLES = (
 )
 
 
-def read_source(source, max_pixels, data_dir):
+def read_source(source: Source, max_pixels: int, data_dir: str | os.PathLike[str] | None) -> tuple[Raster, str, str]:
     """(raster, display name, SHA-256) of any source that `load_image` documents; ImageError names the source."""
     if isinstance(source, np.ndarray):
         return raster_from_array(source, max_pixels), "array", array_sha256(source)
@@ -63,7 +67,7 @@ def read_source(source, max_pixels, data_dir):
     )
 
 
-def sample_path(name):
+def sample_path(name: str) -> pathlib.Path:
     """Path of a picture inside the scikit-image package; ImageError lists the names.
 
     >>> sample_path("chelsea").name
@@ -79,7 +83,7 @@ def sample_path(name):
     raise ImageError(f"source 'sample:{name}' {reason}; the samples are {', '.join(sorted(files))}{meant}")
 
 
-def sample_files():
+def sample_files() -> dict[str, pathlib.Path]:
     """Name -> path of every picture inside the scikit-image package, aliases too.
 
     >>> "camera" in sample_files()
@@ -89,11 +93,14 @@ def sample_files():
     return files | {alias: files[stem] for alias, stem in _SAMPLE_FILES.items() if stem in files}
 
 
-def _sample_folder():
-    return pathlib.Path(importlib.util.find_spec("skimage").origin).parent / "data"
+def _sample_folder() -> pathlib.Path:
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise ImageError("the samples are in the package scikit-image, which is not installed")
+    return pathlib.Path(spec.origin).parent / "data"
 
 
-def _read(source, max_pixels):
+def _read(source: str | os.PathLike[str], max_pixels: int) -> bytes:
     """The bytes of a regular file that starts as a picture does and is not too long; ImageError says why not."""
     name = repr(os.fsdecode(source))
     try:
@@ -112,7 +119,7 @@ def _read(source, max_pixels):
     return data
 
 
-def _picture_bytes(path, max_pixels):
+def _picture_bytes(path: pathlib.Path, max_pixels: int) -> bytes:
     with path.open("rb") as file:
         format_of(file.read(HEAD_BYTES))
         length = os.fstat(file.fileno()).st_size
@@ -125,7 +132,7 @@ def _picture_bytes(path, max_pixels):
     return path.read_bytes()
 
 
-def _decoded(data, name, max_pixels):
+def _decoded(data: bytes, name: str, max_pixels: int) -> tuple[Raster, str, str]:
     try:
         raster = decode_image(data, max_pixels)
     except ImageError as error:

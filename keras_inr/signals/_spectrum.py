@@ -4,6 +4,8 @@ A picture of more than 2^20 pixels is measured on windows of it, see `windows_of
 hundred times the memory of its 8-bit samples.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 MOST_PIXELS = 2**20
@@ -13,7 +15,7 @@ WINDOW = 256
 """Side of a window, where the picture is as long."""
 
 
-def windows_of(values):
+def windows_of(values: np.ndarray) -> list[np.ndarray]:
     """The picture alone, or where it has more than 2^20 pixels windows of 256 x 256 that are spread evenly over it.
 
     They do not overlap, have together at most 2^20 pixels, and are the same whenever they are asked for.
@@ -41,7 +43,7 @@ def windows_of(values):
     return [values[top : top + sides[0], left : left + sides[1]] for top in tops for left in lefts]
 
 
-def energy_above(values):
+def energy_above(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The picture's frequencies in units of the Nyquist limit, ascending, and the mean square that lies above each.
 
     The picture is mirrored at its borders first, so that they make no edges, as in a discrete cosine transform. A
@@ -63,7 +65,7 @@ def energy_above(values):
     return found[0][0], np.append(np.cumsum(own[::-1])[::-1][1:], 0.0)
 
 
-def _energies(values):
+def _energies(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The frequencies of an array (H, W, C), ascending, and the mean square at each."""
     values = np.asarray(values, np.float64)
     mirrored = np.concatenate([values, values[::-1]], axis=0)
@@ -76,7 +78,7 @@ def _energies(values):
     return frequency, np.bincount(place, weights=power.ravel())
 
 
-def cutoff(values, mean_square):
+def cutoff(values: np.ndarray, mean_square: float) -> float:
     """The lowest frequency above which the picture has no more than a mean square, in units of the Nyquist limit.
 
     >>> cutoff(np.full((8, 8, 1), 0.5), 1e-4)
@@ -85,7 +87,7 @@ def cutoff(values, mean_square):
     return cutoffs(values, [mean_square])[0]
 
 
-def cutoffs(values, mean_squares):
+def cutoffs(values: np.ndarray, mean_squares: Iterable[float]) -> list[float]:
     """The `cutoff` of each of several mean squares, for one transform of the picture.
 
     >>> cutoffs(np.full((8, 8, 1), 0.5), [1e-2, 1e-4])
@@ -95,7 +97,7 @@ def cutoffs(values, mean_squares):
     return [float(frequency[np.argmax(above <= mean_square)]) for mean_square in mean_squares]
 
 
-def sparse_db(values):
+def sparse_db(values: np.ndarray) -> float:
     """PSNR of the picture from the largest quarter of its Haar wavelet coefficients; at most 100 dB.
 
     A few large ones hold smooth areas with sharp edges; a texture, which takes a network more parameters, has many of
@@ -110,7 +112,7 @@ def sparse_db(values):
     return float(-10 * np.log10(max(left, 1e-10)))
 
 
-def _haar_squares(values):
+def _haar_squares(values: np.ndarray) -> list[np.ndarray]:
     """Squared coefficients of every level, summed over channels."""
     found = [np.zeros(0)]
     while max(values.shape[:2]) > 1:
@@ -121,7 +123,7 @@ def _haar_squares(values):
     return found
 
 
-def plain_db(values):
+def plain_db(values: np.ndarray) -> float:
     """PSNR of the picture's mean colour; at most 100 dB.
 
     >>> round(plain_db(np.array([[[0.4], [0.6]]])), 6)

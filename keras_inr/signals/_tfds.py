@@ -3,13 +3,21 @@
 import difflib
 import importlib
 import operator
+import os
 import pathlib
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
 
 from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import array_sha256, raster_from_array
+from keras_inr.signals._decoding.decoded import Raster
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 # NAME or NAME/CONFIG, optionally :VERSION, then SPLIT and INDEX. No namespaces: their register is on the network.
 _SPEC = re.compile(r"tfds:(?P<name>\w+(?:/[\w.-]+)?(?::[\d.*]+)?)/(?P<split>\w+)#(?P<index>\d{1,18})", re.ASCII)
@@ -19,7 +27,7 @@ OWN_BUILDERS = ("cifair10",)
 """Data sets whose builders are modules of this package."""
 
 
-def read_tfds(source, max_pixels, data_dir):
+def read_tfds(source: str, max_pixels: int, data_dir: str | os.PathLike[str] | None) -> tuple[Raster, str, str]:
     """(raster, display name, SHA-256) of "tfds:NAME[/CONFIG][:VERSION]/SPLIT#INDEX"; ImageError says what is wrong."""
     match = _SPEC.fullmatch(source)
     if match is None:
@@ -32,7 +40,9 @@ def read_tfds(source, max_pixels, data_dir):
     return raster, source, sha256
 
 
-def read_builder(builder, split, index, max_pixels):
+def read_builder(
+    builder: "tfds.core.DatasetBuilder", split: str, index: int, max_pixels: int
+) -> tuple[Raster, str, str]:
     """(raster, display name, SHA-256) of one example of a builder whose data are prepared."""
     feature = image_feature(builder)
     splits = builder.info.splits
@@ -46,13 +56,13 @@ def read_builder(builder, split, index, max_pixels):
     return raster_from_array(array, max_pixels), f"tfds:{builder.info.full_name}/{split}#{index}", array_sha256(array)
 
 
-def open_builder(name, data_dir):
+def open_builder(name: str, data_dir: str | os.PathLike[str] | None) -> "tfds.core.DatasetBuilder":
     """The builder of "NAME[/CONFIG][:VERSION]", TensorFlow Datasets' own or this package's; ImageError if unknown."""
     try:
         import tensorflow_datasets as tfds  # slow to import and needed by no other source
     except ImportError as error:
         raise ImageError(f"source 'tfds:{name}' needs the package tensorflow-datasets: {error}") from error
-    own = re.match(r"\w+", name)[0]
+    own = re.split(r"\W", name, maxsplit=1)[0]
     if own in OWN_BUILDERS:  # importing registers it
         importlib.import_module(f"keras_inr.datasets.{own}")
     try:
@@ -67,7 +77,7 @@ def open_builder(name, data_dir):
         raise ImageError(f"data set {name!r} cannot be set up by TensorFlow Datasets: {reason}") from error
 
 
-def image_feature(builder):
+def image_feature(builder: "tfds.core.DatasetBuilder") -> str:
     """Name of the picture among the features: "image", or the only one that is an Image."""
     import tensorflow_datasets as tfds
 
@@ -82,7 +92,7 @@ def image_feature(builder):
     return images[0]
 
 
-def _example(builder, split, index, feature):
+def _example(builder: "tfds.core.DatasetBuilder", split: str, index: int, feature: str) -> np.ndarray:
     """The decoded picture (H, W, C) number `index`."""
     try:
         example = next(iter(_examples_from(builder, split, index, feature).take(1)), None)
@@ -99,7 +109,7 @@ def _example(builder, split, index, feature):
         raise ImageError(f"example {index} of split {split!r} of {builder.name!r} cannot be read: {reason}") from error
 
 
-def _examples_from(builder, split, index, feature):
+def _examples_from(builder: "tfds.core.DatasetBuilder", split: str, index: int, feature: str) -> tf.data.Dataset:
     """A tf.data.Dataset that starts at `index`, reached without decoding the examples before it."""
     import tensorflow_datasets as tfds
 
@@ -113,7 +123,9 @@ def _examples_from(builder, split, index, feature):
     return dataset if dataset.cardinality() == 1 else dataset.skip(index)  # tfds.testing.mock_data ignores slices
 
 
-def examples_in_order(name, split, indices, data_dir):
+def examples_in_order(
+    name: str, split: str, indices: list[int], data_dir: str | os.PathLike[str] | None
+) -> Iterator[np.ndarray]:
     """Yields the pictures (H, W, C) of consecutive examples in one pass over the data.
 
     It ends early, without an error, where they are not consecutive or one cannot be read: those that are left are to be
@@ -137,7 +149,7 @@ def examples_in_order(name, split, indices, data_dir):
         return
 
 
-def in_order():
+def in_order() -> "tfds.ReadConfig":
     """How examples are read in the order that indices have: shard after shard."""
     import tensorflow_datasets as tfds
 
@@ -145,7 +157,9 @@ def in_order():
     return tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
 
 
-def prepare(name, data_dir=None, manual_dir=None):
+def prepare(
+    name: str, data_dir: str | os.PathLike[str] | None = None, manual_dir: str | os.PathLike[str] | None = None
+) -> tuple[dict[str, int], str]:
     """Downloads and prepares a data set; ({split: number of examples}, folder). ImageError says what is missing."""
     import tensorflow_datasets as tfds
 
@@ -166,7 +180,7 @@ def prepare(name, data_dir=None, manual_dir=None):
     return {split: info.num_examples for split, info in builder.info.splits.items()}, builder.data_dir
 
 
-def split_range(builder, split, part=""):
+def split_range(builder: "tfds.core.DatasetBuilder", split: str, part: str = "") -> range:
     """Indices of a split, or of a part of it such as "[10:20]" or "[:5%]"; ImageError for a split that has no such."""
     import tensorflow_datasets as tfds
 
@@ -187,7 +201,7 @@ def split_range(builder, split, part=""):
     return places
 
 
-def split_labels(builder, split, places):
+def split_labels(builder: "tfds.core.DatasetBuilder", split: str, places: range) -> list[str | None]:
     """Names of the classes of consecutive examples; None for each where the data set has no feature "label"."""
     import tensorflow_datasets as tfds
 
@@ -201,11 +215,11 @@ def split_labels(builder, split, places):
     return [feature.int2str(int(example["label"])) for example in examples]
 
 
-def _out_of_range(builder, split, index, count):
+def _out_of_range(builder: "tfds.core.DatasetBuilder", split: str, index: int, count: int | str) -> ImageError:
     return ImageError(f"split {split!r} of data set {builder.name!r} has {count} examples, received index {index}")
 
 
-def _not_prepared(builder):
+def _not_prepared(builder: "tfds.core.DatasetBuilder") -> str:
     """What is missing, where it comes from, and how to put it in place."""
     config = f"/{builder.builder_config.name}" if builder.builder_config else ""
     return (
@@ -215,7 +229,7 @@ def _not_prepared(builder):
     )
 
 
-def _origin(builder):
+def _origin(builder: "tfds.core.DatasetBuilder") -> str:
     """Where a data set is fetched from, as far as it tells, in brackets."""
     try:
         urls = sorted(builder.url_infos or ())
@@ -227,7 +241,7 @@ def _origin(builder):
     return f" (it is of {builder.info.homepage})" if builder.info.homepage else ""
 
 
-def _by_hand(builder):
+def _by_hand(builder: "tfds.core.DatasetBuilder") -> str:
     """A data set's own words on downloads by hand."""
     told = getattr(builder, "MANUAL_DOWNLOAD_INSTRUCTIONS", None)
     return f". {' '.join(told.split())}" if told else ""

@@ -1,6 +1,7 @@
 """Derivatives of a sampled picture per coordinate unit: what a field that is trained on derivatives is given."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy.interpolate import CubicSpline
 
 from keras_inr.coordinates import pixel_pitch
@@ -9,7 +10,7 @@ from keras_inr.errors import InputError
 RULES = ("sobel", "central", "spline")
 
 
-def picture_jacobian(values, rule="sobel"):
+def picture_jacobian(values: npt.ArrayLike, rule: str = "sobel") -> np.ndarray:
     """d values / d(x, y) at the pixel centres, per coordinate unit: the difference per pixel divided by the pitch.
 
     The rules, per pixel and along x (y likewise), with their gain for the wave exp(i (a j + b i)), a and b in radians
@@ -58,7 +59,7 @@ def picture_jacobian(values, rule="sobel"):
     return jacobian
 
 
-def picture_laplacian(values, rule="sobel"):
+def picture_laplacian(values: npt.ArrayLike, rule: str = "sobel") -> np.ndarray:
     """d2 values / dx2 + d2 values / dy2 at the pixel centres, per squared coordinate unit.
 
     "sobel" and "central" both take the 5-point stencil, v[j-1] - 2 v[j] + v[j+1] along each axis, with gain
@@ -85,31 +86,31 @@ def picture_laplacian(values, rule="sobel"):
     return laplacian
 
 
-def _sobel(plane, axis):
+def _sobel(plane: np.ndarray, axis: int) -> np.ndarray:
     slope = _central(plane, axis)
     before, after = _neighbours(slope, 1 - axis)
     return (before + 2 * slope + after) / 4
 
 
-def _central(plane, axis):
+def _central(plane: np.ndarray, axis: int) -> np.ndarray:
     before, after = _neighbours(plane, axis)
     return (after - before) / 2
 
 
-def _second_difference(plane, axis):
+def _second_difference(plane: np.ndarray, axis: int) -> np.ndarray:
     before, after = _neighbours(plane, axis)
     return before - 2 * plane + after
 
 
-def _spline_slope(plane, axis):
+def _spline_slope(plane: np.ndarray, axis: int) -> np.ndarray:
     return _spline_derivative(plane, axis, order=1)
 
 
-def _spline_curvature(plane, axis):
+def _spline_curvature(plane: np.ndarray, axis: int) -> np.ndarray:
     return _spline_derivative(plane, axis, order=2)
 
 
-def _spline_derivative(plane, axis, order):
+def _spline_derivative(plane: np.ndarray, axis: int, order: int) -> np.ndarray:
     if plane.shape[axis] == 1:
         return np.zeros_like(plane)
     # SciPy's not-a-knot spline is the parabola through three points and the line through two
@@ -117,7 +118,7 @@ def _spline_derivative(plane, axis, order):
     return CubicSpline(knots, plane, axis=axis, bc_type="not-a-knot")(knots, nu=order)
 
 
-def _neighbours(plane, axis):
+def _neighbours(plane: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """The plane's values one pixel before and one after along an axis, extrapolated at its ends."""
     lines = np.moveaxis(plane, axis, 0)
     weights = {1: (1,), 2: (2, -1)}.get(len(lines), (3, -3, 1))
@@ -127,7 +128,7 @@ def _neighbours(plane, axis):
     return np.moveaxis(before, 0, axis), np.moveaxis(after, 0, axis)
 
 
-def _checked(values, rule):
+def _checked(values: npt.ArrayLike, rule: str) -> np.ndarray:
     if rule not in RULES:
         raise InputError(f"rule must be one of {RULES}, received {rule!r}")
     values = np.asarray(values)

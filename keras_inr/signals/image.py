@@ -2,6 +2,9 @@
 
 import dataclasses
 import operator
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +13,14 @@ from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import signal_values
 from keras_inr.signals._colour import srgb_values
 from keras_inr.signals._decoding.decode import one_sentence
-from keras_inr.signals._decoding.decoded import check_pixels, cropped, oriented
+from keras_inr.signals._decoding.decoded import Raster, check_pixels, cropped, oriented
 from keras_inr.signals._decoding.metadata import warn_without_stopping
 from keras_inr.signals._framing import checked_crop, checked_size, resized, target_size
-from keras_inr.signals._sources import read_source
+from keras_inr.signals._sources import Source, read_source
 from keras_inr.signals._tfds import read_builder
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 DEFAULT_MAX_PIXELS = 2**26
 
@@ -45,38 +51,48 @@ class ImageSignal:
     sha256: str
     bit_depth: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         values = signal_values(self.values).view()
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
 
     @property
-    def height(self):
+    def height(self) -> int:
+        """Number of rows of pixels."""
         return self.values.shape[0]
 
     @property
-    def width(self):
+    def width(self) -> int:
+        """Number of columns of pixels."""
         return self.values.shape[1]
 
     @property
-    def channels(self):
+    def channels(self) -> int:
+        """1 (grey), 3 (RGB) or 4 (RGBA)."""
         return self.values.shape[2]
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """(height, width)."""
         return self.values.shape[:2]
 
     @property
-    def coords(self):
+    def coords(self) -> np.ndarray:
         """(H*W, 2) float32 pixel centres (x, y) in the order of values.reshape(-1, C), computed on each access."""
         rows, columns = np.divmod(np.arange(self.height * self.width), self.width)
         return pixel_coords(rows, columns, self.height, self.width).numpy()
 
 
 def load_image(
-    source, *, grayscale=False, alpha="white", crop=None, size=None, max_pixels=DEFAULT_MAX_PIXELS, data_dir=None
-):
+    source: Source,
+    *,
+    grayscale: bool = False,
+    alpha: str = "white",
+    crop: Sequence[int] | None = None,
+    size: int | Sequence[int] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> ImageSignal:
     """Loads one picture: decode, turn upright, convert to sRGB, crop, grey, resize, in this order.
 
     Args:
@@ -120,8 +136,14 @@ def load_image(
 
 
 def check_image_options(
-    *, grayscale=False, alpha="white", crop=None, size=None, max_pixels=DEFAULT_MAX_PIXELS, data_dir=None
-):
+    *,
+    grayscale: bool = False,
+    alpha: str = "white",
+    crop: Sequence[int] | None = None,
+    size: int | Sequence[int] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> None:
     """Raises the `ImageError` that `load_image` would raise for these arguments, whatever the picture.
 
     >>> check_image_options(alpha="black")
@@ -132,8 +154,16 @@ def check_image_options(
 
 
 def load_from_builder(
-    builder, split, index, *, grayscale=False, alpha="white", crop=None, size=None, max_pixels=DEFAULT_MAX_PIXELS
-):
+    builder: "tfds.core.DatasetBuilder",
+    split: str,
+    index: int,
+    *,
+    grayscale: bool = False,
+    alpha: str = "white",
+    crop: Sequence[int] | None = None,
+    size: int | Sequence[int] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> ImageSignal:
     """Loads example `index` of a `tfds.core.DatasetBuilder`, such as `tfds.ImageFolder("pictures/")`.
 
     The picture is what TensorFlow Datasets decodes: its ICC profile and EXIF orientation are not looked at.
@@ -161,7 +191,9 @@ def load_from_builder(
         return _signal(raster, name, sha256, **checked)
 
 
-def _checked(grayscale, alpha, crop, size, max_pixels):
+def _checked(
+    grayscale: bool, alpha: str, crop: Sequence[int] | None, size: int | Sequence[int] | None, max_pixels: int
+) -> dict[str, Any]:
     """The options that concern every source, validated before anything is read."""
     if alpha not in ("white", "keep"):
         raise ImageError(f'alpha must be "white" or "keep", received {alpha!r}')
@@ -182,7 +214,17 @@ def _checked(grayscale, alpha, crop, size, max_pixels):
     }
 
 
-def _signal(raster, name, sha256, *, grayscale, alpha, crop, size, max_pixels):
+def _signal(
+    raster: Raster,
+    name: str,
+    sha256: str,
+    *,
+    grayscale: bool,
+    alpha: str,
+    crop: tuple[int, int, int, int] | None,
+    size: tuple[int, ...] | None,
+    max_pixels: int,
+) -> ImageSignal:
     if alpha == "white" and raster.has_alpha and not raster.samples[..., -1].any():
         warn_without_stopping(f'{name} is transparent everywhere and becomes white; alpha="keep" keeps its colours')
     raster = oriented(raster)

@@ -1,10 +1,12 @@
 """The progress bar of a run."""
 
 import sys
+from typing import Any
 
 import keras
 import tqdm
 
+from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import batches_psnr
 
 
@@ -17,12 +19,12 @@ class ProgressBar(keras.callbacks.Callback):
         state: the `TrainingState`.
     """
 
-    def __init__(self, state):
+    def __init__(self, state: TrainingState) -> None:
         super().__init__()
         self.state = state
-        self.bar = None
+        self.bar: Any = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.bar is not None:  # Model.fit is called once for each kind of round
             return
         live = sys.stderr.isatty()
@@ -36,7 +38,8 @@ class ProgressBar(keras.callbacks.Callback):
         )
         self.tenths = 10 * self.state.step // self.state.total_steps
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
         psnr_db = batches_psnr(logs)
         if psnr_db is None:  # values are not fitted; the last look at the whole picture tells more
             looks = [row["picture_psnr_db"] for row in self.state.rows if "picture_psnr_db" in row]
@@ -51,7 +54,7 @@ class ProgressBar(keras.callbacks.Callback):
             line = f"step {self.state.step}/{self.state.total_steps}: {figures}, about {left:.0f} s left"
             tqdm.tqdm.write(line, file=sys.stderr)
 
-    def close(self):
+    def close(self) -> None:
         """Leaves the bar as it stands, on a line of its own."""
         if self.bar is not None:
             self.bar.close()

@@ -6,17 +6,20 @@ anew, and seconds.
 
 import functools
 import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import keras
 import tensorflow as tf
 
-COMPILED = {}
+COMPILED: dict[str, Any] = {}
 """Fingerprint of a traced function -> one that computes the same, was compiled, and knows no variables of its own."""
 
 NAMES_ONLY = ("_gradient_op_type", "_class", "_output_shapes", "_user_specified_name")
 """Attributes of operations that change nothing, but hold names that are others at each tracing."""
 
 
-def share_steps(model):
+def share_steps(model: keras.Model) -> None:
     """Gives a compiled model a training function that it shares with all models whose steps are alike.
 
     It takes each model's own variables. Steps are alike if their graphs are, to the last constant. Models of a
@@ -29,7 +32,7 @@ def share_steps(model):
     model.train_function = shared(functools.partial(several_steps, step, model.steps_per_execution))
 
 
-def several_steps(step, number, iterator):
+def several_steps(step: Callable[[Any], Any], number: int, iterator: tf.data.Iterator) -> Any:
     """Takes a step on each of the next so many batches, or of those that are left; gives what the last one gives."""
     outputs = step(iterator.get_next())
     if number == 1:
@@ -43,7 +46,7 @@ def several_steps(step, number, iterator):
     return tf.while_loop(lambda count, left, _: (count < number) & left, another, (1, True, outputs))[2]
 
 
-def shared(function, jit_compile=False):
+def shared(function: Callable[..., Any], jit_compile: bool = False) -> Callable[..., Any]:
     """`tf.function(function)` without gradients, compiled once for all functions with alike graphs.
 
     Args:
@@ -66,12 +69,14 @@ def shared(function, jit_compile=False):
     return call
 
 
-def kind_of(argument):
+def kind_of(argument: Any) -> Any:
     """What a function is traced anew for: the spec of a tensor or iterator, or a number itself."""
     return argument if isinstance(argument, int) else tf.type_spec_from_value(argument)
 
 
-def compiled(function, jit_compile, args):
+def compiled(
+    function: Callable[..., Any], jit_compile: bool, args: tuple[Any, ...]
+) -> tuple[Any, list[tf.Tensor], Any]:
     """A compiled function with the graph that a function has for arguments; the variables that it is to be called with
     behind these; and the structure of what is returned, True for a tensor."""
     own = tf.function(function, jit_compile=jit_compile, autograph=False).get_concrete_function(*args)
@@ -80,7 +85,7 @@ def compiled(function, jit_compile, args):
     return alike, own.captured_inputs, tf.nest.map_structure(tf.is_tensor, own.structured_outputs)
 
 
-def fingerprint(concrete):
+def fingerprint(concrete: Any) -> str:
     """Text that two concrete functions share if they compute the same, whatever their operations are called."""
     graph = concrete.graph
     content = graph.as_graph_def()
@@ -94,14 +99,14 @@ def fingerprint(concrete):
     return digest(facts)
 
 
-def node_facts(node, places, functions):
+def node_facts(node: Any, places: Mapping[str, int], functions: Mapping[str, Any]) -> tuple[Any, ...]:
     """What an operation is, its inputs by the places of the operations that they come from."""
     inputs = [(name[0] == "^", places[name.lstrip("^").split(":")[0]], *name.split(":")[1:]) for name in node.input]
     attributes = {name: value for name, value in node.attr.items() if name not in NAMES_ONLY}
     return node.op, node.device, inputs, sorted((name, attribute_facts(a, functions)) for name, a in attributes.items())
 
 
-def attribute_facts(attribute, functions):
+def attribute_facts(attribute: Any, functions: Mapping[str, Any]) -> str | list[str]:
     """An attribute as text; a function by what it computes."""
     names = [attribute.func.name] if attribute.HasField("func") else [f.name for f in attribute.list.func]
     if not names:
@@ -109,7 +114,7 @@ def attribute_facts(attribute, functions):
     return [function_facts(functions[name], functions) for name in names]
 
 
-def function_facts(function, functions):
+def function_facts(function: Any, functions: Mapping[str, Any]) -> str:
     """Digest of a function of a graph's library."""
     signature = function.signature
     arguments = [argument.name for argument in signature.input_arg]
@@ -122,5 +127,6 @@ def function_facts(function, functions):
     return digest(facts)
 
 
-def digest(facts):
+def digest(facts: list[Any]) -> str:
+    """Hex SHA-256 of facts that are written alike whenever they are the same."""
     return hashlib.sha256(repr(facts).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """What a run in progress knows beyond weights: its step, its clock, its history."""
 
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass
@@ -24,14 +25,21 @@ class TrainingState:
     step: int = 0
     train_seconds: float = 0.0
     setup_seconds: float = 0.0
-    rows: list = dataclasses.field(default_factory=list)
-    plateau: dict = dataclasses.field(default_factory=dict)
-    open_round: list = dataclasses.field(default_factory=list)
-    identity: dict = dataclasses.field(default_factory=dict)
+    rows: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    plateau: dict[str, float] = dataclasses.field(default_factory=dict)
+    open_round: list[float] = dataclasses.field(default_factory=list)
+    identity: dict[str, Any] = dataclasses.field(default_factory=dict)
     stopped_by: str | None = None
 
+    @property
+    def reason(self) -> str:
+        """stopped_by of a run that has ended."""
+        if self.stopped_by is None:
+            raise RuntimeError(f"a run must have ended to have a reason, received step {self.step}")
+        return self.stopped_by
 
-def state_problem(stored):
+
+def state_problem(stored: Any) -> str | None:
     """What is wrong with the state of a checkpoint, as a sentence; None if every value is of its type.
 
     >>> state_problem({"step": "many"})
@@ -39,11 +47,10 @@ def state_problem(stored):
     """
     if not isinstance(stored, dict):
         return f"its state must be an object, received {type(stored).__name__}"
-    known = {field.name: field for field in dataclasses.fields(TrainingState)}
     for name, value in stored.items():
-        if name not in known:
+        if name not in _TYPES:
             return f"its state must not have {name!r}, which this version does not know"
-        kinds = _TYPES.get(name, (known[name].default_factory,))
+        kinds = _TYPES[name]
         if not isinstance(value, kinds) or isinstance(value, bool):
             return f"its {name} must be of type {kinds[0].__name__}, received {value!r}"
     missing = [name for name in ("step", "rows") if name not in stored]
@@ -54,10 +61,14 @@ def state_problem(stored):
     return None
 
 
-_TYPES = {
+_TYPES: dict[str, tuple[type, ...]] = {
     "total_steps": (int,),
     "step": (int,),
     "train_seconds": (float, int),
     "setup_seconds": (float, int),
+    "rows": (list,),
+    "plateau": (dict,),
+    "open_round": (list,),
+    "identity": (dict,),
     "stopped_by": (str, type(None)),
 }

@@ -2,12 +2,13 @@
 
 import warnings
 
+import keras
 import tensorflow as tf
 
 from keras_inr.errors import InputError
 
 
-def check_surroundings(model, several_devices=False, copied=False):
+def check_surroundings(model: keras.Model, several_devices: bool = False, copied: bool = False) -> None:
     """Raises unless a model can be trained where this is called; warns where it is trained poorly.
 
     Args:
@@ -28,7 +29,7 @@ def check_surroundings(model, several_devices=False, copied=False):
     check_scope(model, several_devices, copied)
 
 
-def check_precision(model):
+def check_precision(model: keras.Model) -> None:
     """Refuses weights in float16, in which gradients become 0 and roots of their squares infinite steps."""
     kept = {weight.dtype for weight in model.trainable_weights}
     if "float16" in kept:
@@ -39,7 +40,7 @@ def check_precision(model):
         warnings.warn(f"field keeps its weights in bfloat16, {told}", stacklevel=4)
 
 
-def check_scope(model, several_devices, copied):
+def check_scope(model: keras.Model, several_devices: bool, copied: bool) -> None:
     """Refuses strategies for which TensorFlow would refuse the model's variables or batches."""
     here = tf.distribute.get_strategy()
     for strategy in (here,) if copied else (here, model.distribute_strategy):

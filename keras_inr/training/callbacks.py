@@ -3,12 +3,18 @@
 import math
 import numbers
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
 from keras_inr.alignment import best_offset
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import psnr
+from keras_inr.models.field import Field
+from keras_inr.signals.image import ImageSignal
+from keras_inr.training._state import TrainingState
+from keras_inr.training.objectives import Objective
 from keras_inr.training.optimizers import inner_optimizers
 
 LOOKS = 20
@@ -29,19 +35,19 @@ class Recorder(keras.callbacks.Callback):
             for as long as the second one takes.
     """
 
-    def __init__(self, state, started):
+    def __init__(self, state: TrainingState, started: float) -> None:
         super().__init__()
         self.state = state
         self.started = started
-        self.marks = []
+        self.marks: list[float] = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.first_step = self.state.step
         for variable, value in zip(self.model.metrics_variables, self.state.open_round, strict=False):
             variable.assign(value)
         self.state.open_round = []
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.state.step = self.first_step + min(batch + 1, self.params["steps"])
         now = time.perf_counter()
         if len(self.marks) < 2:
@@ -54,17 +60,18 @@ class Recorder(keras.callbacks.Callback):
             self.state.train_seconds += now - self.started
             self.started = now
 
-    def restart(self):
+    def restart(self) -> None:
         """Lets set-up begin again, of another model that goes on with the run."""
         self.started = time.perf_counter()
         self.marks = []
 
-    def finish(self):
+    def finish(self) -> None:
         """Closes the clock of a run that had only one call, which is then all training."""
         if len(self.marks) == 1:
             self.state.train_seconds += self.marks[0] - self.started
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
         psnr_db = batches_psnr(logs)
         cut_short = self.state.step - self.first_step < self.params["steps"]
         if cut_short and self.state.stopped_by == "interrupt":
@@ -82,7 +89,7 @@ class Recorder(keras.callbacks.Callback):
             )
 
 
-def batches_psnr(logs):
+def batches_psnr(logs: Mapping[str, Any]) -> float | None:
     """PSNR of the round's batches, None where values are not fitted."""
     return logs.get("psnr_db", logs.get("values_psnr_db"))
 
@@ -94,11 +101,12 @@ class StopOnDivergence(keras.callbacks.Callback):
         state: the `TrainingState`.
     """
 
-    def __init__(self, state):
+    def __init__(self, state: TrainingState) -> None:
         super().__init__()
         self.state = state
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
         if not math.isfinite(logs["loss"]):
             raise diverged(f"the loss became {logs['loss']}", self.state.step, self.model.optimizer)
 
@@ -123,7 +131,16 @@ class StopAtGoal(keras.callbacks.Callback):
         InputError: for a goal or a budget that is not finite and positive.
     """
 
-    def __init__(self, state, field, signal, objective, goal_psnr_db=None, max_seconds=None, should_stop=None):
+    def __init__(
+        self,
+        state: TrainingState,
+        field: Field,
+        signal: ImageSignal,
+        objective: Objective,
+        goal_psnr_db: float | None = None,
+        max_seconds: float | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
         super().__init__()
         check_goals(goal_psnr_db, max_seconds)
         self.state = state
@@ -134,14 +151,14 @@ class StopAtGoal(keras.callbacks.Callback):
         self.max_seconds = max_seconds
         self.should_stop = should_stop
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.should_stop is not None and self.should_stop():
             self.stop("interrupt")
         elif self.max_seconds is not None and self.state.train_seconds >= self.max_seconds:
             self.stop("time")
 
-    def on_epoch_end(self, epoch, logs=None):
-        if self.state.open_round or not self.is_due(logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.state.open_round or not self.is_due(logs or {}):
             return
         prediction = self.field.sample_grid(self.signal.height, self.signal.width)
         if not self.objective.knows_values:
@@ -151,20 +168,22 @@ class StopAtGoal(keras.callbacks.Callback):
         if self.goal_psnr_db is not None and psnr_db >= self.goal_psnr_db:
             self.stop("psnr")
 
-    def is_due(self, logs):
+    def is_due(self, logs: Mapping[str, Any]) -> bool:
         """Whether this round ends with a look at the whole picture."""
         if self.objective.measures_psnr:
-            return self.goal_psnr_db is not None and batches_psnr(logs) >= self.goal_psnr_db - 1
+            psnr_db = batches_psnr(logs)
+            return self.goal_psnr_db is not None and psnr_db is not None and psnr_db >= self.goal_psnr_db - 1
         before = self.state.rows[-2]["step"] if len(self.state.rows) > 1 else 0
         looks = [LOOKS * step // self.state.total_steps for step in (before, self.state.step)]
         return self.goal_psnr_db is not None or looks[0] < looks[1]
 
-    def stop(self, reason):
+    def stop(self, reason: str) -> None:
+        """Ends the run."""
         self.state.stopped_by = reason
         self.model.stop_training = True
 
 
-def check_goals(goal_psnr_db, max_seconds):
+def check_goals(goal_psnr_db: float | None, max_seconds: float | None) -> None:
     """Raises a ValueError for a goal that is neither None nor finite and positive."""
     for name, value in (("goal_psnr_db", goal_psnr_db), ("max_seconds", max_seconds)):
         if value is None:
@@ -182,19 +201,20 @@ class Plateau(keras.callbacks.Callback):
         patience: steps.
     """
 
-    def __init__(self, state, factor, patience):
+    def __init__(self, state: TrainingState, factor: float, patience: int) -> None:
         super().__init__()
         self.state = state
         self.factor = factor
         self.patience = patience
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
         if not self.state.open_round and plateau_reached(self.state, logs["loss"], self.patience):
             for optimizer in inner_optimizers(self.model.optimizer):
                 optimizer.learning_rate = rate_of(optimizer) * self.factor
 
 
-def plateau_reached(state, loss, patience):
+def plateau_reached(state: TrainingState, loss: float, patience: int) -> bool:
     """Notes a loss in a `TrainingState`; whether the last improvement or plateau is so many steps ago."""
     plateau = state.plateau
     if loss < plateau.get("loss", math.inf) * (1 - PLATEAU_THRESHOLD):
@@ -206,7 +226,7 @@ def plateau_reached(state, loss, patience):
     return True
 
 
-def diverged(what, step, optimizer):
+def diverged(what: str, step: int, optimizer: keras.Optimizer) -> DivergedError:
     """The error that tells what happened and what to do about it."""
     return DivergedError(
         f"{what} at step {step}: the learning rate (now {learning_rate(optimizer):.3g}) is probably too high for this "
@@ -214,11 +234,11 @@ def diverged(what, step, optimizer):
     )
 
 
-def learning_rate(optimizer):
+def learning_rate(optimizer: keras.Optimizer) -> float:
     """The network's learning rate, where tables have another (the last of the optimizers)."""
     return rate_of(inner_optimizers(optimizer)[-1])
 
 
-def rate_of(optimizer):
+def rate_of(optimizer: keras.Optimizer) -> float:
     """The learning rate of one optimizer, which may hold it on several devices."""
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))

@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import pathlib
 import re
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,9 @@ MOST_PADDING = 2**16
 """How much longer than its arrays a checkpoint's archive says to be, at most: nothing in it is compressed."""
 
 
-def save_checkpoint(folder, step, arrays, state):
+def save_checkpoint(
+    folder: str | os.PathLike[str], step: int, arrays: dict[str, np.ndarray], state: dict[str, Any]
+) -> pathlib.Path:
     """Writes `<folder>/step-<step>.npz`, then removes all but the newest two.
 
     What a killed process left half-written is removed first: a folder has one writer at a time.
@@ -38,21 +42,22 @@ def save_checkpoint(folder, step, arrays, state):
     Returns:
         The file's path.
     """
-    folder = local_path("checkpoint_dir", folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for torn in [path for path in folder.iterdir() if TORN.fullmatch(path.name) and path.is_file()]:
+    home = local_path("checkpoint_dir", folder)
+    home.mkdir(parents=True, exist_ok=True)
+    for torn in [path for path in home.iterdir() if TORN.fullmatch(path.name) and path.is_file()]:
         torn.unlink()
     header = {"format_version": FORMAT_VERSION, "step": step, "state": state, "arrays": _described(arrays)}
     text = json.dumps(header, allow_nan=False)
-    target = folder / f"step-{step:010d}.npz"
+    contents: dict[str, Any] = {"__state__": np.frombuffer(text.encode(), np.uint8), **arrays}
+    target = home / f"step-{step:010d}.npz"
     with atomic_path(target) as temporary, open(temporary, "wb") as file:
-        np.savez(file, __state__=np.frombuffer(text.encode(), np.uint8), **arrays)
-    for old in checkpoint_paths(folder)[KEPT:]:
+        np.savez(file, **contents)
+    for old in checkpoint_paths(home)[KEPT:]:
         old.unlink()
     return target
 
 
-def checkpoint_paths(folder):
+def checkpoint_paths(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     """The checkpoints in a folder, the newest first; files of other names are left alone.
 
     >>> checkpoint_paths("/nowhere")
@@ -63,7 +68,7 @@ def checkpoint_paths(folder):
     return sorted((path for path in found if path.is_file()), reverse=True)
 
 
-def load_checkpoint(folder):
+def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
     """The newest readable checkpoint of a folder.
 
     Returns:
@@ -87,7 +92,7 @@ def load_checkpoint(folder):
     return None
 
 
-def _read(path):
+def _read(path: pathlib.Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
     with open_regular(path) as file:
         data = file.read()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -106,5 +111,5 @@ def _read(path):
     return header["step"], arrays, header["state"]
 
 
-def _described(arrays):
+def _described(arrays: dict[str, np.ndarray]) -> dict[str, list[Any]]:
     return {name: [array.dtype.str, list(array.shape)] for name, array in arrays.items()}

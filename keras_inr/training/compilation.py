@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import tensorflow as tf
 
 
@@ -29,7 +30,7 @@ SEVERAL_REPLICAS = Compilation(jit_compile=False, steps_per_execution=1)
 """Under a `tf.distribute` strategy: XLA refuses the calls between replicas."""
 
 
-def compilation_for(field, device=None, derivatives=False):
+def compilation_for(field: keras.Model, device: str | None = None, derivatives: bool = False) -> Compilation:
     """The table's row for a field on a device.
 
     Args:

@@ -4,7 +4,10 @@ import dataclasses
 import inspect
 import json
 import math
+import os
 import time
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -14,19 +17,20 @@ from keras_inr.errors import CheckpointError, DivergedError, InputError, InputTy
 from keras_inr.metrics import PSNR
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState, state_problem
 from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
 from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
-from keras_inr.training.compilation import compilation_for
+from keras_inr.training.compilation import Compilation, compilation_for
 from keras_inr.training.freezing import frozen
-from keras_inr.training.objectives import check_offset, check_supervision, make_objective
+from keras_inr.training.objectives import Objective, check_offset, check_supervision, make_objective
 from keras_inr.training.optimizers import make_optimizer
-from keras_inr.training.recipe import Recipe
-from keras_inr.training.result import measure
-from keras_inr.training.sampling import Sampler
+from keras_inr.training.recipe import OtherRecipeArguments, Recipe, default, recipe_of
+from keras_inr.training.result import FitResult, measure
+from keras_inr.training.sampling import BatchSource, Sampler
 from keras_inr.training.strategies import check_share
 
 ROUNDS = 200
@@ -40,45 +44,68 @@ NOISE = 1e-6
 
 
 def fit(
-    field,
-    signal,
-    recipe=None,
+    field: Field,
+    signal: ImageSignal,
+    recipe: Recipe | None = None,
     *,
-    objective=None,
-    compilation=None,
-    goal_psnr_db=None,
-    max_seconds=None,
-    checkpoint_dir=None,
-    checkpoint_seconds=30.0,
-    should_stop=None,
-    callbacks=(),
-    progress=True,
-    **arguments,
-):
+    steps: int | None = default(None),
+    epochs: float | None = default(None),
+    batch_size: int = default(16384),
+    learning_rate: float = default(1e-3),
+    optimizer: str = default("adam"),
+    schedule: str = default("cosine"),
+    sampling: str = default("random"),
+    seed: int = default(0),
+    goal_psnr_db: float | None = None,
+    max_seconds: float | None = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: bool = True,
+    checkpoint_seconds: float = 30.0,
+    should_stop: Callable[[], bool] | None = None,
+    objective: Objective | None = None,
+    compilation: Compilation | None = None,
+    **others: Unpack[OtherRecipeArguments],
+) -> FitResult:
     """Fits a field to a picture.
 
     Args:
         field: a single `Field`. Its picture_size becomes the picture's. One made in the scope of a `tf.distribute`
             strategy is trained by it, see `keras_inr.training.strategies`.
         signal: an `ImageSignal` with as many channels as the field.
-        recipe: a `Recipe`; or its arguments as keywords, such as steps=1600, learning_rate=1e-3.
-        objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
-        compilation: a `Compilation` that takes the place of the measured table's; one step in a call lets callbacks see
-            every step of a hash grid, whose steps are called eight at a time.
+        recipe: a `Recipe`. Its arguments may be given as keywords, too, here and below; they take the place of its own.
+        steps, epochs: length of the run; give one.
+        batch_size: points in a step; 0 takes all pixels in every step.
+        learning_rate: what the schedule decays from, or warms up to.
+        optimizer: "adam", "adamw", "sgd" or "muon".
+        schedule: "constant", "cosine", "warmup_exponential" or "plateau".
+        sampling: "random", "shuffled", "full" or "continuous".
+        seed: of the batches.
         goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
         checkpoint_dir: None, or a folder for checkpoints. If it holds one, the run goes on from there; weights then end
             bit-identical to an undisturbed run's on the same machine (on CPUs).
-        checkpoint_seconds: least time between two checkpoints; one more is written at the end.
-        should_stop: callable without arguments; True saves a checkpoint and stops at the next step.
         callbacks: more Keras callbacks. An epoch of theirs is a round, about 1/200 of the run; `on_train_begin` may
             come up to three times, for a begun round, the whole rounds, and a shorter last one.
         progress: whether to show a progress bar.
+
+    Other arguments:
+        checkpoint_seconds: least time between two checkpoints; one more is written at the end.
+        should_stop: callable without arguments; True saves a checkpoint and stops at the next step.
+        objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
+        compilation: a `Compilation` that takes the place of the measured table's; one step in a call lets callbacks see
+            every step of a hash grid, whose steps are called eight at a time.
+        **others: what else a `Recipe` has, where each is explained:
+            of the optimizer: beta_1, beta_2, epsilon, weight_decay, clip_norm;
+            of the tables of hash encodings: table_learning_rate, table_beta_1, table_beta_2, table_epsilon,
+                table_weight_decay;
+            of the schedule: warmup_epochs, half_life_epochs, final_fraction, plateau_factor, plateau_patience;
+            of what is fitted: supervise, value_weight, gradient_weight, laplacian_weight, derivative_rule, freeze.
 
     Returns:
         A `FitResult`.
 
     Raises:
-        InputTypeError: for a field that is no `Field` or a signal without values.
+        InputTypeError: for a field that is no `Field`, a signal without values, or an argument that there is not.
         InputError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
             has not the derivatives asked for, or without layers of the names to freeze; for points that devices
             cannot share equally; for weights in float16 or none that are trained, or in the scope of another
@@ -96,7 +123,7 @@ def fit(
     True
     """
     started = time.perf_counter()
-    recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
+    recipe = recipe_of(fit, locals())
     check_pair(field, signal)
     check_surroundings(field, several_devices=True)
     check_supervision(field, recipe)
@@ -121,7 +148,7 @@ def fit(
         if recipe.schedule == "plateau":
             watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
         bar = ProgressBar(state)
-        watchers += [bar, *callbacks] if progress else callbacks
+        watchers += [*([bar] if progress else []), *callbacks]
         if checkpoint_dir is not None:
             watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
         try:
@@ -135,7 +162,7 @@ def fit(
             bar.close()
 
 
-def check_pair(field, signal):
+def check_pair(field: Field, signal: ImageSignal) -> None:
     """Raises unless the field can be fitted to the signal."""
     if not isinstance(field, Field):
         raise InputTypeError(f"field must be a keras_inr.models.Field, received {type(field).__name__}")
@@ -147,7 +174,7 @@ def check_pair(field, signal):
         raise InputError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
 
 
-def identity_of(field, signal, recipe):
+def identity_of(field: Field, signal: ImageSignal, recipe: Recipe) -> dict[str, Any]:
     """Picture, network, and recipe without its length, as JSON has them."""
     numbers = dataclasses.asdict(recipe)
     del numbers["steps"], numbers["epochs"]
@@ -156,7 +183,7 @@ def identity_of(field, signal, recipe):
     return {"image_sha256": getattr(signal, "sha256", None), **network, **numbers}
 
 
-def identity_defaults(model):
+def identity_defaults(model: keras.Model) -> dict[str, Any]:
     """What `identity_of` says of a run that gave no arguments."""
     arguments = inspect.signature(type(getattr(model, "field", model)).__init__).parameters.values()
     network = {f"field_{argument.name}": argument.default for argument in arguments}
@@ -165,16 +192,18 @@ def identity_defaults(model):
 
 
 @one_name()
-def compile_model(model, objective, recipe, num_pixels, compilation=None):
+def compile_model(
+    model: keras.Model, objective: Objective, recipe: Recipe, num_pixels: int, compilation: Compilation | None = None
+) -> None:
     """Compiles what is fitted as the recipe and the table of compilation say, and builds optimizer and metrics."""
     field = getattr(model, "field", model)
     compilation = compilation or compilation_for(field, derivatives=model is not field)
     losses = objective.losses(field.values_dtype)
-    metrics = {"values": [PSNR(name="psnr_db")]} if objective.measures_psnr else None
+    metrics = [PSNR(name="psnr_db")] if objective.measures_psnr else None
     if model is field:
-        compiled = {"loss": losses["values"], "metrics": metrics["values"]}
+        compiled = {"loss": losses["values"], "metrics": metrics}
     else:
-        compiled = {"loss": losses, "metrics": metrics, "loss_weights": objective.loss_weights}
+        compiled = {"loss": losses, "metrics": metrics and {"values": metrics}, "loss_weights": objective.loss_weights}
     model.compile(
         optimizer=make_optimizer(recipe, field, num_pixels),
         jit_compile=compilation.jit_compile,
@@ -190,7 +219,9 @@ def compile_model(model, objective, recipe, num_pixels, compilation=None):
     share_steps(model)
 
 
-def run_rounds(model, sampler, state, watchers):
+def run_rounds(
+    model: keras.Model, sampler: BatchSource, state: TrainingState, watchers: Sequence[keras.callbacks.Callback]
+) -> None:
     """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end."""
     length = round_length(state.total_steps, model.steps_per_execution)
     while state.step < state.total_steps and state.stopped_by is None:
@@ -212,7 +243,7 @@ def run_rounds(model, sampler, state, watchers):
         state.stopped_by = "steps"
 
 
-def round_length(total_steps, steps_per_execution):
+def round_length(total_steps: int, steps_per_execution: int) -> int:
     """Steps in a round: about 1/200 of the run, whole executions."""
     return steps_per_execution * max(1, round(total_steps / ROUNDS / steps_per_execution))
 
@@ -226,28 +257,29 @@ class Checkpointer(keras.callbacks.Callback):
         seconds: least time between two.
     """
 
-    def __init__(self, state, folder, seconds):
+    def __init__(self, state: TrainingState, folder: str | os.PathLike[str], seconds: float) -> None:
         super().__init__()
         self.state = state
         self.folder = folder
         self.seconds = seconds
         self.saved_at = -math.inf  # the first round is saved, however short
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         ending = self.model.stop_training or self.state.step >= self.state.total_steps
         losses = [row["loss"] for row in self.state.rows]
         exploding = bool(losses) and losses[-1] > EXPLOSION * max(min(losses), NOISE)
         if ending or (time.perf_counter() - self.saved_at >= self.seconds and not exploding):
             self.save()
 
-    def save(self):
+    def save(self) -> None:
+        """Writes a checkpoint, unless something in it is not finite."""
         arrays = {f"{i:04d}": np.asarray(v) for i, v in enumerate(run_variables(self.model))}
         if all(np.isfinite(array).all() for array in arrays.values()):
             save_checkpoint(self.folder, self.state.step, arrays, dataclasses.asdict(self.state))
         self.saved_at = time.perf_counter()
 
 
-def restore(model, state, folder):
+def restore(model: keras.Model, state: TrainingState, folder: str | os.PathLike[str]) -> None:
     """Puts the newest checkpoint of a folder, if there is one, into weights, optimizer and state."""
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
@@ -282,6 +314,6 @@ def restore(model, state, folder):
         state.stopped_by = None
 
 
-def run_variables(model):
+def run_variables(model: keras.Model) -> list[keras.Variable]:
     """Everything that a step changes: weights, then the optimizer's variables."""
     return [*model.weights, *model.optimizer.variables]

@@ -2,11 +2,15 @@
 
 import contextlib
 import fnmatch
+from collections.abc import Iterable, Iterator
+
+import keras
 
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
 
 
-def frozen_layers(field, freeze, argument="freeze"):
+def frozen_layers(field: Field, freeze: str | None, argument: str = "freeze") -> list[keras.Layer]:
     """The layers of a field that stay as they are in a fit, first to last.
 
     Args:
@@ -39,7 +43,7 @@ def frozen_layers(field, freeze, argument="freeze"):
 
 
 @contextlib.contextmanager
-def frozen(field, freeze):
+def frozen(field: Field, freeze: str | None) -> Iterator[None]:
     """Keeps layers out of what is trained for as long as the context lasts; takes and raises as `frozen_layers`.
 
     Their weights are in no optimizer, so that neither momentum nor weight decay moves them. A model must be compiled
@@ -58,7 +62,7 @@ def frozen(field, freeze):
 
 
 @contextlib.contextmanager
-def held(model, layers):
+def held(model: keras.Model, layers: Iterable[keras.Layer]) -> Iterator[None]:
     """As `frozen`, for a model and layers of it that are given themselves."""
     layers = [layer for layer in layers if layer.trainable]
     for layer in layers:

@@ -1,9 +1,11 @@
 """What a field is fitted to: values, derivatives, or all of them, with targets in true units."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_inr.errors import InputError
@@ -11,8 +13,11 @@ from keras_inr.layers.affine import Affine
 from keras_inr.layers.value_range import ValueRange
 from keras_inr.losses import KnownMeanSquaredError
 from keras_inr.models.differentiated import Differentiated
+from keras_inr.models.field import Field
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training.freezing import frozen_layers
+from keras_inr.training.recipe import Recipe
 
 CHUNKS = {"jacobian": 8192, "laplacian": 2048}
 """Points that are differentiated at a time, by the highest derivative: the fastest from 2048 to all on CPUs."""
@@ -32,47 +37,48 @@ class Objective:
     A target may be NaN where it is unknown.
     """
 
-    targets: dict
-    loss_weights: dict
+    targets: dict[str, np.ndarray]
+    loss_weights: dict[str, float]
 
     @property
-    def outputs(self):
+    def outputs(self) -> tuple[str, ...]:
+        """What there are targets of."""
         return tuple(self.targets)
 
     @property
-    def knows_values(self):
+    def knows_values(self) -> bool:
         """Whether values are fitted; otherwise the picture is known up to a constant at best."""
         return "values" in self.targets
 
     @property
-    def measures_psnr(self):
+    def measures_psnr(self) -> bool:
         """Whether values are fitted everywhere, so that batches have a PSNR."""
         return self.knows_values and bool(np.all(np.isfinite(self.targets["values"])))
 
-    def model(self, field):
+    def model(self, field: Field) -> keras.Model:
         """What to compile and fit: the field itself for values alone, else a `Differentiated` around it."""
         if self.outputs == ("values",):
             return field
         return Differentiated(field, self.outputs, chunk=min(CHUNKS[name] for name in self.outputs if name in CHUNKS))
 
     @property
-    def table_width(self):
+    def table_width(self) -> int:
         """T, how many numbers there are for a pixel."""
         return sum(int(np.prod(target.shape[2:])) for target in self.targets.values())
 
-    def losses(self, dtype):
+    def losses(self, dtype: str) -> dict[str, keras.Loss]:
         """A mean squared error for each output."""
         return {
             name: (keras.losses.MeanSquaredError if np.all(np.isfinite(target)) else KnownMeanSquaredError)(dtype=dtype)
             for name, target in self.targets.items()
         }
 
-    def table(self):
+    def table(self) -> np.ndarray:
         """All targets as one array (H * W, T), a row for each pixel."""
         height, width = next(iter(self.targets.values())).shape[:2]
         return np.concatenate([np.reshape(t, (height * width, -1)) for t in self.targets.values()], axis=1)
 
-    def split(self, rows):
+    def split(self, rows: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
         """Rows (N, T) of the table, or interpolated between them, as the model's targets."""
         if self.outputs == ("values",):
             return rows
@@ -81,7 +87,7 @@ class Objective:
         return {name: tf.reshape(p, (-1, *shapes[name])) for name, p in zip(shapes, parts, strict=True)}
 
 
-def make_objective(recipe, signal):
+def make_objective(recipe: Recipe, signal: ImageSignal) -> Objective:
     """The objective that a recipe describes, for a picture.
 
     "value" is plain MSE. Every other kind minimises relative errors, sum_k w_k MSE_k / power_k, where power is the
@@ -105,7 +111,7 @@ def make_objective(recipe, signal):
     return weighted_objective({kind: (make[kind](), weight) for kind, weight in weights.items()})
 
 
-def weighted_objective(parts):
+def weighted_objective(parts: Mapping[str, tuple[np.ndarray, float]]) -> Objective:
     """The objective with relative errors of targets, a dict of kind ("value", "gradient", "laplacian") -> (target, w).
 
     >>> weighted_objective({"gradient": (np.full((2, 2, 1, 2), 4.0), 1.0)}).loss_weights
@@ -116,7 +122,7 @@ def weighted_objective(parts):
     return Objective(targets, loss_weights)
 
 
-def weights_of(recipe):
+def weights_of(recipe: Recipe) -> dict[str, float]:
     """kind -> weight of what the recipe supervises.
 
     >>> from keras_inr.training.recipe import Recipe
@@ -129,7 +135,7 @@ def weights_of(recipe):
     return {kind: weight for kind, weight in weights.items() if weight}
 
 
-def check_supervision(field, recipe):
+def check_supervision(field: Field, recipe: Recipe) -> None:
     """Raises the ValueError that fitting the field to the recipe's objective would raise."""
     kinds = weights_of(recipe)
     if "laplacian" in kinds:
@@ -138,14 +144,14 @@ def check_supervision(field, recipe):
         check_offset(field, recipe.freeze)
 
 
-def power(kind, target):
+def power(kind: str, target: npt.ArrayLike) -> float:
     """Mean square of a target where it is known, of values about their mean; 1 where that is zero."""
     target = np.asarray(target, "float64")
     centred = target - np.nanmean(target, axis=(0, 1)) if kind == "value" else target
     return float(np.nanmean(np.square(centred))) or 1.0
 
 
-def check_offset(field, freeze):
+def check_offset(field: Field, freeze: str | None) -> None:
     """Raises now the ValueError that `add_offset` would raise after the fit, and one where the bias is to be frozen."""
     bias, _ = offset_bias(field)
     for layer in frozen_layers(field, freeze):
@@ -156,7 +162,7 @@ def check_offset(field, freeze):
             )
 
 
-def add_offset(field, offset):
+def add_offset(field: Field, offset: npt.ArrayLike) -> None:
     """Adds a constant (C,) to a field's values, in the bias of its head.
 
     Raises:
@@ -166,7 +172,7 @@ def add_offset(field, offset):
     bias.assign_add((np.asarray(offset, "float64") * factor).astype(bias.dtype))
 
 
-def offset_bias(field):
+def offset_bias(field: Field) -> tuple[keras.Variable, float]:
     """The bias variable that shifts a field's values, and by how much it moves for a shift of 1.
 
     Raises:

@@ -1,11 +1,15 @@
 """Optimizers from a recipe, apart for tables and network where they differ."""
 
 import math
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
 from keras_inr.training.many.stacked_optimizers import StackedAdam, StackedSGD
+from keras_inr.training.recipe import Recipe
 from keras_inr.training.schedules import make_schedule
 
 TABLES = ".*/table"
@@ -13,7 +17,7 @@ MUON_EXCLUDES = ["head", "table"]  # what is not a map between hidden layers is 
 MUON_ADAM_RATIO = 0.1
 
 
-def make_optimizer(recipe, field, num_pixels):
+def make_optimizer(recipe: Recipe, field: Field, num_pixels: int) -> keras.Optimizer:
     """The recipe's optimizer for a field's weights.
 
     Args:
@@ -44,14 +48,14 @@ def make_optimizer(recipe, field, num_pixels):
     return keras.optimizers.MultiOptimizer(apart)
 
 
-def inner_optimizers(optimizer):
+def inner_optimizers(optimizer: keras.Optimizer) -> list[keras.Optimizer]:
     """The optimizers that hold a learning rate: a `MultiOptimizer`'s (tables first), a loss scaler's, or itself."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     return getattr(optimizer, "optimizers", [optimizer])
 
 
-def _optimizer(recipe, num_pixels):
-    common = {
+def _optimizer(recipe: Recipe, num_pixels: int) -> keras.Optimizer:
+    common: dict[str, Any] = {
         "learning_rate": make_schedule(recipe, num_pixels),
         "weight_decay": recipe.weight_decay or None,
         "global_clipnorm": recipe.clip_norm or None,
@@ -74,8 +78,8 @@ def _optimizer(recipe, num_pixels):
     return keras.optimizers.Adam(**adam, **common)
 
 
-def _stacked(recipe, num_pixels, num_fields):
-    common = {
+def _stacked(recipe: Recipe, num_pixels: int, num_fields: int) -> keras.Optimizer:
+    common: dict[str, Any] = {
         "num_fields": num_fields,
         "learning_rate": make_schedule(recipe, num_pixels),
         "decay": recipe.weight_decay,
@@ -96,5 +100,5 @@ class Muon(keras.optimizers.Muon):
     np.float64(0.8)
     """
 
-    def lr_adjust(self, x):
+    def lr_adjust(self, x: tf.Tensor) -> tf.Tensor:
         return x * (math.sqrt(max(x.shape)) * self.rms_rate)

@@ -7,12 +7,15 @@ import numpy as np
 
 from keras_inr._arguments import positive_int
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import check_pair, compile_model
 from keras_inr.training.freezing import frozen
 from keras_inr.training.objectives import check_supervision, make_objective
 from keras_inr.training.optimizers import inner_optimizers
+from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler
 
 SMOOTHING = 0.98
@@ -41,7 +44,9 @@ class RangeTest:
     losses: np.ndarray = dataclasses.field(repr=False)
 
 
-def find_learning_rate(field, signal, recipe, *, lowest=1e-6, highest=1e-2, steps=100):
+def find_learning_rate(
+    field: Field, signal: ImageSignal, recipe: Recipe, *, lowest: float = 1e-6, highest: float = 1e-2, steps: int = 100
+) -> RangeTest:
     """A learning rate for a fit, from a few steps on a copy of the field.
 
     Step i of N has the rate lowest * (highest / lowest)^(i / (N - 1)), on the batches of the run's first steps. The
@@ -91,7 +96,7 @@ def find_learning_rate(field, signal, recipe, *, lowest=1e-6, highest=1e-2, step
     return RangeTest(float(f"{rates[SKIPPED + np.argmin(falls)]:.3g}"), rates[: len(losses)], losses)
 
 
-def smoothed_losses(field, signal, recipe, rates):
+def smoothed_losses(field: Field, signal: ImageSignal, recipe: Recipe, rates: np.ndarray) -> np.ndarray:
     """Array of the smoothed losses of one step with each rate, as far as they are finite and the test goes on."""
     objective = make_objective(recipe, signal)
     recipe = dataclasses.replace(recipe, learning_rate=rates[0], schedule="constant")
@@ -104,7 +109,8 @@ def smoothed_losses(field, signal, recipe, rates):
         optimizers = inner_optimizers(model.optimizer)
         if recipe.table_learning_rate is not None:
             optimizers = optimizers[-1:]
-        smoothed, average = [], 0.0
+        smoothed: list[float] = []
+        average = 0.0
         model.make_train_function()
         batches = iter(sampler.dataset(0, len(rates)))
         for step, rate in enumerate(rates):
@@ -120,7 +126,7 @@ def smoothed_losses(field, signal, recipe, rates):
     return np.asarray(smoothed)
 
 
-def copied(field):
+def copied(field: Field) -> Field:
     """Another field with the same weights, of which the same layers are trainable."""
     copy = type(field).from_config(field.get_config())
     copy.set_weights(field.get_weights())

@@ -1,10 +1,13 @@
 """The numbers of a training run: how long, on which points, with which optimizer and schedule."""
 
 import dataclasses
+import inspect
 import numbers
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict, TypeVar, cast
 
-from keras_inr._arguments import names_arguments, one_of
-from keras_inr.errors import InputError
+from keras_inr._arguments import did_you_mean, names_arguments, one_of
+from keras_inr.errors import InputError, InputTypeError
 from keras_inr.signals.derivatives import RULES
 
 SAMPLINGS = ("random", "shuffled", "full", "continuous")
@@ -18,6 +21,7 @@ CHOICES = {
     "supervise": SUPERVISED,
     "derivative_rule": RULES,
 }
+Value = TypeVar("Value")
 
 
 @names_arguments
@@ -99,7 +103,7 @@ class Recipe:
     derivative_rule: str = "spline"
     freeze: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise InputError(f"give one of steps and epochs, received steps={self.steps!r} and epochs={self.epochs!r}")
         for name, allowed in CHOICES.items():
@@ -123,27 +127,114 @@ class Recipe:
         if self.supervise == "combined" and not (self.value_weight or self.gradient_weight or self.laplacian_weight):
             raise InputError("supervise='combined' needs one weight above 0, received 0 for all three")
 
-    def points_per_step(self, num_pixels):
+    def points_per_step(self, num_pixels: int) -> int:
         """How many points a step sees."""
         if self.sampling == "full" or self.batch_size == 0:
             return num_pixels
         return min(self.batch_size, num_pixels) if self.sampling == "shuffled" else self.batch_size
 
-    def steps_per_epoch(self, num_pixels):
+    def steps_per_epoch(self, num_pixels: int) -> int:
         """max(1, pixels // points in a step)."""
         return max(1, num_pixels // self.points_per_step(num_pixels))
 
-    def total_steps(self, num_pixels):
+    def total_steps(self, num_pixels: int) -> int:
         """Length of the run in steps."""
         if self.steps is not None:
             return self.steps
-        return max(1, round(self.epochs * self.steps_per_epoch(num_pixels)))
+        return max(1, round((self.epochs or 0.0) * self.steps_per_epoch(num_pixels)))
 
-    def for_tables(self):
+    def for_tables(self) -> "Recipe":
         """The recipe with its table_ arguments in the place of the network's."""
         names = ("learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay")
         given = {name: getattr(self, f"table_{name}") for name in names}
         return dataclasses.replace(self, **{name: value for name, value in given.items() if value is not None})
+
+
+class OtherRecipeArguments(TypedDict, total=False):
+    """The arguments of a `Recipe` that `fit` takes as keywords beside those that its signature names."""
+
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    weight_decay: float
+    table_learning_rate: float | None
+    table_beta_1: float | None
+    table_beta_2: float | None
+    table_epsilon: float | None
+    table_weight_decay: float | None
+    warmup_epochs: float
+    half_life_epochs: float
+    final_fraction: float
+    plateau_factor: float
+    plateau_patience: int
+    clip_norm: float
+    supervise: str
+    value_weight: float
+    gradient_weight: float
+    laplacian_weight: float
+    derivative_rule: str
+    freeze: str | None
+
+
+class RecipeArguments(OtherRecipeArguments, total=False):
+    """All arguments of a `Recipe` as keywords."""
+
+    steps: int | None
+    epochs: float | None
+    batch_size: int
+    sampling: str
+    optimizer: str
+    learning_rate: float
+    schedule: str
+    seed: int
+
+
+class _Default:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def default(value: Value) -> Value:
+    """A default that `recipe_of` knows from the same value given by hand; to readers and type checkers it is the value.
+
+    >>> default(16384)
+    16384
+    """
+    return cast(Value, _Default(value))
+
+
+def recipe_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Recipe:
+    """The `Recipe` that a function was called with, where keywords that were given take the place of its own.
+
+    Args:
+        function: what was called. It has the arguments recipe (None, or a `Recipe`), some of the recipe's with a
+            `default`, and **others for the rest.
+        arguments: its `locals()` when it begins.
+
+    Raises:
+        InputTypeError: for an argument that the function does not take, naming the nearest that it takes.
+
+    >>> def train(recipe=None, *, steps=default(None), seed=default(0), **others):
+    ...     return recipe_of(train, locals())
+    >>> train(Recipe(steps=5, seed=1), seed=0, clip_norm=2.0) == Recipe(steps=5, seed=0, clip_norm=2.0)
+    True
+    >>> train(stps=5)
+    Traceback (most recent call last):
+    keras_inr.errors.InputTypeError: train takes no argument 'stps'; did you mean 'steps'?
+    """
+    fields = [field.name for field in dataclasses.fields(Recipe)]
+    parameters = inspect.signature(function).parameters.values()
+    names = {*fields, *(parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD)}
+    for name in arguments["others"]:
+        if name not in names:
+            raise InputTypeError(f"{function.__name__} takes no argument {name!r}{did_you_mean(name, sorted(names))}")
+    named = {name: arguments[name] for name in fields if name in arguments}
+    given = {name: value for name, value in named.items() if not isinstance(value, _Default)} | arguments["others"]
+    recipe = arguments["recipe"]
+    return Recipe(**given) if recipe is None else dataclasses.replace(recipe, **given)
 
 
 _INTEGERS = ("steps", "batch_size", "plateau_patience", "seed")

@@ -1,13 +1,18 @@
 """How a fit ended, measured on all pixels."""
 
 import dataclasses
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_inr.alignment import aligned_psnr, best_offset
 from keras_inr.metrics import psnr, psnr_8bit, ssim
+from keras_inr.models.field import Field
+from keras_inr.signals.image import ImageSignal
+from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import diverged
-from keras_inr.training.objectives import add_offset
+from keras_inr.training.objectives import Objective, add_offset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +43,14 @@ class FitResult:
     train_seconds: float
     setup_seconds: float
     stopped_by: str
-    rows: list = dataclasses.field(repr=False)
+    rows: list[dict[str, Any]] = dataclasses.field(repr=False)
     prediction: np.ndarray | None = dataclasses.field(repr=False)
-    alignment: dict | None = None
+    alignment: dict[str, Any] | None = None
 
 
-def measure(field, signal, state, objective, optimizer):
+def measure(
+    field: Field, signal: ImageSignal, state: TrainingState, objective: Objective, optimizer: keras.Optimizer
+) -> FitResult:
     """The result of a run, on all pixels; a field that never saw values is shifted to the picture's mean first."""
     prediction = alignment = None
     if state.stopped_by != "interrupt":
@@ -61,12 +68,12 @@ def measure(field, signal, state, objective, optimizer):
         steps=state.step,
         train_seconds=state.train_seconds,
         setup_seconds=state.setup_seconds,
-        stopped_by=state.stopped_by,
+        stopped_by=state.reason,
         rows=state.rows,
     )
 
 
-def quality(signal, prediction):
+def quality(signal: ImageSignal, prediction: np.ndarray | None) -> dict[str, Any]:
     """The part of a `FitResult` that is about a prediction (H, W, C), which may be None."""
     if prediction is None:
         return dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim", "prediction"))

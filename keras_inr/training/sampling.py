@@ -1,13 +1,42 @@
 """Which points of a picture a step sees: batches as a pure function of (seed, step)."""
 
 import math
+from collections.abc import Callable
+from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from keras_inr.coordinates import pixel_coords, pixel_pitch
+from keras_inr.training.recipe import Recipe
 
 FEISTEL_ROUNDS = 4
 """Of which 3 pass the statistical tests of the permutations and 2 do not."""
+
+
+class Pixels(Protocol):
+    """What is sampled, such as an `ImageSignal`."""
+
+    @property
+    def values(self) -> np.ndarray:
+        """(height, width, channels)."""
+
+
+class Targets(Protocol):
+    """What takes the place of the values, such as an `Objective`."""
+
+    def table(self) -> np.ndarray:
+        """(height * width, T), a row for each pixel."""
+
+    def split(self, rows: tf.Tensor) -> Any:
+        """Rows (N, T) of the table, or interpolated between them, as the model's targets."""
+
+
+class BatchSource(Protocol):
+    """What a model is fitted to step by step, such as a `Sampler`."""
+
+    def dataset(self, first: int, last: int) -> tf.data.Dataset:
+        """The batches of the steps first ... last - 1."""
 
 
 class Sampler:
@@ -26,7 +55,9 @@ class Sampler:
     [TensorShape([10, 2]), TensorShape([10, 1])]
     """
 
-    def __init__(self, signal, recipe, dtype="float32", objective=None):
+    def __init__(
+        self, signal: Pixels, recipe: Recipe, dtype: str = "float32", objective: Targets | None = None
+    ) -> None:
         self.height, self.width = signal.values.shape[:2]
         self.num_pixels = self.height * self.width
         self.points = recipe.points_per_step(self.num_pixels)
@@ -37,22 +68,22 @@ class Sampler:
         self.split = (lambda rows: rows) if objective is None else objective.split
         whole = recipe.sampling == "full" or (recipe.batch_size == 0 and recipe.sampling != "continuous")
         self.batch = self.full if whole else getattr(self, recipe.sampling)
-        self.everything = self.at_pixels(tf.range(self.num_pixels)) if whole else None
+        self.everything: Any = self.at_pixels(tf.range(self.num_pixels)) if whole else None
 
-    def dataset(self, first, last):
+    def dataset(self, first: int, last: int) -> tf.data.Dataset:
         """A `tf.data.Dataset` of the batches of the steps first ... last - 1."""
         return batches(self.batch, first, last)
 
-    def full(self, step):
+    def full(self, step: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """All pixels in row-major order."""
         return self.everything
 
-    def random(self, step):
+    def random(self, step: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """Pixels drawn uniformly with replacement."""
         seed = tf.stack([tf.cast(self.seed, "int64"), tf.cast(step, "int64")])
         return self.at_pixels(tf.random.stateless_uniform([self.points], seed, 0, self.num_pixels, dtype="int32"))
 
-    def shuffled(self, step):
+    def shuffled(self, step: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """The next pixels of the epoch's own permutation; what does not fill a batch at its end is left out."""
         steps_per_epoch = max(1, self.num_pixels // self.points)
         epoch, batch = tf.cast(step, "int64") // steps_per_epoch, tf.cast(step, "int64") % steps_per_epoch
@@ -60,7 +91,7 @@ class Sampler:
         seed = tf.stack([tf.cast(self.seed, "int64"), epoch])
         return self.at_pixels(permuted(position, seed, self.num_pixels))
 
-    def continuous(self, step):
+    def continuous(self, step: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """Points uniform over the picture; targets are bilinear between pixel centres, constant beyond the outer ones.
 
         Source: pugh_torch's experiments/siren; different from it, the half pixel outside the outermost centres counts
@@ -83,13 +114,13 @@ class Sampler:
         coords = (unit * size - size / 2) * tf.constant(pixel_pitch(self.height, self.width), self.dtype)
         return coords, self.split(above + fraction[:, 1:] * (below - above))
 
-    def at_pixels(self, index):
+    def at_pixels(self, index: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """Coordinates and targets of flat pixel indices."""
         coords = pixel_coords(index // self.width, index % self.width, self.height, self.width, self.dtype)
         return coords, self.split(tf.gather(self.table, index))
 
 
-def batches(batch, first, last):
+def batches(batch: Callable[[tf.Tensor], Any], first: int, last: int) -> tf.data.Dataset:
     """A `tf.data.Dataset` of what a function of the step gives for first ... last - 1."""
     options = tf.data.Options()
     options.autotune.enabled = False  # nothing to tune, and its thread can keep the end of a run waiting for 10 s
@@ -97,7 +128,7 @@ def batches(batch, first, last):
     return steps.prefetch(2).with_options(options)
 
 
-def permuted(index, seed, size):
+def permuted(index: tf.Tensor, seed: tf.Tensor, size: int) -> tf.Tensor:
     """Where a random permutation of range(size) takes indices.
 
     A Feistel network on the rows and columns of a raster of at least `size` cells, with random tables for round

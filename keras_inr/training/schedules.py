@@ -1,10 +1,15 @@
 """Learning rates over the steps of a run."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
+from keras_inr.training.recipe import Recipe
 
-def make_schedule(recipe, num_pixels):
+
+def make_schedule(recipe: Recipe, num_pixels: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """The recipe's learning rate: a number, or a Keras schedule of the step.
 
     >>> from keras_inr.training.recipe import Recipe
@@ -46,18 +51,20 @@ class WarmupExponentialDecay(keras.optimizers.schedules.LearningRateSchedule):
     0.000991
     """
 
-    def __init__(self, initial_learning_rate, steps_per_epoch, warmup_epochs, half_life_epochs):
+    def __init__(
+        self, initial_learning_rate: float, steps_per_epoch: int, warmup_epochs: float, half_life_epochs: float
+    ) -> None:
         self.initial_learning_rate = initial_learning_rate
         self.steps_per_epoch = steps_per_epoch
         self.warmup_epochs = warmup_epochs
         self.half_life_epochs = half_life_epochs
 
-    def __call__(self, step):
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         t = ops.floor(ops.cast(step, "float32") / self.steps_per_epoch) + 0.5
         ramp = ops.minimum(t / self.warmup_epochs, 1.0) if self.warmup_epochs else 1.0
         return self.initial_learning_rate * ramp * 0.5 ** (t / self.half_life_epochs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initial_learning_rate": self.initial_learning_rate,
             "steps_per_epoch": self.steps_per_epoch,

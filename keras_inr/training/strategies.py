@@ -11,7 +11,7 @@ STRATEGIES = ("none", "mirrored")
 
 
 @functools.cache  # replicas of two strategies in one process would wait for each other
-def make_strategy(name):
+def make_strategy(name: str) -> tf.distribute.Strategy:
     """The strategy in whose scope a field must be made to be trained so.
 
     Args:
@@ -38,7 +38,7 @@ def make_strategy(name):
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
-def check_share(strategy, points_per_step):
+def check_share(strategy: tf.distribute.Strategy, points_per_step: int) -> None:
     """Raises a ValueError unless a step's points can be shared out equally."""
     number = strategy.num_replicas_in_sync
     if points_per_step % number:

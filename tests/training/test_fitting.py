@@ -14,6 +14,7 @@ from keras_inr.signals import load_image
 from keras_inr.training import FitResult, Recipe, fit
 from keras_inr.training.checkpoints import load_checkpoint
 from keras_inr.training.fitting import round_length
+from keras_inr.training.objectives import Objective
 from training.small_fits import fingerprint, small_field, small_picture
 
 BRIEF = {"batch_size": 64, "learning_rate": 0.01, "progress": False}
@@ -118,8 +119,19 @@ class TestArguments:
     def test_arguments_out_of_range(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             fit(small_field("siren"), small_picture(), **arguments)
-        with pytest.raises(TypeError, match="rate"):
-            fit(small_field("siren"), small_picture(), steps=1, rate=1.0)
+        with pytest.raises(TypeError, match=r"fit takes no argument 'stps'; did you mean 'steps'\?"):
+            fit(small_field("siren"), small_picture(), stps=1)
+
+    def test_values_of_some_pixels(self):
+        """A custom objective may not know all of them; then batches have no PSNR, and the whole picture has."""
+        signal = small_picture()
+        values = signal.values.copy()
+        values[: signal.height // 2] = np.nan
+        objective = Objective({"values": values}, {"values": 1.0})
+        result = fit(small_field("siren"), signal, steps=20, objective=objective, goal_psnr_db=100.0, **BRIEF)
+        assert {row["psnr_db"] for row in result.rows} == {None}
+        assert result.rows[-1]["loss"] < result.rows[0]["loss"]
+        assert math.isfinite(result.rows[-1]["picture_psnr_db"])
 
     def test_other_channels_than_the_pictures(self):
         field = small_field("siren", channels=1)

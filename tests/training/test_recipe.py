@@ -1,14 +1,18 @@
 """Recipe: what is allowed, and how many steps and points follow from it."""
 
 import dataclasses
+import inspect
 import json
 import math
 import re
+import typing
 
 import numpy as np
 import pytest
 
-from keras_inr.training import Recipe
+from keras_inr.training import PretrainingRecipe, Recipe, fit, fit_many
+from keras_inr.training.recipe import OtherRecipeArguments, RecipeArguments, default, recipe_of
+from keras_inr.training.starts.pretraining import PretrainingArguments
 
 SQUARE = 512 * 512
 
@@ -155,3 +159,55 @@ def test_tables_take_their_own_settings_and_else_the_networks():
     tables = both.for_tables()
     assert (tables.learning_rate, tables.beta_1, tables.beta_2) == (0.2, 0.8, 0.99)
     assert (tables.epsilon, tables.weight_decay, tables.clip_norm) == (1e-8, 0.0, 3)
+
+
+@pytest.mark.parametrize("function", [fit, fit_many])
+def test_signatures_have_every_argument_of_a_recipe(function):
+    """Those that are named with the recipe's types and defaults, the rest with its types."""
+    parameters = inspect.signature(function).parameters
+    fields = {field.name: field for field in dataclasses.fields(Recipe)}
+    named = [name for name in parameters if name in fields]
+    assert named == ["steps", "epochs", "batch_size", "learning_rate", "optimizer", "schedule", "sampling", "seed"]
+    for name in named:
+        assert parameters[name].annotation == fields[name].type
+        assert repr(parameters[name].default) == repr(fields[name].default)
+    assert parameters["others"].annotation == typing.Unpack[OtherRecipeArguments]
+    others = {name: field.type for name, field in fields.items() if name not in named}
+    assert typing.get_type_hints(OtherRecipeArguments) == others
+
+
+@pytest.mark.parametrize(
+    ("arguments", "recipe"), [(RecipeArguments, Recipe), (PretrainingArguments, PretrainingRecipe)]
+)
+def test_keywords_are_those_of_a_recipe(arguments, recipe):
+    assert typing.get_type_hints(arguments) == {field.name: field.type for field in dataclasses.fields(recipe)}
+
+
+def test_the_docstring_of_fit_names_every_argument_of_a_recipe():
+    missing = [field.name for field in dataclasses.fields(Recipe) if not re.search(rf"\b{field.name}\b", fit.__doc__)]
+    assert missing == []
+
+
+class TestRecipeOf:
+    @staticmethod
+    def call(recipe=None, *, steps: int | None = default(None), seed: int = default(0), goal_psnr_db=None, **others):
+        return recipe_of(TestRecipeOf.call, {"recipe": recipe, "steps": steps, "seed": seed, "others": others})
+
+    def test_without_a_recipe(self):
+        assert self.call(steps=3, clip_norm=1.0) == Recipe(steps=3, clip_norm=1.0)
+
+    def test_defaults_do_not_replace_what_a_recipe_has(self):
+        recipe = Recipe(steps=3, seed=1)
+        assert self.call(recipe) == recipe
+        assert self.call(recipe, seed=2) == Recipe(steps=3, seed=2)
+
+    def test_a_value_that_equals_the_default_does(self):
+        assert self.call(Recipe(steps=3, seed=1), seed=0) == Recipe(steps=3)
+        assert self.call(Recipe(steps=3), steps=None, epochs=2) == Recipe(epochs=2)
+
+    @pytest.mark.parametrize(
+        ("name", "meant"), [("stps", "steps"), ("goal_psnr", "goal_psnr_db"), ("clipnorm", "clip_norm")]
+    )
+    def test_the_nearest_name(self, name, meant):
+        with pytest.raises(TypeError, match=f"^call takes no argument '{name}'; did you mean '{meant}'\\?$"):
+            self.call(**{name: 1})

@@ -4,10 +4,11 @@ import dataclasses
 
 from PIL import BmpImagePlugin
 
+from keras_inr.signals._decoding.decoded import Raster
 from keras_inr.signals._decoding.pillow import decoded, opened
 
 
-def decode_bmp(data, max_pixels):
+def decode_bmp(data: bytes, max_pixels: int) -> Raster:
     """Raster of a BMP file. Many a program writes 32 bits a pixel and leaves alpha at 0: then the colours count.
 
     So do browsers and picture viewers, where else nothing would be seen.

@@ -3,9 +3,11 @@
 import contextlib
 import logging
 import threading
+from collections.abc import Callable, Iterator
 
 from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.bmp import decode_bmp
+from keras_inr.signals._decoding.decoded import Raster
 from keras_inr.signals._decoding.gif import decode_gif
 from keras_inr.signals._decoding.jpeg import decode_jpeg
 from keras_inr.signals._decoding.png import decode_png
@@ -16,7 +18,7 @@ HEAD_BYTES = 16
 """How many of the first bytes tell the format."""
 
 
-def decode_image(data, max_pixels):
+def decode_image(data: bytes, max_pixels: int) -> Raster:
     """Raster of the first frame in `data`, the bytes of a PNG, JPEG, WebP, TIFF, BMP or GIF file.
 
     Raises ImageError if the data are empty, of another format, truncated or otherwise broken, or if the header
@@ -27,7 +29,7 @@ def decode_image(data, max_pixels):
         return decode(data, max_pixels)
 
 
-def format_of(head):
+def format_of(head: bytes) -> tuple[str, Callable[[bytes, int], Raster]]:
     """(name, decoder) by the first bytes; no other decoder ever sees the data."""
     if not head:
         raise ImageError("source is empty (0 bytes)")
@@ -46,14 +48,14 @@ def format_of(head):
     raise ImageError(f"source is not a PNG, JPEG, WebP, TIFF, BMP or GIF picture: it starts with {bytes(head[:12])!r}")
 
 
-def _is_dib(head):
+def _is_dib(head: bytes) -> bool:
     """Whether it is a BMP without the file's header, which is what a clipboard holds: its size, and one plane."""
     size = int.from_bytes(head[:4], "little")
     return len(head) >= 14 and size in (40, 52, 56, 108, 124) and head[12:14] == b"\1\0"
 
 
 @contextlib.contextmanager
-def one_sentence(what):
+def one_sentence(what: str) -> Iterator[None]:
     """Turns whatever is raised, lack of memory apart, into an ImageError of one sentence with its cause."""
     try:
         yield
@@ -70,12 +72,12 @@ class _WhileDecoding(logging.Filter):
     Not by the thread that logs, as tifffile decodes in threads of its own.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.lock = threading.Lock()
         self.running = 0
 
-    def filter(self, record):
+    def filter(self, record: logging.LogRecord) -> bool:
         return self.running == 0
 
 
@@ -85,7 +87,7 @@ for _name in ("tifffile", "imagecodecs"):
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     with _SILENCE.lock:
         _SILENCE.running += 1
     try:

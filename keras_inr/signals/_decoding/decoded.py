@@ -33,7 +33,7 @@ class Raster:
     orientation: int = 1
 
 
-def check_pixels(height, width, max_pixels, what="source"):
+def check_pixels(height: int, width: int, max_pixels: int, what: str = "source") -> None:
     """Raises ImageError for an empty picture and for one of more than max_pixels pixels."""
     if height < 1 or width < 1:
         raise ImageError(f"{what} has no pixels: its height x width is {height} x {width}")
@@ -44,7 +44,7 @@ def check_pixels(height, width, max_pixels, what="source"):
         )
 
 
-def oriented(raster):
+def oriented(raster: Raster) -> Raster:
     """The raster turned upright: `orientation` is applied to the samples and becomes 1."""
     samples = raster.samples
     if raster.orientation in (5, 6, 7, 8):
@@ -56,7 +56,7 @@ def oriented(raster):
     return dataclasses.replace(raster, samples=samples, orientation=1)
 
 
-def cropped(raster, crop):
+def cropped(raster: Raster, crop: tuple[int, int, int, int]) -> Raster:
     """The window crop = (top, left, height, width) of an upright raster; ImageError where it leaves the picture."""
     top, left, height, width = crop
     full_height, full_width = raster.samples.shape[:2]

@@ -3,14 +3,14 @@
 from PIL import GifImagePlugin
 
 from keras_inr.errors import ImageError
-from keras_inr.signals._decoding.decoded import check_pixels
+from keras_inr.signals._decoding.decoded import Raster, check_pixels
 from keras_inr.signals._decoding.pillow import decoded, opened
 
 _TRUNCATED = "source is a GIF file that is broken or truncated: it ends before its first frame"
 _CONTROL = 0xF9
 
 
-def decode_gif(data, max_pixels):
+def decode_gif(data: bytes, max_pixels: int) -> Raster:
     """Raster of the first frame of a GIF file, on its canvas."""
     height, width = int.from_bytes(data[8:10], "little"), int.from_bytes(data[6:8], "little")
     place = 13 + _palette_bytes(data, 10)
@@ -34,13 +34,13 @@ def decode_gif(data, max_pixels):
     return decoded(opened(GifImagePlugin.GifImageFile, frame, max_pixels))
 
 
-def _palette_bytes(data, place):
+def _palette_bytes(data: bytes, place: int) -> int:
     if place >= len(data):
         raise ImageError(_TRUNCATED)
     return 3 << (data[place] & 7) + 1 if data[place] & 128 else 0
 
 
-def _end_of_blocks(data, place):
+def _end_of_blocks(data: bytes, place: int) -> int:
     """Behind a chain of blocks, each with its length in front; the last has none."""
     while place < len(data):
         if data[place] == 0:

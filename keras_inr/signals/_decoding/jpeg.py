@@ -1,8 +1,11 @@
 """JPEG: libjpeg, by way of Pillow, gets the segments that pixels need; profile and orientation are read here."""
 
+from collections.abc import Iterator
+
 from PIL import JpegImagePlugin
 
 from keras_inr.errors import ImageError
+from keras_inr.signals._decoding.decoded import Raster
 from keras_inr.signals._decoding.metadata import orientation_of, warn_ignored
 from keras_inr.signals._decoding.pillow import decoded, opened
 
@@ -11,7 +14,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN, _COMMENT = 0xDA, 0xFE
 
 
-def decode_jpeg(data, max_pixels):
+def decode_jpeg(data: bytes, max_pixels: int) -> Raster:
     """Raster of a JPEG file; a comment or an application's segment, however broken, does not matter to its pixels."""
     segments = list(jpeg_segments(data))
     if not segments or segments[-1][0] != _SCAN:
@@ -30,7 +33,7 @@ def decode_jpeg(data, max_pixels):
     return decoded(image, profile, orientation_of(exif, xmp))
 
 
-def jpeg_segments(data):
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of every segment's content up to the first scan, found as libjpeg finds them."""
     place = 2
     while (place := data.find(b"\xff", place)) >= 0:  # what lies between segments is passed over
@@ -51,19 +54,19 @@ def jpeg_segments(data):
         place += length
 
 
-def jpeg_sizes(data):
+def jpeg_sizes(data: bytes) -> list[tuple[int, int]]:
     """(height, width) of every frame that is declared before the first scan; one in a sound file."""
     frames = [data[start:end] for marker, start, end in jpeg_segments(data) if marker in _FRAMES]
     return [(int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])) for frame in frames]
 
 
-def _tells_colours(marker, content):
+def _tells_colours(marker: int, content: bytes) -> bool:
     """Whether it is one of the two that libjpeg looks at to know the colours: JFIF and Adobe, neither too short."""
     is_jfif = marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) >= 14
     return is_jfif or (marker == 0xEE and content.startswith(b"Adobe") and len(content) >= 12)
 
 
-def _profile(contents):
+def _profile(contents: list[bytes]) -> bytes | None:
     """The ICC profile out of its numbered parts, or None."""
     parts = sorted(content[len(_PROFILE) :] for content in contents if content.startswith(_PROFILE))
     if not parts:

@@ -1,6 +1,7 @@
 """PNG: the chunks that pixels need go to libpng, three more are read here, and nothing else is looked at."""
 
 import zlib
+from collections.abc import Iterator
 
 import imagecodecs
 
@@ -18,7 +19,7 @@ _EXIF_TEXT = b"Raw profile type exif"
 _XMP_TEXT = b"XML:com.adobe.xmp"
 
 
-def decode_png(data, max_pixels):
+def decode_png(data: bytes, max_pixels: int) -> Raster:
     """PNG pixels by libpng: Pillow drops the low byte of 16-bit colours and misreads tRNS of 2 and 4-bit greys.
 
     A profile or an EXIF block that is broken, or whose checksum is wrong, is ignored with a warning.
@@ -41,12 +42,12 @@ def decode_png(data, max_pixels):
     return Raster(samples, model, has_alpha, peak, bit_depth, _profile(data, chunks), _orientation(data, chunks))
 
 
-def png_size(data):
+def png_size(data: bytes) -> tuple[int, int]:
     """(height, width) of the header."""
     return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])
 
 
-def _chunks(data):
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of every chunk's content up to the end of the picture."""
     start = 8
     while (end := start + 8 + int.from_bytes(data[start : start + 4])) + 4 <= len(data):
@@ -58,7 +59,7 @@ def _chunks(data):
     raise ImageError("source is a PNG file that is truncated: its last chunk, IEND, is missing")
 
 
-def _essence(data, chunks):
+def _essence(data: bytes, chunks: list[tuple[bytes, int, int]]) -> bytes:
     """The PNG with its palette, transparency and pixels only, these unpacked to as many bytes as the header tells."""
     kept, packed = [data[:33]], []
     for name, start, end in chunks:
@@ -76,11 +77,11 @@ def _essence(data, chunks):
     return b"".join([*kept, _chunk(b"IEND", b"")])
 
 
-def _chunk(name, content):
+def _chunk(name: bytes, content: bytes) -> bytes:
     return b"".join([len(content).to_bytes(4), name, content, zlib.crc32(content, zlib.crc32(name)).to_bytes(4)])
 
 
-def _raw_bytes(data):
+def _raw_bytes(data: bytes) -> int:
     """Bytes of all rows, each with one in front that tells its filter."""
     height, width = png_size(data)
     bits = data[24] * _COLOURS[data[25]]
@@ -89,7 +90,7 @@ def _raw_bytes(data):
     return sum(rows * (1 + (columns * bits + 7) // 8) for rows, columns in sizes if columns > 0)
 
 
-def _unpacked_pixels(packed, size):
+def _unpacked_pixels(packed: bytes, size: int) -> bytes | bytearray:
     """`size` bytes out of deflated ones, of which there may be more: they are not unpacked, however many they are."""
     try:
         found = imagecodecs.deflate_decode(packed, out=size)
@@ -100,7 +101,7 @@ def _unpacked_pixels(packed, size):
     return found
 
 
-def _content(data, chunks, wanted, what):
+def _content(data: bytes, chunks: list[tuple[bytes, int, int]], wanted: bytes, what: str) -> bytes | None:
     """Content of the first chunk of a name; None if there is none or its checksum is wrong, which gives a warning."""
     for name, start, end in chunks:
         if name == wanted:
@@ -111,7 +112,7 @@ def _content(data, chunks, wanted, what):
     return None
 
 
-def _unpacked(content):
+def _unpacked(content: bytes) -> bytes | None:
     """Inflated bytes, or None where they are broken or too many."""
     unpacker = zlib.decompressobj()
     try:
@@ -121,7 +122,7 @@ def _unpacked(content):
     return found if unpacker.eof else None
 
 
-def _profile(data, chunks):
+def _profile(data: bytes, chunks: list[tuple[bytes, int, int]]) -> bytes | None:
     content = _content(data, chunks, b"iCCP", "ICC profile")
     if content is None:
         return None
@@ -131,7 +132,7 @@ def _profile(data, chunks):
     return profile
 
 
-def _orientation(data, chunks):
+def _orientation(data: bytes, chunks: list[tuple[bytes, int, int]]) -> int:
     exif = _content(data, chunks, b"eXIf", "EXIF block")
     xmp = None
     for name, start, end in chunks:
@@ -144,10 +145,10 @@ def _orientation(data, chunks):
     return orientation_of(exif, xmp)
 
 
-def _written_exif(text, packed):
+def _written_exif(text: bytes, packed: bool) -> bytes | None:
     """EXIF in hexadecimal digits, as ImageMagick writes it: a name, a length, the digits; None if it is no such."""
-    text = _unpacked(text[1:]) if packed else text
+    plain = _unpacked(text[1:]) if packed else text
     try:
-        return bytes.fromhex(b"".join((text or b"").split()[2:]).decode("ascii")) or None
+        return bytes.fromhex(b"".join((plain or b"").split()[2:]).decode("ascii")) or None
     except ValueError:
         return None

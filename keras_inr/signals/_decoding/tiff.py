@@ -1,5 +1,7 @@
 """The first page of a TIFF file to a raster, with all its bits."""
 
+import enum
+
 import numpy as np
 import tifffile
 
@@ -7,11 +9,11 @@ from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import check_unit_range
 from keras_inr.signals._decoding.decoded import NUM_COLOURS, Raster, check_pixels
 from keras_inr.signals._decoding.metadata import numbered_orientation, warn_ignored
-from keras_inr.signals._decoding.tiff_directory import PixelsOnly, read_directory
+from keras_inr.signals._decoding.tiff_directory import Directory, PixelsOnly, read_directory
 from keras_inr.signals._decoding.tiff_segments import check_segments, compression_name
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
-_MODELS = {
+_MODELS: dict[int, str] = {
     _PHOTOMETRIC.MINISWHITE: "grey",
     _PHOTOMETRIC.MINISBLACK: "grey",
     _PHOTOMETRIC.RGB: "rgb",
@@ -23,7 +25,7 @@ _JPEG_COMPRESSIONS = (tifffile.COMPRESSION.JPEG, tifffile.COMPRESSION.OJPEG)
 _PROFILE_TAG = 34675
 
 
-def decode_tiff(data, max_pixels):
+def decode_tiff(data: bytes, max_pixels: int) -> Raster:
     """Raster of the first page: 1 to 16-bit unsigned integers or floats in [0, 1]; grey, RGB, palette, CMYK, alpha.
 
     Classic and BigTIFF, strips and tiles, interleaved and planar. Tags that say nothing about pixels are not looked at,
@@ -40,11 +42,11 @@ def decode_tiff(data, max_pixels):
         bit_depth = 32 if samples.dtype.kind == "f" else 8 if page.bitspersample <= 8 else 16
         samples, peak, has_alpha = _interpreted(page, samples, model)
     orientation = numbered_orientation(data, directory, "TIFF directory")
-    orientation = orientation if orientation in range(1, 9) else 1
+    orientation = orientation if orientation is not None and 1 <= orientation <= 8 else 1
     return Raster(samples, model, has_alpha, peak, bit_depth, _profile(data, directory), orientation)
 
 
-def _profile(data, directory):
+def _profile(data: bytes, directory: Directory) -> bytes | None:
     if _PROFILE_TAG not in directory.entries:
         return None
     profile = directory.block(data, _PROFILE_TAG)
@@ -53,7 +55,7 @@ def _profile(data, directory):
     return profile
 
 
-def _checked_model(page):
+def _checked_model(page: tifffile.TiffPage) -> str:
     """The colour model of a page that can be decoded; ImageError for any other."""
     model = _MODELS.get(page.photometric)
     if model is None or (page.photometric == _PHOTOMETRIC.YCBCR and page.compression not in _JPEG_COMPRESSIONS):
@@ -78,21 +80,21 @@ def _checked_model(page):
     return model
 
 
-def _name(codes, code):
+def _name(codes: type[enum.IntEnum], code: int) -> str:
     try:
         return codes(code).name
     except ValueError:
         return str(code)
 
 
-def _interleaved(page, samples):
+def _interleaved(page: tifffile.TiffPage, samples: np.ndarray) -> np.ndarray:
     """Samples as (H, W, S) whatever their order in the file."""
     if page.samplesperpixel > 1 and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         samples = np.moveaxis(samples, 0, -1)
     return samples.reshape(page.imagelength, page.imagewidth, -1)
 
 
-def _interpreted(page, samples, model):
+def _interpreted(page: tifffile.TiffPage, samples: np.ndarray, model: str) -> tuple[np.ndarray, int, bool]:
     """(samples, peak, has_alpha) with palettes looked up, white-is-zero inverted and premultiplication undone."""
     samples = samples.astype("uint8") if samples.dtype.kind == "b" else samples  # of one bit
     peak = 1 if samples.dtype.kind == "f" else 2**page.bitspersample - 1
@@ -114,7 +116,7 @@ def _interpreted(page, samples, model):
     return samples, peak, has_alpha
 
 
-def _unassociated(samples):
+def _unassociated(samples: np.ndarray) -> np.ndarray:
     """Premultiplied colours divided by alpha; what is fully transparent has no colour and becomes black."""
     alpha = samples[..., -1:]
     with np.errstate(over="ignore"):  # an alpha of next to nothing

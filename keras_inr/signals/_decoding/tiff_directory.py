@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import struct
+from typing import Any
 
 from keras_inr.errors import ImageError
 
@@ -41,14 +42,14 @@ class Directory:
     raw: dict[int, bytes]
     entries: dict[int, Entry]
 
-    def number(self, data, tag):
+    def number(self, data: bytes, tag: int) -> int | None:
         """The one whole number of a tag; None where there is no such tag, or it is not one whole number."""
         entry = self.entries.get(tag)
         if entry is None or entry.kind not in _WHOLE_NUMBERS or entry.count != 1 or not _inside(entry, data):
             return None
         return struct.unpack_from(self.order + _WHOLE_NUMBERS[entry.kind], data, entry.place)[0]
 
-    def block(self, data, tag):
+    def block(self, data: bytes, tag: int) -> bytes | None:
         """The bytes of a tag; None where there is no such tag, or it does not hold bytes, or they are not there."""
         entry = self.entries.get(tag)
         if entry is None or entry.kind not in (1, 2, 6, 7) or not _inside(entry, data):
@@ -56,7 +57,7 @@ class Directory:
         return bytes(data[entry.place : entry.place + entry.size])
 
 
-def read_directory(data):
+def read_directory(data: bytes) -> Directory:
     """The `Directory` of a TIFF file or an EXIF block; of a tag that stands there twice, the first.
 
     Raises ImageError unless the directory and the values that pixels need lie inside the file.
@@ -68,7 +69,8 @@ def read_directory(data):
     """
     order = "<" if data[:2] == b"II" else ">"
     place, offset_format, length_format, entry_format, inline = _BIG if 43 in data[2:4] else _CLASSIC
-    raw, entries = {}, {}
+    raw: dict[int, bytes] = {}
+    entries: dict[int, Entry] = {}
     try:
         (offset,) = struct.unpack_from(order + offset_format, data, place)
         (length,) = struct.unpack_from(order + length_format, data, offset)
@@ -91,7 +93,7 @@ def read_directory(data):
     return Directory(order, (offset, entry_at), raw, entries)
 
 
-def _inside(entry, data):
+def _inside(entry: Entry, data: bytes) -> bool:
     return entry.place + entry.size <= len(data)
 
 
@@ -102,7 +104,7 @@ class PixelsOnly(io.BytesIO):
     is read of the directory's place is replaced.
     """
 
-    def __init__(self, data, directory):
+    def __init__(self, data: bytes, directory: Directory) -> None:
         super().__init__(data)
         palette = directory.number(data, 262) == 3
         kept = [tag for tag in directory.raw if tag in PIXEL_TAGS and (tag != 320 or palette)]
@@ -111,22 +113,22 @@ class PixelsOnly(io.BytesIO):
         self.start, end = directory.span
         self.head = head + bytes(end - self.start - len(head) + struct.calcsize(place))  # and no next directory
 
-    def read(self, size=-1):
+    def read(self, size: int | None = -1) -> bytes:
         place = self.tell()
         found = super().read(size)
         return bytes(self._replaced(place, bytearray(found))) if self._is_touched(place, len(found)) else found
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         place = self.tell()
         count = super().readinto(buffer)
         if self._is_touched(place, count):
             self._replaced(place, memoryview(buffer).cast("B")[:count])
         return count
 
-    def _is_touched(self, place, count):
+    def _is_touched(self, place: int, count: int) -> bool:
         return place < self.start + len(self.head) and self.start < place + count
 
-    def _replaced(self, place, found):
+    def _replaced(self, place: int, found: bytearray | memoryview) -> bytearray | memoryview:
         """What was read at a place, with the directory's bytes put into it."""
         first, last = max(place, self.start), min(place + len(found), self.start + len(self.head))
         found[first - place : last - place] = self.head[first - self.start : last - self.start]

@@ -26,7 +26,7 @@ _JPEG2000 = (33003, 33004, 33005, 34712)
 _START_OF_JPEG2000 = b"\xff\x4f\xff\x51"
 
 
-def check_segments(page, data, max_pixels):
+def check_segments(page: tifffile.TiffPage, data: bytes, max_pixels: int) -> None:
     """Raises ImageError unless all strips or tiles of the page are in `data` and decode to what they are for.
 
     What `max_pixels` allows holds for what is decoded: for tiles, which may reach over the edge, all together, and for
@@ -49,7 +49,7 @@ def check_segments(page, data, max_pixels):
             _check_picture(page, data[start : start + count], rows, columns)
 
 
-def _check_presence(page, data, wanted):
+def _check_presence(page: tifffile.TiffPage, data: bytes, wanted: int) -> None:
     kind = "tiles" if page.is_tiled else "strips"
     present = sum(start > 0 and count > 0 for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
     if min(len(page.dataoffsets), len(page.databytecounts)) < wanted or present < wanted:
@@ -60,7 +60,7 @@ def _check_presence(page, data, wanted):
         raise ImageError(f"source is a TIFF file that is truncated: it ends after {len(data)} bytes")
 
 
-def _check_uncompressed(page, rows, strips):
+def _check_uncompressed(page: tifffile.TiffPage, rows: int, strips: int) -> None:
     """Strips that are stored as they are must be as long as their rows."""
     if page.compression != _COMPRESSION.NONE or page.is_tiled:
         return
@@ -75,7 +75,7 @@ def _check_uncompressed(page, rows, strips):
             )
 
 
-def _check_picture(page, segment, rows, columns):
+def _check_picture(page: tifffile.TiffPage, segment: bytes, rows: int, columns: int) -> None:
     """A segment that is a picture of its own must be of the segment's size."""
     sizes = _declared_sizes(page, segment)
     if not sizes:
@@ -92,7 +92,7 @@ def _check_picture(page, segment, rows, columns):
             )
 
 
-def _declared_sizes(page, segment):
+def _declared_sizes(page: tifffile.TiffPage, segment: bytes) -> list[tuple[int, int]]:
     """(height, width) of every header inside a segment; ImageError for a compression that is not known."""
     if page.compression in (_COMPRESSION.OJPEG, *_JPEG):
         header = page.jpegtables or b""
@@ -111,7 +111,7 @@ def _declared_sizes(page, segment):
     )
 
 
-def _jpeg2000_sizes(segment):
+def _jpeg2000_sizes(segment: bytes) -> list[tuple[int, int]]:
     """By every mark that may be a code stream's first; the size of an area of a grid, from its corner."""
     sizes, place = [], -1
     while (place := segment.find(_START_OF_JPEG2000, place + 1)) >= 0:
@@ -120,7 +120,7 @@ def _jpeg2000_sizes(segment):
     return sizes
 
 
-def compression_name(code):
+def compression_name(code: int) -> str:
     """Name of a compression's number, or the number.
 
     >>> compression_name(5), compression_name(9999)

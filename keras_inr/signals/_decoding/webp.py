@@ -1,9 +1,11 @@
 """WebP: libwebp, by way of Pillow, gets the chunks that pixels need; profile and orientation are read here."""
 
+from collections.abc import Iterator
+
 from PIL import WebPImagePlugin
 
 from keras_inr.errors import ImageError
-from keras_inr.signals._decoding.decoded import check_pixels
+from keras_inr.signals._decoding.decoded import Raster, check_pixels
 from keras_inr.signals._decoding.metadata import orientation_of
 from keras_inr.signals._decoding.pillow import decoded, opened
 
@@ -11,9 +13,10 @@ _PIXELS = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
 _TELLS = 0x20 | 0x08 | 0x04  # bits of VP8X: there is a profile, EXIF, XMP
 
 
-def decode_webp(data, max_pixels):
+def decode_webp(data: bytes, max_pixels: int) -> Raster:
     """Raster of the first frame of a WebP file."""
-    kept, told = [], {}
+    kept: list[bytes] = []
+    told: dict[bytes, bytes] = {}
     for name, start, end in _chunks(data):
         padded = end + (end - start) % 2
         if name not in _PIXELS:
@@ -33,7 +36,7 @@ def decode_webp(data, max_pixels):
     return decoded(image, told.get(b"ICCP"), orientation_of(told.get(b"EXIF"), told.get(b"XMP ")))
 
 
-def webp_sizes(data):
+def webp_sizes(data: bytes) -> list[tuple[int, int]]:
     """(height, width) of the canvas and of each still picture that the file declares."""
     sizes = []
     for name, start, _ in _chunks(data):
@@ -41,14 +44,15 @@ def webp_sizes(data):
         if name == b"VP8X":
             sizes.append((1 + int.from_bytes(head[7:10], "little"), 1 + int.from_bytes(head[4:7], "little")))
         elif name == b"VP8 ":
-            sizes.append(tuple(int.from_bytes(head[n : n + 2], "little") & 0x3FFF for n in (8, 6)))
+            height, width = (int.from_bytes(head[n : n + 2], "little") & 0x3FFF for n in (8, 6))
+            sizes.append((height, width))
         elif name == b"VP8L":
             bits = int.from_bytes(head[1:5], "little")
             sizes.append((1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF)))
     return sizes
 
 
-def _chunks(data):
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of every chunk's content, the last of which may reach beyond the data."""
     start = 12
     while start + 8 <= len(data):

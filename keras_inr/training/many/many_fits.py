@@ -1,36 +1,49 @@
 """Fits many fields to as many pictures, a batch of them at a time as one model."""
 
-import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, Unpack
 
 from keras_inr._arguments import as_list, positive_int
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
 from keras_inr.models.stacking import check_alike, network_of
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fitting import check_pair
 from keras_inr.training.many.stacked_fit import StackedFit, Stacks
 from keras_inr.training.many.stacked_progress import StackedProgress
-from keras_inr.training.recipe import Recipe
+from keras_inr.training.recipe import OtherRecipeArguments, Recipe, default, recipe_of
 from keras_inr.training.result import FitResult, quality
 
 MOST_FIELDS, MOST_POINTS, MOST_WEIGHTS = 64, 2**17, 2**25
 """Fields, points in a step and weights, of all fields together, beyond which a larger batch is no faster and only takes
 memory: 2^25 weights are 0.5 GB with their gradients and Adam's moments."""
 
+Item = TypeVar("Item")
+
 
 def fit_many(
-    fields,
-    signals,
-    recipe=None,
+    fields: Iterable[Field],
+    signals: Iterable[ImageSignal],
+    recipe: Recipe | None = None,
     *,
-    seeds=None,
-    goal_psnr_db=None,
-    max_seconds=None,
-    fields_per_batch=None,
-    should_stop=None,
-    progress=True,
-    **arguments,
-):
+    steps: int | None = default(None),
+    epochs: float | None = default(None),
+    batch_size: int = default(16384),
+    learning_rate: float = default(1e-3),
+    optimizer: str = default("adam"),
+    schedule: str = default("cosine"),
+    sampling: str = default("random"),
+    seed: int = default(0),
+    goal_psnr_db: float | None = None,
+    max_seconds: float | None = None,
+    progress: bool = True,
+    seeds: Iterable[int] | None = None,
+    fields_per_batch: int | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    **others: Unpack[OtherRecipeArguments],
+) -> list[FitResult]:
     """Fits each field to its picture: what as many calls of `fit` do, but together, which is much faster.
 
     Up to 64 fields are trained as one model with stacked weights. Each has its own initial weights,
@@ -42,15 +55,21 @@ def fit_many(
         fields: single `Field`s of one network; each gets its picture's size and its weights.
         signals: as many `ImageSignal`s. Pictures of different sizes are grouped by size where a step takes all pixels
             or the length of an epoch matters, and else trained together.
-        recipe: a `Recipe`, or its arguments as keywords. It must supervise values; Muon is not for stacked fields.
-        seeds: of the batches of each picture; recipe.seed for all by default.
+        recipe: a `Recipe`. It must supervise values; Muon is not for stacked fields. Its arguments may be given as
+            keywords, too, which take the place of its own.
+        steps, epochs, batch_size, learning_rate, optimizer, schedule, sampling: as in `fit`.
+        seed: of the batches of every picture.
         goal_psnr_db: a field ends when its picture has this PSNR.
         max_seconds: seconds of training of a batch of fields.
+        progress: whether to show a progress bar.
+
+    Other arguments:
+        seeds: of the batches of each picture; the recipe's seed for all by default.
         fields_per_batch: the most fields that are trained at a time; by default 64, or less where these have more than
             2^17 points in a step or 2^25 weights in all.
         should_stop: callable without arguments; True ends all fits at the next call of the training function, which is
             of 16 steps at most, and begins no other.
-        progress: whether to show a progress bar.
+        **others: what else a `Recipe` has, as in `fit`.
 
     Returns:
         A list with a `FitResult` for each field. Its seconds are those of the batch up to the field's end. A field that
@@ -67,37 +86,45 @@ def fit_many(
     >>> all(result.psnr_db > 15 for result in results)
     True
     """
-    recipe = Recipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
-    fields, signals = as_list("fields", fields), as_list("signals", signals)
-    results = [None] * len(fields)
-    bar = StackedProgress(len(fields), progress)
-    options = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds, "should_stop": should_stop}
+    recipe = recipe_of(fit_many, locals())
+    singles, pictures = as_list("fields", fields), as_list("signals", signals)
+    results: dict[int, FitResult] = {}
+    bar = StackedProgress(len(singles), progress)
+    options: dict[str, Any] = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds, "should_stop": should_stop}
     try:
         for batch, found in fit_in_batches(
-            fields, signals, recipe, seeds=seeds, fields_per_batch=fields_per_batch, bar=bar, **options
+            singles, pictures, recipe, seeds=seeds, fields_per_batch=fields_per_batch, bar=bar, **options
         ):
-            for index, result in zip(batch, found, strict=True):
-                results[index] = result
+            results.update(zip(batch, found, strict=True))
     finally:
         bar.close()
-    return results
+    return [results[place] for place in range(len(singles))]
 
 
 def fit_in_batches(
-    fields, signals, recipe, *, seeds=None, fields_per_batch=None, should_stop=None, bar=None, stacks=None, **goals
-):
+    fields: Sequence[Field],
+    signals: Sequence[ImageSignal],
+    recipe: Recipe,
+    *,
+    seeds: Iterable[int] | None = None,
+    fields_per_batch: int | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    bar: StackedProgress | None = None,
+    stacks: "LastStacks | None" = None,
+    goal_psnr_db: float | None = None,
+    max_seconds: float | None = None,
+) -> Iterator[tuple[list[int], list[FitResult]]]:
     """Does what `fit_many` does, and yields (places, results) of each batch of fields as soon as it has ended.
 
     Args:
         bar: a `StackedProgress` to tell.
         stacks: a `LastStacks`, so that what one call has compiled is there for the next.
-        goals: goal_psnr_db, max_seconds.
 
     The rest is as in `fit_many`.
     """
     seeds = [recipe.seed] * len(fields) if seeds is None else as_list("seeds", seeds)
     check(fields, signals, seeds, recipe)
-    check_goals(goals.get("goal_psnr_db"), goals.get("max_seconds"))
+    check_goals(goal_psnr_db, max_seconds)
     if fields_per_batch is not None:
         positive_int("fields_per_batch", fields_per_batch)
     bar, kept = bar or StackedProgress(len(fields), False), stacks or LastStacks()
@@ -105,17 +132,19 @@ def fit_in_batches(
         num_pixels = signals[group[0]].height * signals[group[0]].width
         at_a_time = fields_per_batch or fields_at_a_time(recipe, num_pixels, fields[group[0]].count_params())
         for batch in chunks(group, at_a_time):
-            parts = [[items[index] for index in batch] for items in (fields, signals, seeds)]
+            own_fields, own_signals = [fields[index] for index in batch], [signals[index] for index in batch]
             if should_stop is not None and should_stop():
-                yield batch, [not_begun(signal) for signal in parts[1]]
+                yield batch, [not_begun(signal) for signal in own_signals]
                 continue
-            fit = StackedFit(*parts, kept.of(parts[0][0], recipe, num_pixels), should_stop=should_stop, **goals)
+            stacked = kept.of(own_fields[0], recipe, num_pixels)
+            own_seeds = [seeds[index] for index in batch]
+            fit = StackedFit(own_fields, own_signals, own_seeds, stacked, goal_psnr_db, max_seconds, should_stop)
             found = fit.run([bar.watch(fit)])
             bar.finish(found)
             yield batch, found
 
 
-def not_begun(signal):
+def not_begun(signal: ImageSignal) -> FitResult:
     """The result of a fit that was interrupted before its first step."""
     return FitResult(
         **quality(signal, None), steps=0, train_seconds=0.0, setup_seconds=0.0, stopped_by="interrupt", rows=[]
@@ -125,19 +154,20 @@ def not_begun(signal):
 class LastStacks:
     """Keeps the `Stacks` that were asked for last, so that a network is compiled once for many calls."""
 
-    def __init__(self):
-        self.key = self.stacks = None
+    def __init__(self) -> None:
+        self.key: tuple[Any, ...] | None = None
+        self.stacks: Stacks | None = None
 
-    def of(self, field, recipe, num_pixels):
+    def of(self, field: Field, recipe: Recipe, num_pixels: int) -> Stacks:
         """The `Stacks` of a field's network."""
         frozen = [layer.trainable for layer in field.named_layers]
         key = network_of(field), frozen, recipe, num_pixels if needs_one_size(recipe) else None
-        if key != self.key:
+        if self.stacks is None or key != self.key:
             self.key, self.stacks = key, Stacks(field, recipe, num_pixels)
         return self.stacks
 
 
-def check(fields, signals, seeds, recipe):
+def check(fields: Sequence[Field], signals: Sequence[ImageSignal], seeds: Sequence[int], recipe: Recipe) -> None:
     """Raises unless these can be fitted together."""
     for name, items in (("signals", signals), ("seeds", seeds)):
         if len(items) != len(fields):
@@ -154,7 +184,7 @@ def check(fields, signals, seeds, recipe):
             raise InputError("fields must not be of the policy mixed_float16, whose loss scale they would share")
 
 
-def check_recipe(recipe):
+def check_recipe(recipe: Recipe) -> None:
     """Raises a ValueError for a recipe that many fields cannot follow together."""
     if recipe.supervise != "value":
         raise InputError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
@@ -162,21 +192,21 @@ def check_recipe(recipe):
         raise InputError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
 
 
-def groups(signals, recipe):
+def groups(signals: Sequence[ImageSignal], recipe: Recipe) -> list[list[int]]:
     """Places of the signals that can be in one batch: lists in the order of their first ones."""
-    found = {}
+    found: dict[tuple[int, int] | None, list[int]] = {}
     for index, signal in enumerate(signals):
         found.setdefault(signal.size if needs_one_size(recipe) else None, []).append(index)
     return list(found.values())
 
 
-def needs_one_size(recipe):
+def needs_one_size(recipe: Recipe) -> bool:
     """Whether only pictures of one size can be in a batch: a step takes all pixels, or an epoch's length matters."""
     whole = recipe.sampling in ("full", "shuffled") or recipe.batch_size == 0
     return whole or recipe.steps is None or recipe.schedule == "warmup_exponential" or recipe.warmup_epochs > 0
 
 
-def fields_at_a_time(recipe, num_pixels, num_weights):
+def fields_at_a_time(recipe: Recipe, num_pixels: int, num_weights: int) -> int:
     """The most fields of so many weights each that are trained at a time.
 
     >>> [fields_at_a_time(Recipe(steps=1, sampling="full"), 32 * 32, weights) for weights in (10**4, 8 * 10**6, 10**9)]
@@ -188,7 +218,7 @@ def fields_at_a_time(recipe, num_pixels, num_weights):
     return max(1, min(MOST_FIELDS, most))
 
 
-def chunks(items, length):
+def chunks(items: list[Item], length: int) -> list[list[Item]]:
     """Consecutive parts of about equal length, none longer than `length`.
 
     >>> chunks([1, 2, 3, 4, 5], 4)

@@ -2,7 +2,10 @@
 
 import dataclasses
 import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Unpack
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,6 +15,7 @@ from keras_inr.errors import DivergedError, InputError, InputTypeError
 from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import PSNR, psnr
 from keras_inr.models.modulated_siren import ModulatedSiren
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
@@ -22,7 +26,7 @@ from keras_inr.training.fitting import run_rounds
 from keras_inr.training.freezing import held
 from keras_inr.training.many.many_fits import MOST_POINTS, check_recipe
 from keras_inr.training.optimizers import make_optimizer
-from keras_inr.training.recipe import Recipe
+from keras_inr.training.recipe import Recipe, RecipeArguments
 from keras_inr.training.sampling import Sampler
 
 LEARNING_RATES = {"all": 1e-3, "latents": 3e-3}
@@ -42,21 +46,30 @@ class ModulatedFitResult:
     25.0
     """
 
-    psnr_db: tuple
+    psnr_db: tuple[float, ...]
     predictions: np.ndarray = dataclasses.field(repr=False)
     steps: int
     train_seconds: float
     setup_seconds: float
     stopped_by: str
-    rows: list = dataclasses.field(repr=False)
+    rows: list[dict[str, Any]] = dataclasses.field(repr=False)
 
     @property
-    def mean_psnr_db(self):
+    def mean_psnr_db(self) -> float:
         """Mean over the pictures of their PSNRs."""
         return float(np.mean(self.psnr_db))
 
 
-def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), progress=True, **arguments):
+def fit_modulated(
+    model: ModulatedSiren,
+    signals: Iterable[ImageSignal],
+    recipe: Recipe | None = None,
+    *,
+    train: str = "all",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: bool = True,
+    **arguments: Unpack[RecipeArguments],
+) -> ModulatedFitResult:
     """Fits a `ModulatedSiren` to as many pictures as it has latents.
 
     train="all" learns the shared network and all latents together, by gradient descent on both (auto-decoding, as
@@ -94,12 +107,13 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
     >>> fit_modulated(model, signals, steps=200, sampling="full", progress=False).mean_psnr_db > 20
     True
     """
-    started, signals = time.perf_counter(), as_list("signals", signals)
-    check_pictures(model, signals)
+    started = time.perf_counter()
+    pictures = as_list("signals", signals)
+    check_pictures(model, pictures)
     check_surroundings(model)
-    recipe = recipe_for(model, signals, recipe, train, arguments)
-    model.picture_size = signals[0].size
-    num_pixels = signals[0].height * signals[0].width
+    recipe = recipe_for(model, pictures, recipe, train, arguments)
+    model.picture_size = pictures[0].size
+    num_pixels = pictures[0].height * pictures[0].width
     state = TrainingState(recipe.total_steps(num_pixels))
     shared = [*model.network.stack, model.to_modulations]
     with held(model, shared if train == "latents" else []):
@@ -108,20 +122,20 @@ def fit_modulated(model, signals, recipe=None, *, train="all", callbacks=(), pro
         watchers = [recorder, StopOnDivergence(state)]
         if recipe.schedule == "plateau":
             watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
-        watchers += [bar, *callbacks] if progress else callbacks
-        table = Table(signals)
+        watchers += [*([bar] if progress else []), *callbacks]
+        table = Table(pictures)
         try:
             run_rounds(model, Sampler(table, recipe, model.values_dtype, table), state, watchers)
             recorder.finish()
-            return measure(model, signals, state)
+            return measure(model, pictures, state)
         except DivergedError as error:
-            error.rows = history(state, len(signals))
+            error.rows = history(state, len(pictures))
             raise
         finally:
             bar.close()
 
 
-def check_pictures(model, signals):
+def check_pictures(model: ModulatedSiren, signals: Sequence[ImageSignal]) -> None:
     """Raises unless the model can be fitted to the signals."""
     if not isinstance(model, ModulatedSiren):
         raise InputTypeError(f"model must be a keras_inr.models.ModulatedSiren, received {type(model).__name__}")
@@ -139,7 +153,9 @@ def check_pictures(model, signals):
             raise InputError(f"signals must have as many channels as the model, {told}")
 
 
-def recipe_for(model, signals, recipe, train, arguments):
+def recipe_for(
+    model: ModulatedSiren, signals: Sequence[ImageSignal], recipe: Recipe | None, train: str, arguments: RecipeArguments
+) -> Recipe:
     """The recipe with the defaults that depend on what is trained and how many pictures there are."""
     one_of("train", train, tuple(LEARNING_RATES))
     if recipe is None:
@@ -157,7 +173,7 @@ def recipe_for(model, signals, recipe, train, arguments):
 
 
 @one_name()
-def compile_model(model, recipe, num_pixels):
+def compile_model(model: ModulatedSiren, recipe: Recipe, num_pixels: int) -> None:
     """Compiles as the recipe and the table of compilation say.
 
     The loss is summed over pictures, so that the gradient of a latent does not shrink as they become more.
@@ -184,20 +200,20 @@ class Table:
     (TensorShape([7, 6]), TensorShape([2, 7, 3]), [0.75, 0.75, 0.75])
     """
 
-    def __init__(self, signals):
+    def __init__(self, signals: Sequence[ImageSignal]) -> None:
         self.num_pictures = len(signals)
         self.values = np.concatenate([signal.values for signal in signals], axis=-1)
 
-    def table(self):
+    def table(self) -> np.ndarray:
         """(height * width, K * C)."""
         return self.values.reshape(-1, self.values.shape[-1])
 
-    def split(self, rows):
+    def split(self, rows: tf.Tensor) -> tf.Tensor:
         """Targets (K, N, C) from rows (N, K * C)."""
         return tf.transpose(tf.reshape(rows, (rows.shape[0], self.num_pictures, -1)), (1, 0, 2))
 
 
-def measure(model, signals, state):
+def measure(model: ModulatedSiren, signals: Sequence[ImageSignal], state: TrainingState) -> ModulatedFitResult:
     """The result, on all pixels."""
     predictions = predict(model, signals[0].coords).reshape(len(signals), *signals[0].size, -1)
     if not np.all(np.isfinite(predictions)):  # the last step's doing, since its loss is that of the weights before
@@ -208,12 +224,12 @@ def measure(model, signals, state):
         steps=state.step,
         train_seconds=state.train_seconds,
         setup_seconds=state.setup_seconds,
-        stopped_by=state.stopped_by,
+        stopped_by=state.reason,
         rows=history(state, len(signals)),
     )
 
 
-def predict(model, coords):
+def predict(model: ModulatedSiren, coords: np.ndarray) -> np.ndarray:
     """Values (K, N, C) at coords (N, 2), in chunks."""
     points = tf.TensorSpec((None, coords.shape[-1]), model.values_dtype)
     evaluate = tf.function(lambda coords: model(coords)).get_concrete_function(points)
@@ -222,7 +238,7 @@ def predict(model, coords):
     return np.concatenate([evaluate(tf.cast(chunk, model.values_dtype)) for chunk in chunks], axis=1)
 
 
-def nearest(model, signals):
+def nearest(model: ModulatedSiren, signals: Sequence[ImageSignal]) -> list[int]:
     """For each of some other pictures, the place of the model's picture that it has the least squared error to.
 
     Where latents of new pictures begin matters if they are short.
@@ -243,6 +259,6 @@ def nearest(model, signals):
     return [int(np.argmin(np.mean((known - signal.values.reshape(-1)) ** 2, axis=1))) for signal in signals]
 
 
-def history(state, num_pictures):
+def history(state: TrainingState, num_pictures: int) -> list[dict[str, Any]]:
     """The rows of a run, their loss a mean over pictures instead of the sum."""
     return [{**row, "loss": row["loss"] / num_pictures} for row in state.rows]

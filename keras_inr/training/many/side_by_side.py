@@ -1,5 +1,8 @@
 """The training step of stacked fields on the cores of a CPU: a share of the fields on each of them."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -8,6 +11,7 @@ from keras_inr._cpu_xla import cpu_xla
 from keras_inr._custom_gradients import releases_gradients
 from keras_inr.losses import StackedMeanSquaredError, field_means
 from keras_inr.metrics import MSE, PSNR
+from keras_inr.models.field import Field
 from keras_inr.models.stacking import empty_stack
 from keras_inr.training._shared_steps import shared
 
@@ -38,7 +42,7 @@ class SideBySide(keras.Model):
     [(0, 3), (3, 5)]
     """
 
-    def __init__(self, field, num_shares=None):
+    def __init__(self, field: Field, num_shares: int | None = None) -> None:
         super().__init__(dtype=field.dtype_policy)
         self.field = field
         self.shares = shares(field.num_fields, num_shares or SHARES_PER_CORE * num_threads())
@@ -48,14 +52,14 @@ class SideBySide(keras.Model):
         self.work_out = share_function(field, {last - first for first, last in self.shares})
         self.built = True
 
-    def call(self, coords):
+    def call(self, coords: tf.Tensor) -> tf.Tensor:
         return self.field(coords)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.Metric]:
         return [self.total, self.mse, self.psnr_db]
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         coords, targets = data
         trained, kept = ([v.value for v in vs] for vs in (self.trainable_variables, self.field.non_trainable_variables))
         parts = []
@@ -69,7 +73,9 @@ class SideBySide(keras.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     @releases_gradients
-    def update(self, loss, errors, clamped, gradients, count):
+    def update(
+        self, loss: tf.Tensor, errors: tf.Tensor, clamped: tf.Tensor, gradients: list[tf.Tensor], count: int
+    ) -> None:
         """Weights after a step, and its errors in the metrics."""
         self.optimizer.apply(gradients, self.trainable_variables)
         for metric, means in ((self.mse, errors), (self.psnr_db, clamped)):
@@ -77,7 +83,7 @@ class SideBySide(keras.Model):
         self.total.update_state(loss)
 
 
-def share_function(field, sizes):
+def share_function(field: Field, sizes: Iterable[int]) -> Callable[..., Any]:
     """A compiled function (coords, targets, trained, kept) -> (loss, errors, clamped errors, *gradients of trained).
 
     trained and kept are values of the trainable and the other weights of some of the fields, whose number is one of
@@ -100,7 +106,7 @@ def share_function(field, sizes):
     return shared(work_out, jit_compile=True)
 
 
-def alike(field, num_fields):
+def alike(field: Field, num_fields: int) -> Field:
     """A stacked field of the same network with the same layers frozen, which knows its loss."""
     template = empty_stack(field, num_fields)
     for ours, theirs in zip(template.named_layers, field.named_layers, strict=True):
@@ -109,7 +115,7 @@ def alike(field, num_fields):
     return template
 
 
-def shares(num_fields, number):
+def shares(num_fields: int, number: int) -> list[tuple[int, int]]:
     """Consecutive ranges of fields, as equal as can be and as many as `number` at most.
 
     >>> shares(5, 2), shares(2, 16)
@@ -119,7 +125,7 @@ def shares(num_fields, number):
     return [(first, min(first + size, num_fields)) for first in range(0, num_fields, size)]
 
 
-def steps_per_execution(round_length, points, num_weights):
+def steps_per_execution(round_length: int, points: int, num_weights: int) -> int:
     """Steps in a call of the training function that divide a round and do not keep anyone waiting.
 
     >>> [steps_per_execution(length, 1024, weights) for length, weights in ((10, 10**5), (34, 10**5), (10, 10**7))]

@@ -2,7 +2,10 @@
 
 import math
 import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -10,7 +13,9 @@ from keras_inr._cpu_xla import compiles_for_cpu
 from keras_inr._variable_names import one_name
 from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import MSE, PSNR, psnr
+from keras_inr.models.field import Field
 from keras_inr.models.stacking import copy_out, empty_stack
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import Recorder, learning_rate, plateau_reached
@@ -20,6 +25,7 @@ from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.many.side_by_side import SideBySide, steps_per_execution
 from keras_inr.training.many.stacked_sampling import StackedSampler
 from keras_inr.training.optimizers import inner_optimizers, make_optimizer
+from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import FitResult, quality
 
 SMALLER = "smaller"
@@ -35,14 +41,14 @@ class Stacks:
         num_pixels: of every picture, for schedules in epochs.
     """
 
-    def __init__(self, field, recipe, num_pixels):
+    def __init__(self, field: Field, recipe: Recipe, num_pixels: int) -> None:
         self.field = field
         self.recipe = recipe
         self.num_pixels = num_pixels
-        self.made = {}
+        self.made: dict[int, tuple[keras.Model, list[np.ndarray]]] = {}
 
     @one_name()
-    def model(self, num_fields):
+    def model(self, num_fields: int) -> keras.Model:
         """A compiled model of so many fields, its optimizer at the start."""
         if num_fields not in self.made:
             model = empty_stack(self.field, num_fields)
@@ -59,7 +65,7 @@ class Stacks:
             variable.assign(array)
         return model
 
-    def compiled(self, field):
+    def compiled(self, field: Field) -> keras.Model:
         """A stacked field, or a `SideBySide` of it where XLA compiles for a CPU, ready for `fit`."""
         compilation = compilation_for(field)
         arguments = {
@@ -81,7 +87,7 @@ class Stacks:
         return model
 
 
-def field_of(model):
+def field_of(model: keras.Model) -> Field:
     """The stacked field that is trained, see `Stacks.compiled`."""
     return getattr(model, "field", model)
 
@@ -100,7 +106,16 @@ class StackedFit:
         results: a `FitResult` for each field that is done, None for the others.
     """
 
-    def __init__(self, fields, signals, seeds, stacks, goal_psnr_db=None, max_seconds=None, should_stop=None):
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        signals: Sequence[ImageSignal],
+        seeds: Sequence[int],
+        stacks: Stacks,
+        goal_psnr_db: float | None = None,
+        max_seconds: float | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
         self.started = time.perf_counter()
         self.fields, self.signals, self.seeds = fields, signals, seeds
         self.stacks = stacks
@@ -109,38 +124,41 @@ class StackedFit:
         self.clock = TrainingState(total_steps)
         self.states = [TrainingState(total_steps) for _ in fields]
         self.slots = list(range(len(fields)))
-        self.results = [None] * len(fields)
+        self.results: list[FitResult | None] = [None] * len(fields)
         self.one_size = len({signal.size for signal in signals}) == 1
 
-    def run(self, callbacks=()):
+    def run(self, callbacks: Iterable[keras.callbacks.Callback] = ()) -> list[FitResult]:
         """Fits all; returns K results."""
         model = self.stacks.model(len(self.slots))
         for variable, parts in zip(model.weights, zip(*(f.weights for f in self.fields), strict=True), strict=True):
             variable.assign(np.stack([part.numpy() for part in parts]))
         watch = StackedWatch(self)
         while True:
-            signals, seeds = ([items[number] for number in self.slots] for items in (self.signals, self.seeds))
+            signals, seeds = (
+                [self.signals[number] for number in self.slots],
+                [self.seeds[number] for number in self.slots],
+            )
             sampler = StackedSampler(signals, self.stacks.recipe, seeds, field_of(model).values_dtype)
             self.clock.stopped_by = None
             run_rounds(model, sampler, self.clock, [watch, *callbacks])
             watch.finish()
             if self.clock.stopped_by != SMALLER:
-                self.close(model, self.live, self.clock.stopped_by)
-                return self.results
+                self.close(model, self.live, self.clock.reason)
+                return [result for result in self.results if result is not None]
             watch.restart()
             model = self.smaller(model)
 
     @property
-    def live(self):
+    def live(self) -> list[int]:
         """The fields that are not done."""
         return [number for number, result in enumerate(self.results) if result is None]
 
-    def next_size(self):
+    def next_size(self) -> int:
         """How many fields the stacked model should go on with: half as many as soon as those are enough."""
         half = -(-len(self.slots) // 2)
         return half if len(self.live) <= half else len(self.slots)
 
-    def smaller(self, model):
+    def smaller(self, model: keras.Model) -> keras.Model:
         """The model of `next_size` fields, filled up with some that are done."""
         places = sorted(range(len(self.slots)), key=lambda place: self.results[self.slots[place]] is not None)
         kept = places[: self.next_size()]
@@ -152,7 +170,7 @@ class StackedFit:
         self.slots = [self.slots[place] for place in kept]
         return target
 
-    def close(self, model, numbers, reason):
+    def close(self, model: keras.Model, numbers: Sequence[int], reason: str) -> None:
         """Gives fields that are done their weights, and makes their results."""
         self.hand_over(model, numbers)
         drawn = self.predictions(model, () if reason == "interrupt" else numbers)
@@ -168,7 +186,7 @@ class StackedFit:
                 rows=self.states[number].rows,
             )
 
-    def predictions(self, model, numbers):
+    def predictions(self, model: keras.Model, numbers: Sequence[int]) -> dict[int, np.ndarray]:
         """Field -> its values (H, W, C) on the pixels of its picture."""
         if self.one_size and numbers:
             field = field_of(model)
@@ -178,7 +196,7 @@ class StackedFit:
         self.hand_over(model, numbers)
         return {number: self.fields[number].sample_grid() for number in numbers}
 
-    def hand_over(self, model, numbers):
+    def hand_over(self, model: keras.Model, numbers: Sequence[int]) -> None:
         """Gives fields the weights that they have in the stacked model, and their pictures' sizes."""
         for number in numbers:
             self.fields[number].picture_size = self.signals[number].size
@@ -192,18 +210,19 @@ class StackedWatch(Recorder):
         batch: the `StackedFit`.
     """
 
-    def __init__(self, batch):
+    def __init__(self, batch: StackedFit) -> None:
         super().__init__(batch.clock, batch.started)
         self.batch = batch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_train_batch_end(batch, logs)
         if self.batch.should_stop is not None and self.batch.should_stop():
             self.stop("interrupt")
         elif self.batch.max_seconds is not None and self.state.train_seconds >= self.batch.max_seconds:
             self.stop("time")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
         losses, psnrs = (np.reshape(logs[name], -1) for name in ("mse", "psnr_db"))
         numbers, rates = self.batch.live, learning_rate(self.model.optimizer) * self.scales()
         for number in numbers:
@@ -217,7 +236,7 @@ class StackedWatch(Recorder):
         elif not self.batch.live:
             self.stop("goal")
 
-    def record(self, number, loss, psnr_db, rate):
+    def record(self, number: int, loss: float, psnr_db: float, rate: float) -> None:
         """A row of a field's history; its learning rate is lowered if that has come to a plateau."""
         state = self.batch.states[number]
         row = {"step": self.state.step, "seconds": round(self.state.train_seconds, 3)}
@@ -229,7 +248,7 @@ class StackedWatch(Recorder):
             if plateau_reached(state, loss, recipe.plateau_patience):
                 self.lower(self.batch.slots.index(number), recipe.plateau_factor)
 
-    def meet_goals(self, numbers):
+    def meet_goals(self, numbers: Sequence[int]) -> None:
         """Ends fields whose pictures have reached the PSNR that is asked for."""
         goal = self.batch.goal_psnr_db
         if goal is None or self.state.stopped_by is not None:
@@ -244,16 +263,18 @@ class StackedWatch(Recorder):
             if psnr_db >= goal:
                 self.batch.close(self.model, [number], "psnr")
 
-    def scales(self):
+    def scales(self) -> np.ndarray:
         """What the learning rate of each place has come to as a multiple of the schedule's."""
         return inner_optimizers(self.model.optimizer)[-1].field_scale.numpy().astype("float64")
 
-    def lower(self, place, factor):
+    def lower(self, place: int, factor: float) -> None:
+        """Multiplies the learning rate of a place by a factor."""
         for optimizer in inner_optimizers(self.model.optimizer):
             scales = optimizer.field_scale.numpy()
             scales[place] *= factor
             optimizer.field_scale.assign(scales)
 
-    def stop(self, reason):
+    def stop(self, reason: str) -> None:
+        """Ends the training of the batch, or of the model that it has now."""
         self.state.stopped_by = reason
         self.model.stop_training = True

@@ -1,10 +1,14 @@
 """Optimizers for K stacked fields: each step is the step that K separate optimizers would make."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 
-class PerField:
+class PerField(keras.optimizers.Optimizer):
     """What makes an optimizer of weights with a leading axis of K one of K fields.
 
     Adam and SGD work element by element, so that only what concerns a field as a whole has to be kept apart: its
@@ -17,18 +21,18 @@ class PerField:
         **arguments: of the Keras optimizer.
     """
 
-    def __init__(self, num_fields, decay=0.0, longest=0.0, **arguments):
+    def __init__(self, num_fields: int, decay: float = 0.0, longest: float = 0.0, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.num_fields = num_fields
         self.decay = decay
         self.longest = longest
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if not self.built:
             self.field_scale = self.add_variable((self.num_fields,), initializer="ones", name="field_scale")
         super().build(variables)
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Sequence[tf.Tensor], trainable_variables: Iterable[keras.Variable] | None = None) -> None:
         if not self.built and trainable_variables is not None:
             self.build(list(trainable_variables))
         if self.longest:
@@ -40,14 +44,14 @@ class PerField:
                 variable.assign(variable - variable * self.decay * self.rate_of(variable, self.learning_rate))
         super().apply(grads, trainable_variables)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         super().update_step(gradient, variable, self.rate_of(variable, learning_rate))
 
-    def rate_of(self, variable, learning_rate):
+    def rate_of(self, variable: keras.Variable, learning_rate: tf.Tensor) -> tf.Tensor:
         """The learning rate of every field, shaped to be multiplied with the variable."""
         return ops.cast(learning_rate, variable.dtype) * along(ops.cast(self.field_scale, variable.dtype), variable)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("num_fields", "decay", "longest")}
         return {**super().get_config(), **own}
 
@@ -62,6 +66,6 @@ class StackedSGD(PerField, keras.optimizers.SGD):
     """SGD with momentum of K fields; see `PerField`."""
 
 
-def along(factors, tensor):
+def along(factors: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     """Factors (K,) shaped (K, 1, ...) like a tensor (K, ...)."""
     return ops.reshape(factors, (-1, *[1] * (len(tensor.shape) - 1)))

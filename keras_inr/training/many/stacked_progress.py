@@ -2,10 +2,15 @@
 
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tqdm
+
+from keras_inr.training.many.stacked_fit import StackedFit
+from keras_inr.training.result import FitResult
 
 
 class StackedProgress:
@@ -18,7 +23,7 @@ class StackedProgress:
         shown: False shows nothing.
     """
 
-    def __init__(self, total, shown=True):
+    def __init__(self, total: int, shown: bool = True) -> None:
         self.shown = shown
         self.live = shown and sys.stderr.isatty()
         self.started = time.perf_counter()
@@ -27,18 +32,18 @@ class StackedProgress:
             desc="fitting", total=total, unit=" pictures", dynamic_ncols=self.live, disable=not self.live
         )
 
-    def watch(self, fit):
+    def watch(self, fit: StackedFit) -> keras.callbacks.Callback:
         """A Keras callback for the next batch, a `StackedFit`."""
         return _Watch(self, fit)
 
-    def show(self, fit, psnr_db):
+    def show(self, fit: StackedFit, psnr_db: float) -> None:
         """Tells how far a batch is; its fields count by the part of the steps that they have made."""
         part = fit.clock.step / fit.clock.total_steps
         through = self.done + sum(part if result is None else 1.0 for result in fit.results)
         self.bar.set_postfix_str(f"{len(fit.live)} at a time, PSNR {psnr_db:.2f} dB", refresh=False)
         self.bar.update(round(through, 2) - self.bar.n)
 
-    def finish(self, results):
+    def finish(self, results: Sequence[FitResult]) -> None:
         """Tells how a batch ended."""
         self.done += len(results)
         if self.live:
@@ -50,18 +55,19 @@ class StackedProgress:
             line = f"{self.done}/{self.total} pictures: {figures}about {left:.0f} s left"
             tqdm.tqdm.write(line, file=sys.stderr)
 
-    def close(self):
+    def close(self) -> None:
         """Leaves the bar as it stands, on a line of its own."""
         self.bar.close()
 
 
 class _Watch(keras.callbacks.Callback):
-    def __init__(self, progress, fit):
+    def __init__(self, progress: StackedProgress, fit: StackedFit) -> None:
         super().__init__()
         self.progress = progress
         self.fit = fit
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
         if self.progress.live:
             psnrs = np.reshape(logs["psnr_db"], -1)
             finite = psnrs[np.isfinite(psnrs)]

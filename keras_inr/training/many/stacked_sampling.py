@@ -1,9 +1,12 @@
 """Batches for K pictures at once."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
+from keras_inr.signals.image import ImageSignal
+from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler, batches
 
 
@@ -26,7 +29,9 @@ class StackedSampler:
     [TensorShape([2, 10, 2]), TensorShape([2, 10, 1])]
     """
 
-    def __init__(self, signals, recipe, seeds, dtype="float32"):
+    def __init__(
+        self, signals: Sequence[ImageSignal], recipe: Recipe, seeds: Sequence[int], dtype: str = "float32"
+    ) -> None:
         recipes = [dataclasses.replace(recipe, seed=seed) for seed in seeds]
         self.samplers = [Sampler(signal, own, dtype) for signal, own in zip(signals, recipes, strict=True)]
         self.everything = None
@@ -34,11 +39,11 @@ class StackedSampler:
             targets = tf.stack([sampler.everything[1] for sampler in self.samplers])
             self.everything = self.samplers[0].everything[0], targets
 
-    def dataset(self, first, last):
+    def dataset(self, first: int, last: int) -> tf.data.Dataset:
         """A `tf.data.Dataset` of the batches of the steps first ... last - 1."""
         return batches(self.batch, first, last)
 
-    def batch(self, step):
+    def batch(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The batch of a step."""
         if self.everything is not None:
             return self.everything

@@ -1,12 +1,14 @@
 """Keras models whose `fit` learns the weights that other fits start from."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
 from keras_inr._custom_gradients import releases_gradients
 from keras_inr.metrics import MSE, PSNR
+from keras_inr.models.field import Field
 from keras_inr.models.stacking import empty_stack
 from keras_inr.training.freezing import frozen_layers
 
@@ -21,7 +23,7 @@ class StartingPoint(keras.Model):
     Data are coords (S, K, N, 2) and targets (S, K, N, channels): S batches of N points of each of K pictures.
     """
 
-    def __init__(self, field, num_pictures):
+    def __init__(self, field: Field, num_pictures: int) -> None:
         super().__init__(dtype=field.dtype_policy)
         self.field = field
         stacked = empty_stack(field, num_pictures)
@@ -32,16 +34,16 @@ class StartingPoint(keras.Model):
         self.watched = [MSE(name="loss"), PSNR()]
         self.built = True
 
-    def call(self, coords):
+    def call(self, coords: tf.Tensor) -> tf.Tensor:
         return self.field(coords)
 
     @property
-    def learnt(self):
+    def learnt(self) -> list[keras.Variable]:
         """The variables that a step changes."""
         return self.field.trainable_variables
 
     @releases_gradients
-    def train_step(self, data):
+    def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         coords, targets = data
         values, gradients = self.step(tf.unstack(coords), tf.unstack(targets))
         self.optimizer.apply(gradients, self.learnt)
@@ -49,7 +51,7 @@ class StartingPoint(keras.Model):
             metric.update_state(targets[-1], values)
         return {metric.name: metric.result() for metric in self.watched}
 
-    def step(self, coords, targets):
+    def step(self, coords: Sequence[tf.Tensor], targets: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """One outer step.
 
         Args:
@@ -60,22 +62,26 @@ class StartingPoint(keras.Model):
         """
         raise NotImplementedError
 
-    def copies(self):
+    def copies(self) -> list[tf.Tensor]:
         """The field's trainable weights for each of K pictures, (K, ...) each."""
         return [tf.repeat(weight.value[None], self.num_pictures, axis=0) for weight in self.field.trainable_variables]
 
-    def values(self, weights, coords):
+    def values(self, weights: Sequence[tf.Tensor], coords: tf.Tensor) -> tf.Tensor:
         """K fields with given weights (K, ...) at coords (K, N, 2)."""
         stacked = self.hidden["stacked"]()
         return stacked.stateless_call(weights, stacked.non_trainable_variables, coords)[0]
 
-    def loss_of(self, weights, coords, targets):
+    def loss_of(
+        self, weights: Sequence[tf.Tensor], coords: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Sum over pictures of their mean squared errors, and the values."""
         values = self.values(weights, coords)
         error = tf.math.squared_difference(values, targets)
         return tf.reduce_sum(tf.reduce_mean(error, axis=[1, 2])), values
 
-    def gradients_of(self, weights, coords, targets):
+    def gradients_of(
+        self, weights: Sequence[tf.Tensor], coords: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients of each picture's loss for its weights, and the values."""
         with tf.GradientTape() as tape:
             tape.watch(weights)
@@ -95,11 +101,12 @@ class Reptile(StartingPoint):
     Source: Nichol, Achiam and Schulman 2018, algorithm 1 with Adam inside.
     """
 
-    def __init__(self, field, num_pictures, inner_learning_rate):
+    def __init__(self, field: Field, num_pictures: int, inner_learning_rate: float) -> None:
         super().__init__(field, num_pictures)
         self.inner_learning_rate = inner_learning_rate
 
-    def step(self, coords, targets):
+    def step(self, coords: Sequence[tf.Tensor], targets: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """S steps of Adam for each picture, and start - mean as the gradients."""
         weights = self.copies()
         moments = [(tf.zeros_like(weight), tf.zeros_like(weight)) for weight in weights]
         for number, (points, wanted) in enumerate(zip(coords, targets, strict=True), start=1):
@@ -114,12 +121,12 @@ class Reptile(StartingPoint):
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
-def advanced(first, second, gradient):
+def advanced(first: tf.Tensor, second: tf.Tensor, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Adam's moments after one more gradient."""
     return first + (1 - BETA_1) * (gradient - first), second + (1 - BETA_2) * (gradient**2 - second)
 
 
-def adam_change(first, second, number):
+def adam_change(first: tf.Tensor, second: tf.Tensor, number: int) -> tf.Tensor:
     """What Adam's step of a number, counted from 1, takes from a weight, per unit of learning rate, as in Keras."""
     return first * (math.sqrt(1 - BETA_2**number) / (1 - BETA_1**number)) / (tf.sqrt(second) + EPSILON)
 
@@ -135,11 +142,12 @@ class Maml(StartingPoint):
     Coordinate-Based Neural Representations, 2021, who take all pixels in every step.
     """
 
-    def __init__(self, field, num_pictures, inner_learning_rate):
+    def __init__(self, field: Field, num_pictures: int, inner_learning_rate: float) -> None:
         super().__init__(field, num_pictures)
         self.inner_learning_rate = inner_learning_rate
 
-    def step(self, coords, targets):
+    def step(self, coords: Sequence[tf.Tensor], targets: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """S - 1 steps of gradient descent for each picture, and the gradients through them."""
         starts = [weight.value for weight in self.learnt]
         with tf.GradientTape() as tape:
             tape.watch(starts)
@@ -163,7 +171,7 @@ class SharedLayers(StartingPoint):
     Learning Transferable Features for Implicit Neural Representations (STRAINER), 2024, who draw the others anew.
     """
 
-    def __init__(self, field, num_pictures, own="head"):
+    def __init__(self, field: Field, num_pictures: int, own: str = "head") -> None:
         super().__init__(field, num_pictures)
         layers = frozen_layers(field, own, "own")
         theirs = {id(variable) for layer in layers for variable in layer.trainable_variables}
@@ -173,7 +181,7 @@ class SharedLayers(StartingPoint):
             for shared, variable in zip(self.shared, field.trainable_variables, strict=True)
         ]
 
-    def add_own(self, variable):
+    def add_own(self, variable: keras.Variable) -> keras.Variable:
         """K copies of a variable of the field, as a variable."""
         copies = tf.repeat(variable.value[None], self.num_pictures, axis=0)
         return self.add_weight(
@@ -181,11 +189,13 @@ class SharedLayers(StartingPoint):
         )
 
     @property
-    def learnt(self):
+    def learnt(self) -> list[keras.Variable]:
+        """The variables that a step changes: shared ones, and those of all pictures."""
         pairs = zip(self.field.trainable_variables, self.own_weights, strict=True)
         return [shared if own is None else own for shared, own in pairs]
 
-    def step(self, coords, targets):
+    def step(self, coords: Sequence[tf.Tensor], targets: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """One step of all pictures together."""
         learnt = [variable.value for variable in self.learnt]
         with tf.GradientTape() as tape:
             tape.watch(learnt)
@@ -196,7 +206,7 @@ class SharedLayers(StartingPoint):
             loss, values = self.loss_of(weights, coords[-1], targets[-1])
         return values, tape.gradient(loss, learnt, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-    def finish(self):
+    def finish(self) -> None:
         """Gives the field the mean of what the pictures have for themselves."""
         for variable, own in zip(self.field.trainable_variables, self.own_weights, strict=True):
             if own is not None:

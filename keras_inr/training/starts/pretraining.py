@@ -3,7 +3,10 @@
 import dataclasses
 import hashlib
 import math
+import os
 import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, Unpack, cast
 
 import keras
 import numpy as np
@@ -13,7 +16,9 @@ from keras_inr._arguments import names_arguments, one_of, positive_float, positi
 from keras_inr._variable_names import one_name
 from keras_inr.coordinates import pixel_coords
 from keras_inr.errors import DivergedError, InputError
+from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
@@ -23,10 +28,13 @@ from keras_inr.training.fitting import Checkpointer, check_pair, fit, restore, r
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import batches
-from keras_inr.training.starts.outer_steps import Maml, Reptile, SharedLayers
+from keras_inr.training.starts.outer_steps import Maml, Reptile, SharedLayers, StartingPoint
 
 METHODS = ("average", "prefit", "reptile", "maml", "shared_layers")
 CHECKPOINT_SECONDS = 30.0
+
+Learnt = tuple[list[dict[str, Any]], float, str]
+"""Rows, PSNR and what ended it, as in a `PretrainingResult`."""
 
 
 @names_arguments
@@ -64,7 +72,7 @@ class PretrainingRecipe:
     own: str = "head"
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("method", self.method, METHODS)
         for name in ("steps", "batch_size", "pictures_per_step", "inner_steps"):
             positive_int(name, getattr(self, name))
@@ -74,10 +82,24 @@ class PretrainingRecipe:
             given = getattr(self, name)
             object.__setattr__(self, name, positive_float(name, default if given is None else given))
 
-    def of_fits(self):
+    def of_fits(self) -> Recipe:
         """The `Recipe` of the fits of average and prefit."""
         shared = {name: getattr(self, name) for name in ("steps", "batch_size", "learning_rate", "seed")}
         return Recipe(**shared, schedule="cosine")
+
+
+class PretrainingArguments(TypedDict, total=False):
+    """The arguments of a `PretrainingRecipe` as keywords of `pretrain`."""
+
+    method: str
+    steps: int
+    batch_size: int
+    learning_rate: float | None
+    pictures_per_step: int
+    inner_steps: int
+    inner_learning_rate: float | None
+    own: str
+    seed: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +115,21 @@ class PretrainingResult:
     """
 
     seconds: float
-    rows: list
+    rows: list[dict[str, Any]]
     psnr_db: float
     stopped_by: str
 
 
-def pretrain(field, signals, recipe=None, *, checkpoint_dir=None, should_stop=None, progress=True, **arguments):
+def pretrain(
+    field: Field,
+    signals: Sequence[ImageSignal],
+    recipe: PretrainingRecipe | None = None,
+    *,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    progress: bool = True,
+    **arguments: Unpack[PretrainingArguments],
+) -> PretrainingResult:
     """Learns a start for fits of a network; the field ends with its weights.
 
     Args:
@@ -132,20 +163,34 @@ def pretrain(field, signals, recipe=None, *, checkpoint_dir=None, should_stop=No
     for signal in signals:
         check_pair(field, signal)
     check_surroundings(field)
-    options = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
+    options: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
     learn = {"average": by_average, "prefit": by_one_fit}.get(recipe.method, by_steps)
     rows, psnr_db, stopped_by = learn(field, signals, recipe, **options)
     return PretrainingResult(time.perf_counter() - started, rows, psnr_db, stopped_by)
 
 
-def by_one_fit(field, signals, recipe, checkpoint_dir, should_stop, progress):
+def by_one_fit(
+    field: Field,
+    signals: Sequence[ImageSignal],
+    recipe: PretrainingRecipe,
+    checkpoint_dir: str | os.PathLike[str] | None,
+    should_stop: Callable[[], bool] | None,
+    progress: bool,
+) -> Learnt:
     """The weights of a fit to the first picture."""
-    options = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
+    options: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
     result = fit(field, signals[0], recipe.of_fits(), **options)
-    return result.rows, result.psnr_db, result.stopped_by
+    return result.rows, math.nan if result.psnr_db is None else result.psnr_db, result.stopped_by
 
 
-def by_average(field, signals, recipe, checkpoint_dir, should_stop, progress):
+def by_average(
+    field: Field,
+    signals: Sequence[ImageSignal],
+    recipe: PretrainingRecipe,
+    checkpoint_dir: str | os.PathLike[str] | None,
+    should_stop: Callable[[], bool] | None,
+    progress: bool,
+) -> Learnt:
     """The mean of the weights of separate fits that start alike."""
     fields = [type(field).from_config({**field.get_config(), "name": None}) for _ in signals]
     for each in fields:
@@ -161,7 +206,14 @@ def by_average(field, signals, recipe, checkpoint_dir, should_stop, progress):
     return [], float(np.mean([result.psnr_db for result in results])), "steps"
 
 
-def by_steps(field, signals, recipe, checkpoint_dir, should_stop, progress):
+def by_steps(
+    field: Field,
+    signals: Sequence[ImageSignal],
+    recipe: PretrainingRecipe,
+    checkpoint_dir: str | os.PathLike[str] | None,
+    should_stop: Callable[[], bool] | None,
+    progress: bool,
+) -> Learnt:
     """Outer steps of a `StartingPoint`."""
     started = time.perf_counter()
     sizes = sorted({signal.size for signal in signals})
@@ -187,21 +239,21 @@ def by_steps(field, signals, recipe, checkpoint_dir, should_stop, progress):
         bar.close()
     if recipe.method == "shared_layers":
         model.finish()
-    return state.rows, state.rows[-1]["psnr_db"] if state.rows else math.nan, state.stopped_by
+    return state.rows, state.rows[-1]["psnr_db"] if state.rows else math.nan, state.reason
 
 
-def identity_of(field, signals, recipe):
+def identity_of(field: Field, signals: Sequence[ImageSignal], recipe: PretrainingRecipe) -> dict[str, Any]:
     """Network, pictures and recipe, as JSON has them."""
     pictures = hashlib.sha256("".join(signal.sha256 for signal in signals).encode()).hexdigest()
     return {**network_of(field), **dataclasses.asdict(recipe), "pictures_sha256": pictures}
 
 
-def make_model(field, recipe, num_signals):
+def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> StartingPoint:
     """The model whose steps learn the start."""
     if recipe.method == "shared_layers":
         return SharedLayers(field, num_signals, recipe.own)
     kind = {"reptile": Reptile, "maml": Maml}[recipe.method]
-    return kind(field, recipe.pictures_per_step, recipe.inner_learning_rate)
+    return kind(field, recipe.pictures_per_step, cast(float, recipe.inner_learning_rate))
 
 
 class StopWhen(keras.callbacks.Callback):
@@ -212,12 +264,12 @@ class StopWhen(keras.callbacks.Callback):
         should_stop: None, or a callable without arguments.
     """
 
-    def __init__(self, state, should_stop):
+    def __init__(self, state: TrainingState, should_stop: Callable[[], bool] | None) -> None:
         super().__init__()
         self.state = state
         self.should_stop = should_stop
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.should_stop is not None and self.should_stop():
             self.state.stopped_by = "interrupt"
             self.model.stop_training = True
@@ -232,7 +284,7 @@ class PictureSampler:
         recipe: a `PretrainingRecipe`.
     """
 
-    def __init__(self, signals, model, recipe):
+    def __init__(self, signals: Sequence[ImageSignal], model: StartingPoint, recipe: PretrainingRecipe) -> None:
         self.height, self.width = signals[0].size
         self.table = tf.stack([tf.convert_to_tensor(signal.values, model.field.values_dtype) for signal in signals])
         self.table = tf.reshape(self.table, (len(signals), self.height * self.width, -1))
@@ -241,11 +293,11 @@ class PictureSampler:
         self.shape = (self.num_sets, model.num_pictures, recipe.batch_size)
         self.seed = recipe.seed
 
-    def dataset(self, first, last):
+    def dataset(self, first: int, last: int) -> tf.data.Dataset:
         """A `tf.data.Dataset` of the batches of the steps first ... last - 1."""
         return batches(self.batch, first, last)
 
-    def batch(self, step):
+    def batch(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Coords (S, K, N, 2) and targets (S, K, N, channels) of a step."""
         number, num_pixels = self.table.shape[:2]
         seeds = tf.random.split([self.seed, tf.cast(step, "int32")], 2)
