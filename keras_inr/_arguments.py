@@ -54,7 +54,7 @@ def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
     return value
 
 
-def names_arguments(cls) -> type[T]:
+def names_arguments(cls: type[T]) -> type[T]:
     """Decorates a dataclass: a TypeError about an argument that it does not take names the nearest that it takes.
 
     >>> @names_arguments
@@ -65,7 +65,8 @@ def names_arguments(cls) -> type[T]:
     Traceback (most recent call last):
     keras_inr.errors.InputTypeError: Step takes no argument 'rat'; did you mean 'rate'?
     """
-    plain, names = cls.__init__, [field.name for field in dataclasses.fields(cls) if field.init]
+    decorated: Any = cls
+    plain, names = decorated.__init__, [field.name for field in dataclasses.fields(decorated) if field.init]
 
     @functools.wraps(plain)
     def __init__(self, *args, **kwargs):
@@ -74,7 +75,7 @@ def names_arguments(cls) -> type[T]:
                 raise InputTypeError(f"{cls.__name__} takes no argument {name!r}{did_you_mean(name, names)}")
         plain(self, *args, **kwargs)
 
-    cls.__init__ = __init__
+    decorated.__init__ = __init__
     return cls
 
 

@@ -49,7 +49,12 @@ class MSE(keras.metrics.Metric):
         self.count = self.add_variable((), "zeros", dtype="float64", name="count")
         self._direction = "down"
 
-    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+    def update_state(
+        self,
+        y_true: tf.Tensor | npt.ArrayLike,
+        y_pred: tf.Tensor | npt.ArrayLike,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
         if sample_weight is not None:
             own = type(self).__name__
             raise InputError(f"sample_weight must be None for {own}, received shape {tuple(ops.shape(sample_weight))}")
@@ -64,7 +69,7 @@ class MSE(keras.metrics.Metric):
         self.total.assign_add(ops.cast(total, "float64"))
         self.count.assign_add(ops.cast(count, "float64"))
 
-    def prepared(self, prediction: npt.ArrayLike) -> tf.Tensor:
+    def prepared(self, prediction: tf.Tensor) -> tf.Tensor:
         """What is compared with the target."""
         return prediction
 
@@ -92,7 +97,7 @@ class PSNR(MSE):
         super().__init__(num_fields, name, dtype)
         self._direction = "up"
 
-    def prepared(self, prediction: npt.ArrayLike) -> tf.Tensor:
+    def prepared(self, prediction: tf.Tensor) -> tf.Tensor:
         return ops.clip(prediction, 0.0, 1.0)
 
     def result(self) -> tf.Tensor:
