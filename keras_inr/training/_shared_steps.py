@@ -6,12 +6,10 @@ anew, and seconds.
 
 import functools
 import hashlib
-from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
-COMPILED: dict[str, Callable[..., Any]] = {}
+COMPILED: dict = {}
 """Fingerprint of a traced function -> one that computes the same, was compiled, and knows no variables of its own."""
 
 NAMES_ONLY = ("_gradient_op_type", "_class", "_output_shapes", "_user_specified_name")
