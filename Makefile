@@ -12,6 +12,7 @@ fit: $(INSTALLED)
 test: $(INSTALLED)
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/python tests/run.py
 
 install: $(INSTALLED)

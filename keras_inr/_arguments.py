@@ -7,8 +7,12 @@ import math
 import operator
 import os
 import pathlib
+from collections.abc import Collection, Iterable
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 from keras_inr.errors import InputError, InputTypeError
+
+T = TypeVar("T")
 
 INT32_MAX = 2**31 - 1
 """The largest size of an axis that TensorFlow's kernels count with."""
@@ -21,7 +25,7 @@ PATTERN_CHARACTERS = "[\\"
 """What TensorFlow takes for a pattern in the name of a checkpoint, which is then not found under its own name."""
 
 
-def did_you_mean(received, names):
+def did_you_mean(received: object, names: Iterable[str]) -> str:
     """The end of a message about a name that does not exist: which one was probably meant; "" if none is near.
 
     >>> did_you_mean("chelsa", ["camera", "chelsea"]), did_you_mean("tokyo", ["camera", "chelsea"])
@@ -36,7 +40,7 @@ def did_you_mean(received, names):
     return f"; did you mean {known[found[0]]!r}?" if found else ""
 
 
-def one_of(name, value, allowed):
+def one_of(name: str, value: Any, allowed: Collection[str]) -> str:
     """The value.
 
     Raises:
@@ -50,7 +54,7 @@ def one_of(name, value, allowed):
     return value
 
 
-def names_arguments(cls):
+def names_arguments(cls: type[T]) -> type[T]:
     """Decorates a dataclass: a TypeError about an argument that it does not take names the nearest that it takes.
 
     >>> @names_arguments
@@ -61,7 +65,8 @@ def names_arguments(cls):
     Traceback (most recent call last):
     keras_inr.errors.InputTypeError: Step takes no argument 'rat'; did you mean 'rate'?
     """
-    plain, names = cls.__init__, [field.name for field in dataclasses.fields(cls) if field.init]
+    decorated: Any = cls
+    plain, names = decorated.__init__, [field.name for field in dataclasses.fields(decorated) if field.init]
 
     @functools.wraps(plain)
     def __init__(self, *args, **kwargs):
@@ -70,11 +75,11 @@ def names_arguments(cls):
                 raise InputTypeError(f"{cls.__name__} takes no argument {name!r}{did_you_mean(name, names)}")
         plain(self, *args, **kwargs)
 
-    cls.__init__ = __init__
+    decorated.__init__ = __init__
     return cls
 
 
-def positive_int(name, value, most=INT32_MAX):
+def positive_int(name: str, value: SupportsIndex, most: int = INT32_MAX) -> int:
     """The value as an int.
 
     Raises:
@@ -94,7 +99,7 @@ def positive_int(name, value, most=INT32_MAX):
     return number
 
 
-def as_list(name, values):
+def as_list(name: str, values: Iterable[T]) -> list[T]:
     """The values as a list.
 
     Raises:
@@ -109,7 +114,7 @@ def as_list(name, values):
         raise InputTypeError(f"{name} must be a list, received {type(values).__name__}") from None
 
 
-def count(name, value, most=INT32_MAX):
+def count(name: str, value: SupportsIndex, most: int = INT32_MAX) -> int:
     """The value as an int, where there may be none of something.
 
     Raises:
@@ -127,7 +132,7 @@ def count(name, value, most=INT32_MAX):
     return number
 
 
-def positive_float(name, value, most=None, least=None):
+def positive_float(name: str, value: SupportsFloat, most: float | None = None, least: float | None = None) -> float:
     """The value as a float.
 
     Args:
@@ -153,7 +158,7 @@ def positive_float(name, value, most=None, least=None):
     raise InputError(f"{name} must be in {start}, {most:g}], received {value!r}")
 
 
-def positive_ints(name, values):
+def positive_ints(name: str, values: Iterable[SupportsIndex]) -> tuple[int, ...]:
     """The values as a tuple of at least one positive int.
 
     Raises:
@@ -167,7 +172,7 @@ def positive_ints(name, values):
     return tuple(positive_int(name, value) for value in values)
 
 
-def positive_floats(name, values, most):
+def positive_floats(name: str, values: Iterable[SupportsFloat], most: float) -> tuple[float, ...]:
     """The values as a tuple of at least one float.
 
     Raises:
@@ -181,7 +186,9 @@ def positive_floats(name, values, most):
     return tuple(positive_float(name, value, most) for value in values)
 
 
-def number_range(name, value, most=1e6, least=1e-6):
+def number_range(
+    name: str, value: Iterable[SupportsFloat], most: float = 1e6, least: float = 1e-6
+) -> tuple[float, float]:
     """The value as a tuple (low, high) of floats.
 
     Raises:
@@ -200,7 +207,7 @@ def number_range(name, value, most=1e6, least=1e-6):
     return (low, high)
 
 
-def local_path(name, value):
+def local_path(name: str, value: str | bytes | os.PathLike[str]) -> pathlib.Path:
     """A file or folder on this machine as a `pathlib.Path`, with "~" expanded.
 
     Raises:
@@ -226,7 +233,7 @@ def local_path(name, value):
         raise InputError(f"{name} must begin with the home of a user of this machine, received {text!r}") from None
 
 
-def servable_path(name, value):
+def servable_path(name: str, value: str | bytes | os.PathLike[str]) -> pathlib.Path:
     """As `local_path`, for a folder that TensorFlow is to load a SavedModel from.
 
     Raises:
@@ -242,6 +249,6 @@ def servable_path(name, value):
     return path
 
 
-def holds_pattern(path):
+def holds_pattern(path: pathlib.Path) -> bool:
     """Whether TensorFlow would look for other names than the path's own."""
     return any(character in path.as_posix() for character in PATTERN_CHARACTERS)

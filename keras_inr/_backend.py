@@ -3,11 +3,12 @@
 import json
 import os
 import pathlib
+from typing import Any
 
 ALLOWED = {"floatx": ("float16", "float32", "float64"), "image_data_format": ("channels_last", "channels_first")}
 
 
-def require_tensorflow():
+def require_tensorflow() -> None:
     """Imports Keras on TensorFlow.
 
     Raises:
@@ -27,7 +28,7 @@ def require_tensorflow():
         )
 
 
-def _settings():
+def _settings() -> dict[str, Any]:
     """What keras.json holds; {} if there is none, or no JSON, which Keras overlooks too."""
     home = os.path.expanduser("~")
     folder = os.environ.get("KERAS_HOME", os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -9,7 +10,7 @@ _active = contextvars.ContextVar("cpu_xla", default=False)
 
 
 @contextlib.contextmanager
-def cpu_xla(active=True):
+def cpu_xla(active: bool = True) -> Iterator[None]:
     """Within the context, `is_cpu_xla` tells what is active.
 
     >>> with cpu_xla():
@@ -23,7 +24,7 @@ def cpu_xla(active=True):
         _active.reset(token)
 
 
-def compiles_for_cpu(jit_compile):
+def compiles_for_cpu(jit_compile: bool) -> bool:
     """Whether a model that is compiled with this `jit_compile` is compiled by XLA for a CPU.
 
     >>> compiles_for_cpu(False)
@@ -32,7 +33,7 @@ def compiles_for_cpu(jit_compile):
     return bool(jit_compile) and not tf.config.list_logical_devices("GPU")
 
 
-def is_cpu_xla():
+def is_cpu_xla() -> bool:
     """Whether what is called now is compiled by XLA for a CPU.
 
     >>> is_cpu_xla()

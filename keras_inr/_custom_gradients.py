@@ -7,15 +7,20 @@ in every training step. Here the registry holds it weakly, and the graph holds i
 
 import functools
 import weakref
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FUNCTION = "type"  # the key of the function in an entry of the registry
 MARK = "_gradient_op_type"  # the attribute of an operation that names its entry
 
 
-def custom_gradient(function):
+def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """`tf.custom_gradient` for functions of tensors, without its leak.
 
     Args:
@@ -41,11 +46,11 @@ def custom_gradient(function):
     return call
 
 
-def releases_gradients(step):
+def releases_gradients(step: Callable[P, R]) -> Callable[P, R]:
     """Decorates a function that is traced, such as a training step: custom gradients in it die with its graph."""
 
     @functools.wraps(step)
-    def call(*args, **kwargs):
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         result = step(*args, **kwargs)
         if not tf.executing_eagerly():
             for operation in tf.compat.v1.get_default_graph().get_operations():
@@ -56,7 +61,7 @@ def releases_gradients(step):
     return call
 
 
-def hand_over(operation):
+def hand_over(operation: tf.Operation) -> None:
     """Lets the graph of an operation hold its custom gradient, if it has one, in the place of the registry."""
     graph, entries = operation.graph, gradient_registry._registry
     held = getattr(graph, "keras_inr_gradients", {})
@@ -68,5 +73,5 @@ def hand_over(operation):
         return
     gradient = entries[name][FUNCTION]
     graph.keras_inr_gradients = held | {name: gradient}
-    weakly = weakref.ref(gradient, lambda _: entries.pop(name, None))
+    weakly: Callable[[], Any] = weakref.ref(gradient, lambda _: entries.pop(name, None))
     entries[name][FUNCTION] = lambda operation, *upstream: weakly()(operation, *upstream)

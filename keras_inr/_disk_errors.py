@@ -29,7 +29,7 @@ MISPLACED = (errno.EROFS, errno.EACCES, errno.EPERM)
 """After these another place helps, as with any other wrong argument."""
 
 
-def disk_error(error, path=None):
+def disk_error(error: BaseException, path: str | os.PathLike[str] | None = None) -> DiskError | None:
     """The `DiskError` that an exception of Python, TensorFlow or HDF5 stands for; None for any other exception.
 
     Python's OSError has the number. TensorFlow raises `ResourceExhaustedError` for a full disk as for memory, and HDF5
@@ -54,13 +54,13 @@ def disk_error(error, path=None):
     if number is None:
         return None
     filename = getattr(error, "filename", None)
-    found = _path_in(text, number) if filename is None else os.fsdecode(filename)
-    place = _TEMPORARY.sub("", found or str(path or "")) or None
+    told = _path_in(text, number) if filename is None else os.fsdecode(filename)
+    place = _TEMPORARY.sub("", told or str(path or "")) or None
     sentence = _NO_INODES if number == errno.ENOSPC and _lacks_inodes(place) else _SENTENCES[number]
     return DiskError(number, " ".join(sentence.format(place or "what was to be written").split()), place)
 
 
-def _path_in(text, number):
+def _path_in(text: str, number: int) -> str | None:
     """The path in what TensorFlow ("PATH; No space left on device") and HDF5 ("name = 'PATH', errno = 28") say."""
     for pattern in (rf"(?:^|[\s:])(/[^;\n]*?); {re.escape(os.strerror(number))}", r"name = '([^']+)'"):
         if match := re.search(pattern, text):
@@ -68,7 +68,7 @@ def _path_in(text, number):
     return None
 
 
-def _lacks_inodes(place):
+def _lacks_inodes(place: str | None) -> bool:
     """Whether a file system has room, but for no more files."""
     if place is None:
         return False

@@ -4,13 +4,14 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path for the writer of a `with` block; its file takes the place of `path` when the block succeeds.
 
     The temporary file lies in the same folder (so that the replacement is one rename) and its name ends in the whole
@@ -53,7 +54,7 @@ def atomic_path(path):
 
 
 @contextlib.contextmanager
-def atomic_folder(path):
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary folder for the writer of a `with` block, which becomes `path` when the block succeeds.
 
     It lies beside `path`, whose parents are made, and is removed when the block raises. Where `path` is there already,
@@ -88,12 +89,12 @@ def atomic_folder(path):
     _flush_folder(path if inside else path.parent)
 
 
-def _flush(path):
+def _flush(path: Path) -> None:
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 
 
-def _flush_folder(folder):
+def _flush_folder(folder: Path) -> None:
     # Makes the rename itself last through a power cut. Not every file system can, and the file is whole either way.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -2,10 +2,15 @@
 
 import ast
 import importlib
+import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 
-def attach(package, file):
+def attach(
+    package: str, file: str | os.PathLike[str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """What a package's `__init__.py` needs to have the names that the stub beside it lists.
 
     The stub, `__init__.pyi`, is what editors and type checkers read: lines `from MODULE import NAME as NAME`.
@@ -22,7 +27,8 @@ def attach(package, file):
     True
     """
     stub = ast.parse(pathlib.Path(file).with_suffix(".pyi").read_text())
-    modules = {a.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    lines = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    modules = {name.asname or name.name: str(line.module) for line in lines for name in line.names}
 
     def __getattr__(name):
         if name in modules:

@@ -5,6 +5,8 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NoReturn
 
 from keras_inr.errors import DamagedFileError, InputError
 
@@ -12,7 +14,7 @@ MOST_BYTES = 2**24
 """The most that a JSON file or a flagfile of a run may have; theirs are a few kilobytes."""
 
 
-def open_regular(path):
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """A regular file, open to be read as bytes.
 
     A pipe, a socket or a device is refused and not waited for: it might never begin, or never end.
@@ -34,7 +36,7 @@ def open_regular(path):
     raise DamagedFileError(f"{path} must be a file, received something else")
 
 
-def kind_of(path):
+def kind_of(path: str | os.PathLike[str]) -> str:
     """What is at a path, links being followed: "file", "folder", "pipe", "socket" or "device".
 
     Raises:
@@ -47,7 +49,7 @@ def kind_of(path):
     return kinds.get(stat.S_IFMT(os.stat(path).st_mode), "device")
 
 
-def read_bytes(path, most_bytes=MOST_BYTES):
+def read_bytes(path: str | os.PathLike[str], most_bytes: int = MOST_BYTES) -> bytes:
     """The bytes of a regular file of at most `most_bytes`.
 
     Raises:
@@ -61,7 +63,12 @@ def read_bytes(path, most_bytes=MOST_BYTES):
     return data
 
 
-def read_json(path, needed=None, optional=None, most_bytes=MOST_BYTES):
+def read_json(
+    path: str | os.PathLike[str],
+    needed: dict[str, Any] | None = None,
+    optional: dict[str, Any] | None = None,
+    most_bytes: int = MOST_BYTES,
+) -> dict[str, Any]:
     """The object in a file of strict JSON.
 
     Args:
@@ -100,7 +107,7 @@ def read_json(path, needed=None, optional=None, most_bytes=MOST_BYTES):
     return content
 
 
-def _problems(content, wanted, is_needed, prefix=""):
+def _problems(content: dict[str, Any], wanted: dict[str, Any], is_needed: bool, prefix: str = "") -> Iterator[str]:
     """Yields a sentence for each name that is missing or of another type."""
     for name, types in wanted.items():
         if name not in content:
@@ -116,26 +123,26 @@ def _problems(content, wanted, is_needed, prefix=""):
             yield f"{prefix}{name} must be of type {told}, received {_short(content[name])}"
 
 
-def _listed(types):
+def _listed(types: Any) -> tuple[type, ...]:
     return types if isinstance(types, tuple) else (types,)
 
 
-def _is_of(value, types):
+def _is_of(value: object, types: tuple[type, ...]) -> bool:
     if isinstance(value, bool):
         return bool in types
     return isinstance(value, types) or (isinstance(value, int) and float in types)
 
 
-def _short(value):
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _refused(text):
+def _refused(text: str) -> NoReturn:
     raise InputError(f"{text} is no strict JSON")
 
 
-def _finite(text):
+def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise InputError(f"{text} is too large a number")

@@ -9,7 +9,7 @@ HOLDING = ("layers", "models")
 """Packages all of whose modules are imported, also those that a person has added."""
 
 
-def register():
+def register() -> None:
     """Imports Keras on TensorFlow and every module whose classes may be in a .keras file.
 
     Raises:

@@ -5,6 +5,7 @@ polynomial takes a quarter of that of TensorFlow. Without XLA it would be a doze
 """
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -21,7 +22,7 @@ LONGEST = 1.5709
 """A little above pi/2, where rounding may put the rest of a phase."""
 
 
-def sin_of(phases):
+def sin_of(phases: tf.Tensor) -> tf.Tensor:
     """sin(phases), a tensor in radians; a polynomial for float32 within `keras_inr._cpu_xla.cpu_xla`.
 
     As a polynomial it is within 1.3e-7 of the truth up to 3000 radians and within 4e-6 up to 3 10^4, where steps of
@@ -35,27 +36,27 @@ def sin_of(phases):
     return _sin(phases) if is_polynomial(phases) else tf.sin(phases)
 
 
-def cos_of(phases):
+def cos_of(phases: tf.Tensor) -> tf.Tensor:
     """cos(phases), see `sin_of`."""
     return _cos(phases) if is_polynomial(phases) else tf.cos(phases)
 
 
-def is_polynomial(phases):
+def is_polynomial(phases: tf.Tensor) -> bool:
     """Whether `sin_of` and `cos_of` of the tensor are polynomials here."""
     return is_cpu_xla() and phases.dtype == tf.float32
 
 
 @custom_gradient
-def _sin(phases):
+def _sin(phases: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     return _half_waves(phases, 0.0), lambda upstream: upstream * _cos(phases)
 
 
 @custom_gradient
-def _cos(phases):
+def _cos(phases: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
     return -_half_waves(phases, 0.5), lambda upstream: -upstream * _sin(phases)
 
 
-def _half_waves(phases, shift):
+def _half_waves(phases: tf.Tensor, shift: float) -> tf.Tensor:
     """(-1)^k sin(r) for phases = (k + shift) pi + r, r in [-pi/2, pi/2]: sin for shift 0, -cos for 1/2."""
     k = tf.round(phases * (1 / math.pi) - shift)
     r = phases

@@ -5,6 +5,8 @@ a name of its own: 0.7 MB for each fit of a small network. Keras's own names, by
 """
 
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +14,7 @@ ONE_NAME = "variable/"  # the slash leaves out the names of scopes
 
 
 @contextlib.contextmanager
-def one_name():
+def one_name() -> Iterator[None]:
     """While the context lasts, variables that are made outside of graphs are called "variable" in TensorFlow.
 
     >>> with one_name():
@@ -23,6 +25,6 @@ def one_name():
         yield
 
 
-def _renamed(create, **arguments):
+def _renamed(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
     # in a graph variables of one name would be one variable
     return create(**{**arguments, "name": ONE_NAME} if tf.executing_eagerly() else arguments)

@@ -5,13 +5,14 @@ either becomes a gain. Each is measured here, per channel and in float64, and no
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.poisson import harmonic_extension
 
 
-def aligned_psnr(target, prediction):
+def aligned_psnr(target: npt.ArrayLike, prediction: npt.ArrayLike) -> dict[str, float]:
     """`metrics.psnr` in dB (all pixels, prediction clamped) of the prediction as it is and after each alignment.
 
     Args:
@@ -40,7 +41,7 @@ def aligned_psnr(target, prediction):
     }
 
 
-def best_offset(target, prediction):
+def best_offset(target: npt.ArrayLike, prediction: npt.ArrayLike) -> np.ndarray:
     """Per channel, the number that added to the prediction gives the least mean squared error: mean(target - it).
 
     Args:
@@ -59,7 +60,7 @@ def best_offset(target, prediction):
     return np.mean(target - prediction, axis=_points(target))
 
 
-def best_affine(target, prediction):
+def best_affine(target: npt.ArrayLike, prediction: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Per channel, gain and offset for which gain * prediction + offset has the least mean squared error.
 
     gain = covariance(prediction, target) / variance(prediction), offset = mean(target) - gain * mean(prediction). The
@@ -89,7 +90,7 @@ def best_affine(target, prediction):
     return gain, np.mean(target, axis=points) - gain * mean
 
 
-def without_harmonic(target, prediction):
+def without_harmonic(target: npt.ArrayLike, prediction: npt.ArrayLike) -> np.ndarray:
     """The prediction with the target's border, the difference continued inwards by the discrete Laplace equation.
 
     prediction + `harmonic_extension`(target - prediction): the function with the prediction's 5-point Laplacian inside
@@ -114,12 +115,14 @@ def without_harmonic(target, prediction):
     return prediction + harmonic_extension(target - prediction)
 
 
-def _points(array):
+def _points(array: np.ndarray) -> tuple[int, ...]:
     """The axes that are not channels."""
     return tuple(range(array.ndim - 1))
 
 
-def _checked(target, prediction, axes=None):
+def _checked(
+    target: npt.ArrayLike, prediction: npt.ArrayLike, axes: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Both in float64."""
     target, prediction = np.asarray(target), np.asarray(prediction)
     fits = target.ndim == axes if axes else target.ndim >= 2

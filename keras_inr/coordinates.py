@@ -5,10 +5,14 @@ Coordinates are (x, y) with x to the right and y down. Pixels are square, the lo
 x = (2j + 1 - width) / m and y = (2i + 1 - height) / m. Sizes are always (height, width).
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 
-def pixel_pitch(height, width):
+def pixel_pitch(height: int, width: int) -> float:
     """Distance between neighbouring pixel centres, 2 / max(height, width), the same on both axes.
 
     >>> pixel_pitch(300, 400)
@@ -17,7 +21,7 @@ def pixel_pitch(height, width):
     return 2.0 / max(height, width)
 
 
-def picture_box(height, width):
+def picture_box(height: int, width: int) -> tuple[float, float, float, float]:
     """The outer edges (x0, y0, x1, y1) of a picture: (-width/m, -height/m, width/m, height/m).
 
     >>> picture_box(300, 400)
@@ -27,7 +31,9 @@ def picture_box(height, width):
     return (-width / longer, -height / longer, width / longer, height / longer)
 
 
-def pixel_coords(rows, columns, height, width, dtype="float32"):
+def pixel_coords(
+    rows: tf.Tensor | npt.ArrayLike, columns: tf.Tensor | npt.ArrayLike, height: int, width: int, dtype: str = "float32"
+) -> tf.Tensor:
     """Centres of the pixels (rows, columns) of a height x width picture.
 
     Args:
@@ -46,7 +52,14 @@ def pixel_coords(rows, columns, height, width, dtype="float32"):
     return tf.stack([tf.cast(x, dtype), tf.cast(y, dtype)], axis=-1) / tf.cast(tf.maximum(height, width), dtype)
 
 
-def box_coords(box, height, width, first=0, count=None, dtype="float32"):
+def box_coords(
+    box: Sequence[float] | tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    first: int | tf.Tensor = 0,
+    count: int | tf.Tensor | None = None,
+    dtype: str | np.dtype = "float32",
+) -> tf.Tensor:
     """Centres of the cells of a height x width raster laid over a box, in row-major order.
 
     Works eagerly and inside `tf.function`, where box, height and width may be tensors.
@@ -75,7 +88,7 @@ def box_coords(box, height, width, first=0, count=None, dtype="float32"):
     return tf.cast(tf.stack([x, y], axis=-1), dtype)
 
 
-def coords_dtype(dtype):
+def coords_dtype(dtype: str) -> str:
     """The dtype that coordinates and phases have under a weight dtype: float64 under float64, else float32.
 
     >>> coords_dtype("float16")

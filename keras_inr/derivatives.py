@@ -15,6 +15,10 @@ Second derivatives raise a ValueError for functions with a kink on their path, s
 unless allow_kinks=True, which gives the almost-everywhere value (for a ReLU network zero).
 """
 
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_inr._arguments import one_of
@@ -26,7 +30,7 @@ METHODS = ("auto", "tape", "forward")
 OUTPUTS = ("values", "jacobian", "laplacian")
 
 
-def gradient(function, coords, method="auto"):
+def gradient(function: Callable[..., tf.Tensor], coords: tf.Tensor | npt.ArrayLike, method: str = "auto") -> tf.Tensor:
     """Gradient (..., dims) of a function with one channel.
 
     Raises:
@@ -41,7 +45,7 @@ def gradient(function, coords, method="auto"):
     return rows[..., 0, :]
 
 
-def jacobian(function, coords, method="auto"):
+def jacobian(function: Callable[..., tf.Tensor], coords: tf.Tensor | npt.ArrayLike, method: str = "auto") -> tf.Tensor:
     """Jacobian (..., channels, dims), J[c, d] = d values_c / d coords_d.
 
     >>> jacobian(lambda coords: coords**2, tf.constant([[2.0, 3.0]])).numpy().tolist()
@@ -50,7 +54,12 @@ def jacobian(function, coords, method="auto"):
     return differentiate(function, coords, ("jacobian",), method)["jacobian"]
 
 
-def laplacian(function, coords, method="auto", allow_kinks=False):
+def laplacian(
+    function: Callable[..., tf.Tensor],
+    coords: tf.Tensor | npt.ArrayLike,
+    method: str = "auto",
+    allow_kinks: bool = False,
+) -> tf.Tensor:
     """Laplacian (..., channels), sum_d d^2 values_c / d coords_d^2.
 
     >>> laplacian(lambda coords: coords**2, tf.constant([[2.0, 3.0]])).numpy().tolist()
@@ -59,7 +68,9 @@ def laplacian(function, coords, method="auto", allow_kinks=False):
     return differentiate(function, coords, ("laplacian",), method, allow_kinks)["laplacian"]
 
 
-def divergence(function, coords, method="auto"):
+def divergence(
+    function: Callable[..., tf.Tensor], coords: tf.Tensor | npt.ArrayLike, method: str = "auto"
+) -> tf.Tensor:
     """Divergence (...), sum_d d values_d / d coords_d, of a function with as many channels as dims.
 
     >>> divergence(lambda coords: coords**2, tf.constant([[2.0, 3.0]])).numpy().tolist()
@@ -68,7 +79,7 @@ def divergence(function, coords, method="auto"):
     return tf.linalg.trace(_square_jacobian("divergence", function, coords, method))
 
 
-def curl(function, coords, method="auto"):
+def curl(function: Callable[..., tf.Tensor], coords: tf.Tensor | npt.ArrayLike, method: str = "auto") -> tf.Tensor:
     """Curl of a function with as many channels as dims: (...), d values_1 / dx - d values_0 / dy, or (..., 3) in 3-D.
 
     >>> curl(lambda coords: tf.reverse(coords, [-1]) * (1.0, -1.0), tf.constant([[2.0, 3.0]])).numpy().tolist()
@@ -83,7 +94,12 @@ def curl(function, coords, method="auto"):
     return tf.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], axis=-1)
 
 
-def hessian(function, coords, method="auto", allow_kinks=False):
+def hessian(
+    function: Callable[..., tf.Tensor],
+    coords: tf.Tensor | npt.ArrayLike,
+    method: str = "auto",
+    allow_kinks: bool = False,
+) -> tf.Tensor:
     """Hessian (..., channels, dims, dims), H[c, i, j] = d^2 values_c / (d coords_i d coords_j).
 
     Forward, the mixed entries come from second derivatives along diagonals: H_ij = (D_(i+j) - H_ii - H_jj) / 2.
@@ -113,7 +129,13 @@ def hessian(function, coords, method="auto", allow_kinks=False):
     return tf.stack([tf.stack(row, axis=-1) for row in entries], axis=-2)
 
 
-def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=False):
+def differentiate(
+    function: Callable[..., tf.Tensor],
+    coords: tf.Tensor | npt.ArrayLike,
+    outputs: Collection[str] = OUTPUTS,
+    method: str = "auto",
+    allow_kinks: bool = False,
+) -> dict[str, tf.Tensor]:
     """Any of values (..., channels), jacobian (..., channels, dims) and laplacian (..., channels), in one pass.
 
     Returns:
@@ -146,7 +168,7 @@ def differentiate(function, coords, outputs=OUTPUTS, method="auto", allow_kinks=
     return {name: parts[name]() for name in outputs}
 
 
-def has_rules(function):
+def has_rules(function: Callable[..., Any]) -> bool:
     """Whether method="forward" can differentiate a function: it has `propagate`, and so has each of its layers.
 
     >>> has_rules(tf.sin)
@@ -155,7 +177,7 @@ def has_rules(function):
     return all(states(part, "propagate") for part in (function, *getattr(function, "stack", ())))
 
 
-def _refuse_kinks(name, function, coords, allow_kinks):
+def _refuse_kinks(name: str, function: Callable[..., tf.Tensor], coords: tf.Tensor, allow_kinks: bool) -> None:
     reasons = [] if allow_kinks else kinks_of(function, coords)
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -165,7 +187,7 @@ def _refuse_kinks(name, function, coords, allow_kinks):
         )
 
 
-def _checked(function, coords, method):
+def _checked(function: Callable[..., tf.Tensor], coords: tf.Tensor | npt.ArrayLike, method: str) -> tf.Tensor:
     """The coords as a tensor, in the dtype of a field's values."""
     if not callable(function):
         raise InputTypeError(f"function must be a field or another callable, received {function!r}")
@@ -181,7 +203,7 @@ def _checked(function, coords, method):
     return tf.cast(coords, getattr(function, "values_dtype", coords.dtype))
 
 
-def _checked_values(values, coords):
+def _checked_values(values: tf.Tensor, coords: tf.Tensor) -> tf.Tensor:
     """The values of a function on points of their own."""
     wanted = f"values must be a floating tensor of shape (..., channels) for coords of shape {coords.shape}"
     if not tf.is_tensor(values) or not values.dtype.is_floating:
@@ -191,12 +213,12 @@ def _checked_values(values, coords):
     return values
 
 
-def _is_point_of_stack(function, coords):
+def _is_point_of_stack(function: Callable[..., tf.Tensor], coords: tf.Tensor) -> bool:
     """Whether the coords are a single point for stacked fields: its copies would be taken for shared points."""
     return getattr(function, "num_fields", None) is not None and coords.shape.rank == 1
 
 
-def _own_points(function, coords):
+def _own_points(function: Callable[..., tf.Tensor], coords: tf.Tensor) -> tf.Tensor:
     """The coords broadcast over stacked fields, so that each has points of its own."""
     fields = getattr(function, "num_fields", None)
     if fields is None:
@@ -207,7 +229,7 @@ def _own_points(function, coords):
     return tf.broadcast_to(coords, tf.concat([[fields], points], axis=0))
 
 
-def _resolved(function, method, outputs=("laplacian",)):
+def _resolved(function: Callable[..., tf.Tensor], method: str, outputs: Collection[str] = ("laplacian",)) -> str:
     """ "tape" or "forward"."""
     if method != "auto":
         return method
@@ -220,19 +242,19 @@ def _resolved(function, method, outputs=("laplacian",)):
     return "tape" if "laplacian" not in outputs and few_channels else "forward"
 
 
-def _forward(function, coords, directions, second):
+def _forward(function: Any, coords: tf.Tensor, directions: Sequence[tf.Tensor], second: bool) -> Jet:
     """The function's jet at coords along directions (dims,)."""
     leading = [1] * (coords.shape.rank - 1)
     tangents = tuple(tf.reshape(direction, [*leading, -1]) for direction in directions)
     return function.propagate(Jet(coords, tangents, tf.zeros_like(tangents[0]) if second else None))
 
 
-def _like(part, value):
+def _like(part: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     """The part at every point."""
     return tf.broadcast_to(part, tf.shape(value))
 
 
-def _tape(function, coords, outputs):
+def _tape(function: Callable[..., tf.Tensor], coords: tf.Tensor, outputs: Collection[str]) -> dict[str, tf.Tensor]:
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(coords)
         values, rows = _tape_rows(function, coords)
@@ -244,14 +266,14 @@ def _tape(function, coords, outputs):
     return {name: parts[name] for name in outputs}
 
 
-def _tape_hessian(function, coords):
+def _tape_hessian(function: Callable[..., tf.Tensor], coords: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(coords)
         rows = [tf.unstack(row, axis=-1) for row in _tape_rows(function, coords)[1]]
     return tf.stack([tf.stack([_slope(tape, along, coords) for along in row], axis=-2) for row in rows], axis=-3)
 
 
-def _tape_rows(function, coords):
+def _tape_rows(function: Callable[..., tf.Tensor], coords: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Values, and the gradient (..., dims) of each channel."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(coords)
@@ -260,11 +282,13 @@ def _tape_rows(function, coords):
     return values, [_slope(tape, channel, coords) for channel in channels]
 
 
-def _slope(tape, target, coords):
+def _slope(tape: tf.GradientTape, target: tf.Tensor, coords: tf.Tensor) -> tf.Tensor:
     return tape.gradient(target, coords, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-def _square_jacobian(name, function, coords, method):
+def _square_jacobian(
+    name: str, function: Callable[..., tf.Tensor], coords: tf.Tensor | npt.ArrayLike, method: str
+) -> tf.Tensor:
     rows = jacobian(function, coords, method)
     if rows.shape[-2] != rows.shape[-1]:
         raise InputError(f"{name} needs as many channels as dims, received {rows.shape[-2]} and {rows.shape[-1]}")

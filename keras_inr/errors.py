@@ -4,11 +4,15 @@
 the Python argument. Whatever else is raised is a fault of the package, or the system's refusal.
 """
 
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class InputError(ValueError):
     """An argument, a file or a folder that cannot be used; nothing was written."""
 
-    __init__ = Exception.__init__  # by this `tf.function` knows how to raise it again, and does not turn it into another
+    __init__ = Exception.__init__  # by this `tf.function` knows that it can raise the same error again
 
 
 class InputTypeError(InputError, TypeError):
@@ -33,7 +37,7 @@ class DamagedFileError(InputError):
 class CheckpointError(InputError):
     """Checkpoints that cannot be gone on from: none can be read, or they are of another run."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{super().__str__()}; remove them to start again"
 
 
@@ -52,7 +56,7 @@ class DivergedError(FloatingPointError):
         rows: of the run's history until then, empty if there are none.
     """
 
-    rows = ()
+    rows: Sequence[Mapping[str, Any]] = ()
 
 
 class DiskError(OSError):
@@ -63,12 +67,12 @@ class DiskError(OSError):
         path: str, or None where it is not known.
     """
 
-    def __init__(self, number, sentence, path=None):
+    def __init__(self, number: int, sentence: str, path: str | None = None) -> None:
         super().__init__(number, sentence)
         self.path = path
 
-    def __str__(self):
-        return self.strerror
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 class MachineError(OSError):
@@ -85,6 +89,12 @@ class InterruptedRunError(Exception):
         again: what is saved, and what must be given beside the folder to go on.
     """
 
-    def __init__(self, signal_number, folder, done, again="the state is saved, go on with"):
+    def __init__(
+        self,
+        signal_number: int,
+        folder: str | os.PathLike[str],
+        done: str,
+        again: str = "the state is saved, go on with",
+    ) -> None:
         super().__init__(f"stopped {done}; {again} out={str(folder)!r}, resume=True")
         self.signal_number = signal_number

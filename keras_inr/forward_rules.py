@@ -6,6 +6,8 @@ subclass with another call is not taken for a layer with its parent's rule. `ker
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,15 +36,15 @@ class Jet:
     """
 
     value: tf.Tensor
-    tangents: tuple
+    tangents: tuple[tf.Tensor, ...]
     second: tf.Tensor | None = None
 
-    def linear(self, function):
+    def linear(self, function: Callable[..., tf.Tensor]) -> "Jet":
         """The jet of A f, for a linear map A of the last axes that broadcasts over the others."""
         second = None if self.second is None else function(self.second)
         return Jet(function(self.value), tuple(function(tangent) for tangent in self.tangents), second)
 
-    def chain(self, value, first, second=None):
+    def chain(self, value: tf.Tensor, first: tf.Tensor, second: Callable[[], tf.Tensor] | None = None) -> "Jet":
         """The jet of g(f) for an elementwise g, from g(f), g'(f) and a callable for g''(f); None where that is zero."""
         summed = None
         if self.second is not None:
@@ -51,11 +53,11 @@ class Jet:
                 summed += second() * self.squared_speed()
         return Jet(value, tuple(first * tangent for tangent in self.tangents), summed)
 
-    def squared_speed(self):
+    def squared_speed(self) -> tf.Tensor:
         """sum_k (df/dd_k)^2, elementwise."""
         return sum_of([tf.square(tangent) for tangent in self.tangents])
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> "Jet":
         """f + g, or f + constant."""
         if not isinstance(other, Jet):
             return dataclasses.replace(self, value=self.value + other)
@@ -63,7 +65,7 @@ class Jet:
         tangents = tuple(one + another for one, another in zip(self.tangents, other.tangents, strict=True))
         return Jet(self.value + other.value, tangents, second)
 
-    def __mul__(self, other):
+    def __mul__(self, other: Any) -> "Jet":
         """f g, or f times a constant."""
         if not isinstance(other, Jet):
             return self.linear(lambda part: part * other)
@@ -76,7 +78,7 @@ class Jet:
         return Jet(self.value * other.value, tangents, second)
 
 
-def sine(jet):
+def sine(jet: Jet) -> Jet:
     """The jet of sin(f).
 
     value sin f, tangents cos(f) t_k, second cos(f) s - sin(f) sum_k t_k^2. In a training step its gradient is written
@@ -88,7 +90,7 @@ def sine(jet):
     return Jet(value, tuple(rest[:count]), rest[count] if jet.second is not None else None)
 
 
-def _sine(has_second, *parts):
+def _sine(has_second: bool, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """`sine` on a flat list of tensors, with a gradient of its own."""
 
     @custom_gradient
@@ -120,13 +122,13 @@ def _sine(has_second, *parts):
     return forward(*parts)
 
 
-def sum_to(gradient, part):
+def sum_to(gradient: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
     """The gradient summed over the axes along which a part was the same at all points (length 1)."""
     axes = [axis for axis, length in enumerate(part.shape) if length == 1 and gradient.shape[axis] != 1]
     return tf.reduce_sum(gradient, axes, keepdims=True) if axes else gradient
 
 
-def sum_of(tensors):
+def sum_of(tensors: Sequence[Any]) -> Any:
     """Their sum; `sum` would begin with a needless 0 + x."""
     total = tensors[0]
     for tensor in tensors[1:]:
@@ -134,7 +136,7 @@ def sum_of(tensors):
     return total
 
 
-def side_by_side(jets):
+def side_by_side(jets: Sequence[Jet]) -> Jet:
     """The jet of concatenated functions, along the last axis."""
     shape = tf.shape(jets[0].value)[:-1]
 

@@ -1,5 +1,8 @@
 """What keeps a function from having second derivatives everywhere."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 # Ops on floats whose slope or value jumps, comparisons among them; what a plain function is searched for, beside casts
@@ -13,7 +16,7 @@ _KINKED = """
 KINKED_OPS = frozenset(_KINKED.split())
 
 
-def kinks_of(function, coords=None):
+def kinks_of(function: Callable[..., Any], coords: tf.Tensor | tf.TensorSpec | None = None) -> list[str]:
     """Why second derivatives do not exist everywhere: a list of reasons, empty for a smooth function.
 
     Layers that have a `kink` answer for themselves. Any other function is traced at coords (a field at any) and
@@ -23,17 +26,18 @@ def kinks_of(function, coords=None):
     >>> kinks_of(tf.nn.relu, tf.zeros((1, 2)))
     ['the function has the operation Relu']
     """
-    layers = function.stack if hasattr(function, "stack") and states(function, "propagate") else [function]
+    part: Any = function
+    layers = part.stack if hasattr(part, "stack") and states(part, "propagate") else [part]
     if all(states(layer, "kink") for layer in layers):
         return [layer.kink for layer in layers if layer.kink is not None]
-    points = tf.TensorSpec((1, function.num_dims), function.values_dtype) if coords is None else coords
+    points = tf.TensorSpec((1, part.num_dims), part.values_dtype) if coords is None else coords
     traced = tf.function(function).get_concrete_function(tf.TensorSpec(points.shape, points.dtype)).graph
     graph = traced.as_graph_def()
     nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
     return [f"the function has the operation {op}" for op in sorted({node.op for node in nodes if _is_kinked(node)})]
 
 
-def _is_kinked(node):
+def _is_kinked(node: Any) -> bool:
     """Whether a node of a graph is piecewise in floats, or may be anything."""
     if node.op == "PyFunc":  # tf.numpy_function, which has no derivatives at all
         return True
@@ -42,7 +46,7 @@ def _is_kinked(node):
     return node.op in KINKED_OPS and tf.as_dtype(node.attr["T"].type).is_floating
 
 
-def states(part, name):
+def states(part: object, name: str) -> bool:
     """Whether a class has the attribute that belongs to its call, rather than inherits that of another call."""
     for cls in type(part).__mro__:
         if name in vars(cls) or "call" in vars(cls):

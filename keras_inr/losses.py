@@ -1,5 +1,7 @@
 """Losses that Keras lacks."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -20,16 +22,16 @@ class KnownMeanSquaredError(keras.losses.Loss):
     2.0
     """
 
-    def __init__(self, name="known_mean_squared_error", dtype=None):
+    def __init__(self, name: str = "known_mean_squared_error", dtype: str | None = None) -> None:
         super().__init__(name=name, reduction="sum_over_batch_size", dtype=dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         known = tf.math.is_finite(y_true)
         # the inner where keeps NaN out of the gradient
         error = tf.where(known, y_pred - tf.where(known, y_true, tf.zeros_like(y_true)), tf.zeros_like(y_pred))
         return tf.reduce_mean(tf.square(error), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
 
 
@@ -48,16 +50,16 @@ class StackedMeanSquaredError(keras.losses.Loss):
     12.0
     """
 
-    def __init__(self, name="stacked_mean_squared_error", dtype=None):
+    def __init__(self, name: str = "stacked_mean_squared_error", dtype: str | None = None) -> None:
         super().__init__(name=name, reduction="sum", dtype=dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         return field_means(tf.math.squared_difference(y_true, y_pred))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
 
 
-def field_means(errors):
+def field_means(errors: tf.Tensor) -> tf.Tensor:
     """Mean over all but the first axis."""
     return tf.reduce_mean(errors, axis=tuple(range(1, errors.shape.rank)))

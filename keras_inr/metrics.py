@@ -1,7 +1,12 @@
 """How close a prediction is to a picture: MSE, PSNR, SSIM, MS-SSIM, and Keras metrics that stream the first two."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 from keras import ops
 from scipy.ndimage import correlate1d
 from skimage.metrics import structural_similarity
@@ -36,7 +41,7 @@ class MSE(keras.metrics.Metric):
     [0.0, 1.0]
     """
 
-    def __init__(self, num_fields=None, name="mse", dtype=None):
+    def __init__(self, num_fields: int | None = None, name: str = "mse", dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         shape = () if self.num_fields is None else (self.num_fields,)
@@ -44,7 +49,12 @@ class MSE(keras.metrics.Metric):
         self.count = self.add_variable((), "zeros", dtype="float64", name="count")
         self._direction = "down"
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: tf.Tensor | npt.ArrayLike,
+        y_pred: tf.Tensor | npt.ArrayLike,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
         if sample_weight is not None:
             own = type(self).__name__
             raise InputError(f"sample_weight must be None for {own}, received shape {tuple(ops.shape(sample_weight))}")
@@ -54,19 +64,19 @@ class MSE(keras.metrics.Metric):
         axes = None if self.num_fields is None else tuple(range(1, len(error.shape)))
         self.add(ops.sum(error, axis=axes), ops.cast(ops.size(error), "float64") / (self.num_fields or 1))
 
-    def add(self, total, count):
+    def add(self, total: tf.Tensor, count: tf.Tensor | float) -> None:
         """Adds sums of squared errors, of every field if there are several, over `count` numbers."""
         self.total.assign_add(ops.cast(total, "float64"))
         self.count.assign_add(ops.cast(count, "float64"))
 
-    def prepared(self, prediction):
+    def prepared(self, prediction: tf.Tensor) -> tf.Tensor:
         """What is compared with the target."""
         return prediction
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         return ops.cast(self.total / self.count, self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_fields": self.num_fields}
 
 
@@ -83,18 +93,18 @@ class PSNR(MSE):
     20.0
     """
 
-    def __init__(self, num_fields=None, name="psnr_db", dtype=None):
+    def __init__(self, num_fields: int | None = None, name: str = "psnr_db", dtype: str | None = None) -> None:
         super().__init__(num_fields, name, dtype)
         self._direction = "up"
 
-    def prepared(self, prediction):
+    def prepared(self, prediction: tf.Tensor) -> tf.Tensor:
         return ops.clip(prediction, 0.0, 1.0)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         return ops.cast(-10.0 * ops.log10(self.total / self.count), self.dtype)
 
 
-def mse(target, prediction):
+def mse(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Mean of (target - prediction)^2 over all elements, not clamped: the training loss, in float64.
 
     Args:
@@ -111,7 +121,7 @@ def mse(target, prediction):
     return _mean_squared_error(target, prediction, lambda values, dtype: values)
 
 
-def psnr(target, prediction):
+def psnr(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Peak signal-to-noise ratio in dB over all pixels and channels: data range 1, prediction clamped to [0, 1].
 
     Args and Raises as in `mse`; +inf for equal pictures, NaN if there is a NaN.
@@ -122,7 +132,7 @@ def psnr(target, prediction):
     return psnr_from_mse(_mean_squared_error(target, prediction, lambda values, dtype: np.clip(values, 0, 1)))
 
 
-def psnr_8bit(target, prediction):
+def psnr_8bit(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """`psnr` of what an 8-bit file of the prediction holds: clamped and rounded to k/255.
 
     k/255 is expressed in the target's dtype, so that a float32 picture read from an 8-bit file can be met exactly.
@@ -133,7 +143,7 @@ def psnr_8bit(target, prediction):
     return psnr_from_mse(_mean_squared_error(target, prediction, _round_to_8bit))
 
 
-def psnr_from_mse(mean_squared_error):
+def psnr_from_mse(mean_squared_error: float) -> float:
     """-10 log10(mean squared error) in dB, for data range 1; +inf for 0, NaN for NaN.
 
     Raises:
@@ -148,7 +158,7 @@ def psnr_from_mse(mean_squared_error):
     return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
-def ssim(target, prediction):
+def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Mean structural similarity, in [-1, 1], 1 for equal pictures: the mean over channels of each channel's SSIM.
 
     Wang, Bovik, Sheikh, Simoncelli 2004: Gaussian window of 11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, data range
@@ -185,7 +195,7 @@ def ssim(target, prediction):
     return float(total / (windows * channels))
 
 
-def _ssim_of_plane(target, prediction):
+def _ssim_of_plane(target: np.ndarray, prediction: np.ndarray) -> float:
     return structural_similarity(
         target.astype(np.float64),
         np.clip(prediction.astype(np.float64), 0, 1),
@@ -196,7 +206,7 @@ def _ssim_of_plane(target, prediction):
     )
 
 
-def ms_ssim(target, prediction):
+def ms_ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Multi-scale structural similarity, in [0, 1], 1 for equal pictures: the mean over channels.
 
     prod_j cs_j^w_j * l_M^w_M for scales j = 1 ... M, each half as large as the one before (means of 2 x 2 pixels), with
@@ -227,7 +237,7 @@ def ms_ssim(target, prediction):
     return float(np.mean(product))
 
 
-def _ssim_terms(target, prediction):
+def _ssim_terms(target: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean SSIM, and mean of its contrast and structure term alone, of each channel."""
     offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     window = np.exp(-np.square(offsets) / (2 * 1.5**2))
@@ -245,13 +255,15 @@ def _ssim_terms(target, prediction):
     return np.mean(luminance * contrast, axis=(0, 1)), np.mean(contrast, axis=(0, 1))
 
 
-def _halved(picture):
+def _halved(picture: np.ndarray) -> np.ndarray:
     """Means of 2 x 2 pixels; an odd last row or column is left out."""
     height, width = (length // 2 * 2 for length in picture.shape[:2])
     return picture[:height, :width].reshape(height // 2, 2, width // 2, 2, -1).mean(axis=(1, 3))
 
 
-def _mean_squared_error(target, prediction, transform):
+def _mean_squared_error(
+    target: npt.ArrayLike, prediction: npt.ArrayLike, transform: Callable[[np.ndarray, np.dtype], np.ndarray]
+) -> float:
     target, prediction = _checked(target, prediction)
     target_values, prediction_values = target.reshape(-1), prediction.reshape(-1)
     total = 0.0
@@ -262,12 +274,12 @@ def _mean_squared_error(target, prediction, transform):
     return total / target.size
 
 
-def _round_to_8bit(values, dtype):
+def _round_to_8bit(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     levels = np.rint(np.clip(values, 0, 1) * 255) / 255
     return levels.astype(dtype).astype(np.float64)
 
 
-def _checked(target, prediction):
+def _checked(target: npt.ArrayLike, prediction: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     target, prediction = np.asarray(target), np.asarray(prediction)
     if target.shape != prediction.shape or not target.size:
         raise InputError(
@@ -281,7 +293,7 @@ def _checked(target, prediction):
     return target, prediction
 
 
-def _check_static_shapes(target, prediction):
+def _check_static_shapes(target: tuple[int | None, ...], prediction: tuple[int | None, ...]) -> None:
     agree = len(target) == len(prediction) and all(
         None in pair or pair[0] == pair[1] for pair in zip(target, prediction, strict=True)
     )

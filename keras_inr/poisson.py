@@ -1,6 +1,7 @@
 """Direct solvers of the discrete Poisson equation on a picture: the reference for editing by derivatives."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy import fft, sparse
 from scipy.sparse.linalg import splu
 
@@ -8,7 +9,7 @@ from keras_inr.coordinates import pixel_pitch
 from keras_inr.errors import InputError
 
 
-def harmonic_extension(border):
+def harmonic_extension(border: npt.ArrayLike) -> np.ndarray:
     """The picture with the same border pixels whose interior solves the discrete Laplace equation.
 
     Inside, each pixel is the mean of its four neighbours, u[i-1, j] + u[i+1, j] + u[i, j-1] + u[i, j+1] = 4 u[i, j].
@@ -32,7 +33,7 @@ def harmonic_extension(border):
     return _with_interior(_checked("border", border), source=0.0)
 
 
-def solve_poisson_laplacian(laplacian, values):
+def solve_poisson_laplacian(laplacian: npt.ArrayLike, values: npt.ArrayLike) -> np.ndarray:
     """The picture with a given Laplacian inside and given values on its border, by the 5-point stencil.
 
     u[i-1, j] + u[i+1, j] + u[i, j-1] + u[i, j+1] - 4 u[i, j] = pitch^2 laplacian[i, j] at every pixel that is not on
@@ -58,7 +59,7 @@ def solve_poisson_laplacian(laplacian, values):
     return _with_interior(values, laplacian[1:-1, 1:-1] * pixel_pitch(*values.shape[:2]) ** 2)
 
 
-def solve_poisson(jacobian, mask, values):
+def solve_poisson(jacobian: npt.ArrayLike, mask: npt.ArrayLike, values: npt.ArrayLike) -> np.ndarray:
     """The picture that has given values outside a region and, inside it, comes closest to given derivatives.
 
     Minimises the sum over all pairs of neighbouring pixels p, q (q to the right of p or below it), at least one of
@@ -99,7 +100,9 @@ def solve_poisson(jacobian, mask, values):
     return solve_differences(across, down, mask, values)
 
 
-def solve_differences(across, down, mask, values):
+def solve_differences(
+    across: npt.ArrayLike, down: npt.ArrayLike, mask: npt.ArrayLike, values: npt.ArrayLike
+) -> np.ndarray:
     """`solve_poisson` with the target differences d_pq of neighbouring pixels themselves, in units of the values.
 
     Args:
@@ -142,7 +145,7 @@ def solve_differences(across, down, mask, values):
     return solution.reshape(values.shape)
 
 
-def _difference_matrix(height, width):
+def _difference_matrix(height: int, width: int) -> sparse.csc_array:
     """Sparse (pairs, H*W): first all steps to the right, then all steps down, in row-major order."""
     pixels = np.arange(height * width, dtype=np.int32).reshape(height, width)
     start = np.concatenate([pixels[:, :-1].ravel(), pixels[:-1].ravel()])
@@ -153,7 +156,7 @@ def _difference_matrix(height, width):
     return sparse.coo_array((entries, places), shape=(start.size, pixels.size)).tocsc()
 
 
-def _with_interior(border, source):
+def _with_interior(border: np.ndarray, source: np.ndarray | float) -> np.ndarray:
     """The float64 picture whose 5-point sum of differences is `source` (H-2, W-2, C) inside, with border's border."""
     solution = border.copy()
     height, width = border.shape[0] - 2, border.shape[1] - 2
@@ -170,12 +173,12 @@ def _with_interior(border, source):
     return solution
 
 
-def _second_difference_eigenvalues(count):
+def _second_difference_eigenvalues(count: int) -> np.ndarray:
     """Of u[k-1] - 2 u[k] + u[k+1] on `count` pixels between two zeros; the eigenvectors are those of the DST-I."""
     return -4 * np.sin(np.pi * np.arange(1, count + 1) / (2 * (count + 1))) ** 2
 
 
-def _checked(name, array, shape=None):
+def _checked(name: str, array: npt.ArrayLike, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """The array in float64."""
     array = np.asarray(array)
     if shape is None and (array.ndim != 3 or not array.size):

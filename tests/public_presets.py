@@ -3,4 +3,5 @@
 import keras_inr.models
 from keras_inr.presets import get_preset, list_presets
 
-PUBLIC = [info for info in list_presets() if get_preset(info.name).model in list({name: getattr(keras_inr.models, name) for name in keras_inr.models.__all__}.values())]
+CLASSES = [getattr(keras_inr.models, name) for name in keras_inr.models.__all__]
+PUBLIC = [info for info in list_presets() if get_preset(info.name).model in CLASSES]

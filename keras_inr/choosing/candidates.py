@@ -3,11 +3,14 @@
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 from keras_inr.layers.hash_encoding import HashEncoding
+from keras_inr.models.field import Field
 from keras_inr.models.multi_hash import MultiHash
 from keras_inr.models.siren import Siren
 from keras_inr.signals._spectrum import cutoffs
+from keras_inr.signals.image import ImageSignal
 
 MODELS = {"multi_hash": MultiHash, "siren_256": Siren}
 BANDS_DB = tuple(range(60, 20, -5))
@@ -31,16 +34,16 @@ class Candidate:
 
     family: str
     preset: str
-    arguments: dict
+    arguments: dict[str, Any]
     learning_rate: float
     band_db: float
 
-    def field(self, signal, **arguments):
+    def field(self, signal: ImageSignal, **arguments: Any) -> Field:
         """The field with fresh weights."""
         shared = {"channels": signal.channels, "picture_size": signal.size}
         return MODELS[self.preset](**{**self.arguments, **shared, **arguments})
 
-    def weights(self, channels):
+    def weights(self, channels: int) -> tuple[int, int]:
         """(numbers in tables, weights of layers), as many as the field has for a picture of so many channels.
 
         >>> hash_candidate(7, 100, 50).weights(channels=3)
@@ -55,7 +58,7 @@ class Candidate:
         return table, sum((a + 1) * b for a, b in itertools.pairwise(widths))
 
 
-def candidates_for(signal):
+def candidates_for(signal: ImageSignal) -> list[Candidate]:
     """Networks of every size, each with the bandwidth that the picture needs for each of `BANDS_DB`.
 
     The finest cells of a grid, or omega_0 of a sine network, follow the frequency above which no more of the picture
@@ -76,7 +79,7 @@ def candidates_for(signal):
     return list(kept.values())
 
 
-def oversized(candidate):
+def oversized(candidate: Candidate) -> bool:
     """Whether a table has more entries than the finest level has vertices, so that a smaller one is no other network.
 
     >>> [oversized(hash_candidate(log_entries, 100, 50)) for log_entries in (14, 15)]
@@ -86,7 +89,7 @@ def oversized(candidate):
     return candidate.arguments.get("table_size", 0) > 2 * vertices
 
 
-def hash_candidate(log_entries, reach, band_db):
+def hash_candidate(log_entries: int, reach: float, band_db: float) -> Candidate:
     """A hash grid whose finest level has a cell for each half period of the highest frequency, `reach` of them."""
     finest = max(16, math.ceil(reach))
     width = 16 if log_entries < 8 else 32 if log_entries < 11 else 64
@@ -95,7 +98,7 @@ def hash_candidate(log_entries, reach, band_db):
     return Candidate("hash", "multi_hash", arguments, 0.01, band_db)
 
 
-def sine_candidate(width, reach, band_db):
+def sine_candidate(width: int, reach: float, band_db: float) -> Candidate:
     """A sine network of three layers whose omega_0 grows with the frequencies that it has to reach."""
     omega_0 = round(min(max(0.2 * reach, 5.0), MOST_OMEGA_0), 1)
     arguments = {"units": (width,) * 3, "scheme": "init-33", "omega_0": omega_0}

@@ -5,10 +5,13 @@ import math
 import pathlib
 import re
 import tempfile
+from collections.abc import Callable, Sequence
+from typing import Self
 
 from keras_inr.choosing.candidates import Candidate
-from keras_inr.choosing.expectations import measured, options_for
+from keras_inr.choosing.expectations import Option, Table, measured, options_for
 from keras_inr.errors import InputError, InputTypeError
+from keras_inr.models.field import Field
 from keras_inr.signals.image import ImageSignal
 
 MARGIN = 2.0
@@ -42,7 +45,7 @@ class Goal:
     unit: str
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> Self:
         """A goal from text such as 40dB, 50kB, 5MB, 30s.
 
         Raises:
@@ -51,14 +54,14 @@ class Goal:
         pattern = r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([A-Za-z]+)\s*"
         match = re.fullmatch(pattern, text) if isinstance(text, str) else None
         unit, factor = UNITS.get(match[2].lower(), (None, 1)) if match else (None, 1)
-        if unit is None:
+        if match is None or unit is None:
             allowed = "a number with dB, kB, MB or s behind it, such as 40dB"
             raise InputError(f"goal must be {allowed}, received {text!r}")
         if not 0 < float(match[1]) * factor <= MOST[unit]:
             raise InputError(f"goal must be above 0 and at most {MOST[unit]:g} {unit}, received {text!r}")
         return cls(float(match[1]) * factor, unit)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.amount:g} {self.unit}"
 
 
@@ -81,7 +84,13 @@ class Choice:
     reason: str
 
 
-def choose(signal, goal=None, steps=None, pilot=None, table=None):
+def choose(
+    signal: ImageSignal,
+    goal: Goal | str | None = None,
+    steps: int | None = None,
+    pilot: Callable[[Candidate], float] | None = None,
+    table: Table | None = None,
+) -> Choice:
     """A network, its size and bandwidth, and the length of its fit, for a picture and a goal.
 
     A goal in dB takes the network and the length that come soonest to what is expected to reach it, two standard
@@ -127,7 +136,7 @@ def choose(signal, goal=None, steps=None, pilot=None, table=None):
     return Choice(option.candidate, option.num_parameters, steps, option.expected_db(steps), option.spread_db, reason)
 
 
-def soonest(options, aim_db, lengths):
+def soonest(options: Sequence[Option], aim_db: float, lengths: Sequence[int]) -> tuple[Option, int]:
     """(option, steps) that take the least time to an expected PSNR; the best that there is if none comes to it."""
     enough = [(o, n) for o in options for n in lengths if o.expected_db(n) - MARGIN * o.spread_db >= aim_db]
     if not enough:
@@ -135,13 +144,13 @@ def soonest(options, aim_db, lengths):
     return min(enough, key=lambda pair: pair[0].pace * pair[1])
 
 
-def best_of(options, steps):
+def best_of(options: Sequence[Option], steps: int) -> Option:
     """The option with the highest expected PSNR; of several that are within 0.1 dB of it the fastest."""
     most = max(option.expected_db(steps) for option in options)
     return min((o for o in options if o.expected_db(steps) >= most - 0.1), key=lambda option: option.pace)
 
 
-def best_within(options, goal, signal, steps):
+def best_within(options: Sequence[Option], goal: Goal, signal: ImageSignal, steps: int) -> Option:
     """The option to take of those whose fresh model.keras is no larger than a goal in kB.
 
     Raises:
@@ -159,7 +168,7 @@ def best_within(options, goal, signal, steps):
     raise InputError(f"goal must be at least {math.ceil(least)} kB for this picture, received {goal}")
 
 
-def file_kb(field):
+def file_kb(field: Field) -> float:
     """Size of the field's model.keras, in 1000 bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
@@ -167,7 +176,13 @@ def file_kb(field):
         return path.stat().st_size / 1000
 
 
-def best_in_time(options, seconds, most_steps, pilot, reference_seconds):
+def best_in_time(
+    options: Sequence[Option],
+    seconds: float,
+    most_steps: float,
+    pilot: Callable[[Candidate], float] | None,
+    reference_seconds: float,
+) -> tuple[Option, int]:
     """(option, steps) with the highest expected PSNR after so many seconds.
 
     What seems best is tried by the pilot, and what that tells of the pace holds for its family; until the best one has
@@ -175,7 +190,7 @@ def best_in_time(options, seconds, most_steps, pilot, reference_seconds):
     """
     paces = [option.pace * reference_seconds for option in options]
     families = [option.candidate.family for option in options]
-    tried = {}
+    tried: dict[int, float] = {}
     while True:
         lengths = [max(1, int(min(most_steps, seconds / pace))) for pace in paces]
         open_to = range(len(options)) if len(tried) < MOST_PILOTS else tried
@@ -188,7 +203,7 @@ def best_in_time(options, seconds, most_steps, pilot, reference_seconds):
         paces = [tried.get(i, pace * scale if alike[i] else pace) for i, pace in enumerate(paces)]
 
 
-def reason_for(option, steps, size, goal):
+def reason_for(option: Option, steps: int, size: tuple[int, int], goal: Goal | None) -> str:
     """One line."""
     arguments, expected = option.candidate.arguments, option.expected_db(steps)
     if option.candidate.family == "hash":

@@ -4,13 +4,17 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import numpy as np
 
 from keras_inr.choosing.candidates import Candidate, candidates_for, hash_candidate
 from keras_inr.errors import InputError
 from keras_inr.signals._spectrum import plain_db, sparse_db
+from keras_inr.signals.image import ImageSignal
 
 MEASURED = pathlib.Path(__file__).with_name("choices.json")
 FORMAT_VERSION = 3
@@ -37,10 +41,10 @@ class Table:
 
     about: str
     reference_seconds: float
-    families: dict
+    families: dict[str, Any]
 
     @classmethod
-    def read(cls, path=MEASURED):
+    def read(cls, path: str | os.PathLike[str] = MEASURED) -> Self:
         """The table of a JSON file.
 
         Raises:
@@ -54,7 +58,7 @@ class Table:
 
 
 @functools.cache
-def measured():
+def measured() -> Table:
     """The committed `Table`, as `experiments/choosing/study.py` left it."""
     return Table.read()
 
@@ -73,16 +77,16 @@ class Option:
     candidate: Candidate
     num_parameters: int
     pace: float
-    law: dict
+    law: dict[str, Any]
     spread_db: float
-    facts: dict
+    facts: dict[str, Any]
 
-    def expected_db(self, steps):
+    def expected_db(self, steps: int) -> float:
         """The PSNR to expect of a fit of so many steps, whose learning rate falls to nothing over them."""
         return float(expected_db(self.law, steps=steps, **self.facts))
 
 
-def options_for(signal, table=None):
+def options_for(signal: ImageSignal, table: Table | None = None) -> list[Option]:
     """An `Option` for every candidate; table=None is the committed one."""
     table = table or measured()
     picture = {"sparse": sparse_db(signal.values), "plain": plain_db(signal.values)}
@@ -96,7 +100,15 @@ def options_for(signal, table=None):
     return found
 
 
-def expected_db(law, *, ratio, sparse, plain, band_db, steps):
+def expected_db(
+    law: Mapping[str, float],
+    *,
+    ratio: float | np.ndarray,
+    sparse: float | np.ndarray,
+    plain: float | np.ndarray,
+    band_db: float | np.ndarray,
+    steps: float | np.ndarray,
+) -> float | np.ndarray:
     """The PSNR that a family's fits make expect, in dB; never less for more parameters, bandwidth or steps.
 
     A network's size sets a limit. Of the way there from the picture's mean colour, steps go a share. What its bandwidth
@@ -125,7 +137,7 @@ def expected_db(law, *, ratio, sparse, plain, band_db, steps):
     return -10 * np.log10(10 ** (-learnt / 10) + 10 ** (-(band_db + law["beyond_band_db"]) / 10))
 
 
-def costs(candidate, channels):
+def costs(candidate: Candidate, channels: int) -> tuple[float, int, float, float]:
     """What the time of a step is linear in: 1, levels of a grid, weights of layers and numbers in tables in thousands.
 
     >>> costs(REFERENCE, channels=3)
@@ -135,7 +147,7 @@ def costs(candidate, channels):
     return 1.0, candidate.arguments.get("num_levels", 0), dense / 1000, table / 1000
 
 
-def pace(coefficients, *costs):
+def pace(coefficients: Iterable[float], *costs: float) -> float:
     """How long a step takes, in steps of `REFERENCE`.
 
     >>> pace((0.5, 0.0, 0.1, 0.0), 1.0, 6, 5.0, 13.0)

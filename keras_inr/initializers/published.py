@@ -1,6 +1,7 @@
 """Published schemes, by name."""
 
 import math
+from typing import Any
 
 from keras_inr._arguments import did_you_mean
 from keras_inr.errors import InputError, InputTypeError
@@ -55,31 +56,32 @@ _SCHEMES = (
 # its standard deviation; the code that it ended with has the normal one.
 
 
-def _first(distribution, gain):
+def _first(distribution: str, gain: float) -> Rule:
     """U(+-gain / fan_in) or N(0, (gain / fan_in)^2)."""
     return Rule(distribution, gain, fan_in_power=-1)
 
 
-def _hidden(gain):
+def _hidden(gain: float) -> Rule:
     """N(0, gain^2 / fan_in / omega^2)."""
     return Rule("normal", gain, fan_in_power=-0.5, omega_power=-1)
 
 
-def _default(factor=1.0):
+def _default(factor: float = 1.0) -> Rule:
     """PyTorch's default U(+-1/sqrt(fan_in)) times a factor."""
     return Rule("uniform", factor, fan_in_power=-0.5)
 
 
-def _phases(most, distribution="uniform"):
+def _phases(most: float, distribution: str = "uniform") -> Rule:
     """Biases that turn into phases of up to so many radians."""
     return Rule(distribution, most, omega_power=-1)
 
 
 _NORMAL = _first("normal", 1.0)
 _ROOT = math.sqrt(6)
+_SPACED = _phases(math.pi, "evenly_spaced")
 _TURNS = _phases(900 * math.pi)  # written +-30 pi for the bias, which 30 multiplies
 # number, first kernel, hidden kernel, first bias, hidden bias
-_EXPERIMENTS = (
+_EXPERIMENTS: tuple[tuple[int, Rule, Rule, Rule | None, Rule | None], ...] = (
     (1, _first("uniform", 1.0), SIREN_HIDDEN, _default(), _default()),
     (2, _NORMAL, _hidden(_ROOT), _default(), _default()),
     (3, _first("normal", 1 / 3), _hidden(_ROOT / 3), _default(), _default()),  # written "1/3fan_in/3"
@@ -103,7 +105,7 @@ _EXPERIMENTS = (
     (20, _NORMAL, SIREN_HIDDEN, None, None),
     (21, _NORMAL, SIREN_HIDDEN, _default(1 / 30), _default(1 / 30)),
     (22, _NORMAL, SIREN_HIDDEN, _phases(math.pi), _phases(math.pi)),
-    (23, _first("uniform", 1.0), SIREN_HIDDEN, *[_phases(math.pi, "evenly_spaced")] * 2),
+    (23, _first("uniform", 1.0), SIREN_HIDDEN, _SPACED, _SPACED),
     (27, _NORMAL, SIREN_HIDDEN, _TURNS, _TURNS),
     (28, _NORMAL, SIREN_HIDDEN, _phases(math.pi / 2), _TURNS),
     (29, _NORMAL, SIREN_HIDDEN, _phases(math.pi / 2), _phases(math.pi / 2)),
@@ -120,7 +122,9 @@ _FIRST_SCALED = 14
 _COORDS_STD = 0.57793  # of evenly spaced coordinates from -1 to 1
 
 
-def _experiment(number, first_kernel, hidden_kernel, first_bias, hidden_bias):
+def _experiment(
+    number: int, first_kernel: Rule, hidden_kernel: Rule, first_bias: Rule | None, hidden_bias: Rule | None
+) -> Scheme:
     """The scheme of a row. Its head is PyTorch's default, bias included.
 
     The code of experiment 33 divides biases by omega_0 / 2; its 15 is kept here, so that omega_0 can be changed alone.
@@ -133,7 +137,7 @@ def _experiment(number, first_kernel, hidden_kernel, first_bias, hidden_bias):
 _BY_NAME = {scheme.name: scheme for scheme in (*_SCHEMES, *(_experiment(*row) for row in _EXPERIMENTS))}
 
 
-def list_schemes():
+def list_schemes() -> list[str]:
     """Names that `get_scheme` knows.
 
     >>> list_schemes()[:4]
@@ -142,7 +146,7 @@ def list_schemes():
     return list(_BY_NAME)
 
 
-def get_scheme(scheme):
+def get_scheme(scheme: str | Scheme | dict[str, Any]) -> Scheme:
     """The scheme behind a name, a `Scheme`, or a scheme's config.
 
     Raises:
@@ -168,7 +172,7 @@ def get_scheme(scheme):
     return _BY_NAME[scheme]
 
 
-def scheme_config(scheme):
+def scheme_config(scheme: str | Scheme | dict[str, Any]) -> str | dict[str, Any]:
     """What a layer's `get_config` stores: the name of one of the package's own schemes, else the scheme's config.
 
     >>> scheme_config("paper")

@@ -2,9 +2,12 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_inr._arguments import one_of
 from keras_inr.errors import InputError
@@ -34,12 +37,12 @@ class Rule:
     fan_in_power: float = 0.0
     omega_power: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("distribution", self.distribution, DISTRIBUTIONS)
         if not (math.isfinite(self.gain) and self.gain >= 0):
             raise InputError(f"gain must be finite and not negative, received {self.gain!r}")
 
-    def scale(self, fan_in, omega_0):
+    def scale(self, fan_in: int, omega_0: float) -> float:
         """Half-width of the uniform rule, standard deviation of the normal one."""
         return self.gain * fan_in**self.fan_in_power * omega_0**self.omega_power
 
@@ -50,7 +53,7 @@ HE_NORMAL = Rule("normal", gain=math.sqrt(2), fan_in_power=-0.5)
 ZEROS = Rule("zeros")
 
 
-def derive_seed(seed, *place):
+def derive_seed(seed: int | None, *place: int) -> int | None:
     """A seed for one weight, a pure function of the model's seed and the weight's place; None stays None.
 
     >>> derive_seed(0, 1) == derive_seed(0, 1) != derive_seed(0, 2)
@@ -78,13 +81,15 @@ class RuleInitializer(keras.initializers.Initializer):
     [-1.0, 0.0, 1.0]
     """
 
-    def __init__(self, rule, omega_0=1.0, fan_in=None, seed=None):
+    def __init__(
+        self, rule: Rule | dict[str, Any], omega_0: float = 1.0, fan_in: int | None = None, seed: int | None = None
+    ) -> None:
         self.rule = Rule(**rule) if isinstance(rule, dict) else rule
         self.omega_0 = omega_0
         self.fan_in = fan_in
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> tf.Tensor:
         if self.fan_in is None and len(shape) < 2:
             raise InputError(f"fan_in must be given for a shape of fewer than two axes, received shape {tuple(shape)}")
         scale = self.rule.scale(shape[-2] if self.fan_in is None else self.fan_in, self.omega_0)
@@ -102,7 +107,7 @@ class RuleInitializer(keras.initializers.Initializer):
         spaced = np.linspace(-scale, scale, shape[-1]) if shape[-1] > 1 else np.zeros(1)
         return keras.ops.convert_to_tensor(np.broadcast_to(spaced, shape), dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "rule": dataclasses.asdict(self.rule),
             "omega_0": self.omega_0,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any, Self
 
 from keras_inr.errors import InputError, InputTypeError
 from keras_inr.initializers.rules import Rule
@@ -39,7 +40,7 @@ class Scheme:
     head_kernel: Rule
     head_bias: Rule | None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("omega_0", "input_scale"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -49,12 +50,12 @@ class Scheme:
             if not isinstance(value, Rule) and not (value is None and name.endswith("bias")):
                 raise InputTypeError(f"{name} must be a Rule{' or None' * name.endswith('bias')}, received {value!r}")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """JSON-serialisable form; the inverse of `from_config`."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """A scheme from what `get_config` returned."""
         rules = {key: Rule(**value) for key, value in config.items() if isinstance(value, dict)}
         return cls(**{**config, **rules})

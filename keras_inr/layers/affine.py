@@ -1,6 +1,8 @@
 """The affine layer that heads and activated layers are made of, with exact products for coordinates."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,6 +13,7 @@ from keras_inr._cpu_xla import is_cpu_xla
 from keras_inr._custom_gradients import custom_gradient
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
+from keras_inr.forward_rules import Jet
 from keras_inr.initializers.rules import HE_NORMAL, ZEROS, RuleInitializer, derive_seed
 
 
@@ -41,21 +44,20 @@ class Affine(keras.layers.Layer):
     TensorShape([5, 7, 3])
     """
 
-    kink = None  # smooth
     trains_kernel = True  # False before it is built keeps the kernel fixed for good
     kernel_rule, bias_rule = HE_NORMAL, ZEROS  # where no initializer is given
 
     def __init__(
         self,
-        units,
-        use_bias=True,
-        kernel_initializer=None,
-        bias_initializer=None,
-        reads_coords=False,
-        num_fields=None,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        use_bias: bool = True,
+        kernel_initializer: keras.initializers.Initializer | str | dict[str, Any] | None = None,
+        bias_initializer: keras.initializers.Initializer | str | dict[str, Any] | None = None,
+        reads_coords: bool = False,
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": not reads_coords, **kwargs})
         self.units = positive_int("units", units)
         self.use_bias = use_bias
@@ -65,7 +67,7 @@ class Affine(keras.layers.Layer):
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         fan_in = input_shape[-1]
         if fan_in is None:
             raise InputError(
@@ -89,51 +91,58 @@ class Affine(keras.layers.Layer):
             )
 
     @property
-    def num_maps(self):
+    def kink(self) -> str | None:
+        """Why there is no second derivative; None, as here, if there is one."""
+        return None
+
+    @property
+    def num_maps(self) -> int:
         """How many affine maps the kernel holds; more than `units` where a subclass makes one output of several."""
         return self.units
 
-    def default_kernel_initializer(self, fan_in):
+    def default_kernel_initializer(self, fan_in: int) -> keras.initializers.Initializer:
         """Initializer of the kernel where none was given."""
         return RuleInitializer(self.kernel_rule, fan_in=fan_in, seed=derive_seed(self.seed, 0))
 
-    def default_bias_initializer(self, fan_in):
+    def default_bias_initializer(self, fan_in: int) -> keras.initializers.Initializer:
         """Initializer of the bias where none was given."""
         return RuleInitializer(self.bias_rule, fan_in=fan_in, seed=derive_seed(self.seed, 1))
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return ops.cast(self.affine(inputs), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: x W + b, t_k W, s W; in at least float32."""
         return self.propagate_affine(jet)
 
-    def affine(self, inputs, scale=None):
+    def affine(self, inputs: tf.Tensor, scale: tuple[float, float] | None = None) -> tf.Tensor:
         """scale[0] * x W + scale[1] * b, with the scales folded into the weights: one pass over the points fewer."""
         wide = coords_dtype(self.variable_dtype) if self.reads_coords else None
         kernel, bias = self.folded_weights(scale, wide)
         return self.shifted(self.times(inputs if wide is None else ops.cast(inputs, wide), kernel), bias)
 
-    def propagate_affine(self, jet, scale=None):
+    def propagate_affine(self, jet: Jet, scale: tuple[float, float] | None = None) -> Jet:
         """The jet of `affine`."""
         kernel, bias = self.folded_weights(scale, coords_dtype(self.variable_dtype))
         jet = jet.linear(lambda part: self.times(part, kernel))
         return dataclasses.replace(jet, value=self.shifted(jet.value, bias))
 
-    def folded_weights(self, scale, dtype):
+    def folded_weights(
+        self, scale: tuple[float, float] | None, dtype: str | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Kernel and bias (or None) times their scales, cast first unless dtype is None."""
-        weights = [self.kernel, self.bias]
+        weights: list[tf.Tensor | None] = [self.kernel, self.bias]
         for i, weight in enumerate(weights):
             if weight is not None:
                 weight = weight if dtype is None else ops.cast(weight, dtype)
                 weights[i] = weight if scale is None else weight * scale[i]
-        return weights
+        return weights[0], weights[1]
 
-    def times(self, inputs, kernel):
+    def times(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """x W, exact for raw coordinates."""
         return exact_product(inputs, kernel) if self.reads_coords else product(inputs, kernel)
 
-    def shifted(self, outputs, bias):
+    def shifted(self, outputs: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
         """outputs + b."""
         if bias is None:
             return outputs
@@ -141,12 +150,12 @@ class Affine(keras.layers.Layer):
             return tf.nn.bias_add(outputs, bias)  # fuses with the product, and its gradient is a single sum
         return outputs + per_field(bias, outputs.shape.rank)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if self.num_fields is None:
             return (*input_shape[:-1], self.units)
         return (self.num_fields, *input_shape[1:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -163,7 +172,7 @@ NARROW = 4
 """Columns up to which a product's gradient is faster in another form where XLA compiles for CPUs."""
 
 
-def product(inputs, kernel):
+def product(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """x W for W (in, out) and any rank of x, or field by field for W (K, in, out) and x (K or 1, ..., in)."""
     alike = inputs.shape.rank == kernel.shape.rank and inputs.shape[:-2] == kernel.shape[:-2]
     if is_cpu_xla() and alike and kernel.shape[-1] <= NARROW:
@@ -180,7 +189,9 @@ def product(inputs, kernel):
 
 
 @custom_gradient
-def _narrow_product(inputs, kernel):
+def _narrow_product(
+    inputs: tf.Tensor, kernel: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
     """x W with the products of its gradient in the forms that XLA's CPU code is fast at."""
 
     def gradient(upstream):
@@ -192,13 +203,13 @@ def _narrow_product(inputs, kernel):
     return tf.matmul(inputs, kernel), gradient
 
 
-def exact_product(inputs, kernel):
+def exact_product(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """As `product`, summed over the few input axes with multiplications that no device rounds to TF32."""
     terms = [inputs[..., d : d + 1] * per_field(kernel[..., d, :], inputs.shape.rank) for d in range(kernel.shape[-2])]
     return sum(terms[1:], terms[0])
 
 
-def per_field(vector, rank):
+def per_field(vector: tf.Tensor, rank: int) -> tf.Tensor:
     """(units) as it is; (K, units) as (K, 1, ..., 1, units), which broadcasts against tensors of that rank."""
     if vector.shape.rank == 1:
         return vector

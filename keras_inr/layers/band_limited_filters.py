@@ -1,6 +1,8 @@
 """Products of sinusoids whose frequencies are whole and fixed, so that the band of every product is known."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -38,12 +40,19 @@ class BandLimitedFilters(MultiplicativeFilters):
     [(2, 16), (2, 16), (2, 16)]
     """
 
-    def __init__(self, units, limits=(16, 16, 32, 32, 32), num_fields=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        limits: Sequence[int] = (16, 16, 32, 32, 32),
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.limits = positive_ints("limits", limits)
-        unused = {"filters": "fourier", "input_scale": 1.0, "gamma_shape": 1.0, "gamma_rate": 1.0}
+        unused: dict[str, Any] = {"filters": "fourier", "input_scale": 1.0, "gamma_shape": 1.0, "gamma_rate": 1.0}
         super().__init__(units, len(self.limits), **unused, num_fields=num_fields, seed=seed, **kwargs)
 
-    def make_filter(self, index):
+    def make_filter(self, index: int) -> SineDense:
         phases = Rule("uniform", gain=1.0)
         layer = SineDense(
             self.units,
@@ -60,10 +69,10 @@ class BandLimitedFilters(MultiplicativeFilters):
         return layer
 
     @property
-    def map_rule(self):
+    def map_rule(self) -> Rule:
         return Rule("uniform", gain=math.sqrt(6), fan_in_power=-0.5)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for name in ("num_filters", "filters", "input_scale", "gamma_shape", "gamma_rate"):
             del config[name]

@@ -1,6 +1,8 @@
 """The cell grid: hashed features of square cells that are so many pixels long."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ from keras import ops
 from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int, positive_ints
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
-from keras_inr.forward_rules import side_by_side, sum_of
+from keras_inr.forward_rules import Jet, side_by_side, sum_of
 from keras_inr.initializers.rules import derive_seed
 from keras_inr.layers.hash_encoding import PRIMES, gathered
 
@@ -61,7 +63,15 @@ class CellEncoding(keras.layers.Layer):
 
     gathers = True  # see keras_inr.training.compilation
 
-    def __init__(self, layout, picture_size, form="corrected", num_fields=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        layout: Iterable[tuple[int, float, int]],
+        picture_size: tuple[int, int],
+        form: str = "corrected",
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.layout = checked_layout(layout)
         self.picture_size = checked_size("picture_size", picture_size)
@@ -77,7 +87,7 @@ class CellEncoding(keras.layers.Layer):
                 )
 
     @property
-    def num_vertices(self):
+    def num_vertices(self) -> tuple[tuple[int, int], ...]:
         """(columns, rows) of each level's vertices, of the source form its cells."""
         height, width = self.picture_size
         return tuple(
@@ -85,20 +95,20 @@ class CellEncoding(keras.layers.Layer):
             for _, cell_size, _ in self.layout
         )
 
-    def vertices_along(self, side, cell_size):
+    def vertices_along(self, side: int, cell_size: float) -> int:
         """How many there are along a side of so many pixels; the last pixel centre has one on both sides of it."""
         cells = (side - 1) / cell_size
         return max(math.ceil(cells), 1) + 1 if self.form == "corrected" else math.floor(cells) + 1
 
     @property
-    def num_entries(self):
+    def num_entries(self) -> tuple[int, ...]:
         """Entries of each level's table: one for each vertex where there is room for all, else 2^hash_size."""
         return tuple(
             columns * rows if self.form == "corrected" and columns * rows <= 2**hash_size else 2**hash_size
             for (hash_size, _, _), (columns, rows) in zip(self.layout, self.num_vertices, strict=True)
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[-1] != 2:
             raise InputError(f"the last axis of the inputs must be 2 (x, y), received {tuple(input_shape)}")
         fields = () if self.num_fields is None else (self.num_fields,)
@@ -118,7 +128,7 @@ class CellEncoding(keras.layers.Layer):
             name="level_weights",
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         coords = ops.cast(inputs, coords_dtype(self.variable_dtype))
         position = tf.clip_by_value(self.pixels(coords), 0.0, self.last_pixel)
         parts = []
@@ -130,7 +140,7 @@ class CellEncoding(keras.layers.Layer):
         parts.append(self.for_all_fields(self.appended(position)))
         return ops.cast(tf.concat(parts, axis=-1), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: sum_corners F_c times its weight, by the product rule; zero outside the picture."""
         pixels = self.pixels(jet)
         inside = tf.cast((pixels.value >= 0) & (pixels.value <= self.last_pixel), pixels.value.dtype)
@@ -149,38 +159,39 @@ class CellEncoding(keras.layers.Layer):
         parts.append(self.appended(position).linear(self.for_all_fields))
         return side_by_side(parts)
 
-    def for_all_fields(self, part):
+    def for_all_fields(self, part: tf.Tensor) -> tf.Tensor:
         """Coordinates (1, ..., 2) that all stacked fields share, once for each."""
         if self.num_fields is None or part.shape[0] == self.num_fields:
             return part
         return tf.repeat(part, self.num_fields, axis=0)
 
     @property
-    def kink(self):
+    def kink(self) -> str:
         """Why there is no second derivative."""
         return f"{self.name!r} has cells (HashEncoding(interpolation='smoothstep') has second derivatives)"
 
     @property
-    def pixels_per_unit(self):
+    def pixels_per_unit(self) -> float:
+        """Pixels along a unit of the coordinates."""
         return max(self.picture_size) / 2
 
     @property
-    def last_pixel(self):
+    def last_pixel(self) -> list[float]:
         """[column, row] of the last pixel, counted from 0."""
         height, width = self.picture_size
         return [width - 1.0, height - 1.0]
 
-    def pixels(self, coords):
+    def pixels(self, coords: tf.Tensor | Jet) -> tf.Tensor | Jet:
         """(column, row) of coordinates, 0 at the centre of the first pixel; of a tensor or a jet, as `appended`."""
         return coords * self.pixels_per_unit + [last / 2 for last in self.last_pixel]
 
-    def appended(self, position):
+    def appended(self, position: tf.Tensor | Jet) -> tf.Tensor | Jet:
         """What stands behind the features: pixel positions as they are, or as coordinates again."""
         if self.form == "source":
             return position
         return (position + [-last / 2 for last in self.last_pixel]) * (1 / self.pixels_per_unit)
 
-    def cell_and_features(self, level, position):
+    def cell_and_features(self, level: int, position: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Lower vertex (..., 2) of each point's cell, and the features (..., dimensions) of its corners."""
         _, cell_size, _ = self.layout[level]
         columns, rows = self.num_vertices[level]
@@ -194,7 +205,7 @@ class CellEncoding(keras.layers.Layer):
             entries = [self.entries(level, tf.cast(cell, "int32") + np.array(corner, "int32")) for corner in CORNERS]
         return cell, [ops.cast(gathered(self.tables[level], corner), position.dtype) for corner in entries]
 
-    def entries(self, level, vertex):
+    def entries(self, level: int, vertex: tf.Tensor) -> tf.Tensor:
         """Rows of a level's table for vertices (..., 2) of the corrected form."""
         columns, rows = self.num_vertices[level]
         x, y = tf.unstack(vertex, axis=-1)
@@ -205,27 +216,27 @@ class CellEncoding(keras.layers.Layer):
         folded = tf.bitwise.bitwise_xor(hashed, tf.bitwise.right_shift(hashed, FOLD))
         return tf.bitwise.bitwise_and(folded, self.num_entries[level] - 1)
 
-    def level_weight(self, level, features):
+    def level_weight(self, level: int, features: tf.Tensor) -> tf.Tensor:
         """softmax(level_weights)_level, in the dtype of features (..., dimensions) and with axes to multiply them."""
         weight = tf.nn.softmax(ops.cast(self.level_weights, features.dtype), axis=-1)[..., level]
         return weight if self.num_fields is None else tf.reshape(weight, (-1, *[1] * (features.shape.rank - 1)))
 
-    def corner_weights(self, x, y):
+    def corner_weights(self, x: tf.Tensor | Jet, y: tf.Tensor | Jet) -> list[tf.Tensor | Jet]:
         """The corners' weights, from fractions (..., 1) of a cell; the source form has one corner, of weight 1."""
         if self.form == "source":
             return [x * 0.0 + 1.0]
         return [(x if right else x * -1.0 + 1.0) * (y if below else y * -1.0 + 1.0) for right, below in CORNERS]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         leading = input_shape[:-1] if self.num_fields is None else (self.num_fields, *input_shape[1:-1])
         return (*leading, sum(dimensions for _, _, dimensions in self.layout) + 2)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("layout", "picture_size", "form", "num_fields", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def checked_layout(layout):
+def checked_layout(layout: Iterable[tuple[int, float, int]]) -> tuple[tuple[int, float, int], ...]:
     """A tuple of (hash_size, cell_size, dimensions).
 
     Raises:
@@ -250,7 +261,7 @@ def checked_layout(layout):
     )
 
 
-def checked_size(name, size):
+def checked_size(name: str, size: Iterable[int]) -> tuple[int, int]:
     """(height, width) as a tuple.
 
     Raises:
@@ -265,7 +276,7 @@ def checked_size(name, size):
     return size
 
 
-def source_entries(cell, size):
+def source_entries(cell: tf.Tensor, size: int) -> tf.Tensor:
     """The source project's hash of cells (..., 2), (column, row), in 64 bits."""
     x, y = tf.unstack(cell, axis=-1)
     shift, xor = tf.bitwise.right_shift, tf.bitwise.bitwise_xor

@@ -1,10 +1,14 @@
 """The sine layer whose frequency grows with its phase."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
 from keras_inr._sines import sin_of
+from keras_inr.forward_rules import Jet
+from keras_inr.initializers.scheme import Scheme
 from keras_inr.layers.sine_dense import SineDense
 
 
@@ -30,14 +34,21 @@ class FinerDense(SineDense):
 
     kink = None  # its slope is continuous
 
-    def __init__(self, units, omega_0=None, first=False, scheme="finer", **kwargs):
+    def __init__(
+        self,
+        units: int,
+        omega_0: float | None = None,
+        first: bool = False,
+        scheme: str | Scheme | dict[str, Any] = "finer",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, omega_0, first, scheme, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         phases = self.phases(inputs)
         return ops.cast(sin_of((tf.abs(phases) / self.omega_0 + 1.0) * phases), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: the chain rule for sin(p) with p = (|u| / omega_0 + 1) u, p' = 2 |u| / omega_0 + 1, u = omega_0 z."""
         jet = self.propagate_affine(jet, self.folding)
         u, steepness = jet.value, 2.0 / self.omega_0

@@ -1,5 +1,7 @@
 """Gabor wavelet layers, with real and with complex features."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -8,7 +10,7 @@ from keras_inr._arguments import STEEPEST, positive_float
 from keras_inr._sines import cos_of, sin_of
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
-from keras_inr.forward_rules import side_by_side
+from keras_inr.forward_rules import Jet, side_by_side
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.affine import Affine
 
@@ -39,21 +41,21 @@ class GaborDense(Affine):
     oscillates = True  # see keras_inr.training.compilation
     kernel_rule = bias_rule = UNIFORM_FAN_IN
 
-    def __init__(self, units, omega_0=20.0, scale=10.0, **kwargs):
+    def __init__(self, units: int, omega_0: float = 20.0, scale: float = 10.0, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
         self.omega_0 = positive_float("omega_0", omega_0, STEEPEST)
         self.scale = positive_float("scale", scale, STEEPEST)
 
     @property
-    def num_maps(self):
+    def num_maps(self) -> int:
         return 2 * self.units
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         phases, radii = tf.split(ops.cast(self.affine(inputs), coords_dtype(self.variable_dtype)), 2, axis=-1)
         waves = cos_of(self.omega_0 * phases) * tf.exp(-tf.square(self.scale * radii))
         return ops.cast(waves, self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: the product rule for cos(omega_0 z), with -omega_0 sin and -omega_0^2 cos, and the Gaussian of r."""
         jet = self.propagate_affine(jet)
         z, r = (jet.linear(lambda part, side=side: tf.split(part, 2, axis=-1)[side]) for side in (0, 1))
@@ -65,7 +67,7 @@ class GaborDense(Affine):
         )
         return wave * envelope
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "omega_0": self.omega_0, "scale": self.scale}
 
 
@@ -99,13 +101,15 @@ class ComplexGaborDense(Affine):
     oscillates = True  # see keras_inr.training.compilation
     kernel_rule = bias_rule = UNIFORM_FAN_IN
 
-    def __init__(self, units, omega_0=20.0, scale=10.0, first=False, **kwargs):
+    def __init__(
+        self, units: int, omega_0: float = 20.0, scale: float = 10.0, first: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(units, reads_coords=first, **kwargs)
         self.omega_0 = positive_float("omega_0", omega_0, STEEPEST)
         self.scale = positive_float("scale", scale, STEEPEST)
         self.first = first
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.first:
             return super().build(input_shape)
         if input_shape[-1] is None or input_shape[-1] % 2:
@@ -113,19 +117,21 @@ class ComplexGaborDense(Affine):
         super().build((*input_shape[:-1], input_shape[-1] // 2))
 
     @property
-    def num_maps(self):
+    def num_maps(self) -> int:
         return self.units if self.first else 2 * self.units
 
-    def folded_weights(self, scale, dtype):
+    def folded_weights(
+        self, scale: tuple[float, float] | None, dtype: str | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The real matrix that acts on (re, im): [[W_re, W_im], [-W_im, W_re]]."""
         kernel, bias = super().folded_weights(scale, dtype)
         if not self.first:
             real, imaginary = tf.split(kernel, 2, axis=-1)
             rows = [tf.concat([real, imaginary], axis=-1), tf.concat([-imaginary, real], axis=-1)]
             kernel = tf.concat(rows, axis=-2)
-        return [kernel, bias]
+        return kernel, bias
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         z = ops.cast(self.affine(inputs), coords_dtype(self.variable_dtype))
         p, q = (z, None) if self.first else tf.split(z, 2, axis=-1)
         exponent = -tf.square(self.scale * p)
@@ -134,7 +140,7 @@ class ComplexGaborDense(Affine):
         bump, phase = tf.exp(exponent), self.omega_0 * p
         return ops.cast(tf.concat([bump * cos_of(phase), bump * sin_of(phase)], axis=-1), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: the product rule for exp(-omega_0 q - scale^2 (p^2 + q^2)) and the cosine and sine of omega_0 p."""
         jet = self.propagate_affine(jet)
         if self.first:
@@ -147,11 +153,11 @@ class ComplexGaborDense(Affine):
         cos, sin = tf.cos(phase.value), tf.sin(phase.value)
         return side_by_side([bump * phase.chain(cos, -sin, lambda: -cos), bump * phase.chain(sin, cos, lambda: -sin)])
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         shape = super().compute_output_shape(input_shape)
         return (*shape[:-1], 2 * self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["reads_coords"]
         return {**config, "omega_0": self.omega_0, "scale": self.scale, "first": self.first}

@@ -1,6 +1,7 @@
 """The Gabor filter of the coordinates."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,6 +10,7 @@ from keras import ops
 from keras_inr._arguments import STEEPEST, positive_float, positive_int
 from keras_inr._sines import sin_of
 from keras_inr.coordinates import coords_dtype
+from keras_inr.forward_rules import Jet
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import exact_product, per_field
 
@@ -41,7 +43,16 @@ class GaborFilter(keras.layers.Layer):
 
     kink = None  # smooth
 
-    def __init__(self, units, scale=128.0, gamma_shape=1.5, gamma_rate=1.0, num_fields=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        scale: float = 128.0,
+        gamma_shape: float = 1.5,
+        gamma_rate: float = 1.0,
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.units = positive_int("units", units)
         self.scale = positive_float("scale", scale, STEEPEST)
@@ -50,7 +61,7 @@ class GaborFilter(keras.layers.Layer):
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         dims, fields = input_shape[-1], () if self.num_fields is None else (self.num_fields,)
         seed = [derive_seed(self.seed, index) for index in range(4)]
         frequencies = RuleInitializer(Rule("uniform", gain=self.scale, fan_in_power=-0.5), seed=seed[0])
@@ -80,7 +91,7 @@ class GaborFilter(keras.layers.Layer):
             name="centre",
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         inputs = ops.cast(inputs, coords_dtype(self.variable_dtype))
         rank = inputs.shape.rank
         phases = exact_product(inputs, self.wide(self.kernel)) + per_field(self.wide(self.bias), rank)
@@ -88,7 +99,7 @@ class GaborFilter(keras.layers.Layer):
         window = tf.exp(-0.5 * per_field(self.wide(self.gamma), rank) * squares)
         return ops.cast(sin_of(phases) * window, self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: the product rule for sin z and exp(e), with z linear and e = -gamma |x - mu|^2 / 2 quadratic in x."""
         rank = jet.value.shape.rank
         kernel = self.wide(self.kernel)
@@ -104,21 +115,22 @@ class GaborFilter(keras.layers.Layer):
         grown = tf.exp(exponent.value)
         return phase.chain(sin, tf.cos(phase.value), lambda: -sin) * exponent.chain(grown, grown, lambda: grown)
 
-    def offsets(self, inputs):
+    def offsets(self, inputs: tf.Tensor) -> list[tf.Tensor]:
         """x_d - mu_d for each axis d, (..., units)."""
         centre = self.wide(self.centre)
         return [
             inputs[..., d : d + 1] - per_field(centre[..., d, :], inputs.shape.rank) for d in range(centre.shape[-2])
         ]
 
-    def wide(self, weight):
+    def wide(self, weight: tf.Variable) -> tf.Tensor:
+        """The weight in the dtype of coordinates, at least float32."""
         return ops.cast(weight, coords_dtype(self.variable_dtype))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if self.num_fields is None:
             return (*input_shape[:-1], self.units)
         return (self.num_fields, *input_shape[1:-1], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "scale", "gamma_shape", "gamma_rate", "num_fields", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

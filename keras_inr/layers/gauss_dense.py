@@ -1,11 +1,14 @@
 """The Gaussian layer."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
 from keras_inr._arguments import STEEPEST, positive_float
 from keras_inr.coordinates import coords_dtype
+from keras_inr.forward_rules import Jet
 from keras_inr.initializers.rules import UNIFORM_FAN_IN
 from keras_inr.layers.affine import Affine
 
@@ -36,24 +39,24 @@ class GaussDense(Affine):
     kink = None  # smooth
     kernel_rule = bias_rule = UNIFORM_FAN_IN
 
-    def __init__(self, units, scale=30.0, **kwargs):
+    def __init__(self, units: int, scale: float = 30.0, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
         self.scale = positive_float("scale", scale, STEEPEST)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         u = ops.cast(self.affine(inputs, self.folding), coords_dtype(self.variable_dtype))
         return ops.cast(tf.exp(-tf.square(u)), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: g = exp(-u^2), g' = -2 u g, g'' = (4 u^2 - 2) g."""
         jet = self.propagate_affine(jet, self.folding)
         u, g = jet.value, tf.exp(-tf.square(jet.value))
         return jet.chain(g, -2.0 * u * g, lambda: (4.0 * tf.square(u) - 2.0) * g)
 
     @property
-    def folding(self):
+    def folding(self) -> tuple[float, float]:
         """What kernel and bias are multiplied with."""
         return self.scale, self.scale
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale}

@@ -1,6 +1,7 @@
 """Random Fourier features of coordinates."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,6 +10,7 @@ from keras import ops
 from keras_inr._arguments import STEEPEST, positive_float, positive_int
 from keras_inr._sines import cos_of, sin_of
 from keras_inr.coordinates import coords_dtype
+from keras_inr.forward_rules import Jet
 from keras_inr.layers.affine import exact_product
 
 
@@ -38,14 +40,21 @@ class GaussianEncoding(keras.layers.Layer):
 
     kink = None  # smooth
 
-    def __init__(self, num_frequencies=256, sigma=10.0, num_fields=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        num_frequencies: int = 256,
+        sigma: float = 10.0,
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.num_frequencies = positive_int("num_frequencies", num_frequencies)
         self.sigma = positive_float("sigma", sigma, STEEPEST)
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         fields = () if self.num_fields is None else (self.num_fields,)
         self.frequencies = self.add_weight(
             shape=(*fields, input_shape[-1], self.num_frequencies),
@@ -55,11 +64,11 @@ class GaussianEncoding(keras.layers.Layer):
             name="frequencies",
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         phases = self.phases(ops.cast(inputs, coords_dtype(self.variable_dtype)))
         return ops.cast(tf.concat([sin_of(phases), cos_of(phases)], axis=-1), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: w = (sin z, cos z), w' z_k, w' z_s - w sum_k z_k^2, with w' = (cos z, -sin z) and z linear in x."""
         jet = jet.linear(self.phases)
         sin, cos = tf.sin(jet.value), tf.cos(jet.value)
@@ -67,15 +76,15 @@ class GaussianEncoding(keras.layers.Layer):
         waves = tf.concat([sin, cos], axis=-1)
         return twice.chain(waves, tf.concat([cos, -sin], axis=-1), lambda: -waves)
 
-    def phases(self, inputs):
+    def phases(self, inputs: tf.Tensor) -> tf.Tensor:
         """pi x B, (..., num_frequencies)."""
         kernel = math.pi * ops.cast(self.frequencies, inputs.dtype)
         return exact_product(inputs, kernel)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         leading = input_shape[:-1] if self.num_fields is None else (self.num_fields, *input_shape[1:-1])
         return (*leading, 2 * self.num_frequencies)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("num_frequencies", "sigma", "num_fields", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -3,6 +3,8 @@
 import functools
 import itertools
 import operator
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int
 from keras_inr._custom_gradients import custom_gradient
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
-from keras_inr.forward_rules import sum_of
+from keras_inr.forward_rules import Jet, sum_of
 
 # One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.
 PRIMES = (1958374283, 2654435761, 805459861)
@@ -66,19 +68,19 @@ class HashEncoding(keras.layers.Layer):
 
     def __init__(
         self,
-        num_levels=16,
-        table_size=2**14,
-        num_features=2,
-        base_resolution=16,
-        finest_resolution=512,
-        interpolation="linear",
-        initial_scale=1e-4,
-        num_dims=2,
-        grid="hash",
-        num_fields=None,
-        seed=None,
-        **kwargs,
-    ):
+        num_levels: int = 16,
+        table_size: int = 2**14,
+        num_features: int = 2,
+        base_resolution: int = 16,
+        finest_resolution: int = 512,
+        interpolation: str = "linear",
+        initial_scale: float = 1e-4,
+        num_dims: int = 2,
+        grid: str = "hash",
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.num_levels = positive_int("num_levels", num_levels)
         self.table_size = positive_int("table_size", table_size)
@@ -109,7 +111,7 @@ class HashEncoding(keras.layers.Layer):
             )
 
     @property
-    def resolutions(self):
+    def resolutions(self) -> tuple[int, ...]:
         """Cells per axis of each level."""
         ratio = self.finest_resolution / self.base_resolution
         powers = np.arange(self.num_levels) / max(self.num_levels - 1, 1)
@@ -117,7 +119,7 @@ class HashEncoding(keras.layers.Layer):
         return tuple(int(g) for g in self.base_resolution * ratio**powers + 1e-6)
 
     @property
-    def num_entries(self):
+    def num_entries(self) -> tuple[int, ...]:
         """Entries of each level's table."""
         vertices = [(g + 1) ** self.num_dims for g in self.resolutions]
         if self.grid == "dense":
@@ -126,19 +128,19 @@ class HashEncoding(keras.layers.Layer):
         return tuple(number if number <= self.table_size else most for number in vertices)
 
     @property
-    def tile_side(self):
+    def tile_side(self) -> int:
         """Vertices along each side of the square that a "tiled" grid repeats."""
         side = round(self.table_size ** (1 / self.num_dims))
         return side if side**self.num_dims <= self.table_size else side - 1
 
     @property
-    def num_dense_levels(self):
+    def num_dense_levels(self) -> int:
         """How many levels, from the coarsest, have one entry for each vertex."""
         if self.grid == "dense":
             return self.num_levels
         return sum((g + 1) ** self.num_dims <= self.table_size for g in self.resolutions)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if input_shape[-1] != self.num_dims:
             raise InputError(f"the last axis of the inputs must be num_dims = {self.num_dims}, received {input_shape}")
         fields = () if self.num_fields is None else (self.num_fields,)
@@ -149,7 +151,7 @@ class HashEncoding(keras.layers.Layer):
             name="table",
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         unit = tf.clip_by_value(ops.cast(inputs, coords_dtype(self.variable_dtype)) * 0.5 + 0.5, 0.0, 1.0)
         position = self.positions(unit)
         cell, features = self.cells_and_features(position)
@@ -157,7 +159,7 @@ class HashEncoding(keras.layers.Layer):
         encoded = tf.reduce_sum(features * weights[..., None], axis=-2)
         return ops.cast(self.flattened(encoded), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: sum_corners F_c prod_axes side, the product's jet by the product rule; zero outside [-1, 1]."""
         unit = jet * 0.5 + 0.5
         inside = tf.cast((unit.value >= 0) & (unit.value <= 1), unit.value.dtype)
@@ -175,30 +177,30 @@ class HashEncoding(keras.layers.Layer):
         return encoded.linear(self.flattened)
 
     @property
-    def kink(self):
+    def kink(self) -> str | None:
         """Why there is no second derivative, None if there is one."""
         if self.interpolation == "smoothstep":
             return None
         return f"{self.name!r} interpolates linearly (interpolation='smoothstep' has second derivatives)"
 
-    def positions(self, unit):
+    def positions(self, unit: tf.Tensor) -> tf.Tensor:
         """[0, 1] in cells of each level: (..., dims) -> (..., levels, dims)."""
         return unit[..., None, :] * tf.constant(self.resolutions, dtype=unit.dtype)[:, None]
 
-    def cells_and_features(self, position):
+    def cells_and_features(self, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Lower vertices (..., levels, dims) and the features at the corners (..., levels, 2^dims, num_features)."""
         # vertex g belongs to the last cell, so that +1 has neighbours on both sides
         last = tf.constant(self.resolutions, dtype=position.dtype)[:, None] - 1
         cell = tf.stop_gradient(tf.minimum(tf.floor(position), last))
         return cell, ops.cast(self.lookup(self.corner_entries(tf.cast(cell, "int32"))), position.dtype)
 
-    def eased(self, fraction):
+    def eased(self, fraction: tf.Tensor) -> tf.Tensor:
         """The weight of a cell's upper side at a fraction of it: t, or s(t)."""
         if self.interpolation == "smoothstep":
             return fraction**3 * (fraction * (fraction * 6 - 15) + 10)
         return fraction
 
-    def corner_weights(self, upper):
+    def corner_weights(self, upper: Sequence[tf.Tensor | Jet]) -> list[tf.Tensor | Jet]:
         """One weight for each corner, from those of the upper side along each axis; they sum to 1, the lowest first."""
         sides = [(weight * -1 + 1, weight) for weight in upper]
         return [
@@ -206,11 +208,11 @@ class HashEncoding(keras.layers.Layer):
             for corner in self.corners()
         ]
 
-    def flattened(self, encoded):
+    def flattened(self, encoded: tf.Tensor) -> tf.Tensor:
         """(..., levels, features) -> (..., levels * features)."""
         return ops.reshape(encoded, (*ops.shape(encoded)[:-2], self.num_levels * self.num_features))
 
-    def corner_entries(self, cell):
+    def corner_entries(self, cell: tf.Tensor) -> tf.Tensor:
         """Rows of the flat table, (..., levels, 2^dims), for the cells' lower vertices (..., levels, dims)."""
         dense, resolutions = self.num_dense_levels, np.array(self.resolutions, np.int32)
         offsets = np.concatenate([[0], np.cumsum(self.num_entries)[:-1]]).astype(np.int32)
@@ -225,35 +227,35 @@ class HashEncoding(keras.layers.Layer):
             rows.append(tf.concat([row_major, shared], axis=-1) + offsets)
         return tf.stack(rows, axis=-1)
 
-    def hashed(self, vertex):
+    def hashed(self, vertex: Sequence[tf.Tensor]) -> tf.Tensor:
         """Entries of vertices, one tensor for each axis, by the hash."""
         primes = np.array(PRIMES, np.uint32).view(np.int32)  # products wrap around, as unsigned ones do
         products = [c * prime for c, prime in zip(vertex, primes, strict=False)]
         return tf.bitwise.bitwise_and(functools.reduce(tf.bitwise.bitwise_xor, products), self.table_size - 1)
 
-    def tiled(self, vertex):
+    def tiled(self, vertex: Sequence[tf.Tensor]) -> tf.Tensor:
         """Entries of vertices by their place in a tile."""
         return sum_of([c % self.tile_side * self.tile_side**axis for axis, c in enumerate(vertex)])
 
-    def lookup(self, entries):
+    def lookup(self, entries: tf.Tensor) -> tf.Tensor:
         """Features (..., levels, 2^dims, num_features) of the table's rows."""
         return gathered(self.table, entries)
 
-    def corners(self):
+    def corners(self) -> list[tuple[int, ...]]:
         """The 2^dims corners of a cell as 0/1 steps along (x, y[, z])."""
         return list(itertools.product((0, 1), repeat=self.num_dims))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         leading = input_shape[:-1] if self.num_fields is None else (self.num_fields, *input_shape[1:-1])
         return (*leading, self.num_levels * self.num_features)
 
-    def get_config(self):
-        names = ("num_levels", "table_size", "num_features", "base_resolution", "finest_resolution", "interpolation")
-        names += ("initial_scale", "num_dims", "grid", "num_fields", "seed")
+    def get_config(self) -> dict[str, Any]:
+        names = ["num_levels", "table_size", "num_features", "base_resolution", "finest_resolution", "interpolation"]
+        names += ["initial_scale", "num_dims", "grid", "num_fields", "seed"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def gathered(table, entries):
+def gathered(table: tf.Tensor, entries: tf.Tensor) -> tf.Tensor:
     """Rows of a table (T, F), (...) -> (..., F), or field by field of a stacked one (K, T, F), (K or 1, ...)."""
     table = tf.convert_to_tensor(table)
     if table.shape.rank == 2:
@@ -265,7 +267,7 @@ def gathered(table, entries):
 
 
 @custom_gradient
-def rows_of(table, entries):
+def rows_of(table: tf.Tensor, entries: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
     """`tf.gather` whose gradient is one number for each weight.
 
     That of `tf.gather` has a slice for each point, and Adam as Keras 3.15 has it squares these slices before they are

@@ -1,12 +1,14 @@
 """The rectified layer of the plain coordinate networks."""
 
 import numbers
+from typing import Any, SupportsFloat
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from keras_inr.errors import InputError
+from keras_inr.forward_rules import Jet
 from keras_inr.layers.affine import Affine
 
 
@@ -31,29 +33,29 @@ class LeakyReluDense(Affine):
     [-0.25, 2.0]
     """
 
-    def __init__(self, units, negative_slope=0.01, **kwargs):
+    def __init__(self, units: int, negative_slope: SupportsFloat = 0.01, **kwargs: Any) -> None:
         super().__init__(units, **kwargs)
-        if not isinstance(negative_slope, numbers.Real) or not 0 <= negative_slope < 1:
+        if not isinstance(negative_slope, numbers.Real) or not 0 <= float(negative_slope) < 1:
             raise InputError(f"negative_slope must be in [0, 1), received {negative_slope!r}")
         self.negative_slope = float(negative_slope)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         z = self.affine(inputs)
         # TensorFlow's fused operation holds the slope in float32
         narrow = z.dtype != "float64"
         outputs = tf.nn.leaky_relu(z, self.negative_slope) if narrow else tf.maximum(z, self.negative_slope * z)
         return ops.cast(outputs, self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: every part times 1 where z > 0 and negative_slope elsewhere."""
         jet = self.propagate_affine(jet)
         slope = tf.where(jet.value > 0, tf.ones_like(jet.value), self.negative_slope)
         return jet.chain(jet.value * slope, slope)
 
     @property
-    def kink(self):
+    def kink(self) -> str:
         """Why there is no second derivative."""
         return f"{self.name!r} is piecewise linear (a sine network such as Siren is smooth)"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negative_slope": self.negative_slope}

@@ -1,6 +1,7 @@
 """The sine layer that learns its frequency."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from keras_inr.layers.sine_dense import SineDense
@@ -24,12 +25,14 @@ class LearntSineDense(SineDense):
     ['kernel', 'bias', 'frequency']
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         fields = () if self.num_fields is None else (self.num_fields,)
         self.frequency = self.add_weight(shape=(*fields, 1), initializer="ones", autocast=False, name="frequency")
 
-    def folded_weights(self, scale, dtype):
+    def folded_weights(
+        self, scale: tuple[float, float] | None, dtype: str | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         kernel, bias = super().folded_weights(scale, dtype)
         frequency = ops.cast(self.frequency, kernel.dtype)
-        return [kernel * frequency[..., None, :], None if bias is None else bias * frequency]
+        return kernel * frequency[..., None, :], None if bias is None else bias * frequency

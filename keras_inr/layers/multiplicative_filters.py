@@ -1,10 +1,13 @@
 """Multiplicative filters: products of sinusoids or Gabor functions of the coordinates with linear maps between."""
 
 import math
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_inr._arguments import STEEPEST, one_of, positive_float, positive_int
+from keras_inr.forward_rules import Jet
 from keras_inr.initializers.rules import UNIFORM_FAN_IN, Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.gabor_filter import GaborFilter
@@ -49,16 +52,16 @@ class MultiplicativeFilters(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        num_filters=4,
-        filters="fourier",
-        input_scale=256.0,
-        gamma_shape=6.0,
-        gamma_rate=1.0,
-        num_fields=None,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        num_filters: int = 4,
+        filters: str = "fourier",
+        input_scale: float = 256.0,
+        gamma_shape: float = 6.0,
+        gamma_rate: float = 1.0,
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.units = positive_int("units", units)
         self.num_filters = positive_int("num_filters", num_filters)
@@ -72,7 +75,7 @@ class MultiplicativeFilters(keras.layers.Layer):
         self.filter_layers = [self.make_filter(i) for i in range(self.num_filters)]
         self.maps = [self.make_map(i) for i in range(1, self.num_filters)]
 
-    def make_filter(self, index):
+    def make_filter(self, index: int) -> GaborFilter | SineDense:
         """The layer g of a place."""
         scale = self.input_scale / math.sqrt(self.num_filters)
         shared = {"name": f"filter_{index}", "seed": derive_seed(self.seed, index), **self.shared}
@@ -90,7 +93,7 @@ class MultiplicativeFilters(keras.layers.Layer):
             **shared,
         )
 
-    def make_map(self, index):
+    def make_map(self, index: int) -> Affine:
         """The linear map in front of the filter of a place."""
         seeds = [derive_seed(self.seed, self.num_filters + index, number) for number in (0, 1)]
         return Affine(
@@ -102,42 +105,41 @@ class MultiplicativeFilters(keras.layers.Layer):
         )
 
     @property
-    def map_rule(self):
+    def map_rule(self) -> Rule:
         """How the kernels of the linear maps are drawn."""
         return UNIFORM_FAN_IN
 
     @property
-    def shared(self):
+    def shared(self) -> dict[str, Any]:
+        """Arguments that all filters and maps share with the layer: policy and stacking."""
         return {"dtype": self.dtype_policy, "num_fields": self.num_fields}
 
-    def build(self, input_shape):
-        shape = None
-        for layer in self.filter_layers:
-            layer.build(input_shape)
-            shape = layer.compute_output_shape(input_shape)
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        for filter_layer in self.filter_layers:
+            filter_layer.build(input_shape)
         for layer in self.maps:
-            layer.build(shape)
+            layer.build(self.compute_output_shape(input_shape))
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.products(inputs)[-1]
 
-    def products(self, inputs):
+    def products(self, inputs: tf.Tensor) -> list[tf.Tensor]:
         """h_1, ..., h_n."""
         outputs = [self.filter_layers[0](inputs)]
         for layer, filter_layer in zip(self.maps, self.filter_layers[1:], strict=True):
             outputs.append(filter_layer(inputs) * layer(outputs[-1]))
         return outputs
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: the product rule, filter by filter."""
         outputs = self.filter_layers[0].propagate(jet)
         for layer, filter_layer in zip(self.maps, self.filter_layers[1:], strict=True):
             outputs = filter_layer.propagate(jet) * layer.propagate(outputs)
         return outputs
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return self.filter_layers[0].compute_output_shape(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "num_filters", "filters", "input_scale", "gamma_shape", "gamma_rate", "num_fields", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,6 +1,7 @@
 """The fixed sinusoidal encoding of coordinates."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from keras import ops
 from keras_inr._arguments import positive_int
 from keras_inr._sines import cos_of, sin_of
 from keras_inr.coordinates import coords_dtype
-from keras_inr.forward_rules import side_by_side
+from keras_inr.forward_rules import Jet, side_by_side
 
 MAX_FREQUENCIES = 30
 
@@ -38,15 +39,15 @@ class PositionalEncoding(keras.layers.Layer):
 
     kink = None  # smooth
 
-    def __init__(self, num_frequencies=8, include_input=False, **kwargs):
+    def __init__(self, num_frequencies: int = 8, include_input: bool = False, **kwargs: Any) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         self.num_frequencies = positive_int("num_frequencies", num_frequencies, MAX_FREQUENCIES)
         self.include_input = include_input
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         pass
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         inputs = ops.cast(inputs, coords_dtype(self.variable_dtype))
         phases = self.phases(inputs)
         encoded = self.flattened(ops.concatenate([sin_of(phases), cos_of(phases)], axis=-1))
@@ -54,7 +55,7 @@ class PositionalEncoding(keras.layers.Layer):
             encoded = ops.concatenate([inputs, encoded], axis=-1)
         return ops.cast(encoded, self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: w = (sin z, cos z), w' z_k, w' z_s - w sum_k z_k^2, with w' = (cos z, -sin z) and z linear in x."""
         twice = jet.linear(lambda part: ops.concatenate([self.phases(part)] * 2, axis=-1))
         sin, cos = tf.split(tf.sin(twice.value), 2, axis=-1)[0], tf.split(tf.cos(twice.value), 2, axis=-1)[0]
@@ -68,20 +69,20 @@ class PositionalEncoding(keras.layers.Layer):
             return encoded
         return side_by_side([jet, encoded])
 
-    def phases(self, inputs):
+    def phases(self, inputs: tf.Tensor) -> tf.Tensor:
         """2^k pi x, (..., dims, num_frequencies)."""
         frequencies = ops.convert_to_tensor(math.pi * 2.0 ** np.arange(self.num_frequencies), dtype=inputs.dtype)
         return inputs[..., None] * frequencies
 
-    def flattened(self, waves):
+    def flattened(self, waves: tf.Tensor) -> tf.Tensor:
         """(..., dims, 2 * num_frequencies) -> (..., dims * 2 * num_frequencies)."""
         return ops.reshape(waves, (*ops.shape(waves)[:-2], waves.shape[-2] * waves.shape[-1]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         factor = 2 * self.num_frequencies + bool(self.include_input)
         return (*input_shape[:-1], None if input_shape[-1] is None else factor * input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_frequencies": self.num_frequencies,

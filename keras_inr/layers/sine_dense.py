@@ -1,14 +1,18 @@
 """The SIREN layer."""
 
+from typing import Any, cast
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from keras_inr._arguments import STEEPEST, positive_float
 from keras_inr._sines import sin_of
 from keras_inr.coordinates import coords_dtype
-from keras_inr.forward_rules import sine
+from keras_inr.forward_rules import Jet, sine
 from keras_inr.initializers.published import get_scheme, scheme_config
-from keras_inr.initializers.rules import RuleInitializer, derive_seed
+from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
+from keras_inr.initializers.scheme import Scheme
 from keras_inr.layers.affine import Affine
 
 
@@ -44,16 +48,16 @@ class SineDense(Affine):
 
     def __init__(
         self,
-        units,
-        omega_0=None,
-        first=False,
-        scheme="paper",
-        kernel_initializer=None,
-        bias_initializer=None,
-        num_fields=None,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        omega_0: float | None = None,
+        first: bool = False,
+        scheme: str | Scheme | dict[str, Any] = "paper",
+        kernel_initializer: keras.initializers.Initializer | str | dict[str, Any] | None = None,
+        bias_initializer: keras.initializers.Initializer | str | dict[str, Any] | None = None,
+        num_fields: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         resolved = get_scheme(scheme)
         rule = resolved.first_bias if first else resolved.hidden_bias
         super().__init__(
@@ -70,32 +74,33 @@ class SineDense(Affine):
         self.first = first
         self.scheme = resolved
 
-    def default_kernel_initializer(self, fan_in):
+    def default_kernel_initializer(self, fan_in: int) -> keras.initializers.Initializer:
         rule = self.scheme.first_kernel if self.first else self.scheme.hidden_kernel
         return RuleInitializer(rule, self.omega_0, fan_in, derive_seed(self.seed, 0))
 
-    def default_bias_initializer(self, fan_in):
+    def default_bias_initializer(self, fan_in: int) -> keras.initializers.Initializer:
         rule = self.scheme.first_bias if self.first else self.scheme.hidden_bias
-        return RuleInitializer(rule, self.omega_0, fan_in, derive_seed(self.seed, 1))
+        # a rule of None is no bias, which nothing is drawn for
+        return RuleInitializer(cast(Rule, rule), self.omega_0, fan_in, derive_seed(self.seed, 1))
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return ops.cast(sin_of(self.phases(inputs)), self.compute_dtype)
 
-    def propagate(self, jet):
+    def propagate(self, jet: Jet) -> Jet:
         """Rule: sin z, cos(z) z_k, cos(z) z_s - sin(z) sum_k z_k^2, where z, z_k, z_s are the phases' jet."""
         return sine(self.propagate_affine(jet, self.folding))
 
-    def phases(self, inputs):
+    def phases(self, inputs: tf.Tensor) -> tf.Tensor:
         """omega_0 * (x W + b), in radians."""
         return ops.cast(self.affine(inputs, self.folding), coords_dtype(self.variable_dtype))
 
     @property
-    def folding(self):
+    def folding(self) -> tuple[float, float]:
         """What kernel and bias are multiplied with to give phases."""
         input_scale = self.scheme.input_scale if self.first else 1.0
         return self.omega_0 / input_scale, self.omega_0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["use_bias"], config["reads_coords"]
         return {**config, "omega_0": self.omega_0, "first": self.first, "scheme": scheme_config(self.scheme)}

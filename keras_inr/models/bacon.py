@@ -1,6 +1,10 @@
 """The band-limited coordinate network, whose outputs by depth are the picture at rising resolutions."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from keras_inr._arguments import number_range, positive_floats, positive_int, positive_ints
@@ -60,8 +64,8 @@ class Bacon(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_int("units", units)
         self.scales = positive_floats("scales", scales, most=1.0)
@@ -82,28 +86,28 @@ class Bacon(Field):
         self.set_stack([products, heads[-1], values])
 
     @property
-    def named_layers(self):
+    def named_layers(self) -> list[keras.layers.Layer]:
         products, *rest = self.stack
         return [products, *self.side_heads, *rest]
 
     @one_name()
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
         for head in self.side_heads:
             if not head.built:
                 head.build(self.stack[0].compute_output_shape(self.stack_shape))
 
     @property
-    def band_limits(self):
+    def band_limits(self) -> tuple[int, ...]:
         """The highest frequency of each output, in periods per longer side."""
         limits = self.stack[0].limits
         return tuple(sum(limits[:depth]) for depth in self.depths)
 
-    def at_depth(self, index):
+    def at_depth(self, index: int) -> Callable[[tf.Tensor], tf.Tensor]:
         """coords -> values of the output at self.depths[index], with this field's weights."""
         return lambda coords: self.outputs_by_depth(coords)[index]
 
-    def outputs_by_depth(self, coords):
+    def outputs_by_depth(self, coords: tf.Tensor) -> list[tf.Tensor]:
         """Values (..., channels) at every depth of self.depths."""
         products, head, values = self.stack
         coords = ops.cast(coords, self.values_dtype)
@@ -112,14 +116,16 @@ class Bacon(Field):
         heads = [*self.side_heads, head]
         return [values(layer(found[depth - 1])) for depth, layer in zip(self.depths, heads, strict=True)]
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> tf.Tensor:
         """The mean of the losses of all depths in training, else that of the last one."""
         if not training:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         losses = [super(Bacon, self).compute_loss(x, y, o, sample_weight, training) for o in self.outputs_by_depth(x)]
         return sum(losses) / len(losses)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "scales", "depths", "value_range", "resolution")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -1,5 +1,7 @@
 """The cell grid with a small rectified network."""
 
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import number_range, positive_ints
@@ -47,8 +49,8 @@ class CellGrid(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.layout = checked_layout(layout)
         self.form = form
@@ -61,7 +63,7 @@ class CellGrid(Field):
         values = ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")
         self.set_stack([encoding, *layers, head, values])
 
-    def make_layer(self, index, width):
+    def make_layer(self, index: int, width: int) -> LeakyReluDense:
         """A rectified layer with PyTorch's default start."""
         place = self.place(index + 1)
 
@@ -78,7 +80,7 @@ class CellGrid(Field):
             **place,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("layout", "form", "units", "value_range", "pixels")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -1,5 +1,8 @@
 """A Keras model around a field whose outputs are its values and derivatives."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
 
@@ -39,7 +42,14 @@ class Differentiated(keras.Model):
     ['jacobian_loss', 'loss', 'values_loss']
     """
 
-    def __init__(self, field, outputs=OUTPUTS, method="auto", chunk=None, **kwargs):
+    def __init__(
+        self,
+        field: Field,
+        outputs: Sequence[str] = OUTPUTS,
+        method: str = "auto",
+        chunk: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**{"autocast": False, **kwargs})
         if not isinstance(field, Field):
             raise InputTypeError(f"field must be a keras_inr.models.Field, received {field!r}")
@@ -55,17 +65,17 @@ class Differentiated(keras.Model):
         self.chunk = None if chunk is None else positive_int("chunk", chunk)
         self.build((None, field.num_dims))
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.built = True  # as the field is
 
     quantize = Field.quantize
 
-    def call(self, coords):
+    def call(self, coords: tf.Tensor) -> dict[str, tf.Tensor]:
         coords = tf.cast(coords, self.field.values_dtype)
         return differentiate(self.field, coords, self.outputs, self.method)
 
     @releases_gradients
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Any]:
         """One optimizer update, its gradients summed over chunks where there are any."""
         coords, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.check_targets(targets, sample_weight)
@@ -80,11 +90,11 @@ class Differentiated(keras.Model):
                 metric.update_state(loss, sample_weight=tf.shape(coords)[0])
         return self.get_metrics_result()
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, Any]:
         self.check_targets(*keras.utils.unpack_x_y_sample_weight(data)[1:])
         return super().test_step(data)
 
-    def check_targets(self, targets, sample_weight):
+    def check_targets(self, targets: Any, sample_weight: Any) -> None:
         """Raises unless the targets are those of the outputs: a wrong axis would be broadcast in silence."""
         if any(weight is not None for weight in tf.nest.flatten(sample_weight)):
             raise InputError("sample_weight must be None: put weights into loss_weights, or into the targets")
@@ -95,7 +105,9 @@ class Differentiated(keras.Model):
             if not tf.TensorShape(shape).is_compatible_with(targets[name].shape):
                 raise InputError(f"target {name!r} must have shape {tuple(shape)}, received {targets[name].shape}")
 
-    def loss_and_gradients(self, coords, targets, share=1.0):
+    def loss_and_gradients(
+        self, coords: tf.Tensor, targets: dict[str, tf.Tensor], share: float = 1.0
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The share of the loss that these points have, and its gradients, scaled as the optimizer wants them."""
         weights = [weight.value for weight in self.trainable_weights]
         with tf.GradientTape() as tape:
@@ -107,8 +119,11 @@ class Differentiated(keras.Model):
         self.compute_metrics(coords, targets, outputs)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    def summed_over_chunks(self, coords, targets, count):
+    def summed_over_chunks(
+        self, coords: tf.Tensor, targets: dict[str, tf.Tensor], count: int
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Loss and gradients over whole chunks and what is left behind them."""
+        chunk = self.chunk or count
 
         def add(first, size, loss, gradients):
             part = {name: rows_of(target, first, size) for name, target in targets.items()}
@@ -116,24 +131,24 @@ class Differentiated(keras.Model):
             return loss + share, [total + gradient for total, gradient in zip(gradients, more, strict=True)]
 
         def body(i, loss, *gradients):
-            loss, gradients = add(i * self.chunk, self.chunk, loss, gradients)
+            loss, gradients = add(i * chunk, chunk, loss, gradients)
             return (i + 1, loss, *gradients)
 
-        whole, rest = divmod(count, self.chunk)
+        whole, rest = divmod(count, chunk)
         start = (0, tf.zeros((), self.field.values_dtype), *[tf.zeros_like(w.value) for w in self.trainable_weights])
         _, loss, *gradients = tf.while_loop(lambda i, *_: i < whole, body, start, parallel_iterations=1)
-        return add(whole * self.chunk, rest, loss, gradients) if rest else (loss, gradients)
+        return add(whole * chunk, rest, loss, gradients) if rest else (loss, gradients)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> dict[str, tuple[int | None, ...]]:
         values = self.field.compute_output_shape(input_shape)
         shapes = {"values": values, "jacobian": (*values, self.field.num_dims), "laplacian": values}
         return {name: shapes[name] for name in self.outputs}
 
-    def compute_output_spec(self, coords):
+    def compute_output_spec(self, coords: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         shapes = self.compute_output_shape(coords.shape)
         return {name: keras.KerasTensor(shape, dtype=self.field.values_dtype) for name, shape in shapes.items()}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "field": keras.saving.serialize_keras_object(self.field),
@@ -143,11 +158,11 @@ class Differentiated(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         field = keras.saving.deserialize_keras_object(config["field"], custom_objects=custom_objects)
         return cls(**{**config, "field": field})
 
 
-def rows_of(tensor, first, size):
+def rows_of(tensor: tf.Tensor, first: int | tf.Tensor, size: int) -> tf.Tensor:
     """tensor[first : first + size] with a length that is known, as XLA needs it."""
     return tf.slice(tensor, [first] + [0] * (tensor.shape.rank - 1), [size, *tensor.shape[1:]])

@@ -1,7 +1,9 @@
 """Fields from .keras files."""
 
+import os
 import pathlib
 import zipfile
+from typing import BinaryIO
 
 import keras
 
@@ -10,7 +12,7 @@ from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 
 
-def read_field(path):
+def read_field(path: str | os.PathLike[str]) -> Field:
     """The `Field` in a .keras file.
 
     Raises:
@@ -40,7 +42,7 @@ def read_field(path):
     return model
 
 
-def _check_sizes(path, file):
+def _check_sizes(path: pathlib.Path, file: BinaryIO) -> None:
     """Raises a ValueError for an archive that says it unpacks to far more than it has: Keras compresses nothing."""
     with zipfile.ZipFile(file) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}

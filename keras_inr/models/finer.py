@@ -1,5 +1,7 @@
 """The sine network whose frequency grows with its phase."""
 
+from typing import Any
+
 import keras
 
 from keras_inr.layers.finer_dense import FinerDense
@@ -34,8 +36,8 @@ class Finer(Siren):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, scheme, omega_0, value_range, channels, picture_size, num_fields, seed, **kwargs)
 
 

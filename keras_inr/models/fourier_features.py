@@ -1,5 +1,7 @@
 """The rectified network on random Fourier features."""
 
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import STEEPEST, number_range, positive_float, positive_ints
@@ -40,8 +42,8 @@ class FourierFeatures(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
         self.num_frequencies = num_frequencies
@@ -56,7 +58,7 @@ class FourierFeatures(Field):
         values = ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")
         self.set_stack([self.encoding, *layers, head, values])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "num_frequencies", "sigma", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -1,5 +1,7 @@
 """The network of Gaussian layers."""
 
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import STEEPEST, number_range, positive_float, positive_ints
@@ -35,8 +37,8 @@ class Gauss(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
         self.scale = positive_float("scale", scale, STEEPEST)
@@ -48,7 +50,7 @@ class Gauss(Field):
         head = self.make_head(len(self.units), self.units[-1], UNIFORM_FAN_IN, UNIFORM_FAN_IN)
         self.set_stack([*layers, head, ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "scale", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

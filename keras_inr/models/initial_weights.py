@@ -2,12 +2,15 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from keras_inr._arguments import did_you_mean
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
 from keras_inr.models.field_files import read_field
 from keras_inr.models.stacking import network_of
 
@@ -34,11 +37,11 @@ class Start:
 
     source: str
     sha256: str
-    network: dict
+    network: dict[str, Any]
     channels: int
-    arrays: tuple
+    arrays: tuple[np.ndarray, ...]
 
-    def assign_to(self, field):
+    def assign_to(self, field: Field) -> None:
         """Gives a single field these weights.
 
         A field with one channel takes those of a colour field so that it shows the same picture in grey (0.299 red +
@@ -62,7 +65,7 @@ class Start:
             variable.assign(array if array.shape == variable.shape else _recoloured(array))
 
 
-def read_start(weights, preset=None):
+def read_start(weights: str | os.PathLike[str], preset: str | None = None) -> Start:
     """The `Start` that a name or a path stands for.
 
     Args:
@@ -92,7 +95,7 @@ def read_start(weights, preset=None):
     return Start(source, digest, _network(field), field.channels, tuple(v.numpy() for v in field.weights))
 
 
-def list_starts(preset):
+def list_starts(preset: str | None) -> list[str]:
     """Names of the weights that are shipped for a preset, or for any ("*").
 
     >>> list_starts("siren"), list_starts("relu")
@@ -101,10 +104,10 @@ def list_starts(preset):
     return sorted({path.parent.name for path in SHIPPED.glob(f"*/{preset}.keras")})
 
 
-def _network(field):
+def _network(field: Field) -> dict[str, Any]:
     return {name: value for name, value in network_of(field).items() if name not in NOT_OF_A_START}
 
 
-def _recoloured(array):
+def _recoloured(array: np.ndarray) -> np.ndarray:
     """A last layer's weights (..., 3) for grey, or (..., 1) for colour."""
     return array @ np.array(LUMA, array.dtype)[:, None] if array.shape[-1] == 3 else np.repeat(array, 3, axis=-1)

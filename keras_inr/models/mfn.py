@@ -1,5 +1,7 @@
 """The multiplicative filter network."""
 
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import STEEPEST, number_range, positive_float, positive_int
@@ -39,8 +41,8 @@ class MultiplicativeFilterNetwork(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_int("units", units)
         self.num_filters = num_filters
@@ -54,7 +56,7 @@ class MultiplicativeFilterNetwork(Field):
         head = self.make_head(1, self.units, UNIFORM_FAN_IN, UNIFORM_FAN_IN)
         self.set_stack([products, head, ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "num_filters", "filters", "input_scale", "gamma_shape", "gamma_rate", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -1,5 +1,8 @@
 """One sine network for many pictures, and a short latent for each of them that modulates its layers."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -13,6 +16,7 @@ from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.layers.affine import Affine
+from keras_inr.layers.sine_dense import SineDense
 from keras_inr.models.siren import Siren
 
 MODULATIONS = ("shift", "film")
@@ -59,6 +63,8 @@ class ModulatedSiren(keras.Model):
     (20, 30, 3)
     """
 
+    built: bool  # of every Keras layer
+
     def __init__(
         self,
         num_pictures: int,
@@ -71,8 +77,8 @@ class ModulatedSiren(keras.Model):
         channels: int = 3,
         picture_size: tuple[int, int] | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         # layers are called by their parts, which would mix dtypes under a mixed policy
         policy = keras.dtype_policies.get(kwargs.pop("dtype", None))
         super().__init__(**{"autocast": False, **kwargs}, dtype=coords_dtype(policy.variable_dtype))
@@ -97,7 +103,7 @@ class ModulatedSiren(keras.Model):
         self.build((None, self.network.num_dims))
 
     @one_name()
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         if self.built:
             return
         self.to_modulations.build((self.num_pictures, self.latent_dim))
@@ -108,30 +114,30 @@ class ModulatedSiren(keras.Model):
         )
         self.built = True
 
-    def seed_of(self, place):
+    def seed_of(self, place: int) -> int | None:
         """Seed of a weight outside the shared network, whose layers count from 0."""
         return derive_seed(self.seed, len(self.network.stack), place)
 
     @property
-    def sine_layers(self):
+    def sine_layers(self) -> list[SineDense]:
         """The shared layers that are modulated, first to last."""
         return self.network.stack[: len(self.units)]
 
     @property
-    def values_dtype(self):
+    def values_dtype(self) -> str:
         """dtype of coords, latents and values: float64 under a float64 policy, else float32."""
         return self.variable_dtype
 
     @property
-    def picture_size(self):
+    def picture_size(self) -> tuple[int, int] | None:
         """(height, width) of every picture, or None."""
         return self.network.picture_size
 
     @picture_size.setter
-    def picture_size(self, size):
+    def picture_size(self, size: tuple[int, int] | None) -> None:
         self.network.picture_size = size
 
-    def modulations(self):
+    def modulations(self) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
         """[(s, g) for each sine layer], tensors (K, units) both; g is None without scales."""
         widths = [layer.units for layer in self.sine_layers]
         if self.modulation == "film":
@@ -141,7 +147,7 @@ class ModulatedSiren(keras.Model):
             return [(shift, None) for shift in parts]
         return list(zip(parts[::2], parts[1::2], strict=True))
 
-    def call(self, coords):
+    def call(self, coords: tf.Tensor) -> tf.Tensor:
         shape = tuple(coords.shape)
         if shape[-1:] != (self.network.num_dims,) or len(shape) not in (2, 3):
             raise InputError(f"coords must have shape (N, 2) or ({self.num_pictures} or 1, N, 2), received {shape}")
@@ -159,11 +165,11 @@ class ModulatedSiren(keras.Model):
     quantize = Siren.quantize
 
     @releases_gradients
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Any]:
         with cpu_xla(compiles_for_cpu(self.jit_compile)):
             return super().train_step(data)
 
-    def field(self, place):
+    def field(self, place: int) -> Siren:
         """The picture at a place as a `Siren` of its own: the same function up to rounding, its weights copies.
 
         b_i becomes (1 + g_ki) b_i + s_ki and W_i becomes W_i (1 + g_ki), column by column.
@@ -183,7 +189,7 @@ class ModulatedSiren(keras.Model):
             layer.bias.assign(layer.bias.numpy() * factor + shift.numpy()[place])
         return field
 
-    def for_pictures(self, num_pictures, like=None):
+    def for_pictures(self, num_pictures: int, like: Sequence[int] | None = None) -> Self:
         """A model for other pictures, with copies of what is shared.
 
         Args:
@@ -209,19 +215,19 @@ class ModulatedSiren(keras.Model):
         model.latents.assign(latents)
         return model
 
-    def checked_place(self, place):
+    def checked_place(self, place: int) -> int:
         """The place of a picture as an int."""
         if isinstance(place, bool) or place not in range(self.num_pictures):
             raise InputError(f"place must be an integer from 0 to {self.num_pictures - 1}, received {place!r}")
         return int(place)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (self.num_pictures, input_shape[-2], self.channels)
 
-    def compute_output_spec(self, coords):
+    def compute_output_spec(self, coords: keras.KerasTensor) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(coords.shape), dtype=self.values_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         network = self.network.get_config()
         shared = ("units", "scheme", "omega_0", "value_range", "channels", "picture_size")
         return {

@@ -1,5 +1,8 @@
 """The multi-resolution hash grid with a small rectified network."""
 
+import functools
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import number_range, one_of, positive_ints
@@ -52,8 +55,8 @@ class MultiHash(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.num_levels = num_levels
         self.table_size = table_size
@@ -79,9 +82,10 @@ class MultiHash(Field):
             name="encoding",
             **self.place(0),
         )
+        hidden: list[Affine]
         if activation == "sine":
-            sine = {"omega_0": 1.0, "scheme": "descent"}  # its hidden rules: U(+-sqrt(6 / fan_in)), biases U(+-1)
-            hidden = [SineDense(w, **sine, name=f"sine_{i}", **self.place(i + 1)) for i, w in enumerate(self.units)]
+            sine = functools.partial(SineDense, omega_0=1.0, scheme="descent")  # U(+-sqrt(6 / fan_in)), biases U(+-1)
+            hidden = [sine(w, name=f"sine_{i}", **self.place(i + 1)) for i, w in enumerate(self.units)]
         else:
             slope = {"negative_slope": negative_slope}
             hidden = [
@@ -91,9 +95,9 @@ class MultiHash(Field):
         values = ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")
         self.set_stack([encoding, *hidden, head, values])
 
-    def get_config(self):
-        names = ("num_levels", "table_size", "num_features", "base_resolution", "finest_resolution", "interpolation")
-        names += ("grid", "units", "activation", "negative_slope", "value_range")
+    def get_config(self) -> dict[str, Any]:
+        names = ["num_levels", "table_size", "num_features", "base_resolution", "finest_resolution", "interpolation"]
+        names += ["grid", "units", "activation", "negative_slope", "value_range"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -1,5 +1,7 @@
 """The rectified coordinate network, with or without positional encoding."""
 
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import count, number_range, positive_ints
@@ -40,8 +42,8 @@ class ReluMLP(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
         self.num_frequencies = count("num_frequencies", num_frequencies, MAX_FREQUENCIES)
@@ -58,7 +60,7 @@ class ReluMLP(Field):
         head = Affine(self.channels, name="head", **self.place(len(self.units), self.values_dtype))
         self.set_stack([*layers, head, ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "num_frequencies", "include_input", "negative_slope", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

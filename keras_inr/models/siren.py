@@ -1,5 +1,7 @@
 """The sinusoidal representation network."""
 
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import STEEPEST, number_range, positive_float, positive_ints
@@ -33,7 +35,7 @@ class Siren(Field):
     44099
     """
 
-    layer_class = SineDense
+    layer_class: type[SineDense] = SineDense
 
     def __init__(
         self,
@@ -45,8 +47,8 @@ class Siren(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
         self.scheme = get_scheme(scheme)
@@ -61,7 +63,7 @@ class Siren(Field):
         head = self.make_head(len(self.units), self.units[-1], *rules, self.omega_0)
         self.set_stack([*layers, head, values])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

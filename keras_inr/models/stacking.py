@@ -1,6 +1,8 @@
 """K fields of one network as a single field with stacked weights, and back."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")
 """What a field's config says beside the network that it is."""
 
 
-def network_of(field):
+def network_of(field: Field) -> dict[str, Any]:
     """The class and the arguments that make two fields the same network, whatever their weights and pictures.
 
     >>> from keras_inr.models import Siren
@@ -23,7 +25,7 @@ def network_of(field):
     return {"class": type(field).__name__, **json.loads(json.dumps(config))}
 
 
-def stack(fields):
+def stack(fields: Iterable[Field]) -> Field:
     """One field that holds the weights of K fields of the same network.
 
     Its call takes coordinates (N, 2), which all fields share, or (K, N, 2), and gives values (K, N, channels): those of
@@ -53,13 +55,13 @@ def stack(fields):
     return stacked
 
 
-def empty_stack(field, num_fields):
+def empty_stack(field: Field, num_fields: int) -> Field:
     """A stacked field of the network of `field`, single or stacked, with weights that are still to be assigned."""
     config = {**field.get_config(), "num_fields": positive_int("num_fields", num_fields), "seed": 0}
     return type(field).from_config({**config, "name": None})
 
 
-def unstack(stacked, which=None):
+def unstack(stacked: Field, which: Iterable[int] | None = None) -> list[Field]:
     """The single fields that a stacked one holds.
 
     Args:
@@ -88,7 +90,7 @@ def unstack(stacked, which=None):
     return fields
 
 
-def copy_out(stacked, fields):
+def copy_out(stacked: Field, fields: Mapping[int, Field]) -> None:
     """Assigns the weights at places of a stacked field to single ones: a dict of place -> field."""
     arrays = [variable.numpy() for variable in stacked.weights]
     for place, field in fields.items():
@@ -96,7 +98,7 @@ def copy_out(stacked, fields):
             variable.assign(array[place])
 
 
-def check_alike(fields):
+def check_alike(fields: Sequence[Field]) -> None:
     """Raises a ValueError unless fields can be stacked."""
     if not fields:
         raise InputError("fields must be one at least, received none")
@@ -109,13 +111,13 @@ def check_alike(fields):
             raise InputError(f"fields must be of one network, received {differing}")
 
 
-def check_field(field):
+def check_field(field: object) -> None:
     """Raises a TypeError unless it is a field."""
     if not isinstance(field, Field):
         raise InputTypeError(f"fields must be keras_inr.models.Field, received {type(field).__name__}")
 
 
-def differences(network, other):
+def differences(network: dict[str, Any], other: dict[str, Any]) -> str:
     """What differs between two networks, as text: "units [8] and [9]"."""
     names = [name for name in {**network, **other} if network.get(name) != other.get(name)]
     return ", ".join(f"{name} {network.get(name)} and {other.get(name)}" for name in names)

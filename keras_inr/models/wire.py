@@ -1,5 +1,7 @@
 """The network of Gabor wavelets."""
 
+from typing import Any
+
 import keras
 
 from keras_inr._arguments import STEEPEST, number_range, one_of, positive_float, positive_ints
@@ -49,8 +51,8 @@ class Wire(Field):
         picture_size: tuple[int, int] | None = None,
         num_fields: int | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, picture_size, num_fields, seed, **kwargs)
         self.units = positive_ints("units", units)
         one_of("form", form, FORMS)
@@ -62,14 +64,14 @@ class Wire(Field):
         head = self.make_head(len(self.units), self.units[-1], UNIFORM_FAN_IN, UNIFORM_FAN_IN)
         self.set_stack([*layers, head, ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")])
 
-    def make_layer(self, index, width):
+    def make_layer(self, index: int, width: int) -> ComplexGaborDense | GaborDense:
         """The wavelet layer of a place."""
         arguments = {"omega_0": self.omega_0, "scale": self.scale, "name": f"gabor_{index}", **self.place(index)}
         if self.form == "complex":
             return ComplexGaborDense(width, first=index == 0, **arguments)
         return GaborDense(width, reads_coords=index == 0, **arguments)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("units", "form", "omega_0", "scale", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

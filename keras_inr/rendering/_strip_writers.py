@@ -1,16 +1,26 @@
 """Pictures and arrays written strip by strip, so that they may be larger than memory: PNG, TIFF, NPY."""
 
 import itertools
+import os
 import struct
 import zlib
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
 PNG_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # grey, RGB, RGBA
 
 
-def write_npy_strips(path, strips, shape, dtype, description=""):
+def write_npy_strips(
+    path: str | os.PathLike[str],
+    strips: Iterable[np.ndarray],
+    shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    description: str = "",
+) -> None:
     """Writes an array as NPY, version 1.0, row-major.
 
     Args:
@@ -34,7 +44,13 @@ def write_npy_strips(path, strips, shape, dtype, description=""):
             file.write(np.ascontiguousarray(strip, dtype).data)
 
 
-def write_tiff_strips(path, strips, shape, dtype, description=""):
+def write_tiff_strips(
+    path: str | os.PathLike[str],
+    strips: Iterable[np.ndarray],
+    shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    description: str = "",
+) -> None:
     """Writes a picture (height, width, channels) as uncompressed TIFF, as BigTIFF where it needs to be.
 
     One channel is grey, three are RGB, four RGBA with unassociated alpha; others are samples without a meaning.
@@ -57,7 +73,7 @@ def write_tiff_strips(path, strips, shape, dtype, description=""):
     first = next(strips)
     # as bytes: NumPy's tofile, which tifffile writes arrays with, loses the error when a small one finds no room
     encoded = (np.ascontiguousarray(strip, dtype).tobytes() for strip in itertools.chain([first], strips))
-    layout = {"photometric": "rgb" if channels in (3, 4) else "minisblack"}
+    layout: dict[str, Any] = {"photometric": "rgb" if channels in (3, 4) else "minisblack"}
     if channels == 1:
         shape = (height, width)
     else:
@@ -77,7 +93,13 @@ def write_tiff_strips(path, strips, shape, dtype, description=""):
     )
 
 
-def write_png_strips(path, strips, shape, dtype, description=""):
+def write_png_strips(
+    path: str | os.PathLike[str],
+    strips: Iterable[np.ndarray],
+    shape: Sequence[int],
+    dtype: npt.DTypeLike,
+    description: str = "",
+) -> None:
     """Writes a picture (height, width, channels) as PNG with 8 or 16 bits, every row filtered by Paeth.
 
     Args:
@@ -113,7 +135,7 @@ def write_png_strips(path, strips, shape, dtype, description=""):
         _write_chunk(file, b"IEND", b"")
 
 
-def _paeth_filtered(rows, above, step):
+def _paeth_filtered(rows: np.ndarray, above: np.ndarray, step: int) -> bytes:
     """Bytes of rows (N, bytes) after PNG's filter 4, each led by its number; step is the bytes of a pixel."""
     up = np.concatenate([above[None], rows[:-1]]).astype(np.int16)
     left, corner = np.zeros_like(up), np.zeros_like(up)
@@ -128,7 +150,7 @@ def _paeth_filtered(rows, above, step):
     return filtered.tobytes()
 
 
-def _write_chunk(file, kind, content):
+def _write_chunk(file: BinaryIO, kind: bytes, content: bytes) -> None:
     if content or kind == b"IEND":
         file.write(struct.pack(">I", len(content)) + kind + content)
         file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))

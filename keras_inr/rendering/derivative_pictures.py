@@ -4,6 +4,7 @@ import math
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.colors import hsv_to_rgb
 
 from keras_inr.errors import InputError
@@ -14,7 +15,7 @@ PERCENTILE = 99
 _DIVERGING = np.rint(matplotlib.colormaps["RdBu_r"].resampled(255)(np.arange(255))[:, :3] * 255).astype(np.uint8)
 
 
-def gradient_picture(jacobian, scale):
+def gradient_picture(jacobian: npt.ArrayLike, scale: float) -> np.ndarray:
     """The gradient of the luma: hue tells its direction, brightness its length.
 
     Hue is atan2(dy, dx): red where values grow to the right, then with the clock (y points down) yellow-green at 90
@@ -42,7 +43,7 @@ def gradient_picture(jacobian, scale):
     return np.rint(colours * 255).astype(np.uint8)
 
 
-def laplacian_picture(laplacian, scale):
+def laplacian_picture(laplacian: npt.ArrayLike, scale: float) -> np.ndarray:
     """The Laplacian of the luma on Matplotlib's RdBu_r: blue at -scale and below, near-white at 0, red from scale on.
 
     Args:
@@ -62,7 +63,7 @@ def laplacian_picture(laplacian, scale):
     return _DIVERGING[np.rint(127 + 127 * np.clip(level, -1, 1)).astype(np.intp)]
 
 
-def gradient_scale(jacobian):
+def gradient_scale(jacobian: npt.ArrayLike) -> float:
     """A scale for `gradient_picture`: the 99th percentile of the lengths, 1 if that is 0.
 
     >>> gradient_scale(np.full((4, 4, 1, 2), (3.0, 4.0)))
@@ -72,7 +73,7 @@ def gradient_scale(jacobian):
     return _percentile(np.hypot(slope[..., 0], slope[..., 1]))
 
 
-def laplacian_scale(laplacian):
+def laplacian_scale(laplacian: npt.ArrayLike) -> float:
     """A scale for `laplacian_picture`: the 99th percentile of the magnitudes, 1 if that is 0.
 
     >>> laplacian_scale(np.full((4, 4, 1), -3.0))
@@ -81,7 +82,7 @@ def laplacian_scale(laplacian):
     return _percentile(np.abs(luma_of(_checked("laplacian", laplacian, 3), axis=2)))
 
 
-def luma_of(channels, axis):
+def luma_of(channels: npt.ArrayLike, axis: int) -> np.ndarray:
     """The luma of channels along an axis, in float64: weighted by `LUMA` for RGB and RGBA, otherwise their mean.
 
     >>> luma_of(np.array([[1.0, 0.0, 0.0, 7.0], [1.0, 1.0, 1.0, 7.0]]), axis=1).round(6).tolist()
@@ -91,11 +92,11 @@ def luma_of(channels, axis):
     return channels[..., :3] @ np.array(LUMA) if channels.shape[-1] in (3, 4) else channels.mean(axis=-1)
 
 
-def _percentile(magnitudes):
+def _percentile(magnitudes: np.ndarray) -> float:
     return float(np.percentile(magnitudes, PERCENTILE)) or 1.0
 
 
-def _checked(name, array, rank):
+def _checked(name: str, array: npt.ArrayLike, rank: int) -> np.ndarray:
     """The array, once its rank, and for a Jacobian the last axis, have been checked."""
     array = np.asarray(array)
     if array.ndim != rank or (rank == 4 and array.shape[-1] != 2):
@@ -104,7 +105,7 @@ def _checked(name, array, rank):
     return array
 
 
-def _checked_scale(scale):
+def _checked_scale(scale: float) -> float:
     if not 0 < scale < math.inf:
         raise InputError(f"scale must be positive and finite, received {scale!r}")
     return float(scale)

@@ -1,5 +1,8 @@
 """A field's values or derivatives on the pixels of a raster, in chunks, whole or strip by strip."""
 
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -50,8 +53,15 @@ class FieldRaster:
     """
 
     def __init__(
-        self, field, height=None, width=None, box=None, supersampling=None, output="values", allow_kinks=False
-    ):
+        self,
+        field: keras.Model,
+        height: int | None = None,
+        width: int | None = None,
+        box: Sequence[float] | None = None,
+        supersampling: int | None = None,
+        output: str = "values",
+        allow_kinks: bool = False,
+    ) -> None:
         one_of("output", output, OUTPUTS)
         self.field = field
         self.height, self.width = _checked_size(height, width, field.picture_size)
@@ -67,7 +77,7 @@ class FieldRaster:
         points = POINTS_PER_CALL if output == "values" else DERIVATIVE_POINTS_PER_CALL
         self._pixels_per_call = max(1, points // int(np.prod(self.supersampling)) // (field.num_fields or 1))
 
-    def array(self, convert=None):
+    def array(self, convert: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         """The whole raster, of `shape`.
 
         Args:
@@ -80,19 +90,20 @@ class FieldRaster:
             raise InputError(f"a raster must have less than 2^31 pixels, received {self.height} x {self.width}")
         return self.rows(0, self.height, convert)
 
-    def rows(self, first, count, convert=None):
+    def rows(self, first: int, count: int, convert: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
         """Rows first ... first + count - 1 as one array ([K,] count, width, ...), see `array`."""
-        result, done = None, 0
+        result: np.ndarray = np.empty(0)
+        done = 0
         for chunk in self._chunks(first * self.width, count * self.width):
             chunk = chunk if convert is None else convert(chunk)
-            if result is None:
+            if not done:
                 result = np.empty((*self._leading, count * self.width, *self._trailing), chunk.dtype)
             length = chunk.shape[self._axis]
             self._part(result, done, done + length)[...] = chunk
             done += length
         return self._in_rows(result)
 
-    def strips(self, rows=None):
+    def strips(self, rows: int | None = None) -> Iterator[np.ndarray]:
         """Yields the raster from top to bottom, so many rows at a time, the last time what is left.
 
         The values are those of `array` to the bit. No more than a strip and a chunk of points is held in memory.
@@ -115,7 +126,7 @@ class FieldRaster:
         if held:
             yield self._in_rows(np.concatenate(parts, axis=self._axis))
 
-    def _chunks(self, first, count):
+    def _chunks(self, first: int, count: int) -> Iterator[np.ndarray]:
         """The pixels first ... first + count - 1 in row-major order: arrays ([K,] pixels, ...)."""
         per_pixel = int(np.prod(self.supersampling))
         for start in range(first, first + count, self._pixels_per_call):
@@ -125,17 +136,17 @@ class FieldRaster:
             yield (pixel_means(points, per_pixel, self._axis) if per_pixel > 1 else points).numpy()
 
     @property
-    def _axis(self):
+    def _axis(self) -> int:
         """The axis of the pixels in a chunk."""
         return len(self._leading)
 
-    def _part(self, pixels, first, end):
+    def _part(self, pixels: np.ndarray, first: int, end: int) -> np.ndarray:
         return pixels[(slice(None),) * self._axis + (slice(first, end),)]
 
-    def _in_rows(self, pixels):
+    def _in_rows(self, pixels: np.ndarray) -> np.ndarray:
         return pixels.reshape((*self._leading, -1, self.width, *self._trailing))
 
-    def _checked_supersampling(self, supersampling):
+    def _checked_supersampling(self, supersampling: int | None) -> tuple[int, int]:
         if supersampling is None:
             return tuple(
                 supersampling_of(self.box, (self.height, self.width), self.field.picture_size).numpy().tolist()
@@ -146,7 +157,7 @@ class FieldRaster:
         return (number, number)
 
 
-def default_box(picture_size):
+def default_box(picture_size: tuple[int, int] | None) -> tuple[float, float, float, float]:
     """The edges of the whole picture, or (-1, -1, 1, 1) where there is none.
 
     >>> default_box((300, 400)), default_box(None)
@@ -155,7 +166,9 @@ def default_box(picture_size):
     return picture_box(*picture_size) if picture_size else (-1.0, -1.0, 1.0, 1.0)
 
 
-def supersampling_of(box, size, picture_size):
+def supersampling_of(
+    box: Sequence[float] | tf.Tensor, size: tuple[int, int] | tf.Tensor, picture_size: tuple[int, int] | None
+) -> tf.Tensor:
     """Points along each side of a pixel that is to be filtered, by the rule of `FieldRaster`.
 
     Works eagerly and inside `tf.function`.
@@ -181,7 +194,15 @@ def supersampling_of(box, size, picture_size):
     return tf.cast(tf.math.ceil(tf.minimum(ratio, MAX_SUPERSAMPLING) - 0.01), "int32")
 
 
-def subpixel_coords(box, height, width, first, count, supersampling, dtype="float32"):
+def subpixel_coords(
+    box: Sequence[float] | tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    first: int | tf.Tensor,
+    count: int | tf.Tensor,
+    supersampling: tuple[int, int] | tf.Tensor,
+    dtype: str | np.dtype = "float32",
+) -> tf.Tensor:
     """Centres of the s_y x s_x equal parts of consecutive pixels, part by part, pixel by pixel.
 
     With one part to a pixel these are the `box_coords` of the pixels. Works eagerly and inside `tf.function`, where
@@ -211,7 +232,7 @@ def subpixel_coords(box, height, width, first, count, supersampling, dtype="floa
     return tf.cast(tf.stack([x, y], axis=-1), dtype)
 
 
-def pixel_means(points, per_pixel, axis=0):
+def pixel_means(points: tf.Tensor, per_pixel: int | tf.Tensor, axis: int = 0) -> tf.Tensor:
     """Means over the points of each pixel, (..., pixels * per_pixel, ...) -> (..., pixels, ...).
 
     >>> pixel_means(tf.constant([[1.0], [3.0], [5.0], [5.0]]), 2).numpy().tolist()
@@ -222,7 +243,7 @@ def pixel_means(points, per_pixel, axis=0):
     return tf.reduce_mean(tf.reshape(points, apart), axis=axis + 1)
 
 
-def _checked_size(height, width, picture_size):
+def _checked_size(height: int | None, width: int | None, picture_size: tuple[int, int] | None) -> tuple[int, int]:
     if height is None or width is None:
         if picture_size is None:
             raise InputError("height and width must be given for a field without a picture_size")
@@ -231,7 +252,7 @@ def _checked_size(height, width, picture_size):
     return positive_int("height", height), positive_int("width", width)
 
 
-def _traced_derivative(field, output, allow_kinks):
+def _traced_derivative(field: keras.Model, output: str, allow_kinks: bool) -> Callable[[tf.Tensor], tf.Tensor]:
     """A concrete function from coords (N, 2) to derivatives."""
 
     def derivative(coords):
@@ -242,10 +263,10 @@ def _traced_derivative(field, output, allow_kinks):
     return tf.function(derivative).get_concrete_function(tf.TensorSpec((None, field.num_dims), field.values_dtype))
 
 
-def _in_float64(box):
+def _in_float64(box: Sequence[float] | tf.Tensor) -> tf.Tensor:
     # tf.cast alone would take Python floats through float32
     return tf.cast(box, "float64") if tf.is_tensor(box) else tf.convert_to_tensor(box, "float64")
 
 
-def _centre(part, parts):
+def _centre(part: tf.Tensor, parts: int | tf.Tensor) -> tf.Tensor:
     return (tf.cast(part, "float64") + 0.5) / tf.cast(parts, "float64")

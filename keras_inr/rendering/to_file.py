@@ -3,11 +3,15 @@
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 
+import keras
 import numpy as np
+import numpy.typing as npt
 import tqdm
 
 from keras_inr._arguments import INT32_MAX
@@ -69,13 +73,19 @@ class Rendered:
     """
 
     path: pathlib.Path
-    shape: tuple
+    shape: tuple[int, ...]
     dtype: np.dtype
     supersampling: tuple[int, int]
     full_scale: float | None
 
 
-def render_file(field, settings, folder=".", overwrite=False, progress=False):
+def render_file(
+    field: keras.Model,
+    settings: RenderSettings,
+    folder: str | os.PathLike[str] = ".",
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Rendered:
     """Renders a field into a file, which appears under its name when it is complete.
 
     No more than a few strips are in memory, whatever the size.
@@ -111,7 +121,7 @@ def render_file(field, settings, folder=".", overwrite=False, progress=False):
     shared = (height, width, settings.box, settings.supersampling)
     raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks)
     convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
-    strips = (convert(strip) for strip in raster.strips())
+    strips: Iterator[np.ndarray] = (convert(strip) for strip in raster.strips())
     if progress:
         strips = _told(strips, height)
     with atomic_path(path) as temporary:
@@ -119,7 +129,7 @@ def render_file(field, settings, folder=".", overwrite=False, progress=False):
     return Rendered(path, shape, np.dtype(dtype), raster.supersampling, full_scale)
 
 
-def raster_size(field, settings):
+def raster_size(field: keras.Model, settings: RenderSettings) -> tuple[int, int]:
     """(height, width) that the settings ask for, at least 1 x 1.
 
     Raises:
@@ -135,7 +145,7 @@ def raster_size(field, settings):
     if size is not None:
         if len(size) != 2 or min(size) < 1:
             raise InputError(f"size must be (height, width), at least 1 x 1, received {size!r}")
-        return tuple(size)
+        return size[0], size[1]
     scale = 1.0 if scale is None else scale
     if not 0 < scale < math.inf:
         raise InputError(f"scale must be positive and finite, received {scale!r}")
@@ -145,10 +155,12 @@ def raster_size(field, settings):
     per_unit = scale / pixel_pitch(*field.picture_size)
     if not max(abs(y1 - y0), abs(x1 - x0)) * per_unit <= INT32_MAX:
         raise InputError(f"scale must make pictures at most {INT32_MAX} pixels long, received {scale!r}")
-    return tuple(max(1, round(abs(side) * per_unit)) for side in (y1 - y0, x1 - x0))
+    return max(1, round(abs(y1 - y0) * per_unit)), max(1, round(abs(x1 - x0) * per_unit))
 
 
-def _checked_path(settings, folder, height, width, overwrite):
+def _checked_path(
+    settings: RenderSettings, folder: str | os.PathLike[str], height: int, width: int, overwrite: bool
+) -> pathlib.Path:
     """The file to be written, once it is known that it may be."""
     if settings.out is None:
         kind = "" if settings.output == "value" else f"{settings.output}-"
@@ -166,12 +178,12 @@ def _checked_path(settings, folder, height, width, overwrite):
     return path
 
 
-def _checked_bits(path, settings, channels):
+def _checked_bits(path: pathlib.Path, settings: RenderSettings, channels: int) -> int | None:
     """Bits of a sample; 32 and None are floating point."""
     allowed = BITS[path.suffix.lower()]
     bits = allowed[0] if settings.bits is None else settings.bits
     if bits not in allowed:
-        wanted = " or ".join(map(str, sorted(allowed))) if allowed[0] else "left out"
+        wanted = " or ".join(map(str, sorted(filter(None, allowed)))) or "left out"
         raise InputError(f"bits must be {wanted} for {path.suffix}, received {bits!r}")
     is_picture = settings.output != "value" and bits in (8, 16)
     if is_picture and bits == 16:
@@ -185,7 +197,9 @@ def _checked_bits(path, settings, channels):
     return bits
 
 
-def _conversion(raster, settings, bits, is_array):
+def _conversion(
+    raster: FieldRaster, settings: RenderSettings, bits: int | None, is_array: bool
+) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int, ...], npt.DTypeLike, float | None]:
     """(function of strips, shape and dtype of what is written, full_scale or None)."""
     size = (raster.height, raster.width)
     if is_array:
@@ -206,12 +220,12 @@ def _conversion(raster, settings, bits, is_array):
     return (lambda strip: draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
 
 
-def _codes(values, dtype):
+def _codes(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
     """Values in [0, 1] as integers, rounded half to even as `Field.render` does."""
     return np.rint(np.clip(values, 0, 1) * np.iinfo(dtype).max).astype(dtype)
 
 
-def _description(raster, settings, full_scale):
+def _description(raster: FieldRaster, settings: RenderSettings, full_scale: float | None) -> str:
     """What a TIFF or PNG says about itself, strict JSON."""
     facts = {
         "format_version": 1,
@@ -225,7 +239,7 @@ def _description(raster, settings, full_scale):
     return json.dumps(facts if full_scale is None else {**facts, "full_scale": full_scale}, allow_nan=False)
 
 
-def _told(strips, height):
+def _told(strips: Iterable[np.ndarray], height: int) -> Iterator[np.ndarray]:
     """The strips, while standard error tells how many rows are done: in a terminal by a bar, elsewhere now and then."""
     live = sys.stderr.isatty()
     with tqdm.tqdm(desc="rendering", total=height, unit=" rows", delay=2, dynamic_ncols=live, disable=not live) as bar:

@@ -45,7 +45,7 @@ SUMMARIZED = {
 }
 """Metrics that the summary of a run is made of, with their types."""
 
-OF_THIS_MACHINE = ("image", "image_options", "device", "weights", "run")
+OF_THIS_MACHINE: tuple[str, ...] = ("image", "image_options", "device", "weights", "run")
 OF_THIS_MACHINE += ("name", "source", "model", "saved_model", "status", "reason", "preview_bytes")
 """What a run knows that its export does not tell: names of files, and the state of a picture of many."""
 
