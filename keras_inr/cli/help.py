@@ -9,7 +9,7 @@ from absl import flags
 
 FLAGS = flags.FLAGS
 OF_PRESETS = "Arguments of the network"
-GROUPS = {}
+GROUPS: dict[str, list[str]] = {}
 """Title -> names of flags."""
 
 MOST_COLUMNS = 110

@@ -25,7 +25,7 @@ METHOD_HELP = (
     "average: mean of the weights of fits to all crops; prefit: of a fit to the first one; reptile, maml: such weights "
     "that few steps suffice; shared_layers: crops share all layers but --own (STRAINER)"
 )
-RECIPE = ("method", "steps", "batch_size", "learning_rate", "pictures_per_step")
+RECIPE: tuple[str, ...] = ("method", "steps", "batch_size", "learning_rate", "pictures_per_step")
 RECIPE += ("inner_steps", "inner_learning_rate", "own", "seed")
 
 

@@ -52,7 +52,7 @@ def information(field: Field, limits: Limits, facts: dict[str, Any] | None = Non
         "height": height,
         "width": width,
         "channels": field.channels,
-        "box": list(picture_box(height, width) if field.picture_size else (-1.0, -1.0, 1.0, 1.0)),
+        "box": list(picture_box(*field.picture_size) if field.picture_size else (-1.0, -1.0, 1.0, 1.0)),
         "coordinates": COORDINATES,
         "colour": "sRGB-coded, nominally [0, 1]",
         "num_parameters": field.count_params(),

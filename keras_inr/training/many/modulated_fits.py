@@ -161,7 +161,8 @@ def recipe_for(
     if recipe is None:
         num_pixels = signals[0].height * signals[0].width
         points = max(1, min(num_pixels, POINTS_PER_STEP // model.num_pictures))
-        recipe = Recipe(**{"batch_size": points, "learning_rate": LEARNING_RATES[train], **arguments})
+        defaults: dict[str, Any] = {"batch_size": points, "learning_rate": LEARNING_RATES[train]}
+        recipe = Recipe(**{**defaults, **arguments})
     else:
         recipe = dataclasses.replace(recipe, **arguments)
     check_recipe(recipe)
