@@ -59,33 +59,69 @@ def box_coords(
     first: int | tf.Tensor = 0,
     count: int | tf.Tensor | None = None,
     dtype: str | np.dtype = "float32",
+    supersampling: Sequence[int] | tf.Tensor = (1, 1),
 ) -> tf.Tensor:
-    """Centres of the cells of a height x width raster laid over a box, in row-major order.
+    """Centres of the pixels of a height x width raster laid over a box, in row-major order, or of their equal parts.
 
-    Works eagerly and inside `tf.function`, where box, height and width may be tensors.
+    Works eagerly and inside `tf.function`, where everything but the dtype may be tensors.
 
     Args:
         box: (x0, y0, x1, y1), the outer edges; x1 < x0 mirrors the picture.
         height, width: size of the raster in pixels.
-        first, count: the flat index of the first cell and how many follow; all cells by default.
+        first, count: the flat index of the first pixel and how many follow; all pixels by default.
         dtype: dtype of the result. Positions are formed in float64.
+        supersampling: (s_y, s_x), into how many parts each pixel is cut; a pixel's parts follow each other.
 
     Returns:
-        Tensor (count, 2) in order (x, y).
+        Tensor (count * s_y * s_x, 2) in order (x, y).
 
     >>> box_coords((-1.0, -1.0, 1.0, 1.0), 1, 2).numpy().tolist()
     [[-0.5, 0.0], [0.5, 0.0]]
+    >>> box_coords((-1.0, -1.0, 1.0, 1.0), 1, 2, first=1, count=1, supersampling=(1, 2)).numpy().tolist()
+    [[0.25, 0.0], [0.75, 0.0]]
     """
-    # tf.cast alone would take Python floats through float32
-    box = tf.cast(box, "float64") if tf.is_tensor(box) else tf.convert_to_tensor(box, "float64")
-    x0, y0, x1, y1 = tf.unstack(box, num=4)
-    count = height * width - first if count is None else count
-    index = first + tf.range(count)
-    column = tf.cast(index % width, "float64") + 0.5
-    row = tf.cast(index // width, "float64") + 0.5
+    x0, y0, x1, y1 = tf.unstack(in_float64(box), num=4)
+    down, across = tf.unstack(tf.cast(supersampling, "int64"), num=2)
+    height, width, first = (tf.cast(number, "int64") for number in (height, width, first))
+    count = height * width - first if count is None else tf.cast(count, "int64")
+    points = tf.range(count * down * across)
+    pixel, part = first + points // (down * across), points % (down * across)
+    column = tf.cast(pixel % width, "float64") + _centre(part % across, across)
+    row = tf.cast(pixel // width, "float64") + _centre(part // across, down)
     x = x0 + column * (x1 - x0) / tf.cast(width, "float64")
     y = y0 + row * (y1 - y0) / tf.cast(height, "float64")
     return tf.cast(tf.stack([x, y], axis=-1), dtype)
+
+
+def point_coords(points: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Coordinates of points of a picture that are given in pixels from its upper left corner.
+
+    Args:
+        points: floating tensor (..., 2) in order (x, y), [0, width] x [0, height].
+        height, width: the picture's size in pixels.
+
+    Returns:
+        Tensor (..., 2) of the same dtype.
+
+    >>> point_coords(tf.constant([[0.0, 0.0], [400.0, 150.0]]), 300, 400).numpy().tolist()
+    [[-1.0, -0.75], [1.0, 0.0]]
+    """
+    size = tf.constant([width, height], points.dtype)
+    return (points - size / 2) * tf.constant(pixel_pitch(height, width), points.dtype)
+
+
+def in_float64(box: Sequence[float] | tf.Tensor) -> tf.Tensor:
+    """A box as a tensor.
+
+    >>> in_float64((0, 0, 1, 0.1))[3].numpy()
+    np.float64(0.1)
+    """
+    # tf.cast alone would take Python floats through float32
+    return tf.cast(box, "float64") if tf.is_tensor(box) else tf.convert_to_tensor(box, "float64")
+
+
+def _centre(part: tf.Tensor, parts: int | tf.Tensor) -> tf.Tensor:
+    return (tf.cast(part, "float64") + 0.5) / tf.cast(parts, "float64")
 
 
 def coords_dtype(dtype: str) -> str:

@@ -8,8 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from keras import ops
-from scipy.ndimage import correlate1d
-from skimage.metrics import structural_similarity
 
 from keras_inr._arguments import positive_int
 from keras_inr.errors import InputError
@@ -196,6 +194,8 @@ def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
 
 
 def _ssim_of_plane(target: np.ndarray, prediction: np.ndarray) -> float:
+    from skimage.metrics import structural_similarity  # here, as few need it: it would double what an import brings
+
     return structural_similarity(
         target.astype(np.float64),
         np.clip(prediction.astype(np.float64), 0, 1),
@@ -239,6 +239,8 @@ def ms_ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
 
 def _ssim_terms(target: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean SSIM, and mean of its contrast and structure term alone, of each channel."""
+    from scipy.ndimage import correlate1d
+
     offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     window = np.exp(-np.square(offsets) / (2 * 1.5**2))
     window /= window.sum()

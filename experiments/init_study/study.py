@@ -34,7 +34,8 @@ from study_files import whole_numbers, write_json
 
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.siren import Siren
-from keras_inr.runs.results import device_name, save_png
+from keras_inr.rendering.png import save_png
+from keras_inr.runs.results import device_name
 from keras_inr.runs.upscaling import short_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit

@@ -8,7 +8,7 @@ from absl import flags
 from keras_inr._arguments import holds_pattern, servable_path
 from keras_inr._reading import read_json
 from keras_inr.cli.help import group
-from keras_inr.export import export_saved_model
+from keras_inr.export.saved_model import export_saved_model
 from keras_inr.runs.model_files import load_field, model_path
 from keras_inr.runs.results import served_facts
 

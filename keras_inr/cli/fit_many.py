@@ -14,8 +14,9 @@ from keras_inr.cli import picture_flags, training_flags
 from keras_inr.cli.help import group
 from keras_inr.datasets.pictures import list_pictures
 from keras_inr.errors import InputError
-from keras_inr.fleet import FleetSettings, run_fleet
 from keras_inr.fleet.cluster import ray_cluster
+from keras_inr.fleet.run import run_fleet
+from keras_inr.fleet.settings import FleetSettings
 from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
 from keras_inr.runs.plan import recipe_of

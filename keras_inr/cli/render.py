@@ -4,9 +4,9 @@ from absl import flags
 
 from keras_inr.cli.console.answers import typed_numbers
 from keras_inr.cli.help import group
-from keras_inr.rendering.derivative_pictures import LUMA
 from keras_inr.rendering.to_file import OUTPUTS, RenderSettings, render_file
 from keras_inr.runs.model_files import load_field, model_path
+from keras_inr.signals.luma import LUMA
 
 FLAGS = flags.FLAGS
 

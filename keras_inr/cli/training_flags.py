@@ -10,7 +10,7 @@ from keras_inr.cli import startup
 from keras_inr.cli.help import OF_PRESETS, asked_for, group
 from keras_inr.cli.preset_arguments import as_text, model_arguments, parse_overrides, preset_arguments, recipe_arguments
 from keras_inr.errors import InputError
-from keras_inr.initializers import list_schemes
+from keras_inr.initializers.published import list_schemes
 from keras_inr.models.initial_weights import list_starts
 from keras_inr.presets import list_presets
 from keras_inr.runs.plan import AUTO, DEFAULT_STEPS, PRECISIONS

@@ -7,11 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_inr.coordinates import box_coords
 from keras_inr.derivatives import differentiate, has_rules
 from keras_inr.export.requests import Limits, checked_coords, checked_frames, checked_query, checked_same_sizes
 from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field
-from keras_inr.rendering.raster import pixel_means, subpixel_coords, supersampling_of
+from keras_inr.rendering.raster import pixel_means, supersampling_of
 
 NEVER_MERGED = ("render", "render_png")
 """Signatures whose requests a server must not merge: rows of `render` have one size, and all pictures of a request one
@@ -183,7 +184,7 @@ def _raster(
     per_pixel = tf.reduce_prod(supersampling)
 
     def evaluate(first, count):
-        coords = subpixel_coords(box, height, width, first, count, supersampling, field.values_dtype)
+        coords = box_coords(box, height, width, first, count, field.values_dtype, supersampling)
         return finish(pixel_means(field(coords), per_pixel))
 
     pixels = _in_chunks(evaluate, height * width, tf.maximum(1, chunk // per_pixel), field.channels, dtype)

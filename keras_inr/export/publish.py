@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from keras_inr._arguments import positive_int, servable_path
 from keras_inr._disk_errors import MISPLACED, disk_error
+from keras_inr._files import flush, flush_folder
 from keras_inr.errors import InputError, VersionExistsError
 
 MAX_VERSION = 2**63 - 1  # TensorFlow Serving reads versions as int64
@@ -64,7 +65,7 @@ def publish(
         if problem := disk_error(error, base):  # TensorFlow's own words are about its kernels
             raise problem from error
         raise
-    _sync_folder(base)
+    flush_folder(base)
     return target
 
 
@@ -135,18 +136,5 @@ def _sync(folder: pathlib.Path) -> None:
     """Makes the disk hold every file of a folder before its name can appear."""
     for root, _, names in os.walk(folder):
         for name in names:
-            _fsync(os.path.join(root, name))
-        _sync_folder(root)
-
-
-def _sync_folder(folder: str | os.PathLike[str]) -> None:
-    with contextlib.suppress(OSError):  # some network file systems do not sync folders
-        _fsync(folder)
-
-
-def _fsync(path: str | os.PathLike[str]) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            flush(os.path.join(root, name))
+        flush_folder(root)

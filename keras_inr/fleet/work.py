@@ -7,12 +7,12 @@ import math
 import os
 import tempfile
 
-import PIL.Image
 import tensorflow as tf
 
 from keras_inr.datasets.pictures import printable
 from keras_inr.errors import MachineError
 from keras_inr.models.field import to_uint8
+from keras_inr.rendering.png import png_bytes
 from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.results import device_name
 from keras_inr.training.many.many_fits import fit_in_batches
@@ -155,7 +155,7 @@ def outcome(name, signal, field, result, pictures_together):
         "image_sha256": signal.sha256,
         "device": device_name(),
     }
-    return Outcome(name, row, model, png(result.prediction))
+    return Outcome(name, row, model, png_bytes(to_uint8(result.prediction)))
 
 
 class KerasBuffer(io.BytesIO):
@@ -198,11 +198,3 @@ def temporary_folder(folder):
         yield
     finally:
         tempfile.tempdir = before
-
-
-def png(values):
-    """The bytes of a PNG file of values (H, W, C)."""
-    codes = to_uint8(values)
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(codes[..., 0] if codes.shape[-1] == 1 else codes).save(buffer, "PNG")
-    return buffer.getvalue()

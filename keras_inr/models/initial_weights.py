@@ -13,12 +13,10 @@ from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.field_files import read_field
 from keras_inr.models.stacking import network_of
+from keras_inr.signals.luma import LUMA
 
 SHIPPED = pathlib.Path(__file__).with_name("shipped_weights")
 """A folder for each name, in it PRESET.keras and about.json; `experiments/starting_points` puts them there."""
-
-LUMA = (0.299, 0.587, 0.114)
-"""What red, green and blue count in a grey picture, as in Pillow."""
 
 NOT_OF_A_START = ("channels", "dtype", "num_fields")
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from matplotlib.colors import hsv_to_rgb
 
 from keras_inr.errors import InputError
+from keras_inr.signals.luma import luma
 
-LUMA = (0.299, 0.587, 0.114)
 PERCENTILE = 99
 # odd, so that one colour lies in the middle and zero has it
 _DIVERGING = np.rint(matplotlib.colormaps["RdBu_r"].resampled(255)(np.arange(255))[:, :3] * 255).astype(np.uint8)
@@ -22,7 +22,7 @@ def gradient_picture(jacobian: npt.ArrayLike, scale: float) -> np.ndarray:
     degrees, downwards, cyan to the left, violet upwards. Brightness is min(1, length / scale), black at zero.
 
     Args:
-        jacobian: array (H, W, C, 2), d values_c / d(x, y). RGB and RGBA are weighted by `LUMA`, alpha left out; other
+        jacobian: array (H, W, C, 2), d values_c / d(x, y). RGB and RGBA become luma, alpha left out; other
             channels by their mean.
         scale: length that has full brightness, positive, in the jacobian's unit.
 
@@ -35,7 +35,7 @@ def gradient_picture(jacobian: npt.ArrayLike, scale: float) -> np.ndarray:
     >>> gradient_picture(np.array([[[[2.0, 0.0]], [[-1.0, 0.0]], [[0.0, 0.0]]]]), scale=2.0).tolist()
     [[[255, 0, 0], [0, 128, 128], [0, 0, 0]]]
     """
-    slope = luma_of(_checked("jacobian", jacobian, 4), axis=2)
+    slope = luma(np.moveaxis(_checked("jacobian", jacobian, 4), 2, -1))
     length = np.hypot(slope[..., 0], slope[..., 1])
     hue = np.arctan2(slope[..., 1], slope[..., 0]) / (2 * math.pi) % 1.0
     brightness = np.clip(length / _checked_scale(scale), 0, 1)
@@ -59,7 +59,7 @@ def laplacian_picture(laplacian: npt.ArrayLike, scale: float) -> np.ndarray:
     >>> laplacian_picture(np.array([[[-9.0], [0.0], [9.0]]]), scale=3.0).tolist()
     [[[5, 48, 97], [247, 247, 247], [103, 0, 31]]]
     """
-    level = luma_of(_checked("laplacian", laplacian, 3), axis=2) / _checked_scale(scale)
+    level = luma(_checked("laplacian", laplacian, 3)) / _checked_scale(scale)
     return _DIVERGING[np.rint(127 + 127 * np.clip(level, -1, 1)).astype(np.intp)]
 
 
@@ -69,7 +69,7 @@ def gradient_scale(jacobian: npt.ArrayLike) -> float:
     >>> gradient_scale(np.full((4, 4, 1, 2), (3.0, 4.0)))
     5.0
     """
-    slope = luma_of(_checked("jacobian", jacobian, 4), axis=2)
+    slope = luma(np.moveaxis(_checked("jacobian", jacobian, 4), 2, -1))
     return _percentile(np.hypot(slope[..., 0], slope[..., 1]))
 
 
@@ -79,17 +79,7 @@ def laplacian_scale(laplacian: npt.ArrayLike) -> float:
     >>> laplacian_scale(np.full((4, 4, 1), -3.0))
     3.0
     """
-    return _percentile(np.abs(luma_of(_checked("laplacian", laplacian, 3), axis=2)))
-
-
-def luma_of(channels: npt.ArrayLike, axis: int) -> np.ndarray:
-    """The luma of channels along an axis, in float64: weighted by `LUMA` for RGB and RGBA, otherwise their mean.
-
-    >>> luma_of(np.array([[1.0, 0.0, 0.0, 7.0], [1.0, 1.0, 1.0, 7.0]]), axis=1).round(6).tolist()
-    [0.299, 1.0]
-    """
-    channels = np.moveaxis(np.asarray(channels, np.float64), axis, -1)
-    return channels[..., :3] @ np.array(LUMA) if channels.shape[-1] in (3, 4) else channels.mean(axis=-1)
+    return _percentile(np.abs(luma(_checked("laplacian", laplacian, 3))))
 
 
 def _percentile(magnitudes: np.ndarray) -> float:

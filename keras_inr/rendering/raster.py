@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_inr._arguments import one_of, positive_int
-from keras_inr.coordinates import picture_box, pixel_pitch
+from keras_inr.coordinates import box_coords, in_float64, picture_box, pixel_pitch
 from keras_inr.derivatives import OUTPUTS, differentiate
 from keras_inr.errors import InputError
 
@@ -131,7 +131,7 @@ class FieldRaster:
         per_pixel = int(np.prod(self.supersampling))
         for start in range(first, first + count, self._pixels_per_call):
             length = min(self._pixels_per_call, first + count - start)
-            coords = subpixel_coords(self.box, self.height, self.width, start, length, self.supersampling, self.dtype)
+            coords = box_coords(self.box, self.height, self.width, start, length, self.dtype, self.supersampling)
             points = self._evaluate(coords)
             yield (pixel_means(points, per_pixel, self._axis) if per_pixel > 1 else points).numpy()
 
@@ -187,49 +187,11 @@ def supersampling_of(
     size = tf.convert_to_tensor(size, "int32")
     if picture_size is None:
         return tf.ones_like(size)
-    box = _in_float64(box)
+    box = in_float64(box)
     sides = tf.stack([box[..., 3] - box[..., 1], box[..., 2] - box[..., 0]], axis=-1) / tf.cast(size, "float64")
     ratio = tf.abs(sides) / pixel_pitch(*picture_size)
     ratio = tf.where(ratio > 1, ratio, 1.0)  # of an edge that is NaN too
     return tf.cast(tf.math.ceil(tf.minimum(ratio, MAX_SUPERSAMPLING) - 0.01), "int32")
-
-
-def subpixel_coords(
-    box: Sequence[float] | tf.Tensor,
-    height: int | tf.Tensor,
-    width: int | tf.Tensor,
-    first: int | tf.Tensor,
-    count: int | tf.Tensor,
-    supersampling: tuple[int, int] | tf.Tensor,
-    dtype: str | np.dtype = "float32",
-) -> tf.Tensor:
-    """Centres of the s_y x s_x equal parts of consecutive pixels, part by part, pixel by pixel.
-
-    With one part to a pixel these are the `box_coords` of the pixels. Works eagerly and inside `tf.function`, where
-    everything but the dtype may be tensors.
-
-    Args:
-        box, height, width: as in `keras_inr.coordinates.box_coords`.
-        first, count: the flat index of the first pixel and how many follow.
-        supersampling: (s_y, s_x), or an integer tensor (2,).
-        dtype: dtype of the result. Positions are formed in float64.
-
-    Returns:
-        Tensor (count * s_y * s_x, 2) in order (x, y).
-
-    >>> subpixel_coords((-1.0, -1.0, 1.0, 1.0), 1, 2, 1, 1, (1, 2)).numpy().tolist()
-    [[0.25, 0.0], [0.75, 0.0]]
-    """
-    x0, y0, x1, y1 = tf.unstack(_in_float64(box), num=4)
-    down, across = tf.unstack(tf.cast(supersampling, "int64"), num=2)
-    height, width = tf.cast(height, "int64"), tf.cast(width, "int64")
-    points = tf.range(tf.cast(count, "int64") * down * across)
-    pixel, part = tf.cast(first, "int64") + points // (down * across), points % (down * across)
-    column = tf.cast(pixel % width, "float64") + _centre(part % across, across)
-    row = tf.cast(pixel // width, "float64") + _centre(part // across, down)
-    x = x0 + column * (x1 - x0) / tf.cast(width, "float64")
-    y = y0 + row * (y1 - y0) / tf.cast(height, "float64")
-    return tf.cast(tf.stack([x, y], axis=-1), dtype)
 
 
 def pixel_means(points: tf.Tensor, per_pixel: int | tf.Tensor, axis: int = 0) -> tf.Tensor:
@@ -261,12 +223,3 @@ def _traced_derivative(field: keras.Model, output: str, allow_kinks: bool) -> Ca
     # eagerly first, since tracing wraps the error of a field that has no such derivative
     derivative(tf.zeros((1, field.num_dims), field.values_dtype))
     return tf.function(derivative).get_concrete_function(tf.TensorSpec((None, field.num_dims), field.values_dtype))
-
-
-def _in_float64(box: Sequence[float] | tf.Tensor) -> tf.Tensor:
-    # tf.cast alone would take Python floats through float32
-    return tf.cast(box, "float64") if tf.is_tensor(box) else tf.convert_to_tensor(box, "float64")
-
-
-def _centre(part: tf.Tensor, parts: int | tf.Tensor) -> tf.Tensor:
-    return (tf.cast(part, "float64") + 0.5) / tf.cast(parts, "float64")

@@ -11,11 +11,12 @@ from keras_inr.coordinates import pixel_pitch
 from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import from_preset
+from keras_inr.rendering.png import save_png
 from keras_inr.runs.blending import Edit, agreement_db, clone_edit, fit_edit, gradient_edit, laplacian_edit
 from keras_inr.runs.figures import save_comparison
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.layout import METRICS
-from keras_inr.runs.results import device_name, finite, save_png
+from keras_inr.runs.results import device_name, finite
 from keras_inr.signals.derivatives import picture_jacobian
 from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe

@@ -9,9 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
-from PIL import Image
 
-from keras_inr._files import atomic_path
+from keras_inr.rendering.png import save_png
 
 INK, GREY = "#1a1a1a", "#5c5c5c"
 # A power of two: pixels / DPI * DPI is then exact, where Matplotlib would truncate to one pixel less.
@@ -71,9 +70,7 @@ def write_png(path, draw):
     """
     with _drawing, matplotlib.style.context("default"):
         pixels = draw()
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    with atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG", dpi=(DPI, DPI))
+    save_png(path, pixels, DPI)
 
 
 def font(size, bold=False):

@@ -164,23 +164,12 @@ def plan_fit(
         elif aim is not None and aim.unit == "kB":
             raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
         signal = load_image(image, **options)
-    searching = given.get("learning_rate") == AUTO and started is None
-    if given.get("learning_rate") == AUTO:
-        given["learning_rate"] = Recipe.learning_rate if searching else _of_started(started, "learning_rate")
+    given, searching = _with_rate(given, started)
     start = None if weights is None else read_start(weights, preset)
-    plan = Plan(
-        image=image,
-        image_options=options,
-        image_sha256=signal.sha256,
-        preset=preset,
-        arguments=arguments,
-        recipe=recipe_of(given),
-        weights=weights,
-        weights_sha256=None if start is None else start.sha256,
-        precision=precision,
-        strategy=strategy,
-        **goals,
-    )
+    of_start = {"weights": weights, "weights_sha256": None if start is None else start.sha256}
+    of_image = {"image": image, "image_options": options, "image_sha256": signal.sha256}
+    of_network = {"preset": preset, "arguments": arguments, "recipe": recipe_of(given)}
+    plan = Plan(**of_image, **of_network, **of_start, **goals, precision=precision, strategy=strategy)
     planned = PlannedFit(plan, signal, _field(plan, signal, start))
     check_size(planned.field, aim)
     if check is not None:
@@ -241,6 +230,14 @@ def seconds_per_step(candidate, signal, seed=0, batch_size=POINTS_PER_STEP) -> f
         progress=False,
     )
     return max(pilot.train_seconds, 1e-6) / pilot.steps
+
+
+def _with_rate(given, started):
+    """The arguments of a recipe with a number in the place of "auto", and whether another one is to be found."""
+    if given.get("learning_rate") != AUTO:
+        return given, False
+    rate = Recipe.learning_rate if started is None else _of_started(started, "learning_rate")
+    return {**given, "learning_rate": rate}, started is None
 
 
 def _of_started(started, name):

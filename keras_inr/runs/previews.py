@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_inr.runs.results import save_png
+from keras_inr.rendering.png import save_png
 from keras_inr.training.callbacks import batches_psnr
 from keras_inr.training.fitting import round_length
 

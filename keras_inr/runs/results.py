@@ -11,7 +11,6 @@ import uuid
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from keras_inr._cores import usable_cores
 from keras_inr._files import atomic_path
@@ -21,6 +20,7 @@ from keras_inr.errors import DamagedFileError, InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.models.field import to_uint8
 from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
+from keras_inr.rendering.png import save_png
 from keras_inr.rendering.raster import FieldRaster
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.folder import write_json
@@ -259,12 +259,6 @@ def title(planned):
 def served_facts(metrics):
     """What an export may tell the world: the metrics without names of local files and machines."""
     return {name: value for name, value in metrics.items() if name not in OF_THIS_MACHINE}
-
-
-def save_png(path, picture):
-    """A uint8 picture (height, width, channels) as PNG: grey, grey + alpha, RGB or RGBA."""
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(temporary, format="PNG")
 
 
 def write_history(path, rows):

@@ -6,6 +6,7 @@ import numpy as np
 from keras_inr.errors import InputError
 from keras_inr.signals._decoding.decoded import NUM_COLOURS, Raster
 from keras_inr.signals._decoding.metadata import warn_without_stopping
+from keras_inr.signals.luma import LUMA
 
 _PROFILE_SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}  # bytes 16 to 20 of an ICC header
 _CODECS_SPACES = {"grey": "gray", "rgb": "rgb", "cmyk": "cmyk"}
@@ -33,7 +34,7 @@ def srgb_values(raster: Raster, alpha: str, grayscale: bool) -> np.ndarray:
             return np.concatenate([np.broadcast_to(values, (*values.shape[:2], 3)), opacity], axis=-1)
         values = opacity * values + (1 - opacity)
     if grayscale and values.shape[-1] == 3:
-        values = values @ np.asarray([[0.299], [0.587], [0.114]], "float32")
+        values = values @ np.asarray(LUMA, "float32")[:, None]
     return np.clip(values, 0, 1)
 
 

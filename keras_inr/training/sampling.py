@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.coordinates import pixel_coords, pixel_pitch
+from keras_inr.coordinates import pixel_coords, point_coords
 from keras_inr.training.recipe import Recipe
 
 FEISTEL_ROUNDS = 4
@@ -111,7 +111,7 @@ class Sampler:
             return left + fraction[:, :1] * (right - left)
 
         above, below = row(lower[:, 1]), row(upper[:, 1])
-        coords = (unit * size - size / 2) * tf.constant(pixel_pitch(self.height, self.width), self.dtype)
+        coords = point_coords(unit * size, self.height, self.width)
         return coords, self.split(above + fraction[:, 1:] * (below - above))
 
     def at_pixels(self, index: tf.Tensor) -> tuple[tf.Tensor, Any]:

@@ -11,7 +11,7 @@ from keras_inr.coordinates import box_coords
 from keras_inr.derivatives import differentiate
 from keras_inr.models import Field, MultiHash, ReluMLP, Siren
 from keras_inr.rendering import raster
-from keras_inr.rendering.raster import FieldRaster, subpixel_coords, supersampling_of
+from keras_inr.rendering.raster import FieldRaster, supersampling_of
 
 BOX = (-0.9, -0.3, 0.7, 0.5)
 # float32 sums in another order move values of a small SIREN by some roundings, which omega_0 = 30 magnifies twice
@@ -78,17 +78,17 @@ class TestSubpixels:
     def test_one_to_a_pixel_are_the_pixel_centres_to_the_bit(self):
         for dtype in ("float32", "float64"):
             expected = box_coords(BOX, 7, 5, 3, 20, dtype=dtype)
-            np.testing.assert_array_equal(subpixel_coords(BOX, 7, 5, 3, 20, (1, 1), dtype), expected)
+            np.testing.assert_array_equal(box_coords(BOX, 7, 5, 3, 20, dtype, (1, 1)), expected)
 
     def test_are_the_centres_of_a_finer_raster(self):
-        parts = subpixel_coords(BOX, 4, 5, 0, 20, (3, 2), "float64").numpy()
+        parts = box_coords(BOX, 4, 5, 0, 20, "float64", (3, 2)).numpy()
         fine = box_coords(BOX, 12, 10, dtype="float64").numpy().reshape(4, 3, 5, 2, 2)
         # a few float64 roundings of numbers below 1
         np.testing.assert_allclose(parts, fine.swapaxes(1, 2).reshape(-1, 2), rtol=0, atol=4 * 2.0**-53)
 
     def test_of_rasters_with_more_pixels_than_int32_counts(self):
         side = 2**17
-        (last,) = subpixel_coords((0.0, 0.0, side, side), side, side, side**2 - 1, 1, (1, 1), "float64").numpy()
+        (last,) = box_coords((0.0, 0.0, side, side), side, side, side**2 - 1, 1, "float64").numpy()
         np.testing.assert_array_equal(last, [side - 0.5, side - 0.5])
 
 

@@ -206,7 +206,7 @@ class TestRefused:
     def test_an_existing_file(self, tmp_path):
         settings = RenderSettings(out=tmp_path / "a.png")
         settings.out.write_text("mine")
-        with pytest.raises(InputError, match=r"a\.png exists already; add --overwrite, or give another name"):
+        with pytest.raises(InputError, match=r"a\.png exists already; add overwrite=True, or give another name"):
             render_file(small_siren(), settings)
         assert settings.out.read_text() == "mine"
         render_file(small_siren(), settings, overwrite=True)

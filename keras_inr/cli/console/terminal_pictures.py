@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from keras_inr.signals.luma import luma
+
 TRUE_COLOURS, PALETTE_COLOURS, NO_COLOURS = 2**24, 256, 0
 CUBE = np.array([0, 95, 135, 175, 215, 255])
 GREYS = np.arange(8, 248, 10)
 DARK_TO_BRIGHT = " .:-=+*#%@"
-LUMA = (0.299, 0.587, 0.114)
 RESET = "\x1b[0m"
 
 
@@ -77,8 +78,8 @@ def terminal_colours(environment, num_colours, encoding):
 
 
 def _grey_lines(picture):
-    luma = picture @ np.array(LUMA)
-    rows = [luma[top : top + 2].mean(axis=0) for top in range(0, len(luma), 2)]
+    grey = luma(picture)
+    rows = [grey[top : top + 2].mean(axis=0) for top in range(0, len(grey), 2)]
     steps = [np.rint(row / 255 * (len(DARK_TO_BRIGHT) - 1)).astype(int) for row in rows]
     return ["".join(DARK_TO_BRIGHT[step] for step in row) for row in steps]
 
