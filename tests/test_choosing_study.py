@@ -1,33 +1,19 @@
 """experiments/choosing: what it solves for, what it refuses, and a small run as a user starts it."""
 
 import csv
-import importlib.util
 import json
 import pathlib
-import re
-import sys
 
 import numpy as np
 import pytest
 from choosing_table import TABLE
 from cli.fit_calls import Call
 
+from experiments.choosing import cases, check, solving, study
 from keras_inr.choosing.candidates import hash_candidate, sine_candidate
 from keras_inr.choosing.expectations import REFERENCE, Table, costs, expected_db, pace
 
-STUDY = pathlib.Path(__file__).parent.parent / "experiments" / "choosing" / "study.py"
-
-
-def load(name):
-    """A file of the study as a module."""
-    spec = importlib.util.spec_from_file_location(f"choosing_{name}", STUDY.parent / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
-
-
-cases, solving = load("cases"), load("solving")
+FOLDER = pathlib.Path(check.__file__).parent
 
 
 def invented_rows():
@@ -60,7 +46,7 @@ def invented_rows():
 
 
 def test_the_page_tells_of_every_goal_that_was_tried():
-    with (STUDY.parent / "results" / "check.csv").open() as file:
+    with (FOLDER / "results" / "check.csv").open() as file:
         rows = [
             {**row, "goal_db": int(row["goal_db"]), "reached_db": float(row["reached_db"]), "met": row["met"] == "True"}
             | {name: int(row[name]) for name in ("size", "steps", "planned_steps")}
@@ -68,8 +54,8 @@ def test_the_page_tells_of_every_goal_that_was_tried():
         ]
     assert all(row["met"] == (row["reached_db"] >= row["goal_db"]) for row in rows)
     unseen = {f"sample:{row['image']}" for row in rows}
-    assert not unseen & {row["image"] for row in json.loads((STUDY.parent / "results" / "fits.json").read_text())}
-    assert f"<!-- check -->\n{load('check').table(rows)}" in (STUDY.parent / "README.md").read_text()
+    assert not unseen & {row["image"] for row in json.loads((FOLDER / "results" / "fits.json").read_text())}
+    assert f"<!-- check -->\n{check.table(rows)}" in (FOLDER / "README.md").read_text()
 
 
 def test_the_table_is_found_again_from_its_fits():
@@ -94,11 +80,12 @@ FLAGS = [f"--{name}={','.join(values)}" for name, values in PLAN.items()]
 
 
 @pytest.fixture
-def study(tmp_path):
+def call(tmp_path):
     """Calls the study with its files in tmp_path: (exit code, standard output, standard error)."""
     (tmp_path / "log").mkdir()
     own = (f"--runs={tmp_path}/runs", f"--table={tmp_path}/choices.json", f"--results={tmp_path}/results")
-    return lambda *flags: Call(*own, *flags, cwd=tmp_path, log=tmp_path / "log", script=STUDY).wait()
+    place = {"cwd": tmp_path, "log": tmp_path / "log", "script": "experiments.choosing.study"}
+    return lambda *flags: Call(*own, *flags, **place).wait()
 
 
 def keep_fits(planned, runs):
@@ -116,29 +103,27 @@ def keep_fits(planned, runs):
         case.path(runs).write_text(json.dumps(row))
 
 
-def test_the_default_plan_replaces_table_and_results(study, tmp_path):
-    script = STUDY.read_text()
-    lists = {name: re.search(rf"^{name.upper()} = (\[.*\])$", script, re.MULTILINE)[1] for name in PLAN}
-    planned = cases.planned(**{name: json.loads(text) for name, text in lists.items()})
+def test_the_default_plan_replaces_table_and_results(call, tmp_path):
+    planned = cases.planned(**{name: getattr(study, name.upper()) for name in PLAN})
     keep_fits(planned, tmp_path / "runs")
-    code, out, error = study("--part=report")
+    code, out, error = call("--part=report")
     assert (code, out) == (0, ""), error
     assert Table.read(tmp_path / "choices.json").families["sine"]["count"] > 100
     assert len(json.loads((tmp_path / "results" / "fits.json").read_text())) == len(planned)
 
 
-def test_a_plan_of_one_s_own_goes_on_and_replaces_nothing_unasked(study, tmp_path):
+def test_a_plan_of_one_s_own_goes_on_and_replaces_nothing_unasked(call, tmp_path):
     planned = cases.planned(**PLAN)
     keep_fits(planned[:-1], tmp_path / "runs")
-    code, out, error = study(*FLAGS, "--part=report")
+    code, out, error = call(*FLAGS, "--part=report")
     assert (code, out, error.splitlines()) == (
         *(2, ""),
-        [f"study.py: 1 of 27 fits are missing in {tmp_path}/runs: run --part=all first"],
+        [f"choosing: 1 of 27 fits are missing in {tmp_path}/runs: run --part=all first"],
     )
-    code, out, error = study(*FLAGS)
+    code, out, error = call(*FLAGS)
     assert code == 0, error
-    assert error.startswith("study.py: 1 of 1: psnr sine 4, sample:coins 19 x 24, 11 steps: ")
-    told = f"study.py: {tmp_path}/choices.json and {tmp_path}/results are left as they are; --install replaces them"
+    assert error.startswith("choosing: 1 of 1: psnr sine 4, sample:coins 19 x 24, 11 steps: ")
+    told = f"choosing: {tmp_path}/choices.json and {tmp_path}/results are left as they are; --install replaces them"
     assert told in error.splitlines()
     row = json.loads(planned[-1].path(tmp_path / "runs").read_text())
     assert (row["steps"], row["band_db"], row["costs"][0]) == (11, 50, 1.0)
@@ -146,7 +131,7 @@ def test_a_plan_of_one_s_own_goes_on_and_replaces_nothing_unasked(study, tmp_pat
     assert json.loads(out)["families"]["sine"]["count"] == 8
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "runs"]
 
-    code, out, error = study(*FLAGS, "--part=report", "--install")
+    code, out, error = call(*FLAGS, "--part=report", "--install")
     assert (code, out) == (0, ""), error
     table = Table.read(tmp_path / "choices.json")
     assert "sample:coins at 16, 24 pixels; hash-5, hash-6, sine-4; 10, 11 steps of 4096 points" in table.about
@@ -176,7 +161,7 @@ def test_a_plan_of_one_s_own_goes_on_and_replaces_nothing_unasked(study, tmp_pat
         (["--part=report"], "27 of 27 fits are missing in {}/runs: run --part=all first"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(study, tmp_path, flags, message):
-    code, out, error = study(*FLAGS, *flags)
-    assert (code, out, error) == (2, "", f"study.py: {message.format(tmp_path)}\n")
+def test_what_cannot_be_done_is_told_in_one_line(call, tmp_path, flags, message):
+    code, out, error = call(*FLAGS, *flags)
+    assert (code, out, error) == (2, "", f"choosing: {message.format(tmp_path)}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log"]

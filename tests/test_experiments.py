@@ -1,6 +1,6 @@
 """The studies' committed results against the claims that they stand for."""
 
-import importlib.util
+import doctest
 import json
 import math
 import os
@@ -15,12 +15,52 @@ import numpy as np
 import pytest
 from PIL import Image
 
-EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
+from experiments import files, pictures
+from experiments.descent import curves
+from experiments.hash_upscaler import pages
+from experiments.upscaling import upscaling
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+EXPERIMENTS = ROOT / "experiments"
 DESCENT = EXPERIMENTS / "descent"
 EXPECTED = json.loads((DESCENT / "expected.json").read_text())
 HASH_UPSCALER = EXPERIMENTS / "hash_upscaler"
 SIREN_JAX = EXPERIMENTS / "siren_jax"
 SIREN_JAX_EXPECTED = json.loads((SIREN_JAX / "expected.json").read_text())
+
+
+@pytest.mark.parametrize("module", [files, pictures, upscaling])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_a_study_starts_quietly():
+    """TensorFlow's notices would go before what is refused."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    refused = study("upscaling", "--images=sample:coffee", "--shown=cat", env=environment)
+    told = "upscaling: shown must be some of the images sample:coffee, received cat\n"
+    assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", told)
+
+
+def test_a_study_is_imported_without_side_effects():
+    """Only the command takes over signals and standard error."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(EXPERIMENTS.glob("*/*.py"))]
+    code = f"""if True:
+        import importlib, signal
+        from keras_inr.cli import startup
+        before = [signal.getsignal(number) for number in startup.SIGNALS], list(startup.program)
+        for name in {names}:
+            importlib.import_module(name)
+            assert ([signal.getsignal(number) for number in startup.SIGNALS], startup.program) == before, name
+        """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def study(name, *flags, check=False, **options):
+    """The finished command of a study, which must have succeeded if that is to be checked."""
+    command = [sys.executable, "-m", f"experiments.{name}.study", *flags]
+    return subprocess.run(command, capture_output=True, text=True, check=check, cwd=ROOT, **options)
 
 
 def assert_reached(rows):
@@ -44,7 +84,7 @@ def test_descent_s_results_are_reached_again():
         pytest.skip("set DESCENT_CAT to the path of descent's picture")
     seeds = ",".join(map(str, EXPECTED["seeds"]))
     flags = [f"--image={os.environ['DESCENT_CAT']}", f"--seeds={seeds}", "--name=again"]
-    subprocess.run([sys.executable, DESCENT / "study.py", *flags], check=True)
+    study("descent", *flags, check=True)
     assert_reached(json.loads((DESCENT / "results" / "again.json").read_text()))
 
 
@@ -76,7 +116,7 @@ def test_descent_s_curves_reach_the_published_points():
 
 def test_descent_s_published_points_are_in_our_unit():
     """The last loss is the published PSNR, and none of the networks begins anywhere but between 5 and 20 dB."""
-    epochs, points = module(DESCENT / "curves.py").published_points(EXPECTED)
+    epochs, points = curves.published_points(EXPECTED)
     assert epochs[-1] == EXPECTED["epochs"]
     for preset, psnr_db in EXPECTED["psnr_db"].items():
         assert decibels(points[preset][-1]) == pytest.approx(psnr_db, abs=0.06)  # as rounded there
@@ -84,7 +124,6 @@ def test_descent_s_published_points_are_in_our_unit():
 
 
 def test_descent_s_curves_are_collected_and_drawn(tmp_path):
-    curves = module(DESCENT / "curves.py")
     for seed, losses in enumerate(([0.1, 0.010000004], [0.2, 0.03])):
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -100,21 +139,20 @@ def test_descent_s_curves_are_collected_and_drawn(tmp_path):
 
 
 def test_descent_refuses_seeds_before_it_fits(tmp_path):
-    command = [sys.executable, DESCENT / "study.py", "--seeds=0,z", f"--results={tmp_path}/results"]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    refused = study("descent", "--seeds=0,z", f"--results={tmp_path}/results")
     assert refused.returncode == 2
-    assert refused.stderr == "study.py: seeds must be whole numbers with commas between them, received '0,z'\n"
+    assert refused.stderr == "descent: seeds must be whole numbers with commas between them, received '0,z'\n"
     assert not (tmp_path / "results").exists()
 
 
 def test_descent_s_figure_is_drawn_from_its_data(tmp_path):
     """As anybody would who has no runs."""
-    command = [sys.executable, DESCENT / "study.py", "--part=draw", "--name=descent_cat", f"--results={tmp_path}"]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    flags = ("--part=draw", "--name=descent_cat", f"--results={tmp_path}")
+    refused = study("descent", *flags)
     assert refused.returncode == 2
     assert "descent_cat_curves.json is missing: give --part=curves first" in refused.stderr
     shutil.copy(DESCENT / "results" / "descent_cat_curves.json", tmp_path)
-    subprocess.run(command, check=True)
+    study("descent", *flags, check=True)
     names = ("descent_cat_curves.json", "descent_cat_curves.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     drawn, committed = (np.asarray(Image.open(folder / names[1]), float) for folder in (tmp_path, DESCENT / "results"))
@@ -123,7 +161,6 @@ def test_descent_s_figure_is_drawn_from_its_data(tmp_path):
 
 @pytest.mark.parametrize("name", ["pixels", "enlargement"])
 def test_hash_upscaler_s_page_shows_its_results(name):
-    pages = module(HASH_UPSCALER / "pages.py")
     table = {"pixels": pages.pixel_table, "enlargement": pages.enlargement_table}[name]
     assert f"<!-- {name} -->\n{table(upscaler_rows())}<!-- {name} -->\n" in (HASH_UPSCALER / "README.md").read_text()
 
@@ -141,10 +178,7 @@ def test_hash_upscaler_s_quality_is_passed():
 
 def test_hash_upscaler_s_learning_rates_are_the_best_of_the_sweep():
     rows = json.loads((HASH_UPSCALER / "results" / "rates.json").read_text())["rows"]
-    assert (
-        f"<!-- rates -->\n{module(HASH_UPSCALER / 'pages.py').rate_table(rows)}"
-        in (HASH_UPSCALER / "README.md").read_text()
-    )
+    assert f"<!-- rates -->\n{pages.rate_table(rows)}" in (HASH_UPSCALER / "README.md").read_text()
     for fitted in upscaler_rows():
         tried = {row["learning_rate"]: row["psnr_db"] for row in rows if row["method"] == fitted["method"]}
         assert len(tried) > 3
@@ -161,12 +195,12 @@ def test_bicubic_wins_the_enlargement():
 def test_hash_upscaler_s_study_runs_and_goes_on(tmp_path):
     """One step each for one picture, whole and halved; the second call fits nothing."""
     (tmp_path / "README.md").write_text("".join(2 * f"<!-- {name} -->\n" for name in ("pixels", "enlargement")))
-    flags = ["--steps=1", "--pictures=coffee", "--methods=cell_grid_smooth", f"--runs={tmp_path}/runs"]
-    command = [sys.executable, HASH_UPSCALER / "study.py", *flags, f"--out={tmp_path}"]
-    first = subprocess.run(command, check=True, capture_output=True, text=True)
+    flags = ["--steps=1", "--pictures=coffee", "--methods=cell_grid_smooth"]
+    flags += [f"--runs={tmp_path}/runs", f"--out={tmp_path}"]
+    first = study("hash_upscaler", *flags, check=True)
     fits = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     assert len([path for path in fits if path.suffix == ".json"]) == 2
-    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    again = study("hash_upscaler", *flags, check=True)
     assert fits == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     assert first.stdout == again.stdout
     readme = (tmp_path / "README.md").read_text()
@@ -186,9 +220,7 @@ def test_hash_upscaler_s_study_runs_and_goes_on(tmp_path):
 )
 def test_hash_upscaler_s_study_refuses(flags, message, tmp_path):
     settings = ["--pictures=coffee", "--methods=cell_grid", f"--runs={tmp_path}", f"--out={tmp_path}", *flags]
-    result = subprocess.run(
-        [sys.executable, HASH_UPSCALER / "study.py", *settings], capture_output=True, text=True, check=False
-    )
+    result = study("hash_upscaler", *settings)
     assert result.returncode == 2
     assert re.search(message, result.stderr)
     assert not list(tmp_path.iterdir())
@@ -200,14 +232,6 @@ def decibels(mean_squared_error):
 
 def upscaler_rows():
     return json.loads((HASH_UPSCALER / "results" / "results.json").read_text())["rows"]
-
-
-def module(path):
-    """A study's module that is no script."""
-    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
 
 
 def test_derivative_steps_are_as_fast_as_claimed():

@@ -1,7 +1,6 @@
 """experiments/init_study: its table of experiments, what it measures, and a tiny run of it as a user starts it."""
 
 import csv
-import importlib.util
 import json
 import pathlib
 import re
@@ -13,6 +12,7 @@ from cli.fit_calls import Call
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from experiments.init_study import measures, report
 from keras_inr.initializers import get_scheme, list_schemes
 from keras_inr.models import Siren
 from keras_inr.signals import load_image
@@ -23,17 +23,6 @@ STUDY = pathlib.Path(__file__).parent.parent / "experiments" / "init_study"
 TABLE = json.loads((STUDY / "experiments.json").read_text())["experiments"]
 NAMES = [entry["name"] for entry in TABLE]
 TINY = ("--size=12", "--units=16,16", "--points=64", "--steps=40", "--looks=6", "--seeds=0,1")
-
-
-def load(name):
-    """A file of the study as a module."""
-    spec = importlib.util.spec_from_file_location(f"init_study_{name}", STUDY / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-measures = load("measures")
 
 
 class TestTable:
@@ -145,14 +134,6 @@ class TestMeasures:
         np.testing.assert_allclose(targets, np.broadcast_to(expected, targets.shape), atol=1e-6)
 
 
-@pytest.fixture
-def report(monkeypatch):
-    """The module that writes the pages, found as the study finds it."""
-    for path in (STUDY.parent.parent / "scripts", STUDY):
-        monkeypatch.syspath_prepend(str(path))
-    return load("report")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("study")
@@ -163,7 +144,7 @@ def study(folder, *flags):
     log = folder / "log"
     log.mkdir(exist_ok=True)
     places = (f"--runs={folder}/runs", f"--results={folder}/results")
-    return Call(*TINY, *places, *flags, cwd=folder, log=log, script=STUDY / "study.py").wait()
+    return Call(*TINY, *places, *flags, cwd=folder, log=log, script="experiments.init_study.study").wait()
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +166,7 @@ def read_csv(path):
 
 
 class TestReport:
-    def test_times_sooner(self, report):
+    def test_times_sooner(self):
         """By hand: two seeds, the second of which never gets as low as experiment 1 does."""
 
         def record(experiment, seed, steps, errors):
@@ -207,7 +188,7 @@ class TestReport:
         assert report.times_sooner_to_lowest([nothing], own[:1]) == [None]
 
     @pytest.mark.parametrize("path", sorted((STUDY / "results").glob("*-curves.csv")), ids=lambda path: path.stem)
-    def test_published_tables_are_those_of_the_data(self, report, path):
+    def test_published_tables_are_those_of_the_data(self, path):
         looks = {}
         for row in read_csv(path):
             look = {name: number(text) for name, text in row.items()}
@@ -333,5 +314,5 @@ def test_a_rate_for_each(tmp_path):
 def test_bad_input(tmp_path, flags, told):
     code, out, error = study(tmp_path, *flags)
     assert (code, out) == (2, "")
-    assert re.fullmatch(rf"study\.py: {told}\n", error)
+    assert re.fullmatch(rf"init_study: {told}\n", error)
     assert not (tmp_path / "results").exists()

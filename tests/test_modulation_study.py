@@ -1,6 +1,5 @@
 """experiments/modulation/study.py in small: what it runs, keeps and prints; its baselines and its pages."""
 
-import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -9,26 +8,16 @@ import numpy as np
 import pytest
 from published_rows import published_rows
 
+from experiments.modulation import baselines, pages
 from keras_inr.metrics import psnr
 from keras_inr.signals.image import load_image
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "modulation"
 
 
-def module(name):
-    """Another study has a pages.py too."""
-    spec = importlib.util.spec_from_file_location(f"modulation_{name}", FOLDER / f"{name}.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-baselines, pages = module("baselines"), module("pages")
-
-
 def study(*flags):
-    command = [sys.executable, str(FOLDER / "study.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, "-m", "experiments.modulation.study", *flags]
+    return subprocess.run(command, cwd=FOLDER.parent.parent, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):

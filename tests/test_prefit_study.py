@@ -2,13 +2,11 @@
 
 import csv
 import doctest
-import importlib.util
 import json
 import math
 import pathlib
 import re
 import signal
-import sys
 import types
 
 import numpy as np
@@ -17,6 +15,7 @@ import pytest
 from cli.fit_calls import Call
 from published_rows import published_rows
 
+from experiments.prefit import fits, outcomes, pages, triples
 from keras_inr.datasets.pictures import Picture
 from keras_inr.errors import ImageError
 from keras_inr.metrics import psnr
@@ -24,21 +23,6 @@ from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "prefit"
-
-
-def load(name, known_as=None):
-    """A file of the study as a module that its other files can import."""
-    spec = importlib.util.spec_from_file_location(known_as or name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[known_as or name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-triples, outcomes, fits = (load(name) for name in ("triples", "outcomes", "fits"))
-with pytest.MonkeyPatch.context() as patch:
-    patch.syspath_prepend(FOLDER.parent.parent / "scripts")
-    pages = load("pages", "prefit_pages")  # another study has a pages.py too
 
 
 def test_the_published_pages_are_those_of_the_published_fits():
@@ -315,7 +299,7 @@ def start(folder, *flags):
     """A call of the study, with its output in the folder."""
     log = folder / "log"
     log.mkdir(exist_ok=True)
-    return Call(f"--runs={folder}/runs", *flags, cwd=folder, log=log, script=FOLDER / "study.py")
+    return Call(f"--runs={folder}/runs", *flags, cwd=folder, log=log, script="experiments.prefit.study")
 
 
 def kept(folder, network):
@@ -331,7 +315,7 @@ def test_quick_killed_goes_on_and_reports(tmp_path, images):
     code, out, error = start(tmp_path, *flags, "--part=estimate").wait()
     assert code == 0, error
     assert re.search(r"\| 1x8 \| [\d.e-]+ \| 2 of 2 triples run \|\n\| 1x9 \| [\d.e-]+ \| steps timed \|\n", out)
-    assert re.fullmatch(r"study\.py: 1x9: [\d.e-]+ ms for a step of a field, 20 steps\n", error)
+    assert re.fullmatch(r"prefit: 1x9: [\d.e-]+ ms for a step of a field, 20 steps\n", error)
     code, out, error = start(tmp_path, *flags).wait()
     assert code == 0, error
     assert "1x9: triples 0, 1 in" in error
@@ -370,5 +354,5 @@ def test_quick_killed_goes_on_and_reports(tmp_path, images):
 def test_bad_input(tmp_path, images, flags, message):
     code, out, error = start(tmp_path, "--quick", f"--images={images}", "--triples=2", "--size=8", *flags).wait()
     assert (code, out) == (2, "")
-    assert re.fullmatch(rf"study\.py: {message}\n", error)
+    assert re.fullmatch(rf"prefit: {message}\n", error)
     assert not (tmp_path / "runs").exists()

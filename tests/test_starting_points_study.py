@@ -1,6 +1,5 @@
 """experiments/starting_points in small: what it measures, tells, and leaves alone."""
 
-import importlib.util
 import json
 import pathlib
 import re
@@ -10,12 +9,10 @@ import sys
 import pytest
 from published_rows import published_rows
 
+from experiments.starting_points import tables
 from keras_inr.models.initial_weights import SHIPPED
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "starting_points"
-SPEC = importlib.util.spec_from_file_location("starting_points_tables", FOLDER / "tables.py")
-tables = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(tables)
 STARTS = json.loads((FOLDER / "starts.json").read_text())
 
 
@@ -26,8 +23,8 @@ def row(start="drawn", shift=0.0, image="chelsea", **values):
 
 
 def study(*flags):
-    command = [sys.executable, str(FOLDER / "study.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = [sys.executable, "-m", "experiments.starting_points.study", *flags]
+    return subprocess.run(command, cwd=FOLDER.parent.parent, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_pictures_have_one_part():

@@ -1,26 +1,26 @@
-"""scripts/upscale_study.py: files, and a table and a sentence that follow from the figures."""
+"""experiments/upscaling/study.py: files, and a table and a sentence that follow from the figures."""
 
 import math
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from cli.fit_calls import Call
 from PIL import Image
 
-from keras_inr.runs.upscaling import UpscalingSettings
+from experiments.upscaling import study
+from experiments.upscaling.upscaling import UpscalingSettings
 from tests.small_runs import read_strict
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "upscale_study.py"
 TINY = ("--size=32", "--factors=2", "--presets=multi_hash", "--steps=2", "--runs=runs", "--out=results", "--name=tiny")
 
 
-def call(*flags, cwd):
-    """(exit code, standard output, standard error)."""
-    command = [sys.executable, str(SCRIPT), *TINY, *flags]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def call(tmp_path):
+    """Calls the study in tmp_path / "work": (exit code, standard output, standard error)."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "work").mkdir()
+    place = {"cwd": tmp_path / "work", "log": tmp_path / "log", "script": "experiments.upscaling.study"}
+    return lambda *flags: Call(*TINY, *flags, **place).wait()
 
 
 def pixels(path):
@@ -28,18 +28,10 @@ def pixels(path):
         return np.asarray(file)
 
 
-@pytest.fixture
-def study(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    import upscale_study
-
-    return upscale_study
-
-
-def test_table_data_and_figure(tmp_path):
-    code, out, error = call("--images=sample:chelsea,sample:camera", "--seeds=0,1", cwd=tmp_path)
+def test_table_data_and_figure(call, tmp_path):
+    code, out, error = call("--images=sample:chelsea,sample:camera", "--seeds=0,1")
     assert (code, error.count("\n")) == (0, 4)  # a line for each fit
-    results = tmp_path / "results"
+    results = tmp_path / "work" / "results"
     assert sorted(path.name for path in results.iterdir()) == ["tiny.json", "tiny.md", "tiny_x2.png"]
     assert (results / "tiny.md").read_text() == out
     rows = read_strict(results / "tiny.json")["rows"]
@@ -47,7 +39,7 @@ def test_table_data_and_figure(tmp_path):
     bicubic = np.mean([row["psnr_db"] for row in rows if row["method"] == "bicubic"])
     mean = next(line for line in out.splitlines() if line.startswith("| mean |"))
     assert f"{bicubic:.2f}" in mean.split("|")[2]
-    page, fitted = pixels(results / "tiny_x2.png"), pixels(tmp_path / "runs" / rows[2]["picture"])
+    page, fitted = pixels(results / "tiny_x2.png"), pixels(tmp_path / "work" / "runs" / rows[2]["picture"])
     height, width = fitted.shape[:2]
     places = [
         (y, x)
@@ -60,14 +52,14 @@ def test_table_data_and_figure(tmp_path):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--factors=2,x", "factors must be whole numbers with commas between, received ['2', 'x']"),
+        ("--factors=2,x", "factors must be whole numbers with commas between them, received '2,x'"),
         ("--shown=cat", "shown must be some of the images sample:chelsea, received cat"),
     ],
 )
-def test_bad_flags_are_one_sentence(tmp_path, flag, message):
-    code, out, error = call("--images=sample:chelsea", flag, cwd=tmp_path)
-    assert (code, out, error) == (2, "", f"upscale_study.py: {message}\n")
-    assert not list(tmp_path.iterdir())
+def test_bad_flags_are_one_sentence(call, tmp_path, flag, message):
+    code, out, error = call("--images=sample:chelsea", flag)
+    assert (code, out, error) == (2, "", f"upscaling: {message}\n")
+    assert not list((tmp_path / "work").iterdir())
 
 
 def row(image, factor, method, psnr, ssim, seed=None):
@@ -110,11 +102,11 @@ def comparison(field_psnr, field_ssim, bicubic=(25.0, 0.8), seeds=(0,)):
     ],
     ids=["filter", "either", "tie"],
 )
-def test_the_winner_follows_from_the_figures(study, figures, expected):
+def test_the_winner_follows_from_the_figures(figures, expected):
     assert study.verdict(*comparison(**figures)) == expected
 
 
-def test_the_best_of_every_line_is_bold_and_seeds_are_averaged(study):
+def test_the_best_of_every_line_is_bold_and_seeds_are_averaged():
     lines = study.markdown(*comparison(26.0, 0.7, seeds=(0, 1))).splitlines()
     assert lines[0] == "| x2: PSNR (dB) / SSIM | bicubic | Lanczos | `siren_256` |"
     for name, line in zip(("a", "b", "mean"), lines[2:5], strict=True):
@@ -124,7 +116,7 @@ def test_the_best_of_every_line_is_bold_and_seeds_are_averaged(study):
     assert "varies by up to 0.71 dB" in lines[7]  # sqrt(1/2) of 26 and 27
 
 
-def test_an_exact_enlargement_counts_as_infinite(study):
+def test_an_exact_enlargement_counts_as_infinite():
     rows, settings = comparison(26.0, 0.7)
     for found in rows:
         if found["method"] == "bicubic":

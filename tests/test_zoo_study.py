@@ -1,10 +1,8 @@
 """experiments/zoo/study.py in small: what it runs, keeps and prints."""
 
-import importlib.util
 import json
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import types
@@ -12,32 +10,19 @@ import types
 import pytest
 from published_rows import published_rows
 
+from experiments.zoo import pages
+from experiments.zoo import study as script
 from keras_inr.presets import get_preset, list_presets
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "zoo"
 ARCHITECTURES = json.loads((FOLDER / "architectures.json").read_text())["architectures"]
 MEASURED = json.loads((FOLDER.parent.parent / "keras_inr" / "measured.json").read_text())
 RATES = json.loads((FOLDER / "results" / "rates.json").read_text())["rates"]
-SPEC = importlib.util.spec_from_file_location("zoo_pages", FOLDER / "pages.py")
-pages = importlib.util.module_from_spec(SPEC)  # another study has a pages.py too
-SPEC.loader.exec_module(pages)
 
 
 def study(*flags):
-    command = [sys.executable, str(FOLDER / "study.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """study.py as a module."""
-    monkeypatch.syspath_prepend(FOLDER.parent.parent / "scripts")
-    monkeypatch.setitem(sys.modules, "pages", pages)
-    monkeypatch.setattr(signal, "signal", lambda number, handler: None)  # the tests' own process keeps its handlers
-    spec = importlib.util.spec_from_file_location("zoo_study", FOLDER / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    command = [sys.executable, "-m", "experiments.zoo.study", *flags]
+    return subprocess.run(command, cwd=FOLDER.parent.parent, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_every_architecture_has_a_preset_and_a_rate():
@@ -89,7 +74,7 @@ def fitted(part, name, image, seed, rate, steps, preset):
     return {**row, "train_seconds": 1.0, "steps": 10}
 
 
-def test_a_preset_of_another_size_than_its_architecture_has_a_rate_of_its_own(script, monkeypatch):
+def test_a_preset_of_another_size_than_its_architecture_has_a_rate_of_its_own(monkeypatch):
     monkeypatch.setattr(script, "fitted", fitted)
     monkeypatch.setattr(script, "rate_of", lambda name: 0.01)
     assert script.preset_rate("bacon", "bacon", 40) == 0.003
@@ -98,7 +83,7 @@ def test_a_preset_of_another_size_than_its_architecture_has_a_rate_of_its_own(sc
     assert script.preset_rate("bacon", "bacon", 40) in script.RATES
 
 
-def test_presets_of_a_model_without_an_architecture_are_skipped_and_told(script, monkeypatch, capsys):
+def test_presets_of_a_model_without_an_architecture_are_skipped_and_told(monkeypatch, capsys):
     infos = [get_preset(name).info for name in ("relu_pe", "wire_real", "wire")]
     monkeypatch.setattr(script, "list_presets", lambda: infos)
     monkeypatch.setattr(script, "ARCHITECTURES", {name: ARCHITECTURES[name] for name in ("relu", "wire")})

@@ -1,26 +1,25 @@
 """Are goals in dB met, on photographs that are not among those of the table?
 
-    python experiments/choosing/check.py    # some minutes; replaces results/check.csv and the page's table
+From the root of the repository:
+
+    python -m experiments.choosing.check    # some minutes; replaces results/check.csv and the page's table
 
 Every fit is what `fit.py --preset=auto --goal=...` does: the network and length that `choose` takes, ended as soon as
 the whole picture has the goal.
 """
 
+from keras_inr.cli import startup
+
+if __name__ == "__main__":
+    startup.start("choosing check")
+
 import pathlib
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
-
 import keras
 from absl import flags
-from study_files import put_between, whole_numbers, write_csv
 
+from experiments.files import put_between, whole_numbers, write_csv
 from keras_inr.choosing.choice import choose
 from keras_inr.choosing.expectations import POINTS_PER_STEP
 from keras_inr.runs.results import device_name
@@ -28,6 +27,7 @@ from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 UNSEEN = ("coins", "moon", "hubble_deep_field", "rocket", "retina", "motorcycle_left")
 MARKER = "<!-- check -->"
 COLUMNS = ("image", "size", "goal_db", "reached_db", "expected_db", "met", "family", "num_parameters", "planned_steps")
@@ -81,5 +81,4 @@ def table(rows):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

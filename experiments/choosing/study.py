@@ -1,34 +1,33 @@
 """What `choose` expects of networks: fits of every size, bandwidth and length of two families, and laws through them.
 
-    python experiments/choosing/study.py              # about half an hour on two idle cores
-    python experiments/choosing/study.py --part=report
+From the root of the repository:
+
+    python -m experiments.choosing.study              # about half an hour on two idle cores
+    python -m experiments.choosing.study --part=report
 
 Fits are kept under runs/choosing/ and not made again. With the default pictures, sizes, candidates and steps, or with
 --install, the report replaces keras_inr/choosing/choices.json and results/; otherwise it prints the table.
 """
 
+from keras_inr.cli import startup
+
+if __name__ == "__main__":
+    startup.start("choosing")
+
+import json
 import pathlib
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
-
-import json
-
 from absl import flags
-from cases import measured, planned
-from solving import FAMILIES, LEAST_FITS, judged, table_of
-from study_files import write_json
 
+from experiments.choosing.cases import measured, planned
+from experiments.choosing.solving import FAMILIES, LEAST_FITS, judged, table_of
+from experiments.files import ROOT, write_json
 from keras_inr.choosing.expectations import MEASURED, POINTS_PER_STEP
 from keras_inr.errors import InputError
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 PLAN = ("images", "sizes", "candidates", "steps")
 IMAGES = ["sample:chelsea", "sample:astronaut", "sample:coffee", "sample:camera"]
 CANDIDATES = ["hash-6", "hash-9", "hash-12", "hash-14", "hash-17", "sine-16", "sine-48", "sine-128"]
@@ -88,5 +87,4 @@ def report(rows):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

@@ -1,47 +1,46 @@
 """Four networks race on one picture: runs the four configs over several seeds and writes table, figures and data.
 
-    python experiments/descent/study.py --image=sample:chelsea --seeds=0 --name=chelsea --readme
-    python experiments/descent/study.py --image=../shared/data/descent_cat_512.jpg --seeds=0,1,2 --name=descent_cat
+From the root of the repository:
 
-    python experiments/descent/study.py --image=... --seeds=0 --name=descent_cat --part=curves
-    python experiments/descent/study.py --name=descent_cat --part=draw
+    python -m experiments.descent.study --image=sample:chelsea --seeds=0 --name=chelsea --readme
+    python -m experiments.descent.study --image=../shared/data/descent_cat_512.jpg --seeds=0,1,2 --name=descent_cat
+
+    python -m experiments.descent.study --image=... --seeds=0 --name=descent_cat --part=curves
+    python -m experiments.descent.study --name=descent_cat --part=draw
 
 Runs are kept under runs/descent/ and are resumed or reused when the command is given again. --part=curves leaves the
 table as it is and writes the loss curves alone, --part=draw draws them from their data in results/ and needs no runs.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("descent")
 
 import json
+import pathlib
 import statistics
 import subprocess
+import sys
 
-import curves
 import matplotlib.figure
 import numpy as np
 from absl import flags
 from PIL import Image
-from study_files import put_between, whole_numbers, write_json
 
+from experiments.descent import curves
+from experiments.files import ROOT, put_between, whole_numbers, write_json
 from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
 from keras_inr.signals.image import load_image
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 PRESETS = ("relu", "relu_pe", "siren", "multi_hash")
 
 
 def define_flags():
-    flags.DEFINE_string("image", "sample:chelsea", "picture, as for scripts/fit.py")
+    flags.DEFINE_string("image", "sample:chelsea", "picture, as for keras-inr fit")
     flags.DEFINE_list("seeds", ["0"], "seeds, with commas between")
     flags.DEFINE_float("epochs", 200, "length of every run")
     flags.DEFINE_string("name", "chelsea", "what the results are called")
@@ -103,7 +102,7 @@ def draw_curves(path):
 def fit(preset, seed):
     """The run folder of one network and seed."""
     folder = ROOT / "runs" / "descent" / FLAGS.name / f"{preset}-{seed}"
-    command = [sys.executable, str(ROOT / "scripts" / "fit.py"), f"--flagfile={ROOT / 'configs' / preset}.cfg"]
+    command = [sys.executable, "-m", "keras_inr", "fit", f"--flagfile={ROOT / 'configs' / preset}.cfg"]
     command += [f"--image={FLAGS.image}", f"--epochs={FLAGS.epochs}", f"--seed={seed}", f"--out={folder}", "--resume"]
     if subprocess.run([*command, "--preview_every=0", "--notensorboard"]).returncode:
         raise InputError(f"the run in {folder} failed")
@@ -184,5 +183,4 @@ def draw(folders, rows, path):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

@@ -1,6 +1,8 @@
 """Cell grids in the layouts of HashGrid-AI-Upscaler: how well they learn photographs, and what they enlarge.
 
-    python experiments/hash_upscaler/study.py
+From the root of the repository:
+
+    python -m experiments.hash_upscaler.study
 
 Parts, the first two by default:
 
@@ -11,39 +13,37 @@ Parts, the first two by default:
 Fits are kept under runs/hash_upscaler/ and are not repeated, so that the command goes on where it was stopped.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("hash_upscaler")
 
 import hashlib
 import json
+import pathlib
+import sys
 
 import keras
 import numpy as np
-import pages
 import tensorflow as tf
 from absl import flags
 from PIL import Image
-from study_files import put_between, write_json
 
+from experiments.files import ROOT, put_between, write_json
+from experiments.hash_upscaler import pages
+from experiments.pictures import reduced
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr, ssim
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.results import device_name, finite
-from keras_inr.runs.upscaling import reduced, resampled
 from keras_inr.signals.image import load_image
+from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 # the sizes of the source's four pictures; crops (top, left, height, width) keep the aspect
 PICTURES = {
     "chelsea": {"source": "sample:chelsea", "crop": (0, 75, 300, 300), "size": (128, 128)},
@@ -249,5 +249,4 @@ def draw(path):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

@@ -1,8 +1,9 @@
 """A fit as a trial for TensorBoard's HParams."""
 
 import tensorflow as tf
-from measures import LEVELS
 from tensorboard.plugins.hparams import api as hparams
+
+from experiments.init_study.measures import LEVELS
 
 SHOWN = (
     "experiment",

@@ -5,10 +5,10 @@ import statistics
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
-from measures import LEVELS, level_db
 from PIL import Image
-from study_files import put_between, write_csv
 
+from experiments.files import put_between, write_csv
+from experiments.init_study.measures import LEVELS, level_db
 from keras_inr._files import atomic_path
 
 MARKER = "<!-- results -->"

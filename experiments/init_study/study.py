@@ -1,48 +1,45 @@
 """pugh_torch's initialisations of sine networks on one footing.
 
-    python experiments/init_study/study.py --image=../shared/data/init_study_cat_750x982.jpg
-    python experiments/init_study/study.py --image=... --experiments=all --seeds=0,1,2,3,4 --rate=sweep
+From the root of the repository:
+
+    python -m experiments.init_study.study --image=../shared/data/init_study_cat_750x982.jpg
+    python -m experiments.init_study.study --image=... --experiments=all --seeds=0,1,2,3,4 --rate=sweep
 
 Fits every experiment with every seed and reports on them. Finished fits are kept under runs/init_study/ and are reused.
 --rate is a number for all; or sweep, of RATES the one whose PSNR between pixels is highest at the end of the first
 seed's fit; or auto, a range test before every fit. Watch with `tensorboard --logdir runs/init_study/tensorboard`.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("init_study")
 
 import functools
 import hashlib
 import json
 import math
+import pathlib
+import sys
 
 import keras
-import logs
-import measures
-import report
 import tensorflow as tf
 from absl import flags
-from study_files import whole_numbers, write_json
 
+from experiments.files import ROOT, whole_numbers, write_json
+from experiments.init_study import logs, measures, report
+from experiments.pictures import short_name
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.siren import Siren
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.results import device_name
-from keras_inr.runs.upscaling import short_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 from keras_inr.training.rate_finder import LARGEST_RATE, find_learning_rate
 from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 EXPERIMENTS = {entry["name"]: entry for entry in json.loads((HERE / "experiments.json").read_text())["experiments"]}
 REQUIRED = ("1", "5", "6", "17", "22", "33", "frozen-1", "frozen-2")
 RATES = (5e-5, 1e-4, 2e-4, 5e-4, 1e-3)
@@ -51,7 +48,7 @@ VALUE_RANGE = (-2.0, 2.44)
 
 
 def define_flags():
-    flags.DEFINE_string("image", "sample:chelsea", "colour picture, as for scripts/fit.py")
+    flags.DEFINE_string("image", "sample:chelsea", "colour picture, as for keras-inr fit")
     flags.DEFINE_string("other_image", "sample:coffee", "picture of the experiments on another one")
     flags.DEFINE_list("experiments", list(REQUIRED), "names in experiments.json, or all")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of initial weights and batches")
@@ -229,5 +226,4 @@ def refuse_to_run(path):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

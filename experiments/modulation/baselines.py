@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-import PIL.Image
 
-FILTERS = {"bicubic": PIL.Image.Resampling.BICUBIC, "lanczos": PIL.Image.Resampling.LANCZOS}
+from keras_inr.signals.resampling import resampled
+
+FILTERS = ("bicubic", "lanczos")
 
 
 def principal_components(pictures, num_components):
@@ -37,21 +38,8 @@ def reduced_size(height, width, channels, numbers):
 
 
 def reduced(pictures, size, filter_name):
-    """Pictures (K, H, W, C) reduced to a size and enlarged again, both by Pillow's filter, in floating point."""
-    height, width, channels = pictures.shape[1:]
-
-    def resized(plane, to):
-        return np.asarray(PIL.Image.fromarray(plane).resize(to[::-1], FILTERS[filter_name]))
-
+    """Pictures (K, H, W, C) reduced to a size and enlarged again, both by a filter of FILTERS, in floating point."""
+    height, width = pictures.shape[1:3]
     return np.stack(
-        [
-            np.stack(
-                [
-                    resized(resized(np.ascontiguousarray(picture[..., c], "float32"), size), (height, width))
-                    for c in range(channels)
-                ],
-                axis=-1,
-            )
-            for picture in pictures
-        ]
+        [resampled(resampled(picture, *size, filter_name), height, width, filter_name) for picture in pictures]
     )

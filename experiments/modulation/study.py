@@ -1,4 +1,6 @@
-"""One network for many pictures, a latent for each: python experiments/modulation/study.py
+"""One network for many pictures, a latent for each.
+
+From the root of the repository: python -m experiments.modulation.study
 
 Reconstruction PSNR of crops of photographs against the length of the latent, for shift and FiLM modulations, beside
 principal components, reduced pictures and a SIREN for each picture alone. Parts, each of which goes on where it was
@@ -12,29 +14,24 @@ stopped; all of them by default:
 runs/modulation/quick/. Run it on an idle machine.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("modulation")
 
 import functools
 import hashlib
 import json
+import pathlib
+import sys
 
-import baselines
 import keras
 import numpy as np
-import pages
 import tensorflow as tf
 from absl import flags
-from study_files import put_between, whole_numbers, write_csv, write_json
 
+from experiments.files import ROOT, put_between, whole_numbers, write_csv, write_json
+from experiments.modulation import baselines, pages
 from keras_inr.datasets.crops import PHOTOGRAPHS, TEST_EVERY, photo_crops
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
@@ -46,6 +43,7 @@ from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.many.modulated_fits import fit_modulated, nearest
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 PARTS = ("modulated", "alone", "report")
 RESULTS = HERE / "results"
 MARKER = "<!-- modulation -->"
@@ -257,5 +255,4 @@ def as_published():
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

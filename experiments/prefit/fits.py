@@ -5,8 +5,8 @@ import re
 import time
 
 import keras
-from outcomes import outcome
 
+from experiments.prefit.outcomes import outcome
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.siren import Siren

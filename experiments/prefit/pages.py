@@ -6,11 +6,11 @@ import io
 import matplotlib.figure
 import matplotlib.patches
 import numpy as np
-from fits import MODES, PLAN
-from outcomes import CAP_DB, GOALS, capped, figures, paired, spread
 from PIL import Image
-from study_files import put_between, write_csv
 
+from experiments.files import put_between, write_csv
+from experiments.prefit.fits import MODES, PLAN
+from experiments.prefit.outcomes import CAP_DB, GOALS, capped, figures, paired, spread
 from keras_inr._files import atomic_path
 
 MARKER = "<!-- prefit -->"

@@ -1,4 +1,6 @@
-"""Does it help to fit another picture first? python experiments/prefit/study.py
+"""Does it help to fit another picture first?
+
+From the root of the repository: python -m experiments.prefit.study
 
 For every network of a grid and every triple of pictures, with equal numbers of steps: A from scratch, A after B (of A's
 class), A after C (of another class), from the same initial weights. Parts, by default the first and the last:
@@ -12,34 +14,31 @@ class), A after C (of another class), from the same initial weights. Parts, by d
 --quick takes one small network and writes nothing but runs/prefit/quick/. Run it on an idle machine.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("prefit")
 
 import dataclasses
 import hashlib
 import json
+import pathlib
+import sys
 
-import pages
 import tensorflow as tf
 from absl import flags
-from fits import GRID, PLAN, fitted, parsed, timed, triples_at_a_time
-from study_files import write_json
-from triples import CROPS, draw_triples, listed, read_triples
 
+from experiments.files import ROOT, write_json
+from experiments.prefit import pages
+from experiments.prefit.fits import GRID, PLAN, fitted, parsed, timed, triples_at_a_time
+from experiments.prefit.triples import CROPS, draw_triples, listed, read_triples
 from keras_inr.errors import InputError
 from keras_inr.runs.results import device_name
 from keras_inr.training.many.many_fits import chunks
 from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 TIMED_CALLS, TIMED_SECONDS = 20, 10.0
 
 
@@ -195,5 +194,4 @@ def report(networks, triples, recipe):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

@@ -1,48 +1,47 @@
 """siren-jax's pictures from values, gradient and Laplacian: our settings, and its recipe for as long as one waits.
 
-    python experiments/siren_jax/study.py --image=../shared/data/siren_jax_reference_321.jpg --part=ours
-    python experiments/siren_jax/study.py --image=... --part=recipe --recipe_steps=200
-    python experiments/siren_jax/study.py --image=... --part=batches
-    python experiments/siren_jax/study.py --image=... --part=report
+From the root of the repository:
+
+    python -m experiments.siren_jax.study --image=../shared/data/siren_jax_reference_321.jpg --part=ours
+    python -m experiments.siren_jax.study --image=... --part=recipe --recipe_steps=200
+    python -m experiments.siren_jax.study --image=... --part=batches
+    python -m experiments.siren_jax.study --image=... --part=report
 
 Our fits are the flagfiles beside this script. The recipe is siren-jax's: its network and initialisation, Adam at 1e-4,
 all pixels in every step, on our targets. Both go on where they were stopped; more --recipe_steps continue a recipe.
 "batches" runs the recipe with random batches of all, a quarter, a sixteenth of the pixels at equal points seen.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("siren_jax")
 
 import csv
 import itertools
 import json
+import pathlib
 import subprocess
+import sys
 
 import matplotlib.figure
 import numpy as np
 from absl import flags
 from PIL import Image
-from study_files import put_between
 
+from experiments.files import ROOT, put_between
 from keras_inr.alignment import aligned_psnr
 from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.runs.model_files import load_field
 from keras_inr.runs.results import device_name
-from keras_inr.runs.upscaling import resampled
 from keras_inr.signals.image import load_image
+from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 NAMES = {"value": "values, colour", "value_grey": "values, grey", "gradient": "gradient", "laplacian": "Laplacian"}
 CASES = tuple(NAMES)
 RESULTS = HERE / "results"
@@ -84,7 +83,7 @@ def picture(case, side=256):
 def run_ours(case):
     """One fit with settings of our own, by the command that anybody would type."""
     folder = RUNS / f"ours-{case}"
-    command = [sys.executable, str(ROOT / "scripts" / "fit.py"), f"--flagfile={HERE / case}.cfg"]
+    command = [sys.executable, "-m", "keras_inr", "fit", f"--flagfile={HERE / case}.cfg"]
     command += [f"--image={FLAGS.image}", f"--out={folder}", "--resume", "--notensorboard"]
     if subprocess.run(command).returncode:
         raise InputError(f"the run in {folder} failed")
@@ -253,5 +252,4 @@ def read(name):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

@@ -1,7 +1,9 @@
 """Weights to start fits from: learns them by five methods, and measures them on photographs that had no part in it.
 
-    python experiments/starting_points/study.py             # resumable; a good hour on two cores
-    python experiments/starting_points/study.py --quick     # two narrow networks on small pictures, a few minutes
+From the root of the repository:
+
+    python -m experiments.starting_points.study             # resumable; a good hour on two cores
+    python -m experiments.starting_points.study --quick     # two narrow networks on small pictures, a few minutes
 
 Parts, each of which goes on where it was stopped; all of them by default:
 
@@ -13,27 +15,23 @@ Parts, each of which goes on where it was stopped; all of them by default:
 Fits are Adam at a constant rate on random batches, so that what they have after 30 steps is not made by a schedule.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("starting_points")
 
 import hashlib
 import json
 import math
+import pathlib
 import shutil
+import sys
 
 import keras
-import tables
 from absl import flags
-from study_files import put_between, whole_numbers, write_csv, write_json
 
+from experiments.files import ROOT, put_between, whole_numbers, write_csv, write_json
+from experiments.starting_points import tables
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.initial_weights import SHIPPED
@@ -45,6 +43,7 @@ from keras_inr.training.compilation import Compilation
 from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 STARTS = json.loads((HERE / "starts.json").read_text())
 PARTS = ("learn", "fit", "report", "ship")
 LOOKS = (0, 1, 2, 3, 5, 7, 10, 14, 20, 30, 42, 60, 80, 100, 140, 200, 300, 420, 600)
@@ -251,5 +250,4 @@ def ship():
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

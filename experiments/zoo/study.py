@@ -1,4 +1,6 @@
-"""Every architecture of the zoo on the same footing: python experiments/zoo/study.py
+"""Every architecture of the zoo on the same footing.
+
+From the root of the repository: python -m experiments.zoo.study
 
 Parts, each of which goes on where it was stopped; all of them by default:
 
@@ -14,38 +16,35 @@ With other pictures, seeds, architectures, sizes or lengths than the defaults th
 results stay. Pictures are reduced to --size; all fits are Adam with cosine decay on random batches.
 """
 
-import pathlib
-import sys
+from keras_inr.cli import startup
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("zoo")
 
 import hashlib
 import json
 import math
+import pathlib
 import statistics
+import sys
 
 import keras
-import pages
 import tensorflow as tf
 from absl import flags
-from study_files import put_between, whole_numbers, write_csv, write_json
 
+from experiments.files import ROOT, put_between, whole_numbers, write_csv, write_json
+from experiments.pictures import short_name
+from experiments.zoo import pages
 from keras_inr._files import atomic_path
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import ms_ssim
 from keras_inr.presets import from_preset, list_presets
 from keras_inr.runs.results import device_name
-from keras_inr.runs.upscaling import short_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 
 FLAGS = flags.FLAGS
+HERE = pathlib.Path(__file__).resolve().parent
 PARTS = ("rates", "steps", "seconds", "presets", "report")
 ARCHITECTURES = json.loads((HERE / "architectures.json").read_text())["architectures"]
 RESULTS = HERE / "results"
@@ -286,5 +285,4 @@ def report():
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

@@ -18,9 +18,10 @@ NAMES = 28
 
 @contextlib.contextmanager
 def group(title):
-    """Flags that are defined while the context lasts are shown under a title."""
+    """Flags that are defined while the context lasts, and in no group inside of it, are shown under a title."""
     before = set(FLAGS)
     yield
+    before.update(*GROUPS.values())
     GROUPS.setdefault(title, []).extend(name for name in FLAGS if name not in before)
 
 

@@ -82,7 +82,10 @@ def run(command, arguments):
     """
     from absl import app
 
-    command.define_flags()
+    from keras_inr.cli import help as flags_help
+
+    with flags_help.group("Flags"):  # those that a command puts into no group of its own, as studies do
+        command.define_flags()
     app.run(
         lambda argv: guarded(command.main, argv),
         argv=[program[0], *arguments],

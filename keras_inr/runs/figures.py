@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from PIL import Image
 
 from keras_inr.errors import InputError
 from keras_inr.runs.canvas import GREY, INK, draw_text, font, headed_figure, rasterized, text_width, write_png
+from keras_inr.signals.resampling import resampled
 
 # Largest panel (height, width): three in a row or three stacked make about 4000 pixels.
 IN_ROW, STACKED = (3700, 1280), (1180, 4000)
@@ -121,9 +121,7 @@ def _reduced(array):
     scale = min(1, limits[0] / height, limits[1] / width)
     if scale == 1:
         return array
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(array, -1, 0)]
-    return np.stack([np.asarray(channel.resize(size, Image.Resampling.BOX)) for channel in channels], axis=-1)
+    return resampled(array, max(1, round(height * scale)), max(1, round(width * scale)), "area")
 
 
 def _magnified(panels, original_width):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from keras_inr.errors import ImageError
+from keras_inr.signals.resampling import resampled
 
 
 def checked_crop(crop: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -77,14 +77,9 @@ def resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
     if values.shape[:2] == (height, width):
         return values
     if values.shape[-1] != 4:
-        return np.clip(_resampled(values, height, width), 0, 1)
+        return np.clip(resampled(values, height, width, "lanczos"), 0, 1)
     alpha = values[..., 3:]
-    result = _resampled(np.concatenate([values[..., :3] * alpha, alpha], axis=-1), height, width)
+    result = resampled(np.concatenate([values[..., :3] * alpha, alpha], axis=-1), height, width, "lanczos")
     alpha = result[..., 3:]
     colour = np.divide(result[..., :3], alpha, out=np.zeros_like(result[..., :3]), where=alpha > 0)
     return np.clip(np.concatenate([colour, alpha], axis=-1), 0, 1)
-
-
-def _resampled(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    channels = (Image.fromarray(np.ascontiguousarray(values[..., c])) for c in range(values.shape[-1]))
-    return np.stack([np.asarray(c.resize((width, height), Image.Resampling.LANCZOS)) for c in channels], axis=-1)

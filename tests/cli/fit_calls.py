@@ -35,7 +35,7 @@ class Call:
         cwd: working folder.
         log: folder for its output; must not be below cwd where a test looks at what is written there.
         max_file_size: bytes after which the system refuses to write on, None for no limit.
-        script: what is called.
+        script: what is called: a path, or the name of a module as for `python -m`.
     """
 
     def __init__(self, *flags, cwd, log, max_file_size=None, script=SCRIPT):
@@ -81,4 +81,7 @@ def _run(script, flags, cwd, output, max_file_size):
     if max_file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_size, max_file_size))
     sys.argv = [str(script), *flags]
-    runpy.run_path(str(script), run_name="__main__")
+    if isinstance(script, str):
+        runpy.run_module(script, run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(str(script), run_name="__main__")

@@ -22,8 +22,8 @@ from keras_inr.models.field import to_uint8
 from keras_inr.presets import list_presets
 from keras_inr.rendering.to_file import RenderSettings
 from keras_inr.runs.interrupts import Interrupts, SignalInterrupt
-from keras_inr.runs.upscaling import resampled
 from keras_inr.signals._sources import sample_files
+from keras_inr.signals.resampling import resampled
 from keras_inr.training.recipe import Recipe
 
 FIRST_PRESET = "siren"

@@ -1,10 +1,14 @@
-"""What the studies in experiments/ share: lists of numbers as flags, JSON, CSV, and tables inside of pages."""
+"""What the studies share: lists of numbers as flags, JSON, CSV, and tables inside of pages."""
 
 import csv
+import pathlib
 
 from keras_inr._files import atomic_path
 from keras_inr.errors import InputError
 from keras_inr.runs import folder as run_folder
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+"""Of the repository."""
 
 
 def write_json(path, content):

@@ -1,46 +1,45 @@
-"""Who enlarges a reduced photograph best, a filter or a field? python scripts/upscale_study.py --factors=2,4
+"""Who enlarges a reduced photograph best, a filter or a field?
+
+From the root of the repository: python -m experiments.upscaling.study --factors=2,4
 
 Table, figures and data go to experiments/upscaling/results/. Fits are kept under runs/upscaling/ and are reused when
 the command is given again.
 """
 
-import os
-import sys
+from keras_inr.cli import startup
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # which python -I and PYTHONSAFEPATH leave out
-import startup
-
-startup.start()
+if __name__ == "__main__":
+    startup.start("upscaling")
 
 import dataclasses
-import json
 import math
 import pathlib
 import statistics
+import sys
 
 import numpy as np
 from absl import flags
 from PIL import Image
 
-from keras_inr._files import atomic_path
-from keras_inr.errors import InputError
-from keras_inr.models.field import to_uint8
-from keras_inr.runs.canvas import GREY, INK, blank_figure, draw_text, font, rasterized, text_width, write_png
-from keras_inr.runs.upscaling import (
+from experiments.files import ROOT, whole_numbers, write_json
+from experiments.pictures import reduced, short_name
+from experiments.upscaling.upscaling import (
     BASELINES,
     FORMAT_VERSION,
     RECIPES,
     REDUCTIONS,
     UpscalingSettings,
     load_original,
-    reduced,
-    resampled,
     run_upscaling,
-    short_name,
 )
+from keras_inr._files import atomic_path
+from keras_inr.errors import InputError
+from keras_inr.models.field import to_uint8
+from keras_inr.runs.canvas import GREY, INK, blank_figure, draw_text, font, rasterized, text_width, write_png
+from keras_inr.signals.resampling import resampled
 
 FLAGS = flags.FLAGS
-ROOT = pathlib.Path(startup.ROOT)
+HERE = pathlib.Path(__file__).resolve().parent
 IMAGES = ["sample:chelsea", "sample:astronaut", "sample:coffee", "sample:rocket", "sample:camera"]
 FORMS = {"psnr_db": ("PSNR", "{:.2f}", " dB"), "ssim": ("SSIM", "{:.4f}", "")}
 ZOOM = 4
@@ -57,16 +56,16 @@ def define_flags():
     flags.DEFINE_integer("steps", None, "length of every fit instead of its recipe's; fewer may generalise better")
     flags.DEFINE_list("shown", None, "pictures of --images that the figures show; the first by default")
     flags.DEFINE_string("runs", str(ROOT / "runs" / "upscaling"), "folder where fits are kept")
-    flags.DEFINE_string("out", str(ROOT / "experiments" / "upscaling" / "results"), "folder for the results")
+    flags.DEFINE_string("out", str(HERE / "results"), "folder for the results")
     flags.DEFINE_string("name", "upscaling", "what the results are called")
 
 
 def main(argv):
     settings = UpscalingSettings(
         images=tuple(FLAGS.images),
-        factors=integers("factors"),
+        factors=tuple(whole_numbers("factors", FLAGS.factors)),
         presets=tuple(FLAGS.presets),
-        seeds=integers("seeds"),
+        seeds=tuple(whole_numbers("seeds", FLAGS.seeds)),
         size=FLAGS.size,
         reduction=FLAGS.reduction,
         steps=FLAGS.steps,
@@ -76,24 +75,15 @@ def main(argv):
         raise InputError(f"shown must be some of the images {','.join(FLAGS.images)}, received {','.join(shown)}")
     rows = run_upscaling(settings, FLAGS.runs, startup.tell)
     out = pathlib.Path(FLAGS.out)
-    out.mkdir(parents=True, exist_ok=True)
     table = markdown(rows, settings)
     data = {"format_version": FORMAT_VERSION, "settings": dataclasses.asdict(settings), "rows": rows}
-    for ending, text in ((".json", json.dumps(data, indent=2, allow_nan=False) + "\n"), (".md", table)):
-        with atomic_path(out / f"{FLAGS.name}{ending}") as temporary:
-            temporary.write_text(text)
+    write_json(out / f"{FLAGS.name}.json", data)
+    with atomic_path(out / f"{FLAGS.name}.md") as temporary:
+        temporary.write_text(table)
     for factor in settings.factors:
         draw(rows, settings, factor, shown, out / f"{FLAGS.name}_x{factor}.png")
     print(table, end="")
     return 0
-
-
-def integers(name):
-    """The whole numbers of a list flag."""
-    try:
-        return tuple(int(text) for text in FLAGS[name].value)
-    except ValueError:
-        raise InputError(f"{name} must be whole numbers with commas between, received {FLAGS[name].value!r}") from None
 
 
 def figures_of(rows, key, **which):
@@ -225,5 +215,4 @@ def panels(rows, settings, factor, image):
 
 
 if __name__ == "__main__":
-    define_flags()
-    startup.run(main)
+    startup.run(sys.modules[__name__], sys.argv[1:])

@@ -8,10 +8,9 @@ import pathlib
 import re
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
-from PIL import Image
 
+from experiments.pictures import reduced, short_name
 from keras_inr._files import atomic_path
 from keras_inr._reading import read_json
 from keras_inr._version import __version__
@@ -22,16 +21,11 @@ from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.results import device_name, finite
 from keras_inr.signals.image import load_image
+from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
 
 FORMAT_VERSION = 1
-FILTERS = {
-    "area": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 REDUCTIONS = ("area", "lanczos")
 BASELINES = ("bicubic", "lanczos")
 MEASURED = {"format_version", "psnr_db", "psnr_small_db", "ssim", "train_seconds", "picture"}
@@ -163,30 +157,6 @@ def load_original(source, size, factors):
     return dataclasses.replace(signal, values=signal.values[top : top + height, left : left + width])
 
 
-def reduced(signal, factor, reduction="area"):
-    """The signal at 1 / factor of its size, antialiased, in [0, 1].
-
-    >>> reduced(load_original("sample:chelsea", 256, (4,)), 4).size
-    (42, 64)
-    """
-    values = resampled(signal.values, signal.height // factor, signal.width // factor, reduction)
-    return dataclasses.replace(signal, values=np.clip(values, 0, 1), bit_depth=32)
-
-
-def resampled(values, height, width, method):
-    """Float32 values (H, W, C) laid on a height x width raster over the same box, channel by channel, not rounded.
-
-    Args:
-        method: "area", "bilinear", "bicubic" (a = -0.5) or "lanczos" (radius 3): Pillow's filters, which widen with the
-            pixels where they reduce and are renormalised at the border. Results may leave [0, 1].
-
-    >>> resampled(np.array([[[0.25], [0.75]]], "float32"), 1, 4, "area").ravel().tolist()
-    [0.25, 0.25, 0.75, 0.75]
-    """
-    planes = (Image.fromarray(np.ascontiguousarray(values[..., c], "float32")) for c in range(values.shape[-1]))
-    return np.stack([np.asarray(plane.resize((width, height), FILTERS[method])) for plane in planes], axis=-1)
-
-
 def case_path(folder, case):
     """Where a fit's figures lie; its enlargement lies beside them, ending in .png.
 
@@ -197,15 +167,6 @@ def case_path(folder, case):
     digest = hashlib.sha256(json.dumps(case, sort_keys=True).encode()).hexdigest()[:8]
     stem = re.sub(r"[^\w.-]", "_", short_name(case["image"]))
     return pathlib.Path(folder) / f"{stem}-x{case['factor']}-{case['method']}-{case['seed']}-{digest}.json"
-
-
-def short_name(source):
-    """What a picture is called in tables.
-
-    >>> short_name("sample:chelsea"), short_name("/pictures/cat.jpg")
-    ('chelsea', 'cat')
-    """
-    return source.removeprefix("sample:") if source.startswith("sample:") else pathlib.PurePath(source).stem
 
 
 def _facts(original, factor, reduction):

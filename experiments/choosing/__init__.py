@@ -1,0 +1,1 @@
+"""What `choose` expects of networks, and whether its goals are met."""

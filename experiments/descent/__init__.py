@@ -1,0 +1,1 @@
+"""Four networks race on one picture."""

@@ -1,0 +1,1 @@
+"""Cell grids in the layouts of HashGrid-AI-Upscaler."""

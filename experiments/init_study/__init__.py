@@ -1,0 +1,1 @@
+"""pugh_torch's initialisations of sine networks on one footing."""

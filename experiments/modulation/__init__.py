@@ -1,0 +1,1 @@
+"""One network for many pictures, a latent for each."""

@@ -1,0 +1,1 @@
+"""Whether it helps to fit another picture first."""

@@ -1,0 +1,1 @@
+"""siren-jax's pictures from values, gradient and Laplacian."""

@@ -1,0 +1,1 @@
+"""Who enlarges a reduced photograph best, a filter or a field."""

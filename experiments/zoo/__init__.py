@@ -1,0 +1,1 @@
+"""Every architecture of the zoo on the same footing."""
