@@ -62,7 +62,7 @@ class Bacon(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.units = positive_int("units", units)
         self.scales = positive_floats("scales", scales, most=1.0)
         self.depths = positive_ints("depths", depths)

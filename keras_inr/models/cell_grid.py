@@ -49,7 +49,7 @@ class CellGrid(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.layout = checked_layout(layout)
         self.form = form
         self.units = positive_ints("units", units)

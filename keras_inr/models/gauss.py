@@ -37,7 +37,7 @@ class Gauss(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.units = positive_ints("units", units)
         self.scale = positive_float("scale", scale, STEEPEST)
         self.value_range = number_range("value_range", value_range)

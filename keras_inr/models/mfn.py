@@ -41,7 +41,7 @@ class MultiplicativeFilterNetwork(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.units = positive_int("units", units)
         self.num_filters = num_filters
         self.filters = filters

@@ -54,7 +54,7 @@ class MultiHash(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.num_levels = num_levels
         self.table_size = table_size
         self.num_features = num_features

@@ -42,7 +42,7 @@ class ReluMLP(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.units = positive_ints("units", units)
         self.num_frequencies = count("num_frequencies", num_frequencies, MAX_FREQUENCIES)
         self.include_input = include_input

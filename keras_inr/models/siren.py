@@ -47,7 +47,7 @@ class Siren(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.units = positive_ints("units", units)
         self.scheme = get_scheme(scheme)
         self.omega_0 = positive_float("omega_0", self.scheme.omega_0 if omega_0 is None else omega_0, STEEPEST)

@@ -51,7 +51,7 @@ class Wire(Field):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(channels=channels, picture_size=picture_size, num_fields=num_fields, seed=seed, **kwargs)
         self.units = positive_ints("units", units)
         one_of("form", form, FORMS)
         self.form = form
