@@ -3,6 +3,8 @@
 A layer that can be differentiated in one pass has a method `propagate(jet) -> jet`, its rule, and names in `kink` what
 keeps it from having second derivatives (None for nothing). Both stand in the class that defines its `call`: a
 subclass with another call is not taken for a layer with its parent's rule. `keras_inr.derivatives` starts the pass.
+Other layers, such as those of Keras, need neither: derivatives are then taken by tapes, and `keras_inr.kinks`
+searches what the layer computes.
 """
 
 import dataclasses

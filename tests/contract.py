@@ -70,6 +70,8 @@ class Example:
             if "__init__" not in vars(base):
                 continue
             for parameter in inspect.signature(base).parameters.values():
+                if base is Field and self.cls is not Field and parameter.name == "layers":
+                    continue  # a subclass has layers of its own
                 if parameter.kind is not parameter.VAR_KEYWORD:
                     found.setdefault(parameter.name, parameter.default)
         return {name: default for name, default in found.items() if self.accepts(name, default)}
@@ -92,8 +94,19 @@ class Example:
         np.testing.assert_allclose(actual, expected, rtol=0, atol=roundings * np.abs(expected).max())
 
 
+@dataclasses.dataclass(frozen=True)
+class GivenLayers(Example):
+    """An example of a field of layers that are given: each object has copies of its own, which draw fresh weights."""
+
+    def make(self, **overrides):
+        layers = [type(layer).from_config(layer.get_config()) for layer in self.arguments["layers"]]
+        return super().make(**{"layers": layers, **overrides})
+
+
 def checks_of(example):
     """The checks that apply to an example's kind of class."""
+    if example.cls is Field:
+        return GIVEN_LAYERS_CHECKS
     for kind, checks in CHECKS.items():
         if issubclass(example.cls, kind):
             return [check for check in checks if applies(check, example)]
@@ -102,7 +115,7 @@ def checks_of(example):
 
 def applies(check, example):
     if check is check_stacked_fields:
-        return "num_fields" in example.init_arguments()
+        return example.cls is not Field and "num_fields" in example.init_arguments()
     if check in (check_layer_seeds, check_initializer_seeds):
         return "seed" in example.init_arguments()
     return True
@@ -386,6 +399,12 @@ SHARED_CHECKS = (
     check_gradients,
     check_export,
     check_layer_seeds,
+)
+# given layers have policies and seeds of their own, no weights of several fields, and no rules where they are foreign
+GIVEN_LAYERS_CHECKS = tuple(
+    check
+    for check in POINTWISE_CHECKS
+    if check not in (check_policies, check_stacked_fields, check_layer_seeds, check_rule, check_kink)
 )
 CHECKS = {
     keras.metrics.Metric: (check_config, check_metric_batches),

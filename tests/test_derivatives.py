@@ -157,8 +157,8 @@ def test_a_rule_is_not_inherited_by_another_call():
         with pytest.raises(ValueError, match='method="forward" needs a field, whose layers have rules, received <'):
             jacobian(field, COORDS, "forward")
         assert kinks_of(field) == []
-    assert kinks_of(Wave(Rectified(8))) == ["the function has the operation Relu"]
-    assert kinks_of(Wave(keras.layers.Dense(8, "relu"))) == ["the function has the operation Relu"]
+    for layer in (Rectified(8), keras.layers.Dense(8, "relu")):
+        assert kinks_of(Wave(layer)) == [f"{layer.name!r} has the operation Relu"]
 
 
 def without_second_term(layer, jet):

@@ -1,7 +1,8 @@
 """Examples of the zoo's layers and fields for the contract tests, and of those that have none written out."""
 
+import keras
 import numpy as np
-from contract import Example
+from contract import Example, GivenLayers
 
 from keras_inr.initializers import Rule, RuleInitializer
 from keras_inr.layers import (
@@ -16,10 +17,12 @@ from keras_inr.layers import (
     HashEncoding,
     LearntSineDense,
     MultiplicativeFilters,
+    PositionalEncoding,
 )
 from keras_inr.models import (
     Bacon,
     CellGrid,
+    Field,
     Finer,
     FourierFeatures,
     Gauss,
@@ -136,6 +139,17 @@ FIELDS = [
     Example(CellGrid, {**FIELD, "layout": LAYOUT, "form": "source"}, COORDS, growth=16, phase_growth=800),
     Example(MultiHash, {**FIELD, **LATTICE, "grid": "dense"}, COORDS, growth=16, phase_growth=1000),
 ]
+GIVEN_LAYERS = [
+    PositionalEncoding(4, name="encoding"),
+    keras.layers.Dense(16, "softplus", name="hidden"),
+    keras.layers.LayerNormalization(name="norm"),
+    keras.layers.Dense(4, name="head"),
+]
+FIELDS.append(
+    GivenLayers(
+        Field, {"layers": GIVEN_LAYERS, "channels": 4, "picture_size": (20, 30)}, COORDS, growth=60, phase_growth=400
+    )
+)
 ZOO = [*LAYERS, *FIELDS]
 DERIVED_GROWTH = 4096.0  # 12 bits: what an architecture may lose that says nothing about itself
 

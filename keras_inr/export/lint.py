@@ -12,10 +12,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 # XLA programs (Serving runs with XLA off), files, random numbers and custom ops are absent on purpose.
 _NAMES = """
     Abs Acos Acosh AddN AddV2 Angle Asin Asinh Atan Atan2 Atanh Ceil Complex ComplexAbs Conj Cos Cosh Div DivNoNan
-    Elu Erf Erfc Exp Expm1 Floor FloorDiv FloorMod Imag Inv InvGrad IsFinite IsInf IsNan LeakyRelu LeakyReluGrad Log
-    Log1p Maximum Minimum Mod Mul MulNoNan Neg Pow Real RealDiv Reciprocal ReciprocalGrad Relu Relu6 ReluGrad Rint
-    Round Rsqrt RsqrtGrad Selu Sigmoid SigmoidGrad Sign Sin Sinh Softmax Softplus SoftplusGrad Softsign Sqrt SqrtGrad
-    Square SquaredDifference Sub Tan Tanh TanhGrad Xdivy Xlogy
+    Elu EluGrad Erf Erfc Exp Expm1 Floor FloorDiv FloorMod Imag Inv InvGrad IsFinite IsInf IsNan LeakyRelu LeakyReluGrad
+    Log Log1p LogSoftmax Maximum Minimum Mod Mul MulNoNan Neg Pow Real RealDiv Reciprocal ReciprocalGrad Relu Relu6
+    Relu6Grad ReluGrad Rint Round Rsqrt RsqrtGrad Selu SeluGrad Sigmoid SigmoidGrad Sign Sin Sinh Softmax Softplus
+    SoftplusGrad Softsign SoftsignGrad Sqrt SqrtGrad Square SquaredDifference Sub Tan Tanh TanhGrad Xdivy Xlogy
     BitwiseAnd BitwiseOr BitwiseXor Equal Greater GreaterEqual Invert LeftShift Less LessEqual LogicalAnd LogicalNot
     LogicalOr NotEqual RightShift Select SelectV2
     All Any ArgMax ArgMin Cumprod Cumsum Max Mean Min Prod Sum

@@ -1,6 +1,6 @@
 """The band-limited coordinate network, whose outputs by depth are the picture at rising resolutions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -60,13 +60,9 @@ class Bacon(Field):
         depths: tuple[int, ...] = (2, 3, 5),
         value_range: tuple[float, float] = (-1.0, 1.0),
         resolution: int | None = None,
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.units = positive_int("units", units)
         self.scales = positive_floats("scales", scales, most=1.0)
         self.depths = positive_ints("depths", depths)
@@ -91,7 +87,7 @@ class Bacon(Field):
         return [products, *self.side_heads, *rest]
 
     @one_name()
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Sequence[int | None]) -> None:
         super().build(input_shape)
         for head in self.side_heads:
             if not head.built:

@@ -45,13 +45,9 @@ class CellGrid(Field):
         units: tuple[int, ...] = (64,),
         value_range: tuple[float, float] = (0.0, 1.0),
         pixels: tuple[int, ...] | None = None,
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.layout = checked_layout(layout)
         self.form = form
         self.units = positive_ints("units", units)

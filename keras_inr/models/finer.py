@@ -32,13 +32,9 @@ class Finer(Siren):
         scheme: str = "finer",
         omega_0: float | None = None,
         value_range: tuple[float, float] = (-1.0, 1.0),
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(units, scheme, omega_0, value_range, channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(units, scheme, omega_0, value_range, **kwargs)
 
 
 PRESETS = (

@@ -38,13 +38,9 @@ class FourierFeatures(Field):
         num_frequencies: int = 256,
         sigma: float = 10.0,
         value_range: tuple[float, float] = (0.0, 1.0),
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.units = positive_ints("units", units)
         self.num_frequencies = num_frequencies
         self.sigma = positive_float("sigma", sigma, STEEPEST)

@@ -33,13 +33,9 @@ class Gauss(Field):
         units: tuple[int, ...] = (256, 256, 256, 256),
         scale: float = 30.0,
         value_range: tuple[float, float] = (-1.0, 1.0),
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.units = positive_ints("units", units)
         self.scale = positive_float("scale", scale, STEEPEST)
         self.value_range = number_range("value_range", value_range)

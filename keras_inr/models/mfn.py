@@ -37,13 +37,9 @@ class MultiplicativeFilterNetwork(Field):
         gamma_shape: float = 6.0,
         gamma_rate: float = 1.0,
         value_range: tuple[float, float] = (-1.0, 1.0),
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.units = positive_int("units", units)
         self.num_filters = num_filters
         self.filters = filters

@@ -87,8 +87,8 @@ class ModulatedSiren(keras.Model):
         one_of("modulation", modulation, MODULATIONS)
         self.modulation = modulation
         self.seed = seed
-        arguments = (units, scheme, omega_0, value_range, channels, picture_size)
-        self.network = Siren(*arguments, seed=seed, dtype=self.dtype_policy, name="network")
+        of_field = {"channels": channels, "picture_size": picture_size, "seed": seed, "dtype": self.dtype_policy}
+        self.network = Siren(units, scheme, omega_0, value_range, **of_field, name="network")
         self.units, self.scheme, self.omega_0 = self.network.units, self.network.scheme, self.network.omega_0
         self.value_range, self.channels = self.network.value_range, self.network.channels
         if any(layer.bias is None for layer in self.sine_layers):

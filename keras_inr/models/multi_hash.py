@@ -51,13 +51,9 @@ class MultiHash(Field):
         activation: str = "leaky_relu",
         negative_slope: float = 0.01,
         value_range: tuple[float, float] = (0.0, 1.0),
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.num_levels = num_levels
         self.table_size = table_size
         self.num_features = num_features

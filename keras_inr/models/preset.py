@@ -1,6 +1,7 @@
 """What a named architecture is; each model's file ends in its own `PRESETS`."""
 
 import dataclasses
+from typing import Any
 
 DESCENT = "sjb3d/descent, examples/image_fit"
 
@@ -30,8 +31,14 @@ class PresetInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A model class with the arguments that make it a published network."""
+    """A model class with the arguments that make it a published network.
+
+    Attributes:
+        info: what `list_presets` tells.
+        model: a subclass of `keras_inr.models.field.Field`.
+        arguments: name -> value of what it is made with, unless `from_preset` is given another.
+    """
 
     info: PresetInfo
     model: type
-    arguments: dict
+    arguments: dict[str, Any]

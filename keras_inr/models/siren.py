@@ -43,13 +43,9 @@ class Siren(Field):
         scheme: str = "paper",
         omega_0: float | None = None,
         value_range: tuple[float, float] = (-1.0, 1.0),
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.units = positive_ints("units", units)
         self.scheme = get_scheme(scheme)
         self.omega_0 = positive_float("omega_0", self.scheme.omega_0 if omega_0 is None else omega_0, STEEPEST)

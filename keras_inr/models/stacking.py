@@ -21,8 +21,15 @@ def network_of(field: Field) -> dict[str, Any]:
     >>> network_of(Siren(units=(8,), seed=1)) == network_of(Siren(units=(8,), seed=2, picture_size=(9, 9)))
     True
     """
-    config = {name: value for name, value in field.get_config().items() if name not in NOT_OF_THE_NETWORK}
-    return {"class": type(field).__name__, **json.loads(json.dumps(config))}
+    return {"class": type(field).__name__, **json.loads(json.dumps(_without_names(field.get_config())))}
+
+
+def _without_names(config: dict[str, Any]) -> dict[str, Any]:
+    """A config without what is not of the network; so the layers in it, whose names Keras counts up."""
+    kept = {name: value for name, value in config.items() if name not in NOT_OF_THE_NETWORK}
+    if "layers" in kept:
+        kept["layers"] = [{**layer, "config": _without_names(layer["config"])} for layer in kept["layers"]]
+    return kept
 
 
 def stack(fields: Iterable[Field]) -> Field:
@@ -57,6 +64,7 @@ def stack(fields: Iterable[Field]) -> Field:
 
 def empty_stack(field: Field, num_fields: int) -> Field:
     """A stacked field of the network of `field`, single or stacked, with weights that are still to be assigned."""
+    check_stackable(field)
     config = {**field.get_config(), "num_fields": positive_int("num_fields", num_fields), "seed": 0}
     return type(field).from_config({**config, "name": None})
 
@@ -106,9 +114,17 @@ def check_alike(fields: Sequence[Field]) -> None:
         check_field(field)
         if field.num_fields is not None:
             raise InputError(f"fields must be single ones, received num_fields={field.num_fields}")
+        check_stackable(field)
         differing = differences(network_of(fields[0]), network_of(field))
         if differing:
             raise InputError(f"fields must be of one network, received {differing}")
+
+
+def check_stackable(field: Field) -> None:
+    """Raises a ValueError for a field whose layers cannot hold the weights of several."""
+    if field.unstackable is not None:
+        told = f"since {field.unstackable}: fit such fields one by one with keras_inr.fit"
+        raise InputError(f"the weights of {field.name!r} cannot be stacked with others, {told}")
 
 
 def check_field(field: object) -> None:

@@ -47,13 +47,9 @@ class Wire(Field):
         omega_0: float = 20.0,
         scale: float = 10.0,
         value_range: tuple[float, float] = (0.0, 1.0),
-        channels: int = 3,
-        picture_size: tuple[int, int] | None = None,
-        num_fields: int | None = None,
-        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(channels, picture_size, num_fields, seed, **kwargs)
+        super().__init__(**kwargs)
         self.units = positive_ints("units", units)
         one_of("form", form, FORMS)
         self.form = form

@@ -166,10 +166,10 @@ def plan_fit(
         signal = load_image(image, **options)
     given, searching = _with_rate(given, started)
     start = None if weights is None else read_start(weights, preset)
-    of_start = {"weights": weights, "weights_sha256": None if start is None else start.sha256}
-    of_image = {"image": image, "image_options": options, "image_sha256": signal.sha256}
-    of_network = {"preset": preset, "arguments": arguments, "recipe": recipe_of(given)}
-    plan = Plan(**of_image, **of_network, **of_start, **goals, precision=precision, strategy=strategy)
+    plan = Plan(
+        *(image, preset, recipe_of(given), options, signal.sha256, arguments),
+        *(weights, None if start is None else start.sha256, precision, *goals.values(), strategy),
+    )
     planned = PlannedFit(plan, signal, _field(plan, signal, start))
     check_size(planned.field, aim)
     if check is not None:

@@ -45,6 +45,7 @@ class SideBySide(keras.Model):
     def __init__(self, field: Field, num_shares: int | None = None) -> None:
         super().__init__(dtype=field.dtype_policy)
         self.field = field
+        assert field.num_fields is not None
         self.shares = shares(field.num_fields, num_shares or SHARES_PER_CORE * num_threads())
         self.mse, self.psnr_db = MSE(field.num_fields), PSNR(field.num_fields)
         self.total = keras.metrics.Mean(name="loss")

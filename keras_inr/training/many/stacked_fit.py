@@ -74,6 +74,7 @@ class Stacks:
         }
         if compiles_for_cpu(compilation.jit_compile):
             model = SideBySide(field)
+            assert field.num_fields is not None
             length = round_length(self.recipe.total_steps(self.num_pixels), compilation.steps_per_execution)
             points = field.num_fields * self.recipe.points_per_step(self.num_pixels)
             weights = sum(math.prod(w.shape) for w in self.field.weights if w.name != "table")
