@@ -28,8 +28,7 @@ told = {path: [type(field).__name__, field(keras.ops.array(coords)).numpy().toli
 counts = {info.name: [info.num_parameters, keras_inr.from_preset(info.name).count_params()]
           for info in keras_inr.list_presets() if info.name in NEW}
 print(json.dumps([told, counts]))
-sys.argv = ["fit.py", "--help"]
-sys.path.insert(0, "scripts")
+sys.argv = ["fit.py", "--help", "--preset=gauss_pe"]
 runpy.run_path("scripts/fit.py", run_name="__main__")
 """
 
@@ -53,8 +52,8 @@ def checkout(tmp_path_factory):
 
 
 def python(*arguments, cwd):
-    """A fresh process, which finds the package in its folder or beside its script."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """A fresh process, which finds the package in its folder."""
+    environment = {**os.environ, "PYTHONPATH": str(cwd)}
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
@@ -109,8 +108,9 @@ def test_every_preset_loads_in_a_fresh_process(checkout, run, tmp_path):
         assert told[path][0] == name
         np.testing.assert_allclose(told[path][1], values, rtol=1e-5, atol=1e-6)  # sums may be ordered otherwise
     assert counts == {"gauss_pe": [5955, 5955]}
-    assert re.search(r"--preset: <[^>]*\bgauss_pe\b", help_text)
+    assert re.search(r"--preset +<[^>]*\bgauss_pe\b", help_text)
     assert re.search(r"EncodedGauss:\s+widths\s+of\s+the\s+Gaussian\s+layers", help_text)
+    assert "--omega_0" not in help_text  # of other networks
 
 
 def test_an_argument_that_is_a_flag_is_refused_in_one_line(checkout):

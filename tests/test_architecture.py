@@ -168,7 +168,8 @@ def test_what_an_import_brings():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     brought = done.stdout.split()
     own = {name.split(".")[1] for name in brought if name.startswith("keras_inr.")}
-    assert not own & {"signals", "datasets", "training", "export", "runs", "fleet", "cli", "choosing", "presets"}
+    assert not own & {"datasets", "training", "export", "runs", "fleet", "cli", "choosing", "presets"}
+    assert [name for name in brought if name.startswith("keras_inr.signals.")] == ["keras_inr.signals.luma"]
     assert {name.split(".")[0] for name in brought} == {"keras_inr"}
     assert len(brought) < 80
 

@@ -7,6 +7,7 @@ from absl import flags
 
 from keras_inr._arguments import holds_pattern, servable_path
 from keras_inr._reading import read_json
+from keras_inr.cli import own_modules
 from keras_inr.cli.help import group
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.runs.model_files import load_field, model_path
@@ -22,6 +23,7 @@ def define_flags():
     flags.DEFINE_string("base_path", None, "folder of the versions; saved_model/ beside the model")
     flags.DEFINE_integer("version", None, "version number; the largest existing plus 1 by default", lower_bound=1)
     flags.DEFINE_integer("max_pixels", 2**24, "most points that a render request may evaluate", lower_bound=1)
+    own_modules.define()
 
 
 def main(argv):

@@ -35,6 +35,9 @@ def text(decided):
         value = decided.get(flag.name, flag.value)
         if flag.name in NOT_KEPT or value is None or value == []:
             continue
+        if flag.name == "module":
+            lines += [_line(flag, [absolute(path)]) for path in value]
+            continue
         if flag.name in PATHS and (flag.name != "weights" or value.endswith(".keras")):  # not a name of shipped weights
             value = absolute(value)
         lines.append(_line(flag, value))

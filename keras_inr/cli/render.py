@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from keras_inr.cli import own_modules
 from keras_inr.cli.console.answers import typed_numbers
 from keras_inr.cli.help import group
 from keras_inr.rendering.to_file import OUTPUTS, RenderSettings, render_file
@@ -37,6 +38,7 @@ def define_flags():
     flags.DEFINE_bool("allow_kinks", False, "take the Laplacian between the kinks of a field that has them")
     flags.DEFINE_bool("overwrite", False, "replace the file if it exists")
     flags.DEFINE_bool("progress", True, "tell the rows done, where it takes long")
+    own_modules.define()
 
 
 def main(argv):

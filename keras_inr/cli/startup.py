@@ -83,7 +83,14 @@ def run(command, arguments):
     from absl import app
 
     from keras_inr.cli import help as flags_help
+    from keras_inr.cli import own_modules
+    from keras_inr.errors import InputError
 
+    try:
+        own_modules.load(arguments)
+    except InputError as error:
+        tell(error)
+        sys.exit(2)
     with flags_help.group("Flags"):  # those that a command puts into no group of its own, as studies do
         command.define_flags()
     app.run(
@@ -103,7 +110,7 @@ def parsed(command, argv):
     more_flags = getattr(command, "more_flags", lambda arguments: [])
     if asked := flags_help.asked_for(argv[1:]):
         of_preset = getattr(command, "preset_flags", lambda arguments: ())(argv[1:])
-        print(flags_help.text(command, program[0], of_preset, asked == "--helpfull"))
+        _say(flags_help.text(command, program[0], of_preset, asked == "--helpfull"))
         sys.exit(0)
     try:
         return flags.FLAGS([argv[0], *more_flags(argv[1:]), *argv[1:]])
@@ -225,6 +232,14 @@ def tell(message, name=None):
         print(f"{name or program[0]}: {' '.join(in_flags(message).split())}", file=sys.stderr, flush=True)
     except OSError:  # nobody can be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _say(text):
+    """A text on standard output, or as much of it as somebody reads."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _give_up_what_cannot_be_written():

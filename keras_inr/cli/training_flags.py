@@ -6,7 +6,7 @@ import sys
 
 from absl import app, flags
 
-from keras_inr.cli import startup
+from keras_inr.cli import own_modules, startup
 from keras_inr.cli.help import OF_PRESETS, asked_for, group
 from keras_inr.cli.preset_arguments import as_text, model_arguments, parse_overrides, preset_arguments, recipe_arguments
 from keras_inr.errors import InputError
@@ -62,6 +62,7 @@ def define_network(more_presets=()):
         told = "; auto chooses one, its size too" if more_presets else ""
         flags.DEFINE_enum("preset", "siren", presets, f"architecture, see keras-inr list-presets{told}")
         flags.DEFINE_string("weights", None, weights_help())
+    own_modules.define()
     app.define_help_flags()  # which it would do later
     try:
         arguments = model_arguments(taken=set(FLAGS))

@@ -20,11 +20,9 @@ TINY = ("--image=sample:chelsea", "--crop=100,150,24,32", "--units=8,8", "--batc
 TIMEOUT = 300
 
 
-def call(*flags, cwd):
+def call(*flags, cwd, command=(sys.executable, str(SCRIPT))):
     """The finished process: returncode, stdout, stderr."""
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *flags], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
+    return subprocess.run([*command, *flags], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
 class Call:
