@@ -22,7 +22,7 @@ DRAWING_SHARE = 0.1
 
 def check_terminal():
     """Raises an InputError unless a person sits at a terminal that can move its cursor."""
-    told = "a console needs a terminal (scripts/fit.py does the same by flags), received"
+    told = "a console needs a terminal (keras-inr fit does the same by flags), received"
     for name in ("stdin", "stdout"):
         stream = getattr(sys, name)
         if stream is None or stream.closed or not stream.isatty():

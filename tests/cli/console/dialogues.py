@@ -14,7 +14,7 @@ import termios
 import pexpect.fdpexpect
 import pytest
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "console.py"
+SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "console.py"
 TIMEOUT = 60
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][0-9A-Za-z]|[=>78])")
 BREAK = rf"(?:\s|{ESCAPES.pattern})*"
@@ -34,7 +34,7 @@ class Dialogue:
     def __init__(self, cwd, rows=24, columns=80, **environment):
         multiprocessing.set_forkserver_preload(["cli.warm_python"])
         with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
-            patch.setenv("PYTHONPATH", str(pathlib.Path(__file__).resolve().parents[1]))
+            patch.setenv("PYTHONPATH", os.pathsep.join(map(str, pathlib.Path(__file__).resolve().parents[2:4])))
             multiprocessing.forkserver.ensure_running()
         self.master, self.slave = pty.openpty()
         self.resize(rows, columns)
@@ -102,6 +102,5 @@ def _run(terminal, cwd, environment):
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, m, buffering=1) for n, m in ((0, "r"), (1, "w"), (2, "w")))
     os.environ.update(environment)
     os.chdir(cwd)
-    sys.path.insert(0, str(SCRIPT.parent))  # as Python does for a script
     sys.argv = [str(SCRIPT)]
     runpy.run_path(str(SCRIPT), run_name="__main__")

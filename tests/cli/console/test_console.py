@@ -1,11 +1,10 @@
-"""scripts/console.py: dialogues in a pseudo-terminal, odd orders, and what is no terminal."""
+"""Dialogues in a pseudo-terminal, odd orders, and what is no terminal."""
 
 import importlib.util
 import io
 import os
 import random
 import re
-import runpy
 import signal
 import sys
 import termios
@@ -19,7 +18,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from cli.console.dialogues import CTRL_C, CTRL_D, SCRIPT, UP, Dialogue
+from cli.console.dialogues import CTRL_C, CTRL_D, UP, Dialogue
+from keras_inr.cli import main, startup
+from keras_inr.cli.console import menu
 from keras_inr.cli.console.session import Session
 from keras_inr.cli.console.terminal_pictures import NO_COLOURS
 from keras_inr.errors import InputError
@@ -32,11 +33,8 @@ SMALL_BATCHES = ("a", "learning rate", "0.01\r", "batch size", "64\r")
 
 
 @pytest.fixture
-def console(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    import console
-
-    return console
+def console():
+    return menu
 
 
 def begin(dialogue):
@@ -199,7 +197,7 @@ class TestDialogue:
     def test_a_terminal_that_cannot_move_its_cursor(self, tmp_path):
         with Dialogue(tmp_path, TERM="dumb") as dialogue:
             code, shown = dialogue.end()
-        told = "console.py: a console needs a terminal (scripts/fit.py does the same by flags), received TERM=dumb"
+        told = "console.py: a console needs a terminal (keras-inr fit does the same by flags), received TERM=dumb"
         assert (code, shown.splitlines()) == (2, [told])
 
 
@@ -209,13 +207,15 @@ class TestWithoutTerminal:
         with pytest.raises(InputError, match=r"a console needs a terminal .*, received stdin that is none"):
             console.main([])
 
-    def test_without_prompt_toolkit(self, monkeypatch):
+    def test_without_prompt_toolkit(self, monkeypatch, capsys):
         find = importlib.util.find_spec
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "prompt_toolkit" else find(name))
-        monkeypatch.syspath_prepend(SCRIPT.parent)
+        monkeypatch.setattr(startup, "leave_on_signals", lambda: None)
         with pytest.raises(SystemExit) as caught:
-            runpy.run_path(str(SCRIPT), run_name="console_alone")
-        assert caught.value.code.startswith("console.py needs prompt_toolkit: run `make install` once, or `pip install")
+            main.main(["console"])
+        assert caught.value.code == 1
+        told = "keras-inr console: console needs prompt_toolkit: pip install keras_inr[console]\n"
+        assert capsys.readouterr().err == told
 
 
 class TestAttempt:

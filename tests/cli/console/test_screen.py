@@ -1,4 +1,4 @@
-"""scripts/screen.py: pictures that change in place, and how often."""
+"""Pictures that change in place, and how often."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ import termios
 import numpy as np
 import pytest
 
-from cli.console.dialogues import SCRIPT
+from keras_inr.cli.console import screen as terminal
 from keras_inr.cli.console.continued_run import Progress
 from keras_inr.cli.console.terminal_pictures import NO_COLOURS
 
@@ -21,11 +21,8 @@ def draw(height, width):
 
 
 @pytest.fixture
-def screen(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    import screen
-
-    return screen
+def screen():
+    return terminal
 
 
 @pytest.fixture
