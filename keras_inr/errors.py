@@ -37,9 +37,6 @@ class DamagedFileError(InputError):
 class CheckpointError(InputError):
     """Checkpoints that cannot be gone on from: none can be read, or they are of another run."""
 
-    def __str__(self) -> str:
-        return f"{super().__str__()}; remove them to start again"
-
 
 class VersionExistsError(InputError, FileExistsError):
     """A version of an export that is there already."""

@@ -88,7 +88,9 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[int, dict[str, np.n
                 raise problem from error
             problems.append(f"{path.name}: {error}")
     if problems:
-        raise CheckpointError(f"no checkpoint in {folder} can be read ({'; '.join(problems)})")
+        raise CheckpointError(
+            f"no checkpoint in {folder} can be read ({'; '.join(problems)}); remove them to start again"
+        )
     return None
 
 

@@ -286,7 +286,7 @@ def restore(model: keras.Model, state: TrainingState, folder: str | os.PathLike[
         return
     _, arrays, stored = checkpoint
     if problem := state_problem(stored):
-        raise CheckpointError(f"the checkpoint in {folder} is damaged: {problem}")
+        raise CheckpointError(f"the checkpoint in {folder} is damaged: {problem}; remove it to start again")
     variables = run_variables(model)
     if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
         expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))

@@ -30,7 +30,7 @@ def test_a_region_is_cloned(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ((), "blend.py: give --source, or one of --from_gradient and --from_laplacian"),
+        ((), "blend.py: give source, or bring the target back from its gradient or its Laplacian"),
         (("--from_gradient", "--from_laplacian"), "blend.py: give one of --from_gradient and --from_laplacian"),
         (("--from_gradient", "--region=1,2"), "blend.py: region must be whole numbers as N,N,N,N, received '1,2'"),
     ],

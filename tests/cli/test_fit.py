@@ -119,7 +119,7 @@ class TestBadInput:
             (["--preset=gauss", "--scale=1e30"], "scale must be in (0, 1e+06], received 1e+30"),
             (["--preset=bacon", "--resolution=0"], "resolution must be a positive integer, received 0"),
             (["--scheme=init-24"], "scheme must be an initialisation, and init-24 is a setting of an experiment and "),
-            (["--freeze="], "freeze must be names of layers with commas between them, or none, received ''"),
+            (["--freeze="], "freeze must be names of layers with commas between them, or None, received ''"),
             (["--learning_rate=-1"], "learning_rate must be in (0, 1000], received -1.0"),
             (["--learning_rate=auto", "--epochs=nan"], "epochs must be in (0, 1000000000], received nan"),
             (["--learning_rate=auto", "--out=full"], "full is not empty and holds no run; give another folder"),
@@ -271,9 +271,9 @@ class TestFlags:
             assert figures in line
 
     def test_help_has_a_text_for_every_flag(self, fit):
-        code, out, _ = fit("--help")
+        code, out, _ = fit("--helpfull")
         assert code == 0
-        texts = dict(re.findall(r"^  --(?:\[no\])?(\w+): (.*(?:\n    \w.*)*)", out, flags=re.MULTILINE))
+        texts = dict(re.findall(r"^  --(?:\[no\])?(\w+)\s+(.*(?:\n    .*)*)", out, flags=re.MULTILINE))
         given = {"image", "crop", "preset", "scheme", "omega_0", "steps", "epochs", "out", "resume", "beta_2", "device"}
         assert given <= set(texts)
         assert not [name for name, text in texts.items() if len(text) < 9]

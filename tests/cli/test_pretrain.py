@@ -17,7 +17,7 @@ def test_a_start_is_learnt_and_used(tmp_path):
     first, _, last = done.stdout.splitlines()
     assert first.startswith("maml on 3 crops of 1 picture: ")
     again = f"{' '.join(SMALL)} --weights={tmp_path}/start/model.keras"
-    assert last == f"to start from it: python scripts/fit.py {again}"
+    assert last == f"to start from it: keras-inr fit {again}"
     start = f"--weights={tmp_path}/start/model.keras"
     fitted = script("fit.py", *SMALL, start, "--image=sample:camera", "--size=8", "--steps=2", f"--out={tmp_path}/fit")
     assert fitted.returncode == 0, fitted.stderr

@@ -63,8 +63,8 @@ def test_closed_streams_and_a_folder_that_is_gone(tmp_path):
     """A file that is opened must not become standard output, where all that is printed would go."""
     told = tmp_path / "told"
     code = (
-        f"import os, sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
-        "import surroundings; surroundings.settle()\n"
+        "import os, sys; sys.argv[0] = 'keras-inr'\n"
+        "from keras_inr.cli import surroundings; surroundings.settle()\n"
         f"file = open({str(told)!r}, 'w'); print('lost'); print('lost', file=sys.stderr); os.write(1, b'lost')\n"
         "import matplotlib; file.write(f'{file.fileno() > 2} {matplotlib.get_backend()}')\n"
     )

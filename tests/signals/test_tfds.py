@@ -193,7 +193,7 @@ def test_data_set_that_is_not_prepared(tmp_path, capfd):
         load_image("tfds:cifar10/train#0", data_dir=tmp_path)
     message = str(caught.value)
     assert message.startswith("data set 'cifar10/3.0.2' is not prepared and nothing is downloaded: ")
-    assert "`python scripts/prepare_data.py --dataset=cifar10`" in message
+    assert "`keras-inr prepare-data --dataset=cifar10`" in message
     assert message.endswith(f"at {tmp_path}/cifar10/3.0.2")
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr().err == ""
@@ -215,7 +215,7 @@ def test_origin_that_cannot_be_found_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr(KerasInrPictures, "url_infos", Unknown())
     with pytest.raises(
-        ImageError, match=r"prepare_data\.py --dataset=keras_inr_pictures/plain` \(it is of .*\), and place the result"
+        ImageError, match=r"prepare-data --dataset=keras_inr_pictures/plain` \(it is of .*\), and place the result"
     ):
         load_image("tfds:keras_inr_pictures/train#0", data_dir=tmp_path)
 

@@ -165,12 +165,12 @@ class TestNames:
 
     @pytest.mark.parametrize("freeze", [("sine_0",), 3, True, ""])
     def test_a_recipe_takes_a_text(self, freeze):
-        told = f"freeze must be names of layers with commas between them, or none, received {freeze!r}"
+        told = f"freeze must be names of layers with commas between them, or None, received {freeze!r}"
         with pytest.raises(ValueError, match=re.escape(told)):
             Recipe(steps=1, freeze=freeze)
 
     def test_none_takes_back_a_flagfiles(self):
-        assert Recipe(steps=1, freeze="none").freeze is None
+        assert Recipe(steps=1, freeze=None).freeze is None
 
 
 class TestContext:
