@@ -10,9 +10,6 @@ import pytest
 
 import keras_inr
 
-NOT_YET = ("keras_inr.runs", "keras_inr.fleet", "keras_inr.cli")
-"""Modules, and packages with all that is in them, whose names still lack types."""
-
 TYPED_DUNDERS = ("__init__", "__call__")
 
 
@@ -20,12 +17,8 @@ def is_public(module):
     return not any(part.startswith("_") for part in module.split("."))
 
 
-def is_exempt(module):
-    return any(f"{module}.".startswith(f"{prefix}.") for prefix in NOT_YET)
-
-
 NAMES = ["keras_inr", *(module.name for module in pkgutil.walk_packages(keras_inr.__path__, "keras_inr."))]
-MODULES = [name for name in NAMES if is_public(name) and not is_exempt(name)]
+MODULES = [name for name in NAMES if is_public(name)]
 
 
 def untyped(function, is_bound):

@@ -36,11 +36,12 @@ from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.initial_weights import SHIPPED
 from keras_inr.presets import from_preset
-from keras_inr.runs.pretraining import PretrainingSettings, prepare_pretraining, run_pretraining
+from keras_inr.runs.pretraining import PretrainingPlan, prepare_pretraining, run_pretraining
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.compilation import Compilation
 from keras_inr.training.fitting import fit
+from keras_inr.training.starts.pretraining import PretrainingRecipe
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
@@ -106,8 +107,10 @@ def learnt(network, method):
     if FLAGS.quick:
         recipe["steps"], num_crops = recipe["steps"] // 10, min(num_crops, 4)
     images = [f"sample:{name}" for name in STARTS["learn_from"]]
-    settings = PretrainingSettings(images, network, recipe, narrow(), num_crops, FLAGS.size, progress=False)
-    prepared = prepare_pretraining(settings)
+    plan = PretrainingPlan(
+        images, network, PretrainingRecipe(**recipe), narrow(), num_crops, FLAGS.size, progress=False
+    )
+    prepared = prepare_pretraining(plan)
     digest = hashlib.sha256(json.dumps(prepared.identity, sort_keys=True).encode()).hexdigest()[:8]
     folder, metrics = run_pretraining(
         prepared, pathlib.Path(FLAGS.runs) / "learn" / f"{network}-{method}-{digest}", resume=True

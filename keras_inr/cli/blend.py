@@ -4,22 +4,27 @@ Clones a region of one picture into another by fitting a field to the merged gra
 gradient (--from_gradient) or its Laplacian (--from_laplacian) alone. A direct Poisson solver does the same, beside it.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from absl import flags
 
 from keras_inr.cli.help import group
 from keras_inr.errors import InputError
 from keras_inr.presets import list_presets
-from keras_inr.runs.blend_run import BlendSettings, agreement_text, prepare_blend, run_blend
+from keras_inr.runs.blend_run import BlendPlan, agreement_text, prepare_blend, run_blend
 from keras_inr.signals.derivatives import RULES
-from keras_inr.training.recipe import OPTIMIZERS
+from keras_inr.training.recipe import OPTIMIZERS, Recipe
 
 FLAGS = flags.FLAGS
+RECIPE = ("steps", "batch_size", "learning_rate", "optimizer", "seed")
 PRESET, SMOOTH_PRESET = "hash_large", "hash_smooth"
 PICTURE = "a path, sample:NAME or tfds:NAME/SPLIT#INDEX"
 
 
 @group("Edit")
-def define_flags():
+def define_flags() -> None:
+    """Defines the flags of the command."""
     flags.DEFINE_string("target", "sample:coffee", f"picture that is edited: {PICTURE}")
     flags.DEFINE_string("target_size", None, "resize the target to HEIGHTxWIDTH, or to one number for the longer side")
     flags.DEFINE_string("source", None, f"picture that a region is taken from: {PICTURE}")
@@ -47,9 +52,10 @@ def define_flags():
     flags.DEFINE_bool("progress", True, "show a progress bar")
 
 
-def main(argv):
-    recipe = {name: FLAGS[name].value for name in ("steps", "batch_size", "learning_rate", "optimizer", "seed")}
-    settings = BlendSettings(
+def main(argv: list[str]) -> int:
+    """Edits as the flags tell; the exit code."""
+    recipe: dict[str, Any] = {name: FLAGS[name].value for name in RECIPE}
+    plan = BlendPlan(
         target=FLAGS.target,
         target_size=size("target_size"),
         source=FLAGS.source,
@@ -64,12 +70,12 @@ def main(argv):
         preset=FLAGS.preset or (SMOOTH_PRESET if FLAGS.from_laplacian else PRESET),
         arguments={} if FLAGS.omega_0 is None else {"omega_0": FLAGS.omega_0},
         values_weight=FLAGS.values_weight,
-        recipe=recipe,
+        recipe=Recipe(**recipe),
         progress=FLAGS.progress,
     )
     if FLAGS.from_gradient and FLAGS.from_laplacian:
         raise InputError("give one of --from_gradient and --from_laplacian, received both")
-    folder, metrics = run_blend(prepare_blend(settings), FLAGS.out, FLAGS.overwrite)
+    folder, metrics = run_blend(prepare_blend(plan), FLAGS.out, FLAGS.overwrite)
     after = f"{metrics['steps']} steps in {metrics['train_seconds']:.0f} s"
     print(f"{metrics['kind']}: agreement of field and direct solver {agreement_text(metrics)} after {after}")
     print(f"pictures: {folder}/blend.png, {folder}/direct.png, {folder}/comparison.png")
@@ -77,14 +83,14 @@ def main(argv):
     return 0
 
 
-def size(name):
+def size(name: str) -> tuple[int, int] | int | None:
     """(height, width), the longer side, or None."""
     text = FLAGS[name].value
     numbers = None if text is None else integers(name, text, "x", (1, 2))
     return numbers[0] if numbers is not None and len(numbers) == 1 else numbers
 
 
-def integers(name, text, separator, counts):
+def integers(name: str, text: str, separator: str, counts: Sequence[int]) -> Any:
     """The numbers of a flag."""
     try:
         numbers = tuple(int(part) for part in text.split(separator))

@@ -1,6 +1,9 @@
 """Exports a run's model for TensorFlow Serving: keras-inr export --run=runs/0001"""
 
+import os
+import pathlib
 import shlex
+from typing import Any
 
 import tensorflow as tf
 from absl import flags
@@ -17,7 +20,8 @@ FLAGS = flags.FLAGS
 
 
 @group("Export")
-def define_flags():
+def define_flags() -> None:
+    """Defines the flags of the command."""
     flags.DEFINE_string("run", None, "run folder; its model.keras is exported, with the figures of its metrics.json")
     flags.DEFINE_string("model", None, "another .keras file to export; figures come from a metrics.json beside it")
     flags.DEFINE_string("base_path", None, "folder of the versions; saved_model/ beside the model")
@@ -26,7 +30,8 @@ def define_flags():
     own_modules.define()
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Exports the model that the flags name; the exit code."""
     model = model_path(FLAGS.run, FLAGS.model)
     base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
     field = load_field(model)
@@ -37,7 +42,7 @@ def main(argv):
     return 0
 
 
-def load_metrics(path):
+def load_metrics(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The figures of the run that made a model, none if there are none."""
     try:
         return read_json(path)
@@ -45,7 +50,7 @@ def load_metrics(path):
         return {}
 
 
-def summary(folder):
+def summary(folder: pathlib.Path) -> str:
     """Where the export is, what it answers, and how to load and serve it."""
     signatures = tf.saved_model.load(str(folder)).signatures
     given, folder = folder, folder.resolve()

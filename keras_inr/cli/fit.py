@@ -5,6 +5,9 @@ was stopped goes on with --out=FOLDER --resume. --flagfile=FOLDER/flags.cfg repe
 """
 
 import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from absl import flags
 
@@ -14,7 +17,7 @@ from keras_inr.cli.list_presets import zoo
 from keras_inr.errors import InputError
 from keras_inr.runs.folder import holds_run, run_identity
 from keras_inr.runs.image_fit import Watching, check_image_fit, run_image_fit
-from keras_inr.runs.plan import AUTO, plan_fit
+from keras_inr.runs.plan import AUTO, PlannedFit, plan_fit
 from keras_inr.training.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS
@@ -25,7 +28,8 @@ more_flags = flagfile.flags_of_resumed
 preset_flags = training_flags.preset_flags
 
 
-def define_flags():
+def define_flags() -> None:
+    """Defines the flags of the command."""
     with group("Picture"):
         picture_flags.define()
     with group("Goal"):
@@ -49,7 +53,7 @@ def define_flags():
     training_flags.define([AUTO], automatic_rate=True)
 
 
-def planned_from_flags():
+def planned_from_flags() -> PlannedFit:
     """The run that the flags describe, decided and checked, its folder too."""
     resumed = FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)
     started = run_identity(FLAGS.out) if resumed else None
@@ -71,7 +75,8 @@ def planned_from_flags():
     )
 
 
-def choose_device():
+def choose_device() -> None:
+    """Keeps TensorFlow to what --device names."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -81,7 +86,7 @@ def choose_device():
         tf.config.set_visible_devices([], "GPU")
 
 
-def summary(folder, metrics):
+def summary(folder: pathlib.Path, metrics: Mapping[str, Any]) -> str:
     """Lines that tell what was reached and where it is."""
     psnr, psnr_8bit = (
         "exact" if metrics[key] is None else f"{metrics[key]:.2f} dB" for key in ("psnr_db", "psnr_8bit_db")
@@ -101,7 +106,7 @@ def summary(folder, metrics):
     )
 
 
-def goal_lines(metrics, psnr):
+def goal_lines(metrics: Mapping[str, Any], psnr: str) -> list[str]:
     """A line on a goal in dB, and one where time ran out before the learning rate had fallen; none for older runs."""
     lines = []
     if metrics.get("goal") is not None:
@@ -113,7 +118,8 @@ def goal_lines(metrics, psnr):
     return lines
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Fits as the flags tell; the exit code."""
     if FLAGS.list_presets:
         print(zoo())
         return 0

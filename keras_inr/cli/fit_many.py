@@ -6,7 +6,10 @@ system refuses (a full disk), 130 after Ctrl-C; --resume goes on and tries again
 """
 
 import contextlib
+import pathlib
 import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -15,8 +18,8 @@ from keras_inr.cli.help import group
 from keras_inr.datasets.pictures import list_pictures
 from keras_inr.errors import InputError
 from keras_inr.fleet.cluster import ray_cluster
+from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.run import run_fleet
-from keras_inr.fleet.settings import FleetSettings
 from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
 from keras_inr.runs.plan import recipe_of
@@ -38,7 +41,8 @@ EXPORT_HELP = (
 preset_flags = training_flags.preset_flags
 
 
-def define_flags():
+def define_flags() -> None:
+    """Defines the flags of the command."""
     with group("Pictures"):
         flags.DEFINE_list("images", None, IMAGES_HELP)
         picture_flags.define_reading()
@@ -56,11 +60,12 @@ def define_flags():
     training_flags.define()
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Fits all pictures that the flags name; the exit code."""
     if not FLAGS.images:
         raise InputError("images must be given: a folder, tfds:NAME/SPLIT, sample:*, or pictures with commas between")
     pictures = list_pictures(FLAGS.images, FLAGS.data_dir)
-    settings = FleetSettings(
+    plan = FleetPlan(
         preset=FLAGS.preset,
         recipe=recipe_of(training_flags.recipe()),
         arguments=training_flags.arguments(),
@@ -72,12 +77,12 @@ def main(argv):
     )
     cluster = ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task) if FLAGS.ray_address else contextlib.nullcontext()
     with cluster as execute:
-        folder, rows = run_fleet(pictures, settings, FLAGS.out, FLAGS.resume, execute, FLAGS.progress, FLAGS.export)
+        folder, rows = run_fleet(pictures, plan, FLAGS.out, FLAGS.resume, execute, FLAGS.progress, FLAGS.export)
     print(summary(folder, rows, FLAGS.export))
     return 0 if all_done(rows, FLAGS.export) else SOME_FAILED
 
 
-def summary(folder, rows, export=False):
+def summary(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]], export: bool = False) -> str:
     """How many were fitted, and exported, and how well, what failed, and where it is."""
     fitted, failed = ([row for row in rows if row["status"] == status] for status in (FITTED, FAILED))
     lines = [f"{len(fitted)} of {len(rows)} pictures fitted"]

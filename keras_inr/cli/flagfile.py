@@ -2,6 +2,8 @@
 
 import copy
 import locale
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -21,7 +23,7 @@ PATHS = ("image", "data_dir", "weights")
 FLAGFILE = "flags.cfg"
 
 
-def text(decided):
+def text(decided: Mapping[str, Any]) -> str:
     """A flagfile that repeats this run from any folder.
 
     Args:
@@ -44,7 +46,7 @@ def text(decided):
     return "\n".join(sorted(lines)) + "\n"
 
 
-def own_flags(values):
+def own_flags(values: flags.FlagValues) -> list[flags.Flag]:
     """The flags of the command, in the order of their definition; none of absl's own."""
     return [values[name] for names in GROUPS.values() for name in names]
 
@@ -68,7 +70,7 @@ def _line(flag, value):
     return line
 
 
-def flags_of_resumed(arguments):
+def flags_of_resumed(arguments: Sequence[str]) -> list[str]:
     """The flags of the run that --resume goes on with, to put in front: what is given here wins.
 
     They are those of flags.cfg, or where that is missing, since the run was killed before it was written or somebody
@@ -97,7 +99,7 @@ def flags_of_resumed(arguments):
     return []
 
 
-def check_run_is_told(given):
+def check_run_is_told(given: flags.FlagValues) -> None:
     """Raises an InputError where --resume has no run to go on with, and no other flag tells which one to start.
 
     Args:

@@ -4,6 +4,8 @@ import contextlib
 import inspect
 import shutil
 import textwrap
+import types
+from collections.abc import Collection, Iterator, Sequence
 
 from absl import flags
 
@@ -17,7 +19,7 @@ NAMES = 28
 
 
 @contextlib.contextmanager
-def group(title):
+def group(title: str) -> Iterator[None]:
     """Flags that are defined while the context lasts, and in no group inside of it, are shown under a title."""
     before = set(FLAGS)
     yield
@@ -25,7 +27,7 @@ def group(title):
     GROUPS.setdefault(title, []).extend(name for name in FLAGS if name not in before)
 
 
-def asked_for(arguments):
+def asked_for(arguments: Sequence[str]) -> str | None:
     """Which of "--help" and "--helpfull" a command line asks for; None for neither."""
     for argument in arguments:
         if argument == "--":
@@ -36,7 +38,7 @@ def asked_for(arguments):
     return None
 
 
-def text(module, program, of_preset=(), full=False):
+def text(module: types.ModuleType, program: str, of_preset: Collection[str] = (), full: bool = False) -> str:
     """The help of a command.
 
     Args:

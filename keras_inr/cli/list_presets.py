@@ -5,16 +5,17 @@ import json
 from keras_inr.presets import MEASURED, list_presets
 
 
-def define_flags():
+def define_flags() -> None:
     """There are none."""
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Shows the networks; the exit code."""
     print(zoo())
     return 0
 
 
-def zoo():
+def zoo() -> str:
     """The presets, with what was measured of them."""
     lines = []
     for info in list_presets():

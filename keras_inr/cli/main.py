@@ -5,6 +5,7 @@ Imports nothing that takes long before it is known which command is meant: a sig
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 
 from keras_inr._arguments import did_you_mean
 from keras_inr._version import __version__
@@ -24,7 +25,7 @@ COMMANDS = {
 MODULES = {"console": "keras_inr.cli.console.menu"}
 
 
-def main(arguments=None, program=None):
+def main(arguments: Sequence[str] | None = None, program: str | None = None) -> None:
     """Runs a command and ends the process with its exit code.
 
     Args:
@@ -51,7 +52,7 @@ def main(arguments=None, program=None):
     startup.run(importlib.import_module(MODULES.get(name, f"keras_inr.cli.{name.replace('-', '_')}")), rest)
 
 
-def overview():
+def overview() -> str:
     """All commands, in one screen."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]

@@ -1,11 +1,13 @@
 """Flags that tell which picture is meant and how it is read; shared by the commands that take pictures."""
 
+from typing import Any
+
 from absl import flags
 
 from keras_inr.errors import InputError
 
 
-def define():
+def define() -> None:
     """Defines --image and its companions."""
     flags.DEFINE_string(
         "image",
@@ -15,7 +17,7 @@ def define():
     define_reading()
 
 
-def define_reading():
+def define_reading() -> None:
     """Defines --image's companions, which tell how pictures are read."""
     flags.DEFINE_string("size", None, "resize to HEIGHTxWIDTH pixels, or to one number for the longer side")
     flags.DEFINE_string("crop", None, "TOP,LEFT,HEIGHT,WIDTH in pixels, before resizing")
@@ -25,16 +27,16 @@ def define_reading():
     flags.DEFINE_string("data_dir", None, "folder of prepared TensorFlow Datasets")
 
 
-def image_options(values):
+def image_options(values: flags.FlagValues) -> dict[str, Any]:
     """Arguments for `load_image` out of the parsed flags; those that are at their default are left out."""
     if not values.image:
         raise InputError(f"image must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received {values.image!r}")
     return reading_options(values)
 
 
-def reading_options(values):
+def reading_options(values: flags.FlagValues) -> dict[str, Any]:
     """Those that do not depend on which picture it is."""
-    options = {}
+    options: dict[str, Any] = {}
     if values.size is not None:
         size = _integers("size", values.size, "x", (1, 2))
         options["size"] = size[0] if len(size) == 1 else size

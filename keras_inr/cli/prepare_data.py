@@ -16,7 +16,8 @@ FLAGS = flags.FLAGS
 
 
 @group("Data set")
-def define_flags():
+def define_flags() -> None:
+    """Defines the flags of the command."""
     flags.DEFINE_string("dataset", None, "NAME or NAME/CONFIG of TensorFlow Datasets, cifair10, or crops")
     flags.DEFINE_string("data_dir", None, "where it is written; ~/tensorflow_datasets by default")
     flags.DEFINE_string("manual_dir", None, "folder with archives that were downloaded by hand")
@@ -25,7 +26,8 @@ def define_flags():
     flags.DEFINE_integer("window", 96, "side of the part of a photograph that a crop shows", lower_bound=1)
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Prepares the data set that the flags name; the exit code."""
     if not FLAGS.dataset:
         raise InputError("dataset must be given: a name of TensorFlow Datasets, cifair10, or crops")
     try:

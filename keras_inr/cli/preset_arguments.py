@@ -6,6 +6,8 @@ import re
 import sys
 import types
 import typing
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from keras_inr._arguments import did_you_mean
 from keras_inr.errors import InputError
@@ -20,7 +22,7 @@ ALLOWED = "int, float, bool, str, or a tuple of them such as tuple[int, ...] or 
 ALLOWED += " `| None` behind it"
 
 
-def model_arguments(taken=()):
+def model_arguments(taken: Collection[str] = ()) -> dict[str, str]:
     """Name -> help text of every argument that some preset's model takes.
 
     Args:
@@ -32,7 +34,7 @@ def model_arguments(taken=()):
     >>> "omega_0" in model_arguments()
     True
     """
-    texts = {}
+    texts: dict[str, list[str]] = {}
     for model in dict.fromkeys(get_preset(info.name).model for info in list_presets()):
         described = _described(model)
         for name in _annotations(model):
@@ -42,7 +44,7 @@ def model_arguments(taken=()):
     return {name: " ".join(text) for name, text in texts.items()}
 
 
-def recipe_arguments():
+def recipe_arguments() -> dict[str, tuple[Any, Any, tuple[str, ...] | None, str]]:
     """Name -> (int, float or str, default, allowed texts or None, help text) of every `Recipe` argument but its length.
 
     >>> recipe_arguments()["clip_norm"]
@@ -54,7 +56,7 @@ def recipe_arguments():
     return {f.name: (kinds[f.name], f.default, CHOICES.get(f.name), described.get(f.name, "")) for f in fields}
 
 
-def parse_overrides(preset, texts):
+def parse_overrides(preset: str, texts: Mapping[str, str]) -> dict[str, Any]:
     """Typed arguments for `from_preset`.
 
     Args:
@@ -77,7 +79,7 @@ def parse_overrides(preset, texts):
     return arguments
 
 
-def as_text(value):
+def as_text(value: object) -> str:
     """An argument as it is typed, which `parse_overrides` reads back.
 
     >>> as_text((64, 64)), as_text(((14, 8.0, 4), (16, 2.0, 8))), as_text(None), as_text(True)
@@ -89,7 +91,7 @@ def as_text(value):
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
-def preset_arguments(preset):
+def preset_arguments(preset: str) -> dict[str, Any]:
     """Name -> type of every argument that can be overridden in a preset.
 
     Raises:

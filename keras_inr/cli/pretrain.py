@@ -6,6 +6,7 @@ such a start, too.
 """
 
 import shlex
+from typing import Any
 
 from absl import flags
 
@@ -14,7 +15,7 @@ from keras_inr.cli.help import group
 from keras_inr.cli.preset_arguments import model_arguments
 from keras_inr.datasets.crops import PHOTOGRAPHS
 from keras_inr.errors import InputError
-from keras_inr.runs.pretraining import CROPS, PretrainingSettings, prepare_pretraining, run_pretraining
+from keras_inr.runs.pretraining import CROPS, PretrainingPlan, prepare_pretraining, run_pretraining
 from keras_inr.training.starts.pretraining import METHODS, PretrainingRecipe
 
 FLAGS = flags.FLAGS
@@ -29,13 +30,15 @@ RECIPE: tuple[str, ...] = ("method", "steps", "batch_size", "learning_rate", "pi
 RECIPE += ("inner_steps", "inner_learning_rate", "own", "seed")
 
 
-def define_flags():
+def define_flags() -> None:
+    """Defines the flags of the command."""
     define_learning()
     training_flags.define_network()
 
 
 @group("Learning")
-def define_learning():
+def define_learning() -> None:
+    """Defines the flags that tell what is learnt from what."""
     flags.DEFINE_list(
         "images", SAMPLES, "pictures to learn from, as for fit_many.py: a folder, tfds:NAME/SPLIT[:100] ..."
     )
@@ -63,22 +66,24 @@ def define_learning():
     flags.DEFINE_bool("progress", True, "show a progress bar")
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Learns as the flags tell; the exit code."""
     if FLAGS.weights is not None:
         raise InputError(f"weights must not be given: learning starts from the preset's, received {FLAGS.weights!r}")
     flagfile.check_run_is_told(FLAGS)
-    settings = PretrainingSettings(
+    recipe: dict[str, Any] = {name: FLAGS[name].value for name in RECIPE}
+    plan = PretrainingPlan(
         images=FLAGS.images,
         preset=FLAGS.preset,
         arguments=training_flags.arguments(),
-        recipe={name: FLAGS[name].value for name in RECIPE},
+        recipe=PretrainingRecipe(**recipe),
         num_crops=FLAGS.crops,
         size=FLAGS.size,
         smallest=FLAGS.smallest,
         data_dir=FLAGS.data_dir,
         progress=FLAGS.progress,
     )
-    folder, metrics = run_pretraining(prepare_pretraining(settings), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
+    folder, metrics = run_pretraining(prepare_pretraining(plan), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     reached = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
     crops, pictures = metrics["num_crops"], len(metrics["pictures"])
     learnt = f"{metrics['method']} on {crops} crop{'s'[: crops > 1]} of {pictures} picture{'s'[: pictures > 1]}"

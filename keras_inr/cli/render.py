@@ -5,7 +5,7 @@ from absl import flags
 from keras_inr.cli import own_modules
 from keras_inr.cli.console.answers import typed_numbers
 from keras_inr.cli.help import group
-from keras_inr.rendering.to_file import OUTPUTS, RenderSettings, render_file
+from keras_inr.rendering.to_file import OUTPUTS, Rendered, RenderSettings, render_file
 from keras_inr.runs.model_files import load_field, model_path
 from keras_inr.signals.luma import LUMA
 
@@ -24,7 +24,8 @@ SUPERSAMPLING_HELP = (
 
 
 @group("Picture")
-def define_flags():
+def define_flags() -> None:
+    """Defines the flags of the command."""
     flags.DEFINE_string("run", None, "run folder; its model.keras is rendered")
     flags.DEFINE_string("model", None, "another .keras file to render")
     flags.DEFINE_string("size", None, "HEIGHTxWIDTH in pixels")
@@ -41,7 +42,8 @@ def define_flags():
     own_modules.define()
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Renders as the flags tell; the exit code."""
     settings = RenderSettings(
         out=FLAGS.out,
         size=typed_numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", 2, int),
@@ -58,7 +60,7 @@ def main(argv):
     return 0
 
 
-def summary(done, output):
+def summary(done: Rendered, output: str) -> str:
     """What was written, in one line."""
     height, width, *samples = done.shape
     told = f"{done.path}: {output}, {height} x {width}, {' x '.join(map(str, samples))} {done.dtype.name} per pixel"

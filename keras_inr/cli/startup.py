@@ -7,6 +7,8 @@ import re
 import shlex
 import signal
 import sys
+import types
+from collections.abc import Callable, Sequence
 
 # nothing that takes long to import may stand above: a signal that comes before `start` gets Python's own treatment
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -17,7 +19,7 @@ program = ["keras-inr"]
 _standard_error = None  # a duplicate, since TensorFlow is imported with the descriptor itself turned elsewhere
 
 
-def start(name):
+def start(name: str) -> None:
     """Imports TensorFlow, quietly: Ctrl-C and SIGTERM end the process meanwhile.
 
     Args:
@@ -38,13 +40,14 @@ def start(name):
         sys.exit(2)
 
 
-def register():
+def register() -> None:
+    """Makes Keras know what the package registers."""
     from keras_inr._registration import register
 
     register()
 
 
-def silence_tensorflow():
+def silence_tensorflow() -> None:
     """Imports the package, and TensorFlow with it, without TensorFlow's start-up notices on standard error.
 
     What its C++ parts say later is kept back too, unless TF_CPP_MIN_LOG_LEVEL is set; errors reach Python anyway.
@@ -69,7 +72,7 @@ def silence_tensorflow():
         os.close(kept)
 
 
-def run(command, arguments):
+def run(command: types.ModuleType, arguments: Sequence[str]) -> None:
     """Parses the flags, runs a command and exits: 0, 1 a flag or the system, 2 bad input, 3 diverged, 130 Ctrl-C,
     143 SIGTERM.
 
@@ -100,14 +103,14 @@ def run(command, arguments):
     )
 
 
-def parsed(command, argv):
+def parsed(command: types.ModuleType, argv: list[str]) -> list[str]:
     """The arguments that are no flags, like absl's own parser; but errors are one line, and help comes in groups."""
     from absl import flags
 
     from keras_inr.cli import help as flags_help
     from keras_inr.errors import InputError
 
-    more_flags = getattr(command, "more_flags", lambda arguments: [])
+    more_flags: Callable[[list[str]], list[str]] = getattr(command, "more_flags", lambda arguments: [])
     if asked := flags_help.asked_for(argv[1:]):
         of_preset = getattr(command, "preset_flags", lambda arguments: ())(argv[1:])
         _say(flags_help.text(command, program[0], of_preset, asked == "--helpfull"))
@@ -137,7 +140,7 @@ def _meant(error):
     return did_you_mean(refused[2], flags.FLAGS[refused[1]].parser.enum_values) if refused else ""
 
 
-def guarded(main, argv):
+def guarded(main: Callable[[list[str]], int], argv: list[str]) -> int:
     """The exit code of main(argv), with what went wrong told in one line."""
     import tensorflow as tf
     from absl import flags, logging
@@ -212,7 +215,7 @@ def _refused(error):
     raise error
 
 
-def in_flags(message):
+def in_flags(message: object) -> str:
     """A message of the library, in the words of Python's arguments, in those of flags.
 
     >>> print(in_flags("add overwrite=True, or go on with out='my runs/1', resume=True"))
@@ -226,7 +229,7 @@ def _as_flag(match):
     return f"--{match[1]}={shlex.quote(ast.literal_eval(match[2]))}"
 
 
-def tell(message, name=None):
+def tell(message: object, name: str | None = None) -> None:
     """One line on standard error, headed with what was called."""
     try:
         print(f"{name or program[0]}: {' '.join(in_flags(message).split())}", file=sys.stderr, flush=True)
@@ -251,7 +254,7 @@ def _give_up_what_cannot_be_written():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def leave_on_signals():
+def leave_on_signals() -> None:
     """Ends the process at the next signal, whatever it is doing; to raise in an import of TensorFlow may crash it."""
     global _standard_error
     if _standard_error is not None:

@@ -5,16 +5,17 @@ import logging
 import os
 import sys
 import warnings
+from typing import Any, cast
 
 
-def settle():
+def settle() -> None:
     """Call before importing TensorFlow or Keras: no stream, warning or figure setting of a person ends the script."""
     open_streams()
     show_warnings()
     import_matplotlib()
 
 
-def open_streams():
+def open_streams() -> None:
     """Opens what was closed, or files would take its place; and what a stream cannot encode is written as `\\xe9`."""
     for descriptor in range(3):
         try:
@@ -28,13 +29,14 @@ def open_streams():
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def show_warnings():
+def show_warnings() -> None:
     """Shows the warnings that PYTHONWARNINGS or -W would raise: most are about the packages that the script uses."""
-    warnings.filters[:] = [("default" if action == "error" else action, *rest) for action, *rest in warnings.filters]
+    filters = cast(list[Any], warnings.filters)
+    filters[:] = [("default" if action == "error" else action, *rest) for action, *rest in filters]
     warnings.simplefilter("default", append=True)
 
 
-def import_matplotlib():
+def import_matplotlib() -> None:
     """Imports Matplotlib with its own settings, whatever matplotlibrc and MPLBACKEND hold: it draws into files alone.
 
     Keras imports it, and would fail where it does. A matplotlibrc in the current folder goes before all others, and
@@ -42,7 +44,7 @@ def import_matplotlib():
     """
     os.environ["MPLBACKEND"] = "agg"
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # not about folders that it may not write to
-    data = os.path.join(os.path.dirname(importlib.util.find_spec("matplotlib").origin), "mpl-data")
+    data = os.path.join(os.path.dirname(cast(Any, importlib.util.find_spec("matplotlib")).origin), "mpl-data")
     here = os.open(".", os.O_RDONLY)  # a name would not lead back to a folder that has been deleted
     try:
         os.chdir(data)

@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import app, flags
 
@@ -13,14 +15,14 @@ from keras_inr.errors import InputError
 from keras_inr.initializers.published import list_schemes
 from keras_inr.models.initial_weights import list_starts
 from keras_inr.presets import list_presets
-from keras_inr.runs.plan import AUTO, DEFAULT_STEPS, PRECISIONS
+from keras_inr.runs.plan import AUTO, DEFAULT_STEPS, PRECISIONS, Plan
 
 FLAGS = flags.FLAGS
 COMMON = ("batch_size", "learning_rate", "optimizer", "schedule", "sampling", "seed", "supervise", "freeze")
 AUTO_HELP = "Or auto, for the rate of the steepest fall in a range test of 100 steps from 1e-6 to 1e-2."
 
 
-def define(more_presets=(), automatic_rate=False):
+def define(more_presets: Sequence[str] = (), automatic_rate: bool = False) -> None:
     """Defines --preset, the arguments of all models, --steps, --epochs, those of `Recipe`, and --precision.
 
     All other flags of a script must be there by then, see `define_network`.
@@ -52,7 +54,7 @@ def _define_recipe(names, automatic_rate):
             flags.DEFINE_enum(name, default, allowed, text)
 
 
-def define_network(more_presets=()):
+def define_network(more_presets: Sequence[str] = ()) -> None:
     """Defines --preset, --weights, --module, and the arguments of all models.
 
     Ends the command where a model's argument cannot be a flag, also because there is one of its name already.
@@ -75,7 +77,7 @@ def define_network(more_presets=()):
             flags.DEFINE_string(name, None, f"{text}{choices}")
 
 
-def preset_flags(arguments):
+def preset_flags(arguments: Sequence[str]) -> tuple[str, ...]:
     """Names of the arguments of the network that a command line names, for its help."""
     given = copy.deepcopy(FLAGS)
     try:
@@ -85,7 +87,7 @@ def preset_flags(arguments):
     return tuple(preset_arguments(given.preset)) if given.preset in {info.name for info in list_presets()} else ()
 
 
-def weights_help():
+def weights_help() -> str:
     """What --weights may be, with the names of what is shipped."""
     presets = [info.name for info in list_presets()]
     shipped = {
@@ -105,11 +107,12 @@ class RateParser(flags.FloatParser):
         automatic: whether "auto" is allowed.
     """
 
-    def __init__(self, automatic):
+    def __init__(self, automatic: bool) -> None:
         super().__init__()
         self.automatic = automatic
 
-    def parse(self, argument):
+    def parse(self, argument: Any) -> Any:
+        """The number, or "auto"; ValueError for anything else."""
         try:
             return argument if self.automatic and argument == AUTO else super().parse(argument)
         except ValueError:
@@ -120,9 +123,10 @@ class RateParser(flags.FloatParser):
 class LengthFlag(flags.Flag):
     """--steps or --epochs: giving one takes the other back, so that the last one given wins."""
 
-    other = None
+    other: str
 
-    def parse(self, argument):
+    def parse(self, argument: Any) -> None:
+        """Takes the value, and the other flag's back."""
         super().parse(argument)
         FLAGS[self.other].value = None
 
@@ -140,7 +144,7 @@ def _define_length():
         flags.DEFINE_flag(flag)
 
 
-def recipe():
+def recipe() -> dict[str, Any]:
     """The arguments of `Recipe` that are given."""
     names = (*recipe_arguments(), "steps", "epochs")
     found = {name: FLAGS[name].value for name in names if FLAGS[name].present}
@@ -149,18 +153,18 @@ def recipe():
     return {name: value for name, value in found.items() if value is not None}
 
 
-def arguments(started=None):
+def arguments(started: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The overridden arguments of the preset, typed; InputError for what it does not take.
 
     Args:
         started: None, or the identity of the run that is gone on with, which knows what "auto" has chosen.
     """
-    given = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
+    given: dict[str, Any] = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
     preset = (started or {}).get("preset", AUTO) if FLAGS.preset == AUTO else FLAGS.preset
     return given if preset == AUTO else parse_overrides(preset, given)
 
 
-def values_of(plan):
+def values_of(plan: Plan) -> dict[str, Any]:
     """The flags that repeat a plan, name -> value: what was open in those that were given is settled."""
     arguments = {name: as_text(value) for name, value in plan.arguments.items()}
     goals = {"goal": None, "goal_psnr_db": plan.goal_psnr_db, "max_seconds": plan.max_seconds}

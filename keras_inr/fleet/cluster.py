@@ -4,9 +4,12 @@ import collections
 import contextlib
 import math
 import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from keras_inr.errors import InputError, MachineError
-from keras_inr.fleet.work import failed, fit_task, limit_threads, told
+from keras_inr.fleet.plan import FleetPlan
+from keras_inr.fleet.work import Outcome, Task, failed, fit_task, limit_threads, told
 
 RETRIES = 3
 """How often a task is started again that was lost with its machine, or whose machine has no room for it."""
@@ -16,7 +19,7 @@ MOST_AHEAD = 2
 
 
 @contextlib.contextmanager
-def ray_cluster(address, cpus_per_task=2):
+def ray_cluster(address: str, cpus_per_task: int = 2) -> Iterator["RayExecutor"]:
     """Connects to a Ray cluster; gives the `execute` that `run_fleet` takes, and disconnects in the end.
 
     A task is a pure function of its pictures, so that one which was lost with a worker or a machine is simply started
@@ -49,7 +52,7 @@ def ray_cluster(address, cpus_per_task=2):
         ray.shutdown()
 
 
-def check_listens(address):
+def check_listens(address: str) -> None:
     """Raises an OSError at once where nothing listens at "host:port"; Ray would try for ten minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdecimal():
@@ -65,7 +68,9 @@ class RayExecutor:
         work: what is called in the place of `fit_task`.
     """
 
-    def __init__(self, ray, cpus_per_task, work=fit_task):
+    def __init__(
+        self, ray: Any, cpus_per_task: int, work: Callable[[Task, FleetPlan], list[Outcome]] = fit_task
+    ) -> None:
         self.ray = ray
         resources = ray.cluster_resources()
         gpus = resources.get("GPU", 0)
@@ -80,11 +85,13 @@ class RayExecutor:
         again = {"max_retries": RETRIES, "retry_exceptions": [MachineError]}
         self.remote = ray.remote(**again, **needs)(work if gpus else on_cores(work, cpus_per_task))
 
-    def __call__(self, tasks, settings, should_stop):
+    def __call__(
+        self, tasks: Iterable[Task], plan: FleetPlan, should_stop: Callable[[], bool]
+    ) -> Iterator[list[Outcome]]:
         """Yields the outcomes of each task, in the order in which they come back."""
         tasks = iter(tasks)
-        running = collections.OrderedDict()
-        shared = self.ray.put(settings)
+        running: collections.OrderedDict[Any, Sequence[str]] = collections.OrderedDict()
+        shared = self.ray.put(plan)
         while not should_stop():
             task = next(tasks, None) if len(running) < MOST_AHEAD * self.places else None
             if task is not None:
@@ -103,7 +110,7 @@ class RayExecutor:
         for reference in running:
             self.ray.cancel(reference, force=True)
 
-    def outcomes(self, reference, names):
+    def outcomes(self, reference: Any, names: Sequence[str]) -> list[Outcome]:
         """What a task came to; all its pictures have failed where it was lost more often than it is tried again."""
         try:
             return self.ray.get(reference)
@@ -113,23 +120,25 @@ class RayExecutor:
             return lost(names, f"the task was lost {RETRIES + 1} times: {last_line(error)}")
 
 
-def lost(names, reason):
+def lost(names: Sequence[str], reason: object) -> list[Outcome]:
     """The outcomes of a task of which nothing came back."""
     return [failed(name, reason) for name in names]
 
 
-def last_line(error):
+def last_line(error: Exception) -> str:
     """What Ray's long errors come to."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
 
 
-def on_cores(work, cores):
+def on_cores(
+    work: Callable[[Task, FleetPlan], list[Outcome]], cores: int
+) -> Callable[[Task, FleetPlan], list[Outcome]]:
     """A task's work with as many threads as it has reserved cores."""
 
-    def limited(task, settings):
+    def limited(task: Task, plan: FleetPlan) -> list[Outcome]:
         limit_threads(cores)
-        return work(task, settings)
+        return work(task, plan)
 
     return limited
 

@@ -1,9 +1,12 @@
 """SavedModels of the pictures of a fleet run, made from their models one after the other."""
 
 import contextlib
+import pathlib
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.fleet.places import MODEL, SAVED_MODEL
@@ -15,7 +18,7 @@ VERSION = 1
 UNFINISHED = r"tmp[.][0-9a-f]{32}"
 
 
-def export_picture(place, metrics):
+def export_picture(place: pathlib.Path, metrics: Mapping[str, Any]) -> None:
     """Writes saved_model/1 into the folder of a picture that was fitted, whole or not at all.
 
     Args:
@@ -30,7 +33,7 @@ def export_picture(place, metrics):
     export_saved_model(read_field(place / MODEL), place / SAVED_MODEL, VERSION, info=served_facts(metrics))
 
 
-def export_bytes(place):
+def export_bytes(place: pathlib.Path) -> int | None:
     """Bytes of a picture's export; None where one of its files is missing or empty."""
     version = place / SAVED_MODEL / str(VERSION)
     try:
@@ -41,7 +44,7 @@ def export_bytes(place):
         return None
 
 
-def remove_export(place):
+def remove_export(place: pathlib.Path) -> None:
     """Removes a picture's export and what killed ones left; other versions in saved_model/ are someone else's."""
     folder = place / SAVED_MODEL
     if folder.is_symlink() or not folder.is_dir():

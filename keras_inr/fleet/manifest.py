@@ -2,6 +2,9 @@
 
 import csv
 import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -63,11 +66,11 @@ SETTINGS = {
 COLUMNS = {**FIGURES, **SETTINGS}
 
 
-def setup_of(facts, row, run):
+def setup_of(facts: Mapping[str, Any], row: Mapping[str, Any], run: str) -> dict[str, Any]:
     """The columns of how a picture was, or is to be, fitted.
 
     Args:
-        facts: the identity of `FleetSettings` with its weights and versions.
+        facts: the identity of `FleetPlan` with its weights and versions.
         row: the picture's figures; its versions are those that it was fitted with, the recipe's epochs are steps where
             its size is known.
         run: the run's folder.
@@ -88,7 +91,7 @@ def setup_of(facts, row, run):
     }
 
 
-def are_figures(row):
+def are_figures(row: Mapping[str, Any]) -> bool:
     """Whether every figure of a picture, and the versions that it was fitted with, are of their columns' types."""
     try:
         versions = {name: row.get("versions", {}).get(name) for name in VERSIONS}
@@ -98,7 +101,7 @@ def are_figures(row):
     return True
 
 
-def write_manifest(folder, rows):
+def write_manifest(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes manifest.csv and manifest.parquet."""
     with atomic_path(folder / "manifest.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)

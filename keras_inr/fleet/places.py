@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import unicodedata
+from collections.abc import Callable, Collection
 
 from keras_inr._arguments import PATTERN_CHARACTERS
 from keras_inr.signals._picture_files import SUFFIXES
@@ -13,7 +14,7 @@ MODEL, PREVIEW, METRICS, SAVED_MODEL = "model.keras", "preview.png", "metrics.js
 NOT_A_FOLDER = (MODEL, PREVIEW, METRICS, SAVED_MODEL, "", ".", "..")
 
 
-def find_places(names, owner):
+def find_places(names: Collection[str], owner: Callable[[str], str | None]) -> dict[str, str]:
     """The folder of each picture, relative to the folder of all.
 
     A picture that has a folder keeps it, whatever pictures are added later. A new one gets the first of its
@@ -32,17 +33,17 @@ def find_places(names, owner):
     {'a.png': 'a', 'b.png': 'b.png', 'b.jpg': 'b.jpg', 'c': 'c', 'c.tif': 'c.tif'}
     """
     wanted = {name: candidates(name) for name in names}
-    last_wish = collections.defaultdict(dict)
+    last_wish: dict[str, dict[str, int]] = collections.defaultdict(dict)
     for name, places in wanted.items():
         for wish, place in enumerate(places):
             last_wish[as_one(place)][name] = wish
 
-    def is_free(name, wish):
+    def is_free(name: str, wish: int) -> bool:
         place = wanted[name][wish]
         others = (last for other, last in last_wish[as_one(place)].items() if other != name)
         return all(last < wish for last in others) and owner(place) in (None, name)
 
-    def found(name):
+    def found(name: str) -> str:
         # folders used to have the whole name
         before = [name] if {"", ".", ".."}.isdisjoint(name.split("/")) else []
         own = next((place for place in (*wanted[name], *before) if owner(place) == name), None)
@@ -52,7 +53,7 @@ def find_places(names, owner):
     return {name: found(name) for name in names}
 
 
-def candidates(name):
+def candidates(name: str) -> list[str]:
     """Folders that a picture may have: without its suffix, with it, and with a sign that is of this name alone.
 
     >>> candidates("cats/a.b.png")
@@ -65,7 +66,7 @@ def candidates(name):
     return [allowed_path(f"{folders}{slash}{part}") for part in (bare, last, f"{last}~{sign}")]
 
 
-def allowed_path(path):
+def allowed_path(path: str) -> str:
     """A relative path in which nothing is a file of a picture's folder, leads out of it, or is a pattern to TensorFlow.
 
     >>> allowed_path("cats/Model.keras"), allowed_path("/etc/../a[1]")
@@ -77,6 +78,6 @@ def allowed_path(path):
     return "/".join(f"{part}~" if part.casefold() in NOT_A_FOLDER else part for part in parts)
 
 
-def as_one(path):
+def as_one(path: str) -> str:
     """The same for all paths that some file system takes for one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())

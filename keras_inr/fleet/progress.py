@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 import tqdm
 
@@ -20,7 +21,9 @@ class FleetProgress:
         unit: what is counted.
     """
 
-    def __init__(self, count, total, shown=True, unit="pictures"):
+    def __init__(
+        self, count: Callable[[], tuple[int, int]], total: int, shown: bool = True, unit: str = "pictures"
+    ) -> None:
         self.count, self.unit = count, unit
         self.shown = shown
         self.before, _ = count()
@@ -28,7 +31,7 @@ class FleetProgress:
         live = shown and sys.stderr.isatty()
         self.bar = tqdm.tqdm(total=total, initial=self.before, unit=f" {unit}", dynamic_ncols=live, disable=not live)
 
-    def show(self):
+    def show(self) -> None:
         """Tells how far the run is."""
         done, failed = self.count()
         if not self.bar.disable:
@@ -38,13 +41,13 @@ class FleetProgress:
             self.told = time.perf_counter()
             tqdm.tqdm.write(self.line(self.told - self.started), file=sys.stderr)
 
-    def line(self, seconds):
+    def line(self, seconds: float) -> str:
         """The line after so many seconds."""
         (done, failed), total = self.count(), self.bar.total
         rate = (done - self.before) / max(seconds, 1e-9)
         left = f"about {(total - done) / rate:.0f} s left" if rate else "time left unknown"
         return f"{done}/{total} {self.unit}, {failed} failed, {rate:.2f} {self.unit}/s, {left}"
 
-    def close(self):
+    def close(self) -> None:
         """Leaves the bar as it stands, on a line of its own."""
         self.bar.close()

@@ -2,16 +2,20 @@
 
 import os
 import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
-from keras_inr.datasets.pictures import read_pictures
+from keras_inr.datasets.pictures import Picture, read_pictures
 from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.fleet.exports import export_picture
+from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.progress import FleetProgress
 from keras_inr.fleet.store import OF_ONE_PLACE, FleetStore
-from keras_inr.fleet.work import FAILED, FITTED, PENDING, Task, failed, fit_parts, told
+from keras_inr.fleet.work import FAILED, FITTED, PENDING, Outcome, Task, failed, fit_parts, told
 from keras_inr.runs.folder import claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.results import versions
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training.many.many_fits import LastStacks
 
 MOST_WAITING = 4
@@ -23,8 +27,25 @@ MOST_VALUES = 2**26
 MANIFEST_SECONDS = 10.0
 """How old the manifest may become, which a picture's own files do not need."""
 
+Execute = Callable[[Iterable[Task], FleetPlan, Callable[[], bool]], Iterable[list[Outcome]]]
+"""A function of (tasks, plan, should_stop) that yields outcomes as they come."""
 
-def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress=True, export=False):
+Kind = tuple[int, tuple[int, int] | None]
+"""Channels, and size where it matters, of pictures that can be fitted together."""
+
+Waiting = dict[Kind, list[tuple[str, ImageSignal]]]
+"""Names and pictures that wait for others of their kind."""
+
+
+def run_fleet(
+    pictures: Sequence[Picture],
+    plan: FleetPlan,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    execute: Execute | None = None,
+    progress: bool = True,
+    export: bool = False,
+) -> tuple[pathlib.Path, list[dict[str, Any]]]:
     """Fits pictures that have not been fitted yet.
 
     Every picture is on the disk, whole, as soon as those that it was fitted together with are done. A picture that
@@ -33,10 +54,10 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
     Args:
         pictures: what `list_pictures` returned. Those that lie in the run's own folder are its previews and are left
             out.
-        settings: `FleetSettings`.
+        plan: `FleetPlan`.
         out: the run's folder; a new numbered one under runs/ by default.
         resume: go on with the run in `out`, or start one there.
-        execute: a function of (tasks, settings, should_stop) that yields `Outcome`s; `embedded` by default.
+        execute: a function of (tasks, plan, should_stop) that yields `Outcome`s; `embedded` by default.
         progress: whether to tell how far it is.
         export: whether to export each fitted picture that has no export yet, by this process and after all are fitted.
             One that cannot be exported stays fitted, and its row tells the reason.
@@ -49,20 +70,20 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
         InterruptedRunError: after Ctrl-C or SIGTERM; what was done is kept.
         OSError: where a disk is full or fails, also the one with temporary files; what was done is kept.
     """
-    identity = {"kind": "fleet", **settings.identity}
+    identity = {"kind": "fleet", **plan.identity}
     with Interrupts() as interrupts, claim_run_folder(out, identity, resume) as folder:
         pictures = [picture for picture in pictures if not lies_in(folder, picture.source)]
         if not pictures:
             raise InputError(f"images must not all lie in the run's own folder, {folder}")
-        facts = {**settings.identity, "weights": settings.weights, "versions": versions()}
+        facts = {**plan.identity, "weights": plan.weights, "versions": versions()}
         store = FleetStore(folder, pictures, facts)
         store.write_manifest()
 
-        def should_stop():
+        def should_stop() -> bool:
             return interrupts.received is not None
 
         try:
-            fit_all(store, settings, execute or embedded, should_stop, progress)
+            fit_all(store, plan, execute or embedded, should_stop, progress)
             if export:
                 export_all(store, should_stop, progress)
         finally:
@@ -71,26 +92,28 @@ def run_fleet(pictures, settings, out=None, resume=False, execute=None, progress
             exported = f" and {len(store.names(FITTED)) - len(store.not_exported())} exported" if export else ""
             done = f"with {len(store.names(FITTED))} of {len(pictures)} pictures fitted{exported}"
             again = "those are saved, go on with the same flags and"
-            raise InterruptedRunError(interrupts.received, folder, done, again)
+            raise InterruptedRunError(cast(int, interrupts.received), folder, done, again)
         return folder, list(store.rows.values())
 
 
-def fit_all(store, settings, execute, should_stop, progress):
+def fit_all(
+    store: FleetStore, plan: FleetPlan, execute: Execute, should_stop: Callable[[], bool], progress: bool
+) -> None:
     """Fits the pictures that are pending."""
 
-    def count():
+    def count() -> tuple[int, int]:
         failures = len(store.names(FAILED))
         return len(store.names(FITTED)) + failures, failures
 
     bar = FleetProgress(count, len(store.rows), progress)
 
-    def keep_unread(outcome):
+    def keep_unread(outcome: Outcome) -> None:
         store.keep(outcome)
         bar.show()
 
     try:
-        tasks = loaded([store.pictures[name] for name in store.names(PENDING)], settings, keep_unread, should_stop)
-        for outcomes in execute(tasks, settings, should_stop):
+        tasks = loaded([store.pictures[name] for name in store.names(PENDING)], plan, keep_unread, should_stop)
+        for outcomes in execute(tasks, plan, should_stop):
             for outcome in outcomes:
                 store.keep(outcome)
             bar.show()
@@ -99,11 +122,12 @@ def fit_all(store, settings, execute, should_stop, progress):
         bar.close()
 
 
-def export_all(store, should_stop, progress):
+def export_all(store: FleetStore, should_stop: Callable[[], bool], progress: bool) -> None:
     """Exports the pictures that are fitted and have no export."""
-    names, tried = store.not_exported(), []
+    names = store.not_exported()
+    tried: list[str] = []
 
-    def count():
+    def count() -> tuple[int, int]:
         return len(tried), sum(store.rows[name]["saved_model"] is None for name in tried)
 
     bar = FleetProgress(count, len(names), progress, unit="exports")
@@ -119,7 +143,7 @@ def export_all(store, should_stop, progress):
         bar.close()
 
 
-def exported(place, metrics):
+def exported(place: pathlib.Path, metrics: Mapping[str, Any]) -> str | None:
     """Exports the picture in a folder; None, or why that cannot be."""
     try:
         export_picture(place, metrics)
@@ -132,22 +156,25 @@ def exported(place, metrics):
     return None
 
 
-def lies_in(folder, source):
+def lies_in(folder: pathlib.Path, source: str) -> bool:
     """Whether the source of a picture is a path inside of a folder."""
     return pathlib.Path(os.path.abspath(source)).is_relative_to(os.path.abspath(folder))
 
 
-def embedded(tasks, settings, should_stop):
+def embedded(tasks: Iterable[Task], plan: FleetPlan, should_stop: Callable[[], bool]) -> Iterator[list[Outcome]]:
     """Fits tasks one after the other in this process; yields outcomes as they come."""
     stacks = LastStacks()
     for task in tasks:
-        yield from fit_parts(task, settings, should_stop, stacks)
+        yield from fit_parts(task, plan, should_stop, stacks)
 
 
-def loaded(pictures, settings, keep, should_stop):
+def loaded(
+    pictures: Sequence[Picture], plan: FleetPlan, keep: Callable[[Outcome], None], should_stop: Callable[[], bool]
+) -> Iterator[Task]:
     """Yields tasks of pictures as they are read; those that cannot be read are kept as failed."""
-    waiting, by_size = {}, settings.needs_one_size
-    for picture, signal in read_all(pictures, settings.image_options):
+    waiting: Waiting = {}
+    by_size = plan.needs_one_size
+    for picture, signal in read_all(pictures, plan.image_options):
         if should_stop():
             return
         if isinstance(signal, Exception):
@@ -155,7 +182,7 @@ def loaded(pictures, settings, keep, should_stop):
             continue
         kind = (signal.channels, signal.size if by_size else None)
         waiting.setdefault(kind, []).append((picture.name, signal))
-        while (largest := ready(waiting, settings.pictures_per_task)) is not None:
+        while (largest := ready(waiting, plan.pictures_per_task)) is not None:
             yield Task(*zip(*waiting.pop(largest), strict=True))
     for group in waiting.values():
         if should_stop():
@@ -163,11 +190,13 @@ def loaded(pictures, settings, keep, should_stop):
         yield Task(*zip(*group, strict=True))
 
 
-def read_all(pictures, options):
+def read_all(
+    pictures: Sequence[Picture], options: Mapping[str, Any]
+) -> Iterator[tuple[Picture, ImageSignal | Exception]]:
     """Yields what `read_pictures` does, and goes on behind a picture at which that ends with an error, or too early."""
     place = 0
     while place < len(pictures):
-        error = RuntimeError("nothing was read of it")
+        error: Exception = RuntimeError("nothing was read of it")
         try:
             for picture, signal in read_pictures(pictures[place:], **options):
                 place += 1
@@ -179,7 +208,7 @@ def read_all(pictures, options):
             place += 1
 
 
-def ready(waiting, pictures_per_task):
+def ready(waiting: Waiting, pictures_per_task: int) -> Kind | None:
     """The kind of pictures that make a task, the largest where too many wait; None for none."""
     count = {kind: len(group) for kind, group in waiting.items()}
     values = {kind: sum(signal.values.size for _, signal in group) for kind, group in waiting.items()}

@@ -7,15 +7,17 @@ import math
 import os
 import pathlib
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from keras_inr._files import atomic_path
 from keras_inr._reading import read_json
-from keras_inr.datasets.pictures import printable
+from keras_inr.datasets.pictures import Picture, printable
 from keras_inr.errors import DamagedFileError
 from keras_inr.fleet.exports import export_bytes, remove_export
 from keras_inr.fleet.manifest import COLUMNS, FIGURES, are_figures, setup_of, write_manifest
 from keras_inr.fleet.places import METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places
-from keras_inr.fleet.work import FAILED, FITTED, PENDING, failed
+from keras_inr.fleet.work import FAILED, FITTED, PENDING, Outcome, failed
 from keras_inr.runs.folder import write_json
 
 PICTURES = "pictures"
@@ -40,22 +42,22 @@ class FleetStore:
             "fitted", every other one "pending".
     """
 
-    def __init__(self, folder, pictures, facts):
+    def __init__(self, folder: str | os.PathLike[str], pictures: Iterable[Picture], facts: Mapping[str, Any]) -> None:
         self.facts, self.written = facts, -math.inf
         self.folder = pathlib.Path(folder)
         self.pictures = {picture.name: picture for picture in pictures}
         self.places = find_places(self.pictures, lambda place: self._read(place).get("name"))
         self.rows = {name: self._row(name, self._finished(name) or {"status": PENDING}) for name in self.pictures}
 
-    def names(self, status):
+    def names(self, status: str) -> list[str]:
         """Names of the pictures of a status, in their order."""
         return [name for name, row in self.rows.items() if row["status"] == status]
 
-    def not_exported(self):
+    def not_exported(self) -> list[str]:
         """Names of the pictures that are fitted and have no export."""
         return [name for name in self.names(FITTED) if self.rows[name]["saved_model"] is None]
 
-    def keep(self, outcome):
+    def keep(self, outcome: Outcome) -> None:
         """Writes what has become of a picture, and then its row."""
         if outcome.row["status"] == FITTED:
             try:
@@ -79,7 +81,7 @@ class FleetStore:
         facts = {"preview_bytes": len(outcome.preview), **self.facts}
         write_json(place / METRICS, {"format_version": FORMAT_VERSION, **own, **facts})
 
-    def keep_export(self, name, reason=None):
+    def keep_export(self, name: str, reason: str | None = None) -> None:
         """Notes that a picture's model is exported, or the reason why it is not."""
         if reason is None:
             place, saved_model = self.place(name), f"{PICTURES}/{self.places[name]}/{SAVED_MODEL}/1"
@@ -90,11 +92,11 @@ class FleetStore:
         else:
             self.rows[name] |= {"saved_model": None, "reason": f"it is fitted but cannot be exported: {reason}"}
 
-    def metrics(self, name):
+    def metrics(self, name: str) -> dict[str, Any]:
         """What metrics.json tells of a picture that was fitted."""
         return self._read(self.places[name])
 
-    def write_manifest(self, least_seconds=0.0):
+    def write_manifest(self, least_seconds: float = 0.0) -> None:
         """Writes the manifest: a row for every picture, in the order in which they went in.
 
         Args:
@@ -105,7 +107,7 @@ class FleetStore:
         write_manifest(self.folder, list(self.rows.values()))
         self.written = time.monotonic()
 
-    def place(self, name):
+    def place(self, name: str) -> pathlib.Path:
         """The folder of a picture."""
         return self.folder / PICTURES / self.places[name]
 
@@ -136,7 +138,7 @@ class FleetStore:
         return row if same_picture(row, self.pictures[name].source) else None
 
 
-def same_picture(row, source):
+def same_picture(row: Mapping[str, Any], source: str) -> bool:
     """Whether a row is of the file as it is now, or of the source where that is no file that can be read."""
     path = pathlib.Path(source)
     try:
@@ -148,14 +150,14 @@ def same_picture(row, source):
     return row.get("source") == printable(source)
 
 
-def unwritten(error):
+def unwritten(error: OSError) -> str:
     """Why one picture's results cannot be written."""
     if error.errno == errno.ENAMETOOLONG:
         return "the name is too long for a folder of results: rename the picture"
     return f"its folder of results cannot be written: {error}"
 
 
-def all_done(rows, exported=False):
+def all_done(rows: Sequence[Mapping[str, Any]], exported: bool = False) -> bool:
     """Whether no picture failed or is pending, or, where they are to be `exported`, has no export."""
     done = not any(row["status"] in (FAILED, PENDING) for row in rows)
     return done and not (exported and any(row["saved_model"] is None for row in rows))

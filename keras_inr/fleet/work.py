@@ -3,19 +3,24 @@
 import contextlib
 import dataclasses
 import io
-import math
 import os
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
+import numpy as np
 import tensorflow as tf
 
 from keras_inr.datasets.pictures import printable
 from keras_inr.errors import MachineError
-from keras_inr.models.field import to_uint8
+from keras_inr.fleet.plan import FleetPlan
+from keras_inr.models.field import Field, to_uint8
 from keras_inr.rendering.png import png_bytes
 from keras_inr.runs.model_files import bare_copy
-from keras_inr.runs.results import device_name
-from keras_inr.training.many.many_fits import fit_in_batches
+from keras_inr.runs.results import device_name, finite
+from keras_inr.signals.image import ImageSignal
+from keras_inr.training.many.many_fits import LastStacks, fit_in_batches
+from keras_inr.training.result import FitResult
 
 FITTED, FAILED, PENDING = "fitted", "failed", "pending"
 
@@ -32,8 +37,8 @@ class Task:
         signals: their `ImageSignal`s, with as many channels each.
     """
 
-    names: tuple
-    signals: tuple
+    names: tuple[str, ...]
+    signals: tuple[ImageSignal, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +53,24 @@ class Outcome:
     """
 
     name: str
-    row: dict
+    row: dict[str, Any]
     model: bytes | None = None
     preview: bytes | None = None
 
 
-def failed(name, reason):
+def failed(name: str, reason: object) -> Outcome:
     """The outcome of a picture that could not be fitted."""
     return Outcome(name, {"status": FAILED, "reason": printable(" ".join(str(reason).split()))})
 
 
-def fit_task(task, settings):
+def fit_task(task: Task, plan: FleetPlan) -> list[Outcome]:
     """Fits the pictures of a task; all their `Outcome`s, when the last of them is done."""
-    return [outcome for part in fit_parts(task, settings) for outcome in part]
+    return [outcome for part in fit_parts(task, plan) for outcome in part]
 
 
-def fit_parts(task, settings, should_stop=None, stacks=None):
+def fit_parts(
+    task: Task, plan: FleetPlan, should_stop: Callable[[], bool] | None = None, stacks: LastStacks | None = None
+) -> Iterator[list[Outcome]]:
     """Fits the pictures of a task, and yields the `Outcome`s of those that were fitted together as soon as they are.
 
     Where they cannot be fitted together, for want of memory say, they are fitted in halves, so that one that cannot be
@@ -71,20 +78,18 @@ def fit_parts(task, settings, should_stop=None, stacks=None):
 
     Args:
         task: a `Task`.
-        settings: `FleetSettings`.
+        plan: `FleetPlan`.
         should_stop: callable without arguments; True ends the work, whose pictures are then left out.
         stacks: a `LastStacks` that is shared by tasks.
 
     Raises:
         MachineError: where no model can be packed up here.
     """
-    recipe, left = settings.recipe, list(range(len(task.names)))
+    recipe, left = plan.recipe, list(range(len(task.names)))
     try:
-        fields = [settings.field(signal.size, signal.channels) for signal in task.signals]
-        goal = {"goal_psnr_db": settings.goal_psnr_db}
-        for places, results in fit_in_batches(
-            fields, task.signals, recipe, should_stop=should_stop, stacks=stacks, **goal
-        ):
+        fields = [plan.field(signal.size, signal.channels) for signal in task.signals]
+        options: dict[str, Any] = {"should_stop": should_stop, "stacks": stacks, "goal_psnr_db": plan.goal_psnr_db}
+        for places, results in fit_in_batches(fields, task.signals, recipe, **options):
             left = [place for place in left if place not in places]
             yield [
                 outcome_or_failure(task.names[place], task.signals[place], fields[place], result, len(places))
@@ -96,16 +101,17 @@ def fit_parts(task, settings, should_stop=None, stacks=None):
     except Exception as error:  # whatever a picture or a network of one's own makes Keras or TensorFlow raise
         if len(left) > 1:
             for part in (left[: len(left) // 2], left[len(left) // 2 :]):
-                yield from fit_parts(some_of(task, part), settings, should_stop, stacks)
+                yield from fit_parts(some_of(task, part), plan, should_stop, stacks)
         elif left:
             yield [failed(task.names[left[0]], told(error))]
 
 
-def some_of(task, places):
-    return Task(*(tuple(items[place] for place in places) for items in (task.names, task.signals)))
+def some_of(task: Task, places: Sequence[int]) -> Task:
+    """A task of some of its pictures."""
+    return Task(tuple(task.names[place] for place in places), tuple(task.signals[place] for place in places))
 
 
-def told(error):
+def told(error: BaseException) -> str:
     """An error as the reason of a failure."""
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return f"network and picture do not fit into memory: {error}"
@@ -115,14 +121,14 @@ def told(error):
     return text if isinstance(error, (ValueError, OSError, ImportError)) else f"{kind}: {text}"
 
 
-def limit_threads(cores):
+def limit_threads(cores: int) -> None:
     """Keeps TensorFlow to so many threads, unless it has begun already: then an earlier task has told it."""
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(cores)
         tf.config.threading.set_inter_op_parallelism_threads(cores)
 
 
-def outcome_or_failure(name, *fit):
+def outcome_or_failure(name: str, *fit: Any) -> Outcome:
     """The outcome of a fit, a failure where it cannot be packed up."""
     try:
         return outcome(name, *fit)
@@ -132,7 +138,7 @@ def outcome_or_failure(name, *fit):
         return failed(name, told(error))
 
 
-def outcome(name, signal, field, result, pictures_together):
+def outcome(name: str, signal: ImageSignal, field: Field, result: FitResult, pictures_together: int) -> Outcome:
     """The outcome of a fit."""
     if result.stopped_by == "diverged":
         return failed(name, f"the fit diverged at step {result.steps}: a lower learning rate may help")
@@ -140,8 +146,8 @@ def outcome(name, signal, field, result, pictures_together):
     row = {
         "status": FITTED,
         "reason": None,
-        "psnr_db": result.psnr_db if math.isfinite(result.psnr_db) else None,
-        "psnr_8bit_db": result.psnr_8bit_db if math.isfinite(result.psnr_8bit_db) else None,
+        "psnr_db": finite(result.psnr_db),
+        "psnr_8bit_db": finite(result.psnr_8bit_db),
         "ssim": result.ssim,
         "steps": result.steps,
         "stopped_by": result.stopped_by,
@@ -155,17 +161,17 @@ def outcome(name, signal, field, result, pictures_together):
         "image_sha256": signal.sha256,
         "device": device_name(),
     }
-    return Outcome(name, row, model, png_bytes(to_uint8(result.prediction)))
+    return Outcome(name, row, model, png_bytes(to_uint8(cast(np.ndarray, result.prediction))))
 
 
 class KerasBuffer(io.BytesIO):
     """Memory that Keras takes for a file, by the name's ending."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "model.keras"
 
 
-def keras_file(field):
+def keras_file(field: Field) -> bytes:
     """The bytes of model.keras.
 
     They are made in memory; but Keras also makes a folder for files that a model might have, which none of ours has.
@@ -173,7 +179,8 @@ def keras_file(field):
     Raises:
         MachineError: where a folder can be made neither in the system's temporary folder nor in shared memory.
     """
-    bare, refusals = bare_copy(field), []
+    bare = bare_copy(field)
+    refusals: list[OSError] = []
     for folder in (tempfile.tempdir, SHARED_MEMORY):
         buffer = KerasBuffer()
         try:
@@ -190,7 +197,7 @@ def keras_file(field):
 
 
 @contextlib.contextmanager
-def temporary_folder(folder):
+def temporary_folder(folder: str | None) -> Iterator[None]:
     """Where `tempfile` puts its things while the context lasts; None where the system says."""
     before = tempfile.tempdir
     tempfile.tempdir = folder

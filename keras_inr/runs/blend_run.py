@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, cast
 
-import keras
 import numpy as np
 
 from keras_inr._files import atomic_path
 from keras_inr.coordinates import pixel_pitch
 from keras_inr.errors import InputError
-from keras_inr.models.field import to_uint8
+from keras_inr.models.field import Field, to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.blending import Edit, agreement_db, clone_edit, fit_edit, gradient_edit, laplacian_edit
@@ -22,10 +25,12 @@ from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 
 KINDS = ("clone", "gradient", "laplacian")
+ALWAYS_TOLD = ("steps", "batch_size", "learning_rate", "optimizer", "seed")
+"""What run.json tells of every recipe; the rest only where it is not the default."""
 
 
 @dataclasses.dataclass(frozen=True)
-class BlendSettings:
+class BlendPlan:
     """What is edited and how a field is fitted to it.
 
     Args:
@@ -39,77 +44,87 @@ class BlendSettings:
         rule: how pictures are differentiated.
         preset, arguments: architecture and its overridden arguments.
         values_weight: of known values.
-        recipe: dict of `Recipe` arguments.
+        recipe: how it is fitted; its seed also draws the initial weights.
         progress: whether to show a progress bar.
     """
 
     target: str
-    recipe: dict
+    recipe: Recipe
     source: str | None = None
     mask: str | None = None
-    target_size: tuple | int | None = None
-    source_size: tuple | int | None = None
-    region: tuple | None = None
+    target_size: tuple[int, int] | int | None = None
+    source_size: tuple[int, int] | int | None = None
+    region: tuple[int, int, int, int] | None = None
     shape: str = "rectangle"
-    at: tuple = (0, 0)
+    at: tuple[int, int] = (0, 0)
     mixed: bool = False
     kind: str = "clone"
     rule: str = "central"
     preset: str = "hash_large"
-    arguments: dict = dataclasses.field(default_factory=dict)
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     values_weight: float = 1.0
     progress: bool = True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two runs share that are the same run, but for the pictures."""
+        facts = dataclasses.asdict(self)
+        del facts["progress"]
+        return facts | {"recipe": _told(self.recipe)}
+
+
+def _told(recipe):
+    """A recipe as run.json has it."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    others = [name for name, default in defaults.items() if getattr(recipe, name) != default]
+    return {name: getattr(recipe, name) for name in dict.fromkeys((*ALWAYS_TOLD, *others))}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PreparedBlend:
     """A blend whose every input has been checked."""
 
-    settings: BlendSettings
+    plan: BlendPlan
     edit: Edit
     paste: np.ndarray | None
-    field: keras.Model
-    recipe: Recipe
-    identity: dict
+    field: Field
+    identity: dict[str, Any]
 
 
-def prepare_blend(settings):
+def prepare_blend(plan: BlendPlan) -> PreparedBlend:
     """Loads the pictures, solves directly, builds the field and checks every setting; writes nothing.
 
     Raises:
         InputError: naming what is wrong.
     """
-    if settings.kind not in KINDS:
-        raise InputError(f"kind must be one of {KINDS}, received {settings.kind!r}")
-    if not 0 < settings.values_weight < 1e9:
-        raise InputError(f"values_weight must be positive, received {settings.values_weight!r}")
-    recipe = Recipe(**settings.recipe)
-    target = load_image(settings.target, size=settings.target_size)
-    edit, paste, digests = _edit(settings, target)
-    shared = {"channels": target.channels, "picture_size": target.size, "seed": recipe.seed}
-    field = from_preset(settings.preset, **shared, **settings.arguments)
+    if plan.kind not in KINDS:
+        raise InputError(f"kind must be one of {KINDS}, received {plan.kind!r}")
+    if not 0 < plan.values_weight < 1e9:
+        raise InputError(f"values_weight must be positive, received {plan.values_weight!r}")
+    target = load_image(plan.target, size=plan.target_size)
+    edit, paste, digests = _edit(plan, target)
+    shared: dict[str, Any] = {"channels": target.channels, "picture_size": target.size, "seed": plan.recipe.seed}
+    field = from_preset(plan.preset, **shared, **plan.arguments)
     edit.objective.model(field)  # raises for a Laplacian that the field has not
-    identity = {**dataclasses.asdict(settings), **digests}
-    del identity["progress"]
-    return PreparedBlend(settings, edit, paste, field, recipe, identity)
+    return PreparedBlend(plan, edit, paste, field, {**plan.identity, **digests})
 
 
-def _edit(settings, target):
+def _edit(plan, target):
     """The edit, what copying pixels would give (None without a source), and the pictures' SHA-256."""
     digests = {"target_sha256": target.sha256}
-    if settings.kind != "clone":
+    if plan.kind != "clone":
         for name in ("source", "source_size", "region", "mask", "mixed"):
-            if getattr(settings, name):
+            if getattr(plan, name):
                 told = "must be left out to bring a picture back"
-                raise InputError(f"{name} {told}, received {getattr(settings, name)!r}")
-        make = {"gradient": gradient_edit, "laplacian": laplacian_edit}[settings.kind]
-        return make(target.values, settings.rule), None, digests
-    if settings.source is None:
+                raise InputError(f"{name} {told}, received {getattr(plan, name)!r}")
+        make = {"gradient": gradient_edit, "laplacian": laplacian_edit}[plan.kind]
+        return make(target.values, plan.rule), None, digests
+    if plan.source is None:
         raise InputError("give source, or bring the target back from its gradient or its Laplacian")
-    source = load_image(settings.source, size=settings.source_size)
+    source = load_image(plan.source, size=plan.source_size)
     mask = None
-    if settings.mask is not None:
-        mask = load_image(settings.mask, grayscale=True)
+    if plan.mask is not None:
+        mask = load_image(plan.mask, grayscale=True)
         if mask.size != source.size:
             raise InputError(f"mask must be as large as the source, {source.size}, received {mask.size}")
         digests["mask_sha256"] = mask.sha256
@@ -119,22 +134,29 @@ def _edit(settings, target):
         raise InputError(
             f"source must have the target's {target.channels} channels, or one, received {source.channels}"
         )
-    slopes = picture_jacobian(source.values, settings.rule) * (pixel_pitch(*source.size) / pixel_pitch(*target.size))
+    slopes = picture_jacobian(source.values, plan.rule) * (pixel_pitch(*source.size) / pixel_pitch(*target.size))
     slopes = np.broadcast_to(slopes, (*source.size, target.channels, 2))
     nowhere = np.zeros((*target.values.shape, 2), "float32")
-    jacobian, inside = placed(nowhere, slopes, mask, settings.region, settings.shape, settings.at)
-    edit = clone_edit(target.values, jacobian, inside, settings.mixed, settings.rule, settings.values_weight)
-    pixels, _ = placed(target.values, source.values, mask, settings.region, settings.shape, settings.at)
+    jacobian, inside = placed(nowhere, slopes, mask, plan.region, plan.shape, plan.at)
+    edit = clone_edit(target.values, jacobian, inside, plan.mixed, plan.rule, plan.values_weight)
+    pixels, _ = placed(target.values, source.values, mask, plan.region, plan.shape, plan.at)
     return edit, np.where(inside[..., None], pixels, target.values), digests
 
 
-def placed(target, source, mask=None, region=None, shape="rectangle", at=(0, 0)):
+def placed(
+    target: np.ndarray,
+    source: np.ndarray,
+    mask: np.ndarray | None = None,
+    region: tuple[int, int, int, int] | None = None,
+    shape: str = "rectangle",
+    at: tuple[int, int] = (0, 0),
+) -> tuple[np.ndarray, np.ndarray]:
     """An array over the source's pixels where its region goes in the target's frame.
 
     Args:
         target, source: arrays (H, W, ...) whose further axes broadcast.
         mask: None, or bool (H, W) as large as the source.
-        region, shape, at: see `BlendSettings`.
+        region, shape, at: see `BlendPlan`.
 
     Returns:
         (the target with the source's rectangle laid over it; bool (H, W), True where the source is cloned).
@@ -165,7 +187,9 @@ def placed(target, source, mask=None, region=None, shape="rectangle", at=(0, 0))
     return values, inside
 
 
-def run_blend(prepared, out=None, overwrite=False):
+def run_blend(
+    prepared: PreparedBlend, out: str | os.PathLike[str] | None = None, overwrite: bool = False
+) -> tuple[pathlib.Path, dict[str, Any]]:
     """Fits and writes the run folder: blend.png, direct.png, comparison.png, paste.png for a clone, model.keras.
 
     Returns:
@@ -175,13 +199,14 @@ def run_blend(prepared, out=None, overwrite=False):
         InputError: for a folder that cannot be used.
         DivergedError: when the loss is no longer finite.
     """
-    settings, edit = prepared.settings, prepared.edit
+    plan, edit = prepared.plan, prepared.edit
     with claim_run_folder(out, json.loads(json.dumps(prepared.identity)), overwrite=overwrite) as folder:
-        result = fit_edit(prepared.field, edit, prepared.recipe, progress=settings.progress)
+        result = fit_edit(prepared.field, edit, plan.recipe, progress=plan.progress)
+        prediction = cast(np.ndarray, result.prediction)
         metrics = {
             "format_version": 1,
-            "kind": settings.kind,
-            "agreement_db": finite(agreement_db(edit, result.prediction)),
+            "kind": plan.kind,
+            "agreement_db": finite(agreement_db(edit, prediction)),
             "alignment": result.alignment,
             "steps": result.steps,
             "train_seconds": result.train_seconds,
@@ -191,19 +216,19 @@ def run_blend(prepared, out=None, overwrite=False):
         }
         with atomic_path(folder / "model.keras") as temporary:
             prepared.field.save(temporary)
-        save_png(folder / "blend.png", to_uint8(result.prediction))
+        save_png(folder / "blend.png", to_uint8(prediction))
         save_png(folder / "direct.png", to_uint8(edit.direct))
         if prepared.paste is not None:
             save_png(folder / "paste.png", to_uint8(prepared.paste))
         figures = [f"agreement {agreement_text(metrics)}", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
         captions = ("direct Poisson solver", "field")
-        title = f"{settings.kind} on {settings.target}"
-        save_comparison(edit.direct, result.prediction, folder / "comparison.png", title, figures, captions)
+        title = f"{plan.kind} on {plan.target}"
+        save_comparison(edit.direct, prediction, folder / "comparison.png", title, figures, captions)
         write_json(folder / METRICS, metrics)
     return folder, metrics
 
 
-def agreement_text(metrics):
+def agreement_text(metrics: Mapping[str, Any]) -> str:
     """The agreement as it is told; it is null where field and direct solution are equal.
 
     >>> agreement_text({"agreement_db": 30.123}), agreement_text({"agreement_db": None})

@@ -1,16 +1,20 @@
 """Gradient-domain editing: fields fitted to merged derivatives, checked against direct Poisson solvers."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
+from keras_inr.models.field import Field
 from keras_inr.poisson import solve_poisson, solve_poisson_laplacian
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training.fitting import fit
 from keras_inr.training.objectives import Objective, weighted_objective
+from keras_inr.training.recipe import Recipe
+from keras_inr.training.result import FitResult
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,7 +30,14 @@ class Edit:
     direct: np.ndarray
 
 
-def clone_edit(target, jacobian, mask, mixed=False, rule="central", values_weight=1.0):
+def clone_edit(
+    target: np.ndarray,
+    jacobian: np.ndarray,
+    mask: np.ndarray,
+    mixed: bool = False,
+    rule: str = "central",
+    values_weight: float = 1.0,
+) -> Edit:
     """The region of one picture cloned into another by its gradient (Pérez, Gangnet, Blake 2003).
 
     Inside the mask the gradient is the source's, or with mixed=True at each pixel whichever of source and target has
@@ -72,7 +83,7 @@ def clone_edit(target, jacobian, mask, mixed=False, rule="central", values_weigh
     return Edit(objective, solve_poisson(merged, mask, target))
 
 
-def gradient_edit(values, rule="central"):
+def gradient_edit(values: np.ndarray, rule: str = "central") -> Edit:
     """A picture from its gradient alone; the free constant is the picture's mean.
 
     >>> ramp = np.linspace(0, 1, 6)[None, :, None] * np.ones((4, 6, 1))
@@ -84,7 +95,7 @@ def gradient_edit(values, rule="central"):
     return Edit(weighted_objective({"gradient": (jacobian, 1.0)}), solve_poisson(jacobian, everywhere, values))
 
 
-def laplacian_edit(values, rule="central", values_weight=1.0):
+def laplacian_edit(values: np.ndarray, rule: str = "central", values_weight: float = 1.0) -> Edit:
     """A picture from its Laplacian and the values of its border pixels.
 
     >>> ramp = np.linspace(0, 1, 6)[None, :, None] * np.ones((5, 6, 1))
@@ -98,7 +109,7 @@ def laplacian_edit(values, rule="central", values_weight=1.0):
     return Edit(objective, solve_poisson_laplacian(laplacian, values))
 
 
-def fit_edit(field, edit, recipe=None, **arguments):
+def fit_edit(field: Field, edit: Edit, recipe: Recipe | None = None, **arguments: Any) -> FitResult:
     """Fits a field to an edit.
 
     Args:
@@ -114,6 +125,6 @@ def fit_edit(field, edit, recipe=None, **arguments):
     return fit(field, reference, recipe, objective=edit.objective, **arguments)
 
 
-def agreement_db(edit, prediction):
+def agreement_db(edit: Edit, prediction: np.ndarray) -> float:
     """PSNR of a prediction (H, W, C) against the direct solution, both clamped to [0, 1]."""
     return psnr(np.clip(edit.direct, 0, 1), prediction)

@@ -1,7 +1,10 @@
 """White pages measured in pixels, with a header, that become PNG files: what the figures of a run are drawn on."""
 
+import os
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import matplotlib
 import matplotlib.style
@@ -20,7 +23,7 @@ DPI = 128
 _drawing = threading.Lock()
 
 
-def blank_figure(width, height):
+def blank_figure(width: int, height: int) -> Figure:
     """A Matplotlib figure of width x height pixels that no global state knows of.
 
     >>> rasterized(blank_figure(300, 200)).shape
@@ -31,7 +34,9 @@ def blank_figure(width, height):
     return figure
 
 
-def headed_figure(width, height, title, figures, size, margin):
+def headed_figure(
+    width: int, height: int, title: str, figures: Sequence[str], size: int, margin: int
+) -> tuple[Figure, int]:
     """A blank figure with `header_lines` at its top, between margins.
 
     Args:
@@ -56,13 +61,14 @@ def headed_figure(width, height, title, figures, size, margin):
     return figure, top
 
 
-def rasterized(figure):
+def rasterized(figure: Figure) -> np.ndarray:
     """What is drawn on the figure, as a uint8 array (height, width, 3) of its own."""
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    canvas = cast(FigureCanvasAgg, figure.canvas)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def write_png(path, draw):
+def write_png(path: str | os.PathLike[str], draw: Callable[[], np.ndarray]) -> None:
     """Writes the picture that `draw()` returns, uint8 (height, width, 3), to a PNG, replacing the file atomically.
 
     One thread draws at a time, in Matplotlib's own style: a person's, such as text set by LaTeX, is put aside and comes
@@ -70,10 +76,10 @@ def write_png(path, draw):
     """
     with _drawing, matplotlib.style.context("default"):
         pixels = draw()
-    save_png(path, pixels, DPI)
+    save_png(Path(path), pixels, DPI)
 
 
-def font(size, bold=False):
+def font(size: int, bold: bool = False) -> FontProperties:
     """DejaVu Sans, which Matplotlib brings along, at a height in pixels.
 
     >>> font(16).get_name()
@@ -83,7 +89,7 @@ def font(size, bold=False):
     return FontProperties(fname=Path(matplotlib.get_data_path(), "fonts", "ttf", name), size=size * 72 / DPI)
 
 
-def text_width(text, size, bold=False):
+def text_width(text: str, size: int, bold: bool = False) -> float:
     """Width of a line of text in pixels.
 
     >>> 50 < text_width("PSNR 38.2", 16) < 100
@@ -92,17 +98,19 @@ def text_width(text, size, bold=False):
     return RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font(size, bold), ismath=False)[0]
 
 
-def drawable(text):
+def drawable(text: object) -> str:
     """The text in one line, with U+FFFD for what the font lacks, where Matplotlib would warn.
 
     >>> drawable("a\\tb 写")
     'a b �'
     """
-    glyphs = get_font(font(16).get_file())
+    glyphs = get_font(cast(str, font(16).get_file()))
     return "".join(c if glyphs.get_char_index(ord(c)) else "\ufffd" for c in " ".join(str(text).split()))
 
 
-def header_lines(title, figures, size, width):
+def header_lines(
+    title: str, figures: Sequence[str], size: int, width: float
+) -> list[tuple[int, str, str, FontProperties, str]]:
     """Lays out a bold title on the left and figures, joined by dots, on the right of a page's head.
 
     They go below one another, and the figures into several lines, where the width asks for it; what does not fit
@@ -120,7 +128,8 @@ def header_lines(title, figures, size, width):
     >>> [line[:3] for line in header_lines("chelsea", ["38.2 dB", "98 s"], 16, 400)]
     [(0, 'left', 'chelsea'), (0, 'right', '38.2 dB · 98 s')]
     """
-    title, rows = _shortened(drawable(title), size, width, bold=True), []
+    title = _shortened(drawable(title), size, width, bold=True)
+    rows: list[str] = []
     for text in (_shortened(drawable(figure), size, width) for figure in figures):
         joined = f"{rows[-1]} · {text}" if rows else text
         if rows and text_width(joined, size) <= width:
@@ -134,7 +143,9 @@ def header_lines(title, figures, size, width):
     return lines
 
 
-def draw_text(figure, x, y, text, align, fontproperties, colour):
+def draw_text(
+    figure: Figure, x: float, y: float, text: str, align: str, fontproperties: FontProperties, colour: str
+) -> None:
     """Puts a line of text at x pixels from the left and its baseline y pixels from the top."""
     width, height = figure.bbox.size
     figure.text(

@@ -1,6 +1,9 @@
 """The two pictures of a run: training curves, and original, reconstruction and error side by side."""
 
 import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -22,7 +25,15 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 PAGE_WIDTH, PAGE_FONT, PAGE_MARGIN, AXES_SPAN = 1400, 22, 18, (150, 1225)
 
 
-def save_comparison(target, prediction, path, title="", figures=(), captions=CAPTIONS, rows=()):
+def save_comparison(
+    target: np.ndarray,
+    prediction: np.ndarray,
+    path: str | os.PathLike[str],
+    title: str = "",
+    figures: Sequence[str] = (),
+    captions: Sequence[str] = CAPTIONS,
+    rows: Sequence[tuple[Sequence[str], Sequence[np.ndarray]]] = (),
+) -> None:
     """A PNG of three panels: original, reconstruction (clamped to [0, 1]) and absolute error times a power of two.
 
     More rows of three panels may follow, such as pictures of derivatives.
@@ -68,7 +79,7 @@ def save_comparison(target, prediction, path, title="", figures=(), captions=CAP
     write_png(path, lambda: np.rot90(_draw_comparison(panels, captions, title, [*figures, *notes]), int(turned)))
 
 
-def error_factor(error):
+def error_factor(error: np.ndarray) -> int:
     """The largest power of two, 1 to 1024, times which 99 % of the errors stay within [0, 1]; 1 if there is no error.
 
     >>> error_factor(np.full((8, 8, 3), 0.06))
@@ -78,7 +89,7 @@ def error_factor(error):
     return 1 if scale == 0 else min(LARGEST_FACTOR, max(1, 2 ** math.floor(-math.log2(scale))))
 
 
-def save_curves(rows, path, title=""):
+def save_curves(rows: Iterable[Mapping[str, Any]], path: str | os.PathLike[str], title: str = "") -> None:
     """A PNG of loss (logarithmic), PSNR and learning rate against the step, with their last values.
 
     From 200 rows on, the values are drawn pale under their running mean over 2 % of the rows.

@@ -6,6 +6,8 @@ import json
 import numbers
 import os
 import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from keras_inr._arguments import servable_path
 from keras_inr._disk_errors import FULL, disk_error
@@ -22,7 +24,15 @@ PSEUDO_FILE_SYSTEMS = ("/proc", "/sys")
 
 
 @contextlib.contextmanager
-def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), flags_text=None, defaults=None):
+def claim_run_folder(
+    out: str | os.PathLike[str] | None,
+    identity: Mapping[str, Any],
+    resume: bool = False,
+    overwrite: bool = False,
+    may_grow: Sequence[str] = (),
+    flags_text: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Iterator[pathlib.Path]:
     """Gives the folder to one process for as long as the context lasts.
 
     Args:
@@ -66,7 +76,14 @@ def claim_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), 
         yield folder
 
 
-def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), defaults=None):
+def check_run_folder(
+    out: str | os.PathLike[str] | None,
+    identity: Mapping[str, Any],
+    resume: bool = False,
+    overwrite: bool = False,
+    may_grow: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Raises the `InputError` that `claim_run_folder` would raise for a folder as it is now; writes nothing."""
     if resume and overwrite:
         raise InputError("give one of resume and overwrite, received both")
@@ -85,17 +102,17 @@ def check_run_folder(out, identity, resume=False, overwrite=False, may_grow=(), 
         raise _unusable(error) from None
 
 
-def folder_path(out):
+def folder_path(out: str | os.PathLike[str]) -> pathlib.Path:
     """The path of a run's folder; InputError for one that a run cannot be exported to."""
     return servable_path("out", out)
 
 
-def holds_run(out):
+def holds_run(out: str | os.PathLike[str]) -> bool:
     """Whether there is a run, finished or not, in a folder."""
     return (folder_path(out) / MARKER).is_file()
 
 
-def run_identity(out, *needed):
+def run_identity(out: str | os.PathLike[str], *needed: str) -> dict[str, Any]:
     """What makes the run in a folder this run, as it was started; InputError where it is damaged or lacks a name."""
     marker = folder_path(out) / MARKER
     identity = _stored(marker)["identity"]
@@ -105,7 +122,7 @@ def run_identity(out, *needed):
     return identity
 
 
-def run_flags(out):
+def run_flags(out: str | os.PathLike[str]) -> str | None:
     """The flagfile that a run was started with, as text; None for a run that has none."""
     return _stored(folder_path(out) / MARKER).get("flags")
 
@@ -138,7 +155,7 @@ def _check_writable(folder):
         raise InputError(f"out must be a folder that can be written: {told}")
 
 
-def write_json(path, content):
+def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
     """Writes strict JSON (no NaN or Infinity) at once or not at all."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:

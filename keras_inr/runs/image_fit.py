@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
-from typing import Any
+from typing import Any, cast
 
 from keras_inr._files import atomic_path
 from keras_inr.alignment import best_offset
@@ -41,14 +42,16 @@ class Watching:
             raise InputError(f"preview_every must not be negative, received {self.preview_every!r}")
 
 
-def check_image_fit(plan: Plan, out=None, resume=False, overwrite=False) -> None:
+def check_image_fit(
+    plan: Plan, out: str | os.PathLike[str] | None = None, resume: bool = False, overwrite: bool = False
+) -> None:
     """Raises the InputError that `run_image_fit` would raise for the folder as it is now; writes nothing."""
     check_run_folder(out, plan.identity, resume, overwrite, plan.may_grow, DEFAULTS)
 
 
 def run_image_fit(
     planned: PlannedFit,
-    out: str | None = None,
+    out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     flags_text: str = "",
@@ -93,7 +96,7 @@ def run_image_fit(
             raise
         if result.stopped_by == "interrupt":
             write_course(folder, planned, result.rows)
-            raise InterruptedRunError(interrupts.received, folder, f"at step {result.steps}")
+            raise InterruptedRunError(cast(int, interrupts.received), folder, f"at step {result.steps}")
         return folder, write_results(folder, planned, result, metrics, missing)
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from typing import Any, Self
 
 
 class SignalInterrupt(KeyboardInterrupt):
@@ -11,7 +12,7 @@ class SignalInterrupt(KeyboardInterrupt):
         signal_number: SIGINT's or SIGTERM's.
     """
 
-    def __init__(self, signal_number):
+    def __init__(self, signal_number: int) -> None:
         super().__init__()
         self.signal_number = signal_number
 
@@ -23,17 +24,17 @@ class Interrupts:
     Outside the main thread signals cannot be caught, and nothing happens.
     """
 
-    def __init__(self):
-        self.received = None
-        self.previous = {}
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.previous: dict[int, Any] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.previous[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 

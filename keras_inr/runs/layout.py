@@ -1,6 +1,7 @@
 """The files of a run: what it writes, what it must have when it is finished, and how just these are removed."""
 
 import contextlib
+import pathlib
 import re
 import shutil
 
@@ -30,7 +31,7 @@ WRITTEN = (
 """All that runs write, as regular expressions of paths in the run's folder; anything else there is someone else's."""
 
 
-def written_paths(folder):
+def written_paths(folder: pathlib.Path) -> list[pathlib.Path]:
     """What a run has written in a folder: metrics first, marker last."""
     inner = [folder / name for name in FOLDERS if (folder / name).is_dir() and not (folder / name).is_symlink()]
     entries = [path for place in (folder, *inner) for path in place.iterdir()]
@@ -38,7 +39,7 @@ def written_paths(folder):
     return sorted(written, key=lambda path: (path.name == MARKER, path.name != METRICS))
 
 
-def remove_written(folder):
+def remove_written(folder: pathlib.Path) -> None:
     """Removes what a run has written, and a folder that is then empty; links are removed and not followed.
 
     Killed in between, it leaves what is recognised as a run, and not as a finished one.
@@ -57,7 +58,7 @@ def remove_written(folder):
             (folder / name).rmdir()
 
 
-def check_kinds(folder):
+def check_kinds(folder: pathlib.Path) -> None:
     """Raises an InputError where something else stands in the place of a file or a folder that a run writes."""
     wanted = {**dict.fromkeys(FOLDERS, "folder"), **dict.fromkeys((METRICS, *RESULTS, "flags.cfg"), "file")}
     for name, kind in wanted.items():
@@ -66,24 +67,24 @@ def check_kinds(folder):
             raise InputError(f"{folder / name} must be a {what}, received a {found}")
 
 
-def has_checkpoint(folder):
+def has_checkpoint(folder: pathlib.Path) -> bool:
     """Whether a run has left something to go on from."""
     return bool(checkpoint_paths(folder / "checkpoints"))
 
 
-def missing_results(folder):
+def missing_results(folder: pathlib.Path) -> list[str]:
     """Names of the results that a finished run should have and that are absent or empty."""
     missing = [name for name in RESULTS if not is_whole(folder / name)]
     return missing if whole_versions(folder / "saved_model") else [*missing, "saved_model"]
 
 
-def whole_versions(base):
+def whole_versions(base: pathlib.Path) -> list[pathlib.Path]:
     """Folders of the exports under a base path that have all their files, the newest first."""
     versions = [path for path in base.glob("*") if path.name.isascii() and path.name.isdigit()]
     whole = [path for path in versions if all(is_whole(path / name) for name in SAVED_MODEL)]
     return sorted(whole, key=lambda path: int(path.name), reverse=True)
 
 
-def is_whole(path):
+def is_whole(path: pathlib.Path) -> bool:
     """Whether a file is there and not empty."""
     return path.is_file() and path.stat().st_size > 0

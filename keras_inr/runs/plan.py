@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_inr._arguments import one_of
+from keras_inr.choosing.candidates import Candidate
 from keras_inr.choosing.choice import Goal, choose, file_kb
 from keras_inr.choosing.expectations import POINTS_PER_STEP
 from keras_inr.errors import InputError
@@ -218,7 +219,9 @@ def _chosen(signal, aim, given):
     return choice.candidate.preset, dict(choice.candidate.arguments), {**chosen, **given}, choice.reason
 
 
-def seconds_per_step(candidate, signal, seed=0, batch_size=POINTS_PER_STEP) -> float:
+def seconds_per_step(
+    candidate: Candidate, signal: ImageSignal, seed: int = 0, batch_size: int = POINTS_PER_STEP
+) -> float:
     """How long a step of a candidate takes on this machine, by a short fit."""
     pilot = fit(
         candidate.field(signal, seed=seed),
@@ -263,7 +266,7 @@ def _field(plan, signal, start: Start | None):
     return field
 
 
-def check_size(field, goal: Goal | None) -> None:
+def check_size(field: keras.Model, goal: Goal | None) -> None:
     """Raises an InputError if the model.keras of a field is larger than a goal in kB."""
     if goal is not None and goal.unit == "kB" and file_kb(field) > goal.amount:
         raise InputError(f"goal must be at least {math.ceil(file_kb(field))} kB for this network, received {goal}")

@@ -1,16 +1,17 @@
 """One run of learning a start: load pictures, cut crops, learn, write the field that fits start from."""
 
-import collections.abc
 import dataclasses
 import hashlib
 import json
-
-import keras
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from keras_inr.datasets.crops import random_crops
-from keras_inr.datasets.pictures import list_pictures
+from keras_inr.datasets.pictures import Picture, list_pictures
 from keras_inr.errors import InputError, InterruptedRunError
-from keras_inr.models.field import to_uint8
+from keras_inr.models.field import Field, to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.figures import save_curves
@@ -19,9 +20,9 @@ from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.layout import METRICS, has_checkpoint, is_whole
 from keras_inr.runs.model_files import save_field
 from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, versions, write_history
-from keras_inr.signals.image import load_image
+from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.freezing import frozen_layers
-from keras_inr.training.starts.pretraining import PretrainingRecipe, pretrain
+from keras_inr.training.starts.pretraining import PretrainingRecipe, PretrainingResult, pretrain
 
 CROPS = {"average": 32, "prefit": 1, "reptile": 200, "maml": 200, "shared_layers": 16}
 """How many crops a method takes: all of them in each step for shared_layers, a fit of each for average."""
@@ -34,14 +35,13 @@ RESULTS = ("model.keras", "reconstruction.png")
 
 
 @dataclasses.dataclass(frozen=True)
-class PretrainingSettings:
+class PretrainingPlan:
     """What is learnt from what.
 
     Args:
         images: sources for `list_pictures`.
         preset, arguments: the network.
-        recipe: dict of `PretrainingRecipe` arguments; its seed also draws crops and the weights that learning starts
-            from.
+        recipe: how it is learnt; its seed also draws crops and the weights that learning starts from.
         num_crops: how many crops are cut out of the pictures, which take turns; None takes the method's, see `CROPS`.
         size: their side in pixels.
         smallest: see `random_crops`.
@@ -49,10 +49,10 @@ class PretrainingSettings:
         progress: whether to show a progress bar.
     """
 
-    images: list
+    images: Sequence[str | os.PathLike[str]]
     preset: str
-    recipe: dict
-    arguments: dict = dataclasses.field(default_factory=dict)
+    recipe: PretrainingRecipe
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     num_crops: int | None = None
     size: int = 128
     smallest: float = 0.5
@@ -62,16 +62,15 @@ class PretrainingSettings:
 
 @dataclasses.dataclass(frozen=True)
 class PreparedPretraining:
-    """Settings whose every input has been checked, with the crops and the network."""
+    """A plan whose every input has been checked, with the crops and the network."""
 
-    settings: PretrainingSettings
-    recipe: PretrainingRecipe
-    crops: list
-    field: keras.Model
-    identity: dict
+    plan: PretrainingPlan
+    crops: list[ImageSignal]
+    field: Field
+    identity: dict[str, Any]
 
 
-class LoadedSignals(collections.abc.Sequence):
+class LoadedSignals(Sequence[ImageSignal]):
     """Signals of listed pictures, read when they are asked for and not kept: together they may not fit into memory.
 
     Args:
@@ -79,12 +78,12 @@ class LoadedSignals(collections.abc.Sequence):
         data_dir: see `load_image`.
     """
 
-    def __init__(self, pictures, data_dir):
+    def __init__(self, pictures: Sequence[Picture], data_dir: str | os.PathLike[str] | None) -> None:
         self.pictures = pictures
         self.data_dir = data_dir
-        self.sha256 = []
+        self.sha256: list[str] = []
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, place):
@@ -93,38 +92,43 @@ class LoadedSignals(collections.abc.Sequence):
         return signal
 
 
-def prepare_pretraining(settings):
+def prepare_pretraining(plan: PretrainingPlan) -> PreparedPretraining:
     """Loads the pictures, cuts the crops, builds the field; writes nothing.
 
     Raises:
         InputError: naming what is wrong.
     """
-    recipe = PretrainingRecipe(**settings.recipe)
-    shared = {"picture_size": (settings.size, settings.size), "seed": recipe.seed}
-    field = from_preset(settings.preset, **shared, **settings.arguments)
+    recipe = plan.recipe
+    shared: dict[str, Any] = {"picture_size": (plan.size, plan.size), "seed": recipe.seed}
+    field = from_preset(plan.preset, **shared, **plan.arguments)
     if recipe.method == "shared_layers":
         frozen_layers(field, recipe.own, "own")
-    num_crops = CROPS[recipe.method] if settings.num_crops is None else settings.num_crops
+    num_crops = CROPS[recipe.method] if plan.num_crops is None else plan.num_crops
     if recipe.method == "prefit" and num_crops != 1:
         raise InputError(f"crops must be 1 for prefit, which fits one, received {num_crops}")
-    pictures = list_pictures(settings.images, settings.data_dir)[:num_crops]
-    signals = LoadedSignals(pictures, settings.data_dir)
-    crops = random_crops(signals, num_crops, settings.size, settings.smallest, recipe.seed)
+    pictures = list_pictures(plan.images, plan.data_dir)[:num_crops]
+    signals = LoadedSignals(pictures, plan.data_dir)
+    crops = random_crops(signals, num_crops, plan.size, plan.smallest, recipe.seed)
     identity = {
         "kind": "pretraining",
-        "preset": settings.preset,
-        "arguments": settings.arguments,
+        "preset": plan.preset,
+        "arguments": plan.arguments,
         **dataclasses.asdict(recipe),
         "num_crops": num_crops,
-        "size": settings.size,
-        "smallest": settings.smallest,
+        "size": plan.size,
+        "smallest": plan.smallest,
         "pictures": [picture.name for picture in pictures],
         "pictures_sha256": hashlib.sha256("".join(signals.sha256).encode()).hexdigest(),
     }
-    return PreparedPretraining(settings, recipe, crops, field, json.loads(json.dumps(identity)))
+    return PreparedPretraining(plan, crops, field, json.loads(json.dumps(identity)))
 
 
-def run_pretraining(prepared, out=None, resume=False, overwrite=False):
+def run_pretraining(
+    prepared: PreparedPretraining,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> tuple[pathlib.Path, dict[str, Any]]:
     """Learns the start; writes model.keras, metrics.json, history.csv, curves.png, and its picture, reconstruction.png.
 
     Args:
@@ -140,6 +144,7 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
         DivergedError: when the loss is no longer finite.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved, but for the method "average".
     """
+    plan = prepared.plan
     claim = claim_run_folder(out, prepared.identity, resume, overwrite)
     with Interrupts() as interrupts, claim as folder:
         metrics = finished_metrics(folder, SUMMARIZED)
@@ -153,34 +158,36 @@ def run_pretraining(prepared, out=None, resume=False, overwrite=False):
         result = pretrain(
             field,
             prepared.crops,
-            prepared.recipe,
+            plan.recipe,
             checkpoint_dir=folder / "checkpoints",
             should_stop=lambda: interrupts.received is not None,
-            progress=prepared.settings.progress,
+            progress=plan.progress,
         )
-        averages = prepared.recipe.method == "average"
+        averages = plan.recipe.method == "average"
         if result.stopped_by == "interrupt":
             kept = "nothing is saved of this method, begin again" if averages else "the state is saved, go on"
-            raise InterruptedRunError(interrupts.received, folder, "while learning", f"{kept} with the same flags and")
+            raise InterruptedRunError(
+                cast(int, interrupts.received), folder, "while learning", f"{kept} with the same flags and"
+            )
         save_field(field_for_any_picture(field), folder / "model.keras")  # first, as it is what was learnt
         save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
         if result.rows:
             write_history(folder / "history.csv", result.rows)
-            save_curves(result.rows, folder / "curves.png", f"{prepared.recipe.method} of {prepared.settings.preset}")
+            save_curves(result.rows, folder / "curves.png", f"{plan.recipe.method} of {plan.preset}")
         if metrics is None:
             metrics = described(prepared, field, result)
             write_json(folder / METRICS, metrics)  # last: it marks the run as finished
         return folder, metrics
 
 
-def field_for_any_picture(field):
+def field_for_any_picture(field: Field) -> Field:
     """A field with the same weights that is of no picture."""
     free = type(field).from_config({**field.get_config(), "picture_size": None, "name": None})
     free.set_weights(field.get_weights())
     return free
 
 
-def described(prepared, field, result):
+def described(prepared: PreparedPretraining, field: Field, result: PretrainingResult) -> dict[str, Any]:
     """The content of metrics.json."""
     return {
         "format_version": 1,

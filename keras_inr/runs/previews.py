@@ -1,6 +1,11 @@
 """Keras callbacks that show a run while it goes on: preview pictures and TensorBoard logs."""
 
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_inr.rendering.png import save_png
@@ -22,7 +27,14 @@ class Previews(keras.callbacks.Callback):
         draw: callable that gives the picture, uint8 (height, width, channels); None renders the model.
     """
 
-    def __init__(self, folder, every, total_steps, step=0, draw=None):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        every: int,
+        total_steps: int,
+        step: int = 0,
+        draw: Callable[[], np.ndarray] | None = None,
+    ) -> None:
         super().__init__()
         self.draw = draw
         self.folder = folder
@@ -30,21 +42,21 @@ class Previews(keras.callbacks.Callback):
         self.total_steps = total_steps
         self.step = step  # counted here, since an optimizer that scales the loss leaves steps out
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.batches = min(batch + 1, self.params["steps"])
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.step += self.batches
         length = round_length(self.total_steps, self.model.steps_per_execution)
         if self.step % length == 0 or self.step == self.total_steps:
-            self.on_round_end(self.step, (self.step - 1) // length * length, logs)
+            self.on_round_end(self.step, (self.step - 1) // length * length, logs or {})
 
-    def on_round_end(self, step, first_step, logs):
+    def on_round_end(self, step: int, first_step: int, logs: Mapping[str, Any]) -> None:
         """Called with the finished steps, those before the round, and the round's loss and PSNR."""
         if self.every and step // self.every > first_step // self.every:
             self.show(step, self.model.render() if self.draw is None else self.draw())
 
-    def show(self, step, picture):
+    def show(self, step: int, picture: np.ndarray) -> None:
         """Keeps a picture (height, width, channels), uint8."""
         self.folder.mkdir(parents=True, exist_ok=True)
         save_png(self.folder / f"step-{step:07d}.png", picture)
@@ -61,11 +73,18 @@ class TensorBoardLog(Previews):
         draw: as in `Previews`.
     """
 
-    def __init__(self, folder, every, total_steps, step=0, draw=None):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        every: int,
+        total_steps: int,
+        step: int = 0,
+        draw: Callable[[], np.ndarray] | None = None,
+    ) -> None:
         super().__init__(folder, every, total_steps, step, draw)
-        self.writer = None
+        self.writer: Any = None
 
-    def on_round_end(self, step, first_step, logs):
+    def on_round_end(self, step: int, first_step: int, logs: Mapping[str, Any]) -> None:
         if self.writer is None:
             self.writer = tf.summary.create_file_writer(str(self.folder))
         with self.writer.as_default(step=step):
@@ -75,6 +94,6 @@ class TensorBoardLog(Previews):
         super().on_round_end(step, first_step, logs)
         self.writer.flush()
 
-    def show(self, step, picture):
+    def show(self, step: int, picture: np.ndarray) -> None:
         with self.writer.as_default(step=step):
             tf.summary.image("preview", picture[None])

@@ -3,10 +3,13 @@
 import csv
 import dataclasses
 import math
+import os
 import pathlib
 import platform
 import shutil
 import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +21,7 @@ from keras_inr._reading import read_json
 from keras_inr._version import __version__
 from keras_inr.errors import DamagedFileError, InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
-from keras_inr.models.field import to_uint8
+from keras_inr.models.field import Field, to_uint8
 from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
 from keras_inr.rendering.png import save_png
 from keras_inr.rendering.raster import FieldRaster
@@ -26,11 +29,13 @@ from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.folder import write_json
 from keras_inr.runs.layout import METRICS, RESULTS, has_checkpoint, whole_versions
 from keras_inr.runs.model_files import bare_copy, save_field
+from keras_inr.runs.plan import PlannedFit
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
 from keras_inr.training.objectives import weights_of
+from keras_inr.training.result import FitResult
 
-DERIVATIVES = {
+DERIVATIVES: dict[str, tuple[str, Callable[..., np.ndarray], Callable[..., np.ndarray], Callable[..., float]]] = {
     "gradient": ("jacobian", picture_jacobian, gradient_picture, gradient_scale),
     "laplacian": ("laplacian", picture_laplacian, laplacian_picture, laplacian_scale),
 }
@@ -57,7 +62,7 @@ SUMMARIZED_IF_THERE = {
 }
 
 
-def describe(planned, result):
+def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
     """The content of metrics.json. Figures that are infinite (an exact picture) or undefined are null."""
     plan, signal = planned.plan, planned.signal
     per_epoch = plan.recipe.steps_per_epoch(signal.height * signal.width)
@@ -93,23 +98,27 @@ def describe(planned, result):
     }
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Of what computed the figures."""
     packages = {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
     return {**packages, "numpy": np.__version__, "python": platform.python_version()}
 
 
-def goal_figures(goal_psnr_db, result):
+def goal_figures(goal_psnr_db: float | None, result: FitResult) -> dict[str, Any]:
     """The PSNR that the run was to reach, as text, and whether it did; null where there was none."""
     if goal_psnr_db is None:
         return {"goal": None, "goal_met": None}
-    return {
-        "goal": f"{goal_psnr_db:g} dB",
-        "goal_met": bool(result.stopped_by == "psnr" or result.psnr_db >= goal_psnr_db),
-    }
+    reached = result.psnr_db is not None and result.psnr_db >= goal_psnr_db
+    return {"goal": f"{goal_psnr_db:g} dB", "goal_met": bool(result.stopped_by == "psnr" or reached)}
 
 
-def write_results(folder, planned, result, finished=None, missing=()):
+def write_results(
+    folder: pathlib.Path,
+    planned: PlannedFit,
+    result: FitResult,
+    finished: dict[str, Any] | None = None,
+    missing: Collection[str] = (),
+) -> dict[str, Any]:
     """Writes what a run leaves, the dearest first: the Keras model, the SavedModel, pictures, and at last metrics.json.
 
     Args:
@@ -169,7 +178,7 @@ def _export(bare, folder, metrics, whatever_stands):
     return None
 
 
-def holds_weights(version, field):
+def holds_weights(version: pathlib.Path, field: Field) -> bool:
     """Whether an export has the weights of a field, to the bit."""
     try:
         reader = tf.train.load_checkpoint(str(version / "variables" / "variables"))
@@ -216,7 +225,7 @@ def _draw(folder, pictures, wanted):
     return failure
 
 
-def write_course(folder, planned, rows):
+def write_course(folder: pathlib.Path, planned: PlannedFit, rows: Iterable[Mapping[str, Any]]) -> None:
     """How the run went, finished or not: history.csv and curves.png."""
     for name, write in _course(planned, rows).items():
         write(folder / name)
@@ -227,7 +236,7 @@ def _course(planned, rows):
     return files | ({"curves.png": lambda path: save_curves(rows, path, title(planned))} if rows else {})
 
 
-def derivative_rows(planned):
+def derivative_rows(planned: PlannedFit) -> list[tuple[tuple[str, str, str], list[np.ndarray]]]:
     """Rows for `save_comparison` of the derivatives that were fitted: the picture's, the field's and their difference.
 
     All three have the scale of the picture's, which the first caption states.
@@ -244,24 +253,24 @@ def derivative_rows(planned):
     return rows
 
 
-def aligned_figures(alignment):
+def aligned_figures(alignment: Mapping[str, Any] | None) -> dict[str, Any]:
     """Offset and PSNR after each alignment of a fit to derivatives, none for a fit to values."""
     if alignment is None:
         return {}
     return {name: value if name == "offset" else finite(value) for name, value in alignment.items()}
 
 
-def title(planned):
+def title(planned: PlannedFit) -> str:
     """What the run's pictures are headed with."""
     return f"{planned.plan.preset} on {planned.signal.source}"
 
 
-def served_facts(metrics):
+def served_facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What an export may tell the world: the metrics without names of local files and machines."""
     return {name: value for name, value in metrics.items() if name not in OF_THIS_MACHINE}
 
 
-def write_history(path, rows):
+def write_history(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """The run's rows as CSV."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, HISTORY, restval="")
@@ -269,7 +278,9 @@ def write_history(path, rows):
         writer.writerows(rows)
 
 
-def read_metrics(folder, needed=None, optional=None):
+def read_metrics(
+    folder: str | os.PathLike[str], needed: dict[str, Any] | None = None, optional: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
     """The metrics of a finished run; None where there are none, or what there is has been damaged or lacks a name.
 
     Args:
@@ -282,7 +293,9 @@ def read_metrics(folder, needed=None, optional=None):
         return None
 
 
-def finished_metrics(folder, needed=None, optional=None):
+def finished_metrics(
+    folder: str | os.PathLike[str], needed: dict[str, Any] | None = None, optional: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
     """As `read_metrics`, for a run that is to be gone on with.
 
     Raises:
@@ -294,12 +307,12 @@ def finished_metrics(folder, needed=None, optional=None):
     return metrics
 
 
-def finite(value):
+def finite(value: float | None) -> float | None:
     """The value, or None for what JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None
 
 
-def device_name(num_devices=1):
+def device_name(num_devices: int = 1) -> str:
     """What the run computed on, such as "CPU, 2 cores, AMD EPYC", or "2 x GPU, ..." for several devices."""
     if num_devices > 1:
         return f"{num_devices} x {device_name()}"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import PIL.Image
 
-from keras_inr.fleet.settings import FleetSettings
+from keras_inr.fleet.plan import FleetPlan
 from keras_inr.training.recipe import Recipe
 
 RECIPE = {"steps": 12, "sampling": "full", "learning_rate": 1e-3}
@@ -13,7 +13,7 @@ RECIPE = {"steps": 12, "sampling": "full", "learning_rate": 1e-3}
 
 def small_settings(**changes):
     recipe = Recipe(**changes.pop("recipe", RECIPE))
-    return FleetSettings(**{"preset": "siren_256", "arguments": {"units": (8, 8)}, "recipe": recipe, **changes})
+    return FleetPlan(**{"preset": "siren_256", "arguments": {"units": (8, 8)}, "recipe": recipe, **changes})
 
 
 def write_pictures(folder, count=5, side=6, suffix=".png"):

@@ -1,5 +1,6 @@
 """Blend runs: where a region goes, what a folder holds, and what is refused."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 from PIL import Image
 
 from keras_inr.errors import InputError
-from keras_inr.runs.blend_run import BlendSettings, placed, prepare_blend, run_blend
+from keras_inr.runs.blend_run import BlendPlan, placed, prepare_blend, run_blend
+from keras_inr.training.recipe import Recipe
 
 SMALL = {"target": "sample:coffee", "target_size": 24, "preset": "siren_256", "progress": False}
 SMALL["arguments"] = {"units": (16, 16)}
-RECIPE = {"steps": 20, "batch_size": 128, "optimizer": "muon"}
+RECIPE = Recipe(steps=20, batch_size=128, optimizer="muon")
 CLONE = {**SMALL, "source": "sample:chelsea", "source_size": 16, "region": (1, 2, 8, 10), "at": (3, 5)}
 
 
@@ -63,7 +65,7 @@ class TestRun:
         [(CLONE, False), ({**SMALL, "kind": "gradient"}, True), ({**SMALL, "kind": "laplacian"}, True)],
     )
     def test_leaves_pictures_model_and_figures(self, tmp_path, settings, alone):
-        folder, metrics = run_blend(prepare_blend(BlendSettings(recipe=RECIPE, **settings)), tmp_path / "run")
+        folder, metrics = run_blend(prepare_blend(BlendPlan(recipe=RECIPE, **settings)), tmp_path / "run")
         names = {"blend.png", "direct.png", "comparison.png", "model.keras", "metrics.json", "run.json"}
         names |= set() if alone else {"paste.png"}
         assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
@@ -73,24 +75,30 @@ class TestRun:
         assert metrics["agreement_db"] > 5
 
     def test_what_is_pasted_are_the_source_s_pixels(self, tmp_path):
-        prepared = prepare_blend(BlendSettings(recipe=RECIPE, **CLONE))
+        prepared = prepare_blend(BlendPlan(recipe=RECIPE, **CLONE))
         changed = np.any(prepared.paste != prepared.edit.objective.targets["values"], axis=-1)
         assert changed.sum() == 80
         assert changed[3:11, 5:15].all()
 
     def test_an_exact_agreement_is_told(self, tmp_path, monkeypatch):
         monkeypatch.setattr("keras_inr.runs.blend_run.agreement_db", lambda edit, prediction: float("inf"))
-        folder, metrics = run_blend(
-            prepare_blend(BlendSettings(recipe=RECIPE, **SMALL, kind="gradient")), tmp_path / "run"
-        )
+        folder, metrics = run_blend(prepare_blend(BlendPlan(recipe=RECIPE, **SMALL, kind="gradient")), tmp_path / "run")
         assert metrics["agreement_db"] is None
         assert (folder / "comparison.png").exists()
 
     def test_a_folder_with_a_run_is_kept(self, tmp_path):
-        prepared = prepare_blend(BlendSettings(recipe=RECIPE, **SMALL, kind="gradient"))
+        prepared = prepare_blend(BlendPlan(recipe=RECIPE, **SMALL, kind="gradient"))
         run_blend(prepared, tmp_path / "run")
         with pytest.raises(InputError, match="holds a run already"):
             run_blend(prepared, tmp_path / "run")
+
+
+def test_what_is_told_of_a_recipe():
+    """As ever since there are blends: what flags give, and beside it only what is not the default."""
+    of_flags = {"steps": 20, "batch_size": 128, "learning_rate": 0.001, "optimizer": "muon", "seed": 0}
+    assert list(BlendPlan(recipe=RECIPE, **CLONE).identity["recipe"].items()) == list(of_flags.items())
+    clipped = dataclasses.replace(RECIPE, clip_norm=2.0)
+    assert BlendPlan(recipe=clipped, **CLONE).identity["recipe"] == {**of_flags, "clip_norm": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -111,4 +119,4 @@ class TestRun:
 )
 def test_bad_input(settings, message):
     with pytest.raises(InputError, match=message):
-        prepare_blend(BlendSettings(recipe=RECIPE, **settings))
+        prepare_blend(BlendPlan(recipe=RECIPE, **settings))

@@ -13,7 +13,8 @@ from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.models import from_preset
 from keras_inr.models.field_files import read_field
 from keras_inr.runs.image_fit import run_image_fit
-from keras_inr.runs.pretraining import PretrainingSettings, prepare_pretraining, run_pretraining
+from keras_inr.runs.pretraining import PretrainingPlan, prepare_pretraining, run_pretraining
+from keras_inr.training.starts.pretraining import PretrainingRecipe
 
 SMALL = {"units": (16, 16)}
 
@@ -28,7 +29,8 @@ def settings(**changes):
         "size": 12,
         "progress": False,
     }
-    return PretrainingSettings(**{**options, **changes})
+    whole = {**options, **changes}
+    return PretrainingPlan(**{**whole, "recipe": PretrainingRecipe(**whole["recipe"])})
 
 
 @pytest.fixture(scope="module")

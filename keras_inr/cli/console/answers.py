@@ -1,11 +1,32 @@
 """What a person types, as numbers and arguments; nothing typed is ever evaluated as code."""
 
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
 from keras_inr._arguments import local_path
 from keras_inr.cli.preset_arguments import parse_overrides
 from keras_inr.errors import InputError
 
+Number = TypeVar("Number", int, float)
 
-def typed_numbers(name, text, form, separator, count, kind):
+
+@overload
+def typed_numbers(
+    name: str, text: str, form: str, separator: str | None, count: int, kind: Callable[[str], Number]
+) -> tuple[Number, ...]: ...
+
+
+@overload
+def typed_numbers(
+    name: str, text: str | None, form: str, separator: str | None, count: int, kind: Callable[[str], Number]
+) -> tuple[Number, ...] | None: ...
+
+
+def typed_numbers(
+    name: str, text: str | None, form: str, separator: str | None, count: int, kind: Callable[[str], Number]
+) -> tuple[Number, ...] | None:
     """So many numbers with a separator between them, None for None.
 
     Args:
@@ -33,7 +54,7 @@ def typed_numbers(name, text, form, separator, count, kind):
     return found
 
 
-def typed_count(name, text, most, optional=False):
+def typed_count(name: str, text: str, most: int, optional: bool = False) -> int | None:
     """A whole number from 1 to `most`; where it is optional, None for an empty text.
 
     Raises:
@@ -51,7 +72,7 @@ def typed_count(name, text, most, optional=False):
     return number
 
 
-def typed_size(text):
+def typed_size(text: str) -> dict[str, Any]:
     """The argument of `RenderSettings` that a size is: HEIGHTxWIDTH, or how many times as large as the picture.
 
     Raises:
@@ -66,7 +87,7 @@ def typed_size(text):
     return {"scale": typed_numbers("size", text, form, None, 1, float)[0]}
 
 
-def typed_arguments(preset, text):
+def typed_arguments(preset: str, text: str) -> dict[str, Any]:
     """Arguments for `from_preset` out of NAME=VALUE with spaces between them, values as in `parse_overrides`.
 
     Raises:
@@ -75,7 +96,7 @@ def typed_arguments(preset, text):
     >>> typed_arguments("siren", "units=64,64 omega_0=20")
     {'units': (64, 64), 'omega_0': 20.0}
     """
-    texts = {}
+    texts: dict[str, str] = {}
     for part in text.split():
         name, equals, value = part.partition("=")
         if not equals:
@@ -86,7 +107,7 @@ def typed_arguments(preset, text):
     return parse_overrides(preset, texts)
 
 
-def typed_path(name, text):
+def typed_path(name: str, text: str | os.PathLike[str]) -> pathlib.Path:
     """A file or folder on this machine, see `keras_inr._arguments.local_path`.
 
     Raises:

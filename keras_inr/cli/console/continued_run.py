@@ -5,12 +5,18 @@ import shutil
 import tempfile
 import time
 import weakref
+from collections.abc import Callable
+from typing import Any, cast
 
 import keras
 
 from keras_inr.errors import DivergedError, InputError
+from keras_inr.models.field import Field
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training.callbacks import batches_psnr
 from keras_inr.training.fitting import fit
+from keras_inr.training.recipe import Recipe
+from keras_inr.training.result import FitResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +51,7 @@ class GrowingRun:
     (2, 5)
     """
 
-    def __init__(self, field, signal, recipe):
+    def __init__(self, field: Field, signal: ImageSignal, recipe: Recipe) -> None:
         self.field = field
         self.signal = signal
         self.recipe = recipe
@@ -54,7 +60,9 @@ class GrowingRun:
         self.step = 0
         self.seconds = 0.0
 
-    def train(self, steps, watch=None, should_stop=None):
+    def train(
+        self, steps: int, watch: Callable[[Progress], None] | None = None, should_stop: Callable[[], bool] | None = None
+    ) -> FitResult:
         """Trains so many steps more.
 
         Args:
@@ -105,17 +113,18 @@ class Monitor(keras.callbacks.Callback):
         watch: called with a `Progress`, or None.
     """
 
-    def __init__(self, step, last_step, watch):
+    def __init__(self, step: int, last_step: int, watch: Callable[[Progress], None] | None) -> None:
         super().__init__()
         self.step = self.start = step
         self.last_step = last_step
         self.watch = watch
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.first_step = self.step
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step = self.first_step + min(batch + 1, self.params["steps"])
         if self.watch is not None:
             done, total = self.step - self.start, self.last_step - self.start
-            self.watch(Progress(done, total, logs["loss"], batches_psnr(logs)))
+            told = logs or {}
+            self.watch(Progress(done, total, told["loss"], cast(float, batches_psnr(told))))

@@ -1,20 +1,24 @@
 """A picture and a network that a person has named; what is wrong with them is an `InputError`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
 from keras_inr.presets import from_preset
-from keras_inr.signals.image import load_image
+from keras_inr.signals.image import ImageSignal, load_image
 
 MAX_PARAMETERS = 2**27
 
 
-def load_picture(source, longer_side=None):
+def load_picture(source: str, longer_side: int | None = None) -> ImageSignal:
     """A picture at the size that a person has named."""
     return load_image(source, size=longer_side)
 
 
-def build_field(signal, preset, arguments, seed):
+def build_field(signal: ImageSignal | None, preset: str, arguments: Mapping[str, Any], seed: int) -> Field:
     """A field with fresh weights for a picture, or for none yet.
 
     Raises:
@@ -23,7 +27,7 @@ def build_field(signal, preset, arguments, seed):
     >>> build_field(None, "relu", {"units": (8,)}, seed=0).count_params()
     51
     """
-    shared = {} if signal is None else {"channels": signal.channels, "picture_size": signal.size}
+    shared: dict[str, Any] = {} if signal is None else {"channels": signal.channels, "picture_size": signal.size}
     try:
         with tf.Graph().as_default():  # where weights are counted without being made
             count = from_preset(preset, seed=seed, **shared, **arguments).count_params()

@@ -6,8 +6,11 @@ Choose a picture and a network, train with a live preview, look, train on, rende
 import contextlib
 import dataclasses
 import functools
+import pathlib
 import signal
 import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import tensorflow as tf
 from prompt_toolkit.completion import WordCompleter
@@ -32,11 +35,12 @@ MAX_SIDE = 2**15
 PREVIEW_POINTS = 2  # along a side of what is shown as one pixel
 
 
-def define_flags():
+def define_flags() -> None:
     """There are none."""
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
+    """Holds the dialogue; the exit code."""
     screen.check_terminal()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C leads to the menu, and not out of it
     with screen.quiet_keyboard():
@@ -52,24 +56,24 @@ class Console:
         colours: see `keras_inr.cli.console.terminal_pictures`.
     """
 
-    def __init__(self, session, colours):
+    def __init__(self, session: Session, colours: int) -> None:
         self.session = session
         self.colours = colours
         self.epochs = 20
         self.ended = False
 
-    def run(self):
+    def run(self) -> None:
         """Until a person quits."""
         while not self.ended:
             with only_sigterm():  # a Ctrl-C while the one before it is told
                 self.attempt(self.choose)
 
-    def attempt(self, action):
+    def attempt(self, action: Callable[[], object]) -> None:
         """Does an action and tells what it returns, or what went wrong, since there is something learnt to be lost.
 
         Keys that were typed during work are dropped before anything is told: whoever sees it may type again.
         """
-        told = "back at the menu; q or Ctrl-D quits"
+        told: object = "back at the menu; q or Ctrl-D quits"
         try:
             with only_sigterm():
                 told = action()
@@ -88,7 +92,8 @@ class Console:
         if told is not None:
             print(told, flush=True)
 
-    def choose(self):
+    def choose(self) -> object:
+        """Lets a person choose an entry, and does it."""
         entries = [
             (self.picture, "p", f"picture    {self.told_picture()}"),
             (self.network, "n", f"network    {self.told_network()}"),
@@ -106,24 +111,29 @@ class Console:
         lacking = self.picture if self.session.signal is None else self.network if self.session.preset is None else None
         return prompts.menu("keras_inr: choose by a letter, or the arrows and Enter", entries, lacking or self.train)()
 
-    def told_picture(self):
+    def told_picture(self) -> str:
+        """The picture, in some words."""
         signal = self.session.signal
         return "none yet" if signal is None else f"{signal.source}, {signal.height} x {signal.width}"
 
-    def told_network(self):
+    def told_network(self) -> str:
+        """The network, in some words."""
         field = self.session.field
         parameters = "" if field is None else f", {field.count_params():,} parameters"
         given = "".join(f", {name}={value}" for name, value in self.session.arguments.items())
         return f"{self.session.preset or 'none yet'}{parameters}{given}"
 
-    def told_training(self):
+    def told_training(self) -> str:
+        """Learning rate and batch size, in some words."""
         return f"learning rate {self.session.learning_rate:g}, batches of {self.session.batch_size} pixels"
 
-    def told_learnt(self):
+    def told_learnt(self) -> str:
+        """How much is learnt, in some words."""
         state = " and not saved" if self.session.unsaved else ""
         return f"{self.session.steps} steps learnt{state}" if self.session.steps else "nothing learnt yet"
 
-    def picture(self):
+    def picture(self) -> str | None:
+        """Asks for a picture."""
         if not self.may_forget():
             return None
         names = ["sample:", "tfds:", *(f"sample:{name}" for name in sorted(sample_files()))]
@@ -132,12 +142,14 @@ class Console:
         self.session.choose_picture(source, ask_side("longer side in pixels (empty keeps it)"))
         return self.told_picture()
 
-    def resolution(self):
+    def resolution(self) -> str:
+        """Asks for another size of the picture."""
         self.session.check_picture()
         self.session.change_resolution(ask_side("longer side in pixels (empty is the file's own)"))
         return self.told_picture()
 
-    def network(self):
+    def network(self) -> str | None:
+        """Asks for a network and its arguments."""
         if not self.may_forget():
             return None
         found = [(i.name, "", f"{i.name:17} {i.num_parameters:>9,}  {i.summary}") for i in list_presets()]
@@ -149,7 +161,8 @@ class Console:
         self.session.choose_network(preset, given)
         return self.told_network()
 
-    def layout(self):
+    def layout(self) -> str | None:
+        """Asks for the levels of a grid of cells."""
         if not self.may_forget():
             return None
         question = "levels as hash_size:cell_size:dimensions, with commas between them"
@@ -157,19 +170,21 @@ class Console:
         self.session.choose_network("cell_grid", prompts.ask(question, parse, empty=LAYOUT))
         return self.told_network()
 
-    def adjust(self):
+    def adjust(self) -> str:
+        """Asks for learning rate and batch size."""
         rate = prompts.ask("learning rate", typed_rate, empty=f"{self.session.learning_rate:g}")
         batch = functools.partial(typed_count, "batch size", most=MAX_BATCH_SIZE)
         self.session.choose_training(rate, prompts.ask("batch size", batch, empty=str(self.session.batch_size)))
         return self.told_training()
 
-    def train(self):
+    def train(self) -> str:
+        """Asks for how long, and trains with a live preview."""
         question = f"epochs more, of {self.session.steps_per_epoch} steps"
         parse = functools.partial(typed_count, "epochs", most=MAX_EPOCHS)
         self.epochs = prompts.ask(question, parse, empty=str(self.epochs))
         print("preparing; Ctrl-C stops, and what was learnt is kept")
         draw = functools.partial(self.session.render_picture, most_points=PREVIEW_POINTS)
-        preview = screen.LivePreview(draw, self.session.signal.size, self.colours)
+        preview = screen.LivePreview(draw, self.session.check_picture().size, self.colours)
         with Interrupts() as interrupts:
             try:
                 ended = self.session.train(self.epochs, preview, lambda: interrupts.received is not None)
@@ -179,17 +194,18 @@ class Console:
             raise SignalInterrupt(interrupts.received)
         return f"{'done' if ended == 'steps' else 'stopped; what was learnt is kept'}\n{self.figures()}"
 
-    def view(self):
-        self.session.check_picture()
-        values = self.session.signal.values
+    def view(self) -> str:
+        """Original and field, as lines of the terminal."""
+        signal = self.session.check_picture()
         return screen.pictures_text(
             self.session.render_picture if self.session.steps else None,
-            lambda height, width: to_uint8(resampled(values, height, width, "area")),
-            self.session.signal.size,
+            lambda height, width: to_uint8(resampled(signal.values, height, width, "area")),
+            signal.size,
             self.colours,
         )
 
-    def render(self):
+    def render(self) -> str:
+        """Asks for size, box and file, and renders."""
         self.session.check_trained()
         size = prompts.ask("size, HEIGHTxWIDTH or a factor", self.checked_size, empty="4")
         parse = functools.partial(self.checked_box, size)
@@ -199,37 +215,44 @@ class Console:
         done = self.session.render_file(dataclasses.replace(settings, out=path), overwrite=may_replace(path))
         return f"{done.path}: {done.shape[0]} x {done.shape[1]}"
 
-    def checked_size(self, text):
+    def checked_size(self, text: str) -> dict[str, Any]:
+        """What `typed_size` makes of a text; InputError for a raster that is too large."""
         size = typed_size(text)
         self.session.check_raster(RenderSettings(**size))
         return size
 
-    def checked_box(self, size, text):
+    def checked_box(self, size: dict[str, Any], text: str) -> tuple[float, ...] | None:
+        """The box that is typed, None for an empty text; InputError for one that cannot be rendered."""
         box = typed_numbers("box", text, "x0,y0,x1,y1", ",", 4, float) if text.strip() else None
-        self.session.check_raster(RenderSettings(**size, box=box))
+        self.session.check_raster(RenderSettings(**size, box=cast(Any, box)))
         return box
 
-    def save(self):
+    def save(self) -> pathlib.Path:
+        """Asks for a file, and writes the field to it."""
         self.session.check_trained()
         path = ask_path("file, .keras", f"{self.session.name}.keras")
         return self.session.save(path, overwrite=may_replace(path))
 
-    def export(self):
+    def export(self) -> pathlib.Path:
+        """Asks for a folder, and exports the field."""
         self.session.check_trained()
         path = ask_path("folder of versions", f"{self.session.name}_saved_model")
         return self.session.export(path)
 
-    def figures(self):
+    def figures(self) -> str:
+        """What was reached, in one line."""
         found = self.session.figures()
         psnr = "exact" if found.psnr_db is None else f"PSNR {found.psnr_db:.2f} dB"
         ssim = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
         return f"{psnr}{ssim}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters"
 
-    def may_forget(self):
+    def may_forget(self) -> bool:
+        """Whether what was learnt is saved, or a person does not want it."""
         question = "what was learnt is not saved and will be forgotten; go on?"
         return not self.session.unsaved or prompts.confirm(question)
 
-    def quit(self):
+    def quit(self) -> None:
+        """Ends the dialogue, unless a person wants to save first."""
         try:
             question = "what was learnt is not saved; quit all the same?"
             self.ended = not self.session.unsaved or prompts.confirm(question)
@@ -238,7 +261,7 @@ class Console:
 
 
 @contextlib.contextmanager
-def only_sigterm():
+def only_sigterm() -> Iterator[None]:
     """Of the signals that end what is being done, Ctrl-C ends the context alone."""
     try:
         yield
@@ -247,27 +270,31 @@ def only_sigterm():
             raise
 
 
-def ask_path(question, suggested):
+def ask_path(question: str, suggested: str) -> pathlib.Path:
+    """Asks for a file or a folder."""
     return prompts.ask(question, functools.partial(typed_path, "path"), empty=suggested)
 
 
-def may_replace(path):
+def may_replace(path: pathlib.Path) -> bool:
     """Whether a file that exists may be replaced; asks where there is one."""
     return path.is_file() and prompts.confirm(f"{path} exists; replace it?")
 
 
-def ask_side(question):
+def ask_side(question: str) -> int | None:
+    """Asks for the longer side of a picture; None for an empty line."""
     parse = functools.partial(typed_count, "longer side", most=MAX_SIDE, optional=True)
     return prompts.ask(question, parse)
 
 
-def checked_source(text):
+def checked_source(text: str) -> str:
+    """The source that is typed; InputError where there is no picture."""
     if not text.strip():
         raise InputError("picture must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received nothing")
     load_picture(text.strip())
     return text.strip()
 
 
-def typed_rate(text):
+def typed_rate(text: str) -> float:
+    """The learning rate that is typed; InputError for what a recipe does not take."""
     rate = typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
     return Recipe(steps=1, learning_rate=rate).learning_rate

@@ -3,10 +3,14 @@
 import contextlib
 import functools
 import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application
-from prompt_toolkit.completion import Completer, Completion, PathCompleter
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings
@@ -19,7 +23,7 @@ from keras_inr.errors import InputError
 HELP = "Enter accepts, Tab completes, Ctrl-C goes back to the menu, Ctrl-D quits"
 
 
-def menu(title, entries, default=None):
+def menu(title: str, entries: Sequence[tuple[Any, str, str]], default: Any = None) -> Any:
     """Lets a person choose an entry with the arrows and Enter, or at once by its key.
 
     Args:
@@ -33,8 +37,8 @@ def menu(title, entries, default=None):
     values = [value for value, _, _ in entries]
     place = [values.index(default) if default in values else 0]
 
-    def shown():
-        rows = []
+    def shown() -> StyleAndTextTuples:
+        rows: StyleAndTextTuples = []
         for index, (_, key, text) in enumerate(entries):
             marked = index == place[0]
             cursor = [("[SetCursorPosition]", "")] if marked else []
@@ -44,7 +48,7 @@ def menu(title, entries, default=None):
     keys = _leaving_keys()
     steps = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10, "home": -len(entries), "end": len(entries)}
 
-    def move(event, step):
+    def move(event: Any, step: int) -> None:
         place[0] = min(max(place[0] + step, 0), len(entries) - 1)
 
     for name, step in steps.items():
@@ -61,7 +65,7 @@ def menu(title, entries, default=None):
         return Application(layout, key_bindings=keys, erase_when_done=True, **terminal).run()
 
 
-def ask(question, parse=str, empty="", completer=None):
+def ask(question: str, parse: Callable[[str], Any] = str, empty: str = "", completer: Completer | None = None) -> Any:
     """Asks for a line of text until `parse`, which raises an InputError, takes it.
 
     Args:
@@ -71,14 +75,14 @@ def ask(question, parse=str, empty="", completer=None):
         completer: of prompt_toolkit, or None.
     """
 
-    def check(text):
+    def check(text: str) -> None:
         try:
             parse(text or empty)
         except InputError as error:
             raise ValidationError(len(text), str(error)) from None
 
     with _terminal() as terminal:
-        text = PromptSession(history=_history(question), **terminal).prompt(
+        text: str = PromptSession(history=_history(question), **terminal).prompt(
             f"{question} [{empty}]: " if empty else f"{question}: ",
             completer=completer,
             complete_while_typing=False,
@@ -91,7 +95,7 @@ def ask(question, parse=str, empty="", completer=None):
     return parse(text or empty)
 
 
-def confirm(question):
+def confirm(question: str) -> bool:
     """Asks for yes or no; nothing typed is no."""
     return ask(f"{question} y or n", _yes_or_no, empty="n")
 
@@ -103,11 +107,11 @@ class SourceCompleter(Completer):
         names: whole sources, such as "sample:chelsea" and "tfds:".
     """
 
-    def __init__(self, names):
+    def __init__(self, names: Iterable[str]) -> None:
         self.names = names
         self.paths = PathCompleter(expanduser=True)
 
-    def get_completions(self, document, complete_event):
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
         text = document.text_before_cursor
         if "\0" in text:  # which no path may hold
             return

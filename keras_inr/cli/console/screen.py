@@ -7,10 +7,13 @@ import shutil
 import sys
 import termios
 import time
+from collections.abc import Callable, Iterator
 
+import numpy as np
 from prompt_toolkit.input import create_input
 from prompt_toolkit.input.typeahead import clear_typeahead
 
+from keras_inr.cli.console.continued_run import Progress
 from keras_inr.cli.console.terminal_pictures import fitted_size, picture_lines, terminal_colours
 from keras_inr.errors import InputError
 
@@ -20,7 +23,7 @@ SECONDS_BETWEEN = (0.1, 1.0)  # two lines of figures, two previews
 DRAWING_SHARE = 0.1
 
 
-def check_terminal():
+def check_terminal() -> None:
     """Raises an InputError unless a person sits at a terminal that can move its cursor."""
     told = "a console needs a terminal (keras-inr fit does the same by flags), received"
     for name in ("stdin", "stdout"):
@@ -31,7 +34,7 @@ def check_terminal():
         raise InputError(f"{told} TERM={os.environ.get('TERM', '')}")
 
 
-def detected_colours():
+def detected_colours() -> int:
     """How this terminal can show pictures, see `terminal_colours`."""
     try:
         curses.setupterm(fd=sys.stdout.fileno())
@@ -42,7 +45,7 @@ def detected_colours():
 
 
 @contextlib.contextmanager
-def quiet_keyboard():
+def quiet_keyboard() -> Iterator[None]:
     """Outside of prompts nothing typed is shown, and every key but Ctrl-C waits as it is, as within them.
 
     In lines, as a terminal reads by itself, a Ctrl-D just before a prompt would be lost and a Ctrl-S would stop output.
@@ -61,20 +64,25 @@ def quiet_keyboard():
             termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
 
 
-def forget_typed():
+def forget_typed() -> None:
     """Drops what has been typed and not read yet, and what a question has read behind its answer."""
     clear_typeahead(create_input())
     with contextlib.suppress(termios.error):
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
-def window_size():
+def window_size() -> tuple[int, int]:
     """(columns, rows), at least 1 x 1."""
     columns, rows = shutil.get_terminal_size()
     return max(1, columns), max(1, rows)
 
 
-def pictures_text(draw_learnt, draw_original, size, colours):
+def pictures_text(
+    draw_learnt: Callable[[int, int], np.ndarray] | None,
+    draw_original: Callable[[int, int], np.ndarray] | None,
+    size: tuple[int, int],
+    colours: int,
+) -> str:
     """Lines with the field's picture, and the original on its left where there is room, over captions.
 
     Args:
@@ -83,8 +91,8 @@ def pictures_text(draw_learnt, draw_original, size, colours):
         colours: see `picture_lines`.
     """
     columns, rows = window_size()
-    named = [("original", draw_original), ("learnt", draw_learnt)]
-    named = [(name, draw) for name, draw in named if draw is not None]
+    both = (("original", draw_original), ("learnt", draw_learnt))
+    named = [(name, draw) for name, draw in both if draw is not None]
     if len(named) == 2 and columns // 2 - 1 < MIN_COLUMNS_BESIDE:
         named = named[1:]
     share = columns if len(named) == 1 else columns // 2 - 1
@@ -103,7 +111,7 @@ class LivePreview:
         colours: see `picture_lines`.
     """
 
-    def __init__(self, draw, size, colours):
+    def __init__(self, draw: Callable[[int, int], np.ndarray], size: tuple[int, int], colours: int) -> None:
         self.draw = draw
         self.size = size
         self.colours = colours
@@ -111,7 +119,7 @@ class LivePreview:
         self.started = time.monotonic()
         self.due = [self.started, self.started]  # figures, picture
 
-    def __call__(self, progress):
+    def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if now < self.due[0] and progress.step < progress.total_steps:
             return
@@ -125,7 +133,7 @@ class LivePreview:
             sys.stdout.flush()
         self.due[0] = now + SECONDS_BETWEEN[0]
 
-    def close(self):
+    def close(self) -> None:
         """Leaves what is shown, and the cursor below it."""
         if self.lines:
             sys.stdout.write("\x1b[?7h\n")

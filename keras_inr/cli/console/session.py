@@ -1,21 +1,28 @@
 """What a console works on: a picture, a network, and what the one has learnt of the other; no prompts, no printing."""
 
 import dataclasses
+import os
 import pathlib
 import re
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
 
 from keras_inr._arguments import INT32_MAX
 from keras_inr.cli.console.answers import typed_path
-from keras_inr.cli.console.continued_run import GrowingRun
+from keras_inr.cli.console.continued_run import GrowingRun, Progress
 from keras_inr.cli.console.ingredients import build_field, load_picture
 from keras_inr.errors import InputError
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
+from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
 from keras_inr.rendering.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
-from keras_inr.rendering.to_file import raster_size, render_file
+from keras_inr.rendering.to_file import Rendered, RenderSettings, raster_size, render_file
 from keras_inr.runs.model_files import bare_copy, save_field
 from keras_inr.runs.results import finite
+from keras_inr.signals.image import ImageSignal
 from keras_inr.training.recipe import Recipe
 
 MAX_BATCH_SIZE = 2**18
@@ -62,16 +69,20 @@ class Session:
     (2, (4, 4, 1), True)
     """
 
-    def __init__(self, seed=0):
+    def __init__(self, seed: int = 0) -> None:
         self.seed = seed
-        self.source = self.signal = None
-        self.preset = None
-        self.arguments = {}
+        self.source: str | None = None
+        self.signal: ImageSignal | None = None
+        self.preset: str | None = None
+        self.arguments: Mapping[str, Any] = {}
         self.batch_size = 16384
-        self._learning_rate = None
+        self._learning_rate: float | None = None
+        self.field: Field | None = None
+        self._run: GrowingRun | None = None
+        self._quality: tuple[float | None, float | None] | None = None
         self._start(None)
 
-    def choose_picture(self, source, longer_side=None):
+    def choose_picture(self, source: str, longer_side: int | None = None) -> None:
         """Takes a picture; what was learnt of another one is forgotten, the choice of network is not.
 
         Args:
@@ -83,7 +94,7 @@ class Session:
         self.source, self.signal = source, signal
         self._start(field)
 
-    def change_resolution(self, longer_side=None):
+    def change_resolution(self, longer_side: int | None = None) -> None:
         """Takes the same picture at another size; what was learnt stays, training goes on with a fresh optimizer.
 
         Args:
@@ -93,23 +104,23 @@ class Session:
             InputError: without a picture, or for a network whose weights are made for one size, as a grid of cells is.
         """
         self.check_picture()
-        signal = load_picture(self.source, longer_side)
+        signal = load_picture(cast(str, self.source), longer_side)
         if self.field is not None:
-            field = build_field(signal, self.preset, self.arguments, self.seed)
+            field = build_field(signal, cast(str, self.preset), self.arguments, self.seed)
             if network_of(field) != network_of(self.field):
                 raise InputError(f"{self.preset} is made for one size: choose the picture again to start anew")
             field.set_weights(self.field.get_weights())
             self.field = field
         self.signal, self._run, self._quality = signal, None, None
 
-    def choose_network(self, preset, arguments=None):
+    def choose_network(self, preset: str, arguments: Mapping[str, Any] | None = None) -> None:
         """Takes a network with fresh weights: a preset's name, and arguments of its model that are overridden."""
         arguments = arguments or {}
         field = build_field(self.signal, preset, arguments, self.seed)
         self.preset, self.arguments = preset, arguments
         self._start(None if self.signal is None else field)
 
-    def choose_training(self, learning_rate, batch_size):
+    def choose_training(self, learning_rate: float, batch_size: int) -> None:
         """Takes the learning rate and how many pixels a step sees (at most all of them)."""
         if not 1 <= batch_size <= MAX_BATCH_SIZE:
             raise InputError(f"batch_size must be from 1 to {MAX_BATCH_SIZE}, received {batch_size!r}")
@@ -117,7 +128,7 @@ class Session:
         self._learning_rate, self.batch_size = recipe.learning_rate, recipe.batch_size
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> float:
         """What was chosen; until then 0.01 for networks with tables of features and 0.001 for others."""
         if self._learning_rate is not None:
             return self._learning_rate
@@ -125,12 +136,17 @@ class Session:
         return SUGGESTED_RATES["tables" if has_tables else "no tables"]
 
     @property
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
         """max(1, pixels // batch size)."""
-        self.check_ready()
-        return self._recipe.steps_per_epoch(self.signal.height * self.signal.width)
+        signal, _ = self.check_ready()
+        return self._recipe.steps_per_epoch(signal.height * signal.width)
 
-    def train(self, epochs, watch=None, should_stop=None):
+    def train(
+        self,
+        epochs: int,
+        watch: Callable[[Progress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> str:
         """Trains on, from where the last training ended, at a constant learning rate (Adam, mean squared error).
 
         As long as neither learning rate nor batch size change, all trainings are one run: weights end as they would
@@ -164,41 +180,41 @@ class Session:
             self._quality = (finite(result.psnr_db), result.ssim)
         return result.stopped_by
 
-    def figures(self):
+    def figures(self) -> Figures:
         """The `Figures` of the field as it is."""
-        self.check_trained()
+        signal, field = self.check_trained()
         if self._quality is None:
-            values, prediction = self.signal.values, self.field.sample_grid()
-            measured = min(self.signal.size) >= SSIM_WINDOW
+            values, prediction = signal.values, field.sample_grid()
+            measured = min(signal.size) >= SSIM_WINDOW
             self._quality = (finite(psnr(values, prediction)), ssim(values, prediction) if measured else None)
-        return Figures(*self._quality, self.steps, self.seconds, self.field.count_params())
+        return Figures(*self._quality, self.steps, self.seconds, field.count_params())
 
-    def render_picture(self, height, width, most_points=MAX_SUPERSAMPLING):
+    def render_picture(self, height: int, width: int, most_points: int = MAX_SUPERSAMPLING) -> np.ndarray:
         """The field at any size, uint8 (height, width, channels), filtered by at most so many points along a pixel."""
-        self.check_ready()
-        needed = supersampling_of(default_box(self.signal.size), (height, width), self.signal.size).numpy()
-        return self.field.render(height, width, supersampling=min(most_points, int(needed.max())))
+        signal, field = self.check_ready()
+        needed = supersampling_of(default_box(signal.size), (height, width), signal.size).numpy()
+        return field.render(height, width, supersampling=min(most_points, int(needed.max())))
 
-    def render_file(self, settings, overwrite=False):
+    def render_file(self, settings: RenderSettings, overwrite: bool = False) -> Rendered:
         """Renders the field into a file; settings and result as in `keras_inr.rendering.to_file.render_file`."""
         self.check_raster(settings)
-        return render_file(
-            self.field, dataclasses.replace(settings, out=typed_path("out", settings.out)), ".", overwrite
-        )
+        _, field = self.check_trained()
+        out = typed_path("out", cast(str, settings.out))
+        return render_file(field, dataclasses.replace(settings, out=out), ".", overwrite)
 
-    def check_raster(self, settings):
+    def check_raster(self, settings: RenderSettings) -> tuple[int, int]:
         """(height, width) of what `render_file` would write; InputError for more than 2^28 pixels, or no such box."""
-        self.check_trained()
+        _, field = self.check_trained()
         if settings.box is not None and not all(abs(edge) <= MAX_EDGE for edge in settings.box):
             raise InputError(f"box must have edges from -{MAX_EDGE:g} to {MAX_EDGE:g}, received {settings.box!r}")
-        height, width = raster_size(self.field, settings)
+        height, width = raster_size(field, settings)
         if height * width > MAX_RENDERED_PIXELS:
             raise InputError(f"size must be at most {MAX_RENDERED_PIXELS} pixels, received {height} x {width}")
         return height, width
 
-    def save(self, path, overwrite=False):
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> pathlib.Path:
         """Writes the field to a .keras file, from which `keras.models.load_model` brings it back; returns the path."""
-        self.check_trained()
+        _, field = self.check_trained()
         path = typed_path("path", path)
         if path.suffix != ".keras":
             raise InputError(f"path must end in .keras, received {str(path)!r}")
@@ -206,19 +222,20 @@ class Session:
             raise InputError(f"path must be a file in a folder that exists, received {str(path)!r}")
         if path.exists() and not overwrite:
             raise InputError(f"path must be a new file, received {str(path)!r}, which exists")
-        save_field(bare_copy(self.field), path)
+        save_field(bare_copy(field), path)
         self.unsaved = False
         return path
 
-    def export(self, base_path):
+    def export(self, base_path: str | os.PathLike[str]) -> pathlib.Path:
         """Exports the field for TensorFlow Serving, as the next version below a folder; returns the version's path."""
-        figures = self.figures()
-        facts = {"image_sha256": self.signal.sha256, "preset": self.preset, "seed": self.seed, "steps": self.steps}
+        (signal, field), figures = self.check_trained(), self.figures()
+        facts: dict[str, Any] = {"image_sha256": signal.sha256, "preset": self.preset, "seed": self.seed}
+        facts |= {"steps": self.steps}
         facts |= {"psnr_db": figures.psnr_db, "ssim": figures.ssim, "train_seconds": figures.seconds}
-        return export_saved_model(bare_copy(self.field), base_path, info=facts)
+        return export_saved_model(bare_copy(field), base_path, info=facts)
 
     @property
-    def name(self):
+    def name(self) -> str:
         """What files of this picture may be called.
 
         >>> session = Session()
@@ -230,24 +247,27 @@ class Session:
         stem = source.removeprefix("sample:") if source.startswith("sample:") else pathlib.PurePath(source).stem
         return re.sub(r"[^\w.-]", "_", stem).strip("._")[:50] or "picture"
 
-    def check_picture(self):
-        """Raises an `InputError` unless there is a picture."""
+    def check_picture(self) -> ImageSignal:
+        """The picture; an `InputError` unless there is one."""
         if self.signal is None:
             raise InputError("choose a picture first")
+        return self.signal
 
-    def check_ready(self):
-        """Raises an `InputError` unless there are a picture and a network."""
-        self.check_picture()
-        if self.preset is None:
+    def check_ready(self) -> tuple[ImageSignal, Field]:
+        """The picture and its field; an `InputError` unless a picture and a network are chosen."""
+        signal = self.check_picture()
+        if self.field is None:
             raise InputError("choose a network first")
+        return signal, self.field
 
-    def check_trained(self):
-        """Raises an `InputError` unless the network has learnt something of the picture."""
-        self.check_ready()
+    def check_trained(self) -> tuple[ImageSignal, Field]:
+        """The picture and its field; an `InputError` unless the field has learnt something of the picture."""
+        ready = self.check_ready()
         if not self.steps:
             raise InputError("train first: the network has not learnt anything yet")
+        return ready
 
-    def _start(self, field):
+    def _start(self, field: Field | None) -> None:
         """From here on with this field, which has learnt nothing."""
         self.field = field
         self.steps, self.seconds, self.unsaved = 0, 0.0, False

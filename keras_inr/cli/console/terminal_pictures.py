@@ -1,5 +1,7 @@
 """Pictures as lines of text for a terminal: two pixels a character, in true colour, 256 colours or ASCII grey."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from keras_inr.signals.luma import luma
@@ -11,7 +13,7 @@ DARK_TO_BRIGHT = " .:-=+*#%@"
 RESET = "\x1b[0m"
 
 
-def fitted_size(height, width, columns, rows):
+def fitted_size(height: int, width: int, columns: int, rows: int) -> tuple[int, int]:
     """(height, width) at which a picture is shown in so many character cells: its own, or the largest that fits.
 
     A cell is one pixel wide and two pixels high.
@@ -23,7 +25,7 @@ def fitted_size(height, width, columns, rows):
     return max(1, int(height * shrink + 1e-9)), max(1, int(width * shrink + 1e-9))
 
 
-def picture_lines(picture, colours=TRUE_COLOURS):
+def picture_lines(picture: np.ndarray, colours: int = TRUE_COLOURS) -> list[str]:
     """The lines that show a picture.
 
     Args:
@@ -52,7 +54,7 @@ def picture_lines(picture, colours=TRUE_COLOURS):
     return lines
 
 
-def terminal_colours(environment, num_colours, encoding):
+def terminal_colours(environment: Mapping[str, str], num_colours: int, encoding: str) -> int:
     """How a terminal can show pictures.
 
     Args:

@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
 from keras_inr.models.initial_weights import Start, read_start
 from keras_inr.models.stacking import network_of
 from keras_inr.presets import from_preset
@@ -17,7 +20,7 @@ NOT_OF_THE_RUN = ("pictures_per_task", "weights", "start")
 
 
 @dataclasses.dataclass(frozen=True)
-class FleetSettings:
+class FleetPlan:
     """What is done with every picture.
 
     Args:
@@ -34,21 +37,21 @@ class FleetSettings:
     Raises:
         InputError: naming what is wrong.
 
-    >>> FleetSettings("siren", Recipe(steps=100)).recipe.steps
+    >>> FleetPlan("siren", Recipe(steps=100)).recipe.steps
     100
     """
 
     preset: str
     recipe: Recipe
-    arguments: dict = dataclasses.field(default_factory=dict)
-    image_options: dict = dataclasses.field(default_factory=dict)
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    image_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     precision: str = "float32"
     goal_psnr_db: float | None = None
     pictures_per_task: int = 64
     weights: str | None = None
     start: Start | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_image_options(**self.image_options)
         if self.weights is not None:
             object.__setattr__(self, "start", read_start(self.weights, self.preset))
@@ -64,31 +67,31 @@ class FleetSettings:
             raise InputError(f"pictures_per_task must be at least 1, received {self.pictures_per_task!r}")
         json.dumps(self.identity, allow_nan=False)
 
-    def field(self, size, channels):
+    def field(self, size: tuple[int, int], channels: int) -> Field:
         """A field for a picture, with the weights that its fit starts from."""
         field = self.drawn_field(size, channels)
         if self.start is not None:
             self.start.assign_to(field)
         return field
 
-    def drawn_field(self, size, channels):
+    def drawn_field(self, size: tuple[int, int], channels: int) -> Field:
         """A field for a picture with the weights of its seed."""
-        shared = {"channels": channels, "picture_size": size, "seed": self.recipe.seed}
+        shared: dict[str, Any] = {"channels": channels, "picture_size": size, "seed": self.recipe.seed}
         return from_preset(self.preset, **shared, dtype=self.precision, name=self.preset, **self.arguments)
 
     @property
-    def network_has_size(self):
+    def network_has_size(self) -> bool:
         """Whether the network is another one for pictures of another size."""
         networks = [network_of(self.drawn_field(size, 3)) for size in ((16, 16), (16, 24), (48, 16))]
         return any(network != networks[0] for network in networks)
 
     @property
-    def needs_one_size(self):
+    def needs_one_size(self) -> bool:
         """Whether only pictures of one size can be fitted together."""
         return needs_one_size(self.recipe) or self.network_has_size
 
     @property
-    def identity(self):
+    def identity(self) -> dict[str, Any]:
         """All that makes two runs the same run, as JSON has it."""
         names = [field.name for field in dataclasses.fields(self) if field.name not in NOT_OF_THE_RUN]
         whole = {name: getattr(self, name) for name in names} | {"recipe": dataclasses.asdict(self.recipe)}
