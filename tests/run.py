@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-FILES_PER_PROCESS = 4
+FILES_PER_PROCESS = 3
 PROCESSES = 2
 MOST_MB = 2048
 """What a process may take at its peak."""

@@ -99,6 +99,7 @@ class TestMain:
             own = {name: functools.partial(getattr(flags, name), flag_values=values) for name in DEFINES}
             monkeypatch.setattr(command, "flags", types.SimpleNamespace(**own))
             monkeypatch.setattr(command, "FLAGS", values)
+            monkeypatch.setattr(command.own_modules, "define", lambda: None)
             command.define_flags()
             values(["export.py", *command_line])
             assert command.main(["export.py"]) == 0

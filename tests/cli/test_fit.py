@@ -418,8 +418,8 @@ class TestAutomatic:
         for again in (("--resume", "--out=run"), (*flags, "--steps=40", "--out=run", "--resume")):
             assert fit(*again)[:2] == (0, summary)
         for goal, told in (
-            ("30dB", "goal must be that of the run in run, whose goal_psnr_db is 25.0, received 30 dB"),
-            ("3s", "goal must be that of the run in run, whose max_seconds is None, received 3 s"),
+            ("30dB", "goal must be that of the run, whose goal_psnr_db is 25.0, received 30 dB"),
+            ("3s", "goal must be that of the run, whose max_seconds is None, received 3 s"),
             ("2kB", "goal must be at least "),
             ("soon", "goal must be a number with dB, kB, MB or s behind it, such as 40dB, received 'soon'"),
         ):

@@ -365,7 +365,7 @@ class TestFailures:
         assert (out / "pictures" / "001").read_text() == "mine"
 
     def test_a_preview_that_cannot_be_drawn(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(work, "png", lambda values: 1 // 0)
+        monkeypatch.setattr(work, "png_bytes", lambda picture: 1 // 0)
         _, rows = fitted(str(write_pictures(tmp_path / "in", 1)), tmp_path / "out")
         assert rows[0]["reason"] == "ZeroDivisionError: integer division or modulo by zero"
 

@@ -104,7 +104,7 @@ def test_what_is_told_of_a_recipe():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({**SMALL}, "give --source, or one of --from_gradient and --from_laplacian"),
+        ({**SMALL}, "give source, or bring the target back from its gradient or its Laplacian"),
         ({**SMALL, "kind": "poisson"}, "kind must be one of .*, received 'poisson'"),
         ({**CLONE, "kind": "gradient"}, "source must be left out to bring a picture back, received 'sample:chelsea'"),
         ({**SMALL, "kind": "gradient", "mixed": True}, "mixed must be left out to bring a picture back, received True"),

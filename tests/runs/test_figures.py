@@ -1,6 +1,7 @@
 """Figures: the pixels of the panels, the arrangement of odd shapes, the curves' data and labels, no trace elsewhere."""
 
 import math
+import pathlib
 import re
 import threading
 import warnings
@@ -250,11 +251,12 @@ class TestFiles:
     def test_failure_leaves_the_old_files_alone(self, tmp_path, monkeypatch):
         before = self.write(tmp_path)
 
-        def full_disk(picture, path, **kwargs):
-            path.write_bytes(b"half")
+        def full_disk(path, data):
+            with open(path, "wb") as file:
+                file.write(data[:9])
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(Image.Image, "save", full_disk)
+        monkeypatch.setattr(pathlib.Path, "write_bytes", full_disk)
         with pytest.raises(OSError, match="No space left"):
             self.write(tmp_path)
         assert [(tmp_path / name).read_bytes() for name in ("comparison.png", "curves.png")] == before

@@ -361,7 +361,7 @@ class TestStops:
         """Resumed, it ends in the same way: what is missing is asked for again."""
 
         def refuse(*arguments, **options):
-            raise ValueError("the export's 'laplacian' must equal the field within 1.0e-04, received nan")
+            raise InputError("the export's 'laplacian' must equal the field within 1.0e-04, received nan")
 
         monkeypatch.setattr(results, "export_saved_model", refuse)
         out = tmp_path / "run"

@@ -4,14 +4,12 @@ import csv
 import json
 import math
 import os
-import pathlib
 import platform
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
-from small_runs import make_settings, names, plan
+from small_runs import make_settings, plan
 
 from keras_inr.runs import results
 from keras_inr.runs.results import (
@@ -22,7 +20,6 @@ from keras_inr.runs.results import (
     device_name,
     finite,
     read_metrics,
-    save_png,
     write_history,
 )
 from keras_inr.training.result import FitResult
@@ -104,29 +101,6 @@ class TestHistory:
     def test_no_rows(self, tmp_path):
         write_history(tmp_path / "history.csv", [])
         assert (tmp_path / "history.csv").read_text().split() == [",".join(HISTORY)]
-
-
-class TestSavePng:
-    @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
-    def test_modes(self, tmp_path, channels, mode):
-        picture = np.random.default_rng(0).integers(0, 256, (5, 7, channels), np.uint8)
-        save_png(tmp_path / "picture.png", picture)
-        read = Image.open(tmp_path / "picture.png")
-        assert read.mode == mode
-        np.testing.assert_array_equal(np.asarray(read).reshape(5, 7, channels), picture)
-
-    def test_a_full_disk_leaves_the_old_one(self, tmp_path, monkeypatch):
-        save_png(tmp_path / "picture.png", np.zeros((2, 2, 3), np.uint8))
-
-        def full(image, path, **options):
-            pathlib.Path(path).write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(Image.Image, "save", full)
-        with pytest.raises(OSError, match="No space left"):
-            save_png(tmp_path / "picture.png", np.ones((2, 2, 3), np.uint8))
-        assert names(tmp_path) == ["picture.png"]
-        assert Image.open(tmp_path / "picture.png").getpixel((0, 0)) == (0, 0, 0)
 
 
 class TestReadMetrics:
