@@ -1,6 +1,7 @@
 """The house rules of design section 1 that a test can hold."""
 
 import ast
+import configparser
 import importlib
 import os
 import pathlib
@@ -206,3 +207,10 @@ def test_another_backend_in_the_settings_of_keras_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ImportError, match="TensorFlow, and the backend is 'jax'"):
         require_tensorflow()
+
+
+def test_a_wheel_has_the_stubs_that_names_are_read_from():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["options.package_data"]["*"] == "*.pyi"
+    assert "py.typed" in setup["options.package_data"]["keras_inr"]
