@@ -33,8 +33,8 @@ from experiments.files import ROOT, put_between
 from keras_inr.alignment import aligned_psnr
 from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
+from keras_inr.models.field_files import read_field
 from keras_inr.presets import from_preset
-from keras_inr.runs.model_files import load_field
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
@@ -224,7 +224,7 @@ def draw_enlarged(path):
     row, column, width = (ENLARGED * number for number in ZOOM)
     panels = [("bicubic", to_uint8(resampled(signal.values, side, side, "bicubic")))]
     for case in CASES[1:]:
-        field = load_field(RUNS / f"ours-{case}" / "model.keras")
+        field = read_field(RUNS / f"ours-{case}" / "model.keras")
         panels.append((f"field fitted to {NAMES[case]}", field.render(side, side)))
     parts = [("", shown[row : row + width, column : column + width]) for _, shown in panels]
     save_rows(path, [panels, parts])

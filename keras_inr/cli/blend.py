@@ -4,11 +4,11 @@ Clones a region of one picture into another by fitting a field to the merged gra
 gradient (--from_gradient) or its Laplacian (--from_laplacian) alone. A direct Poisson solver does the same, beside it.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
+from keras_inr.cli import picture_flags
 from keras_inr.cli.help import group
 from keras_inr.errors import InputError
 from keras_inr.presets import list_presets
@@ -57,13 +57,13 @@ def main(argv: list[str]) -> int:
     recipe: dict[str, Any] = {name: FLAGS[name].value for name in RECIPE}
     plan = BlendPlan(
         target=FLAGS.target,
-        target_size=size("target_size"),
+        target_size=picture_flags.size("target_size", FLAGS.target_size),
         source=FLAGS.source,
-        source_size=size("source_size"),
-        region=None if FLAGS.region is None else integers("region", FLAGS.region, ",", (4,)),
+        source_size=picture_flags.size("source_size", FLAGS.source_size),
+        region=None if FLAGS.region is None else picture_flags.integers("region", FLAGS.region, ",", (4,)),
         shape=FLAGS.shape,
         mask=FLAGS.mask,
-        at=integers("at", FLAGS.at, ",", (2,)),
+        at=picture_flags.integers("at", FLAGS.at, ",", (2,)),
         mixed=FLAGS.mixed,
         kind="gradient" if FLAGS.from_gradient else "laplacian" if FLAGS.from_laplacian else "clone",
         rule=FLAGS.derivative_rule,
@@ -81,22 +81,3 @@ def main(argv: list[str]) -> int:
     print(f"pictures: {folder}/blend.png, {folder}/direct.png, {folder}/comparison.png")
     print(f"Keras: {folder}/model.keras   figures: {folder}/metrics.json")
     return 0
-
-
-def size(name: str) -> tuple[int, int] | int | None:
-    """(height, width), the longer side, or None."""
-    text = FLAGS[name].value
-    numbers = None if text is None else integers(name, text, "x", (1, 2))
-    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers
-
-
-def integers(name: str, text: str, separator: str, counts: Sequence[int]) -> Any:
-    """The numbers of a flag."""
-    try:
-        numbers = tuple(int(part) for part in text.split(separator))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in counts:
-        wanted = " or ".join(separator.join(["N"] * count) for count in counts)
-        raise InputError(f"{name} must be whole numbers as {wanted}, received {text!r}")
-    return numbers

@@ -13,7 +13,7 @@ from keras_inr._reading import read_json
 from keras_inr.cli import own_modules
 from keras_inr.cli.help import group
 from keras_inr.export.saved_model import export_saved_model
-from keras_inr.runs.model_files import load_field, model_path
+from keras_inr.models.field_files import model_path, read_field
 from keras_inr.runs.results import served_facts
 
 FLAGS = flags.FLAGS
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     """Exports the model that the flags name; the exit code."""
     model = model_path(FLAGS.run, FLAGS.model)
     base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
-    field = load_field(model)
+    field = read_field(model)
     metrics = load_metrics(model.with_name("metrics.json"))
     facts = served_facts(metrics)
     folder = export_saved_model(field, base_path, FLAGS.version, info=facts, max_pixels=FLAGS.max_pixels)

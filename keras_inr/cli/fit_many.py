@@ -22,7 +22,7 @@ from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.run import run_fleet
 from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
-from keras_inr.runs.plan import recipe_of
+from keras_inr.runs.plan import recipe_with_length
 
 FLAGS = flags.FLAGS
 SOME_FAILED = 4
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
     pictures = list_pictures(FLAGS.images, FLAGS.data_dir)
     plan = FleetPlan(
         preset=FLAGS.preset,
-        recipe=recipe_of(training_flags.recipe()),
+        recipe=recipe_with_length(training_flags.recipe()),
         arguments=training_flags.arguments(),
         weights=FLAGS.weights,
         image_options=picture_flags.reading_options(FLAGS),

@@ -2,6 +2,7 @@
 
 import copy
 import locale
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,6 @@ from keras_inr.errors import InputError
 from keras_inr.runs.folder import folder_path, holds_run
 from keras_inr.runs.folder import run_flags as stored_flags
 from keras_inr.runs.layout import MARKER
-from keras_inr.runs.plan import absolute
 
 FLAGS = flags.FLAGS
 NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
@@ -130,3 +130,9 @@ def _checked(arguments, source, problem=None):
         again = "remove it" if source.name == FLAGFILE else "add --overwrite"
         raise InputError(f"{source} is damaged ({problem}); {again} and give the run's flags again")
     return arguments
+
+
+def absolute(path: str) -> str:
+    """A path as it is from every folder; what is no path of something stays."""
+    expanded = pathlib.Path(path).expanduser()
+    return str(expanded.resolve()) if expanded.exists() else path

@@ -1,5 +1,6 @@
 """Flags that tell which picture is meant and how it is read; shared by the commands that take pictures."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -38,17 +39,31 @@ def reading_options(values: flags.FlagValues) -> dict[str, Any]:
     """Those that do not depend on which picture it is."""
     options: dict[str, Any] = {}
     if values.size is not None:
-        size = _integers("size", values.size, "x", (1, 2))
-        options["size"] = size[0] if len(size) == 1 else size
+        options["size"] = size("size", values.size)
     if values.crop is not None:
-        options["crop"] = _integers("crop", values.crop, ",", (4,))
+        options["crop"] = integers("crop", values.crop, ",", (4,))
     for name in ("grayscale", "alpha", "max_pixels", "data_dir"):
         if values[name].value != values[name].default:
             options[name] = values[name].value
     return options
 
 
-def _integers(name, text, separator, counts):
+def size(name: str, text: str | None) -> Any:
+    """(height, width), the longer side, or None.
+
+    >>> size("size", "300x400"), size("size", "400"), size("size", None)
+    ((300, 400), 400, None)
+    """
+    numbers = None if text is None else integers(name, text, "x", (1, 2))
+    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers
+
+
+def integers(name: str, text: str, separator: str, counts: Sequence[int]) -> Any:
+    """The numbers of a flag, as many as one of the counts.
+
+    >>> integers("crop", "1,2,3,4", ",", (4,))
+    (1, 2, 3, 4)
+    """
     try:
         numbers = tuple(int(part) for part in text.split(separator))
     except ValueError:

@@ -5,8 +5,8 @@ from absl import flags
 from keras_inr.cli import own_modules
 from keras_inr.cli.console.answers import typed_numbers
 from keras_inr.cli.help import group
+from keras_inr.models.field_files import model_path, read_field
 from keras_inr.rendering.to_file import OUTPUTS, Rendered, RenderSettings, render_file
-from keras_inr.runs.model_files import load_field, model_path
 from keras_inr.signals.luma import LUMA
 
 FLAGS = flags.FLAGS
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
         allow_kinks=FLAGS.allow_kinks,
     )
     path = model_path(FLAGS.run, FLAGS.model)
-    print(summary(render_file(load_field(path), settings, path.parent, FLAGS.overwrite, FLAGS.progress), FLAGS.output))
+    print(summary(render_file(read_field(path), settings, path.parent, FLAGS.overwrite, FLAGS.progress), FLAGS.output))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Fields from .keras files."""
+"""Fields to .keras files, and back from them."""
 
 import os
 import pathlib
@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 import keras
 
+from keras_inr._arguments import local_path
+from keras_inr._files import atomic_path
 from keras_inr._reading import MOST_BYTES, open_regular
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
@@ -49,3 +51,33 @@ def _check_sizes(path: pathlib.Path, file: BinaryIO) -> None:
     texts = max((size for name, size in sizes.items() if name.endswith(".json")), default=0)
     if texts > MOST_BYTES or sum(sizes.values()) > 8 * path.stat().st_size + MOST_BYTES:
         raise InputError(f"{path} must not unpack to more than a field needs, received {sum(sizes.values())} bytes")
+
+
+def model_path(run: str | os.PathLike[str] | None = None, model: str | os.PathLike[str] | None = None) -> pathlib.Path:
+    """Where the .keras file is that one of two arguments names: `run`, a run folder, or `model`, the file itself.
+
+    Raises:
+        InputError: unless one of them is given, and a path.
+
+    >>> str(model_path(run="runs/0001"))
+    'runs/0001/model.keras'
+    """
+    if run is not None and model is None:
+        return local_path("run", run) / "model.keras"
+    if model is not None and run is None:
+        return local_path("model", model)
+    received = "neither" if run is None else f"run={run!r} and model={model!r}"
+    raise InputError(f"give one of run='FOLDER' and model='FILE.keras', received {received}")
+
+
+def bare_copy(field: Field) -> Field:
+    """A field with the same weights and no optimizer, which would triple its file."""
+    bare = type(field).from_config(field.get_config())
+    bare.set_weights(field.get_weights())
+    return bare
+
+
+def save_field(field: Field, path: str | os.PathLike[str]) -> None:
+    """Writes a field, as it is, to a .keras file, replacing the file atomically."""
+    with atomic_path(path) as temporary:
+        field.save(temporary)

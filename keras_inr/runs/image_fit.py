@@ -10,10 +10,10 @@ from keras_inr._files import atomic_path
 from keras_inr.alignment import best_offset
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError
 from keras_inr.models.field import to_uint8
+from keras_inr.models.field_files import bare_copy
 from keras_inr.runs.folder import check_run_folder, claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.layout import has_checkpoint, missing_results
-from keras_inr.runs.model_files import bare_copy
 from keras_inr.runs.plan import DEFAULTS, Plan, PlannedFit
 from keras_inr.runs.previews import Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_course, write_results

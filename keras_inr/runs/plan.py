@@ -4,7 +4,6 @@ import dataclasses
 import inspect
 import json
 import math
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -153,22 +152,22 @@ def plan_fit(
     goals = _goals(aim, goal_psnr_db, max_seconds, started)
     one_of("precision", precision, PRECISIONS)
     check_goals(*goals.values())
-    if preset == AUTO and started is None:
+    choosing = preset == AUTO and started is None
+    if choosing:
         _check_free(arguments, weights, given)
         tell(f"preset='auto' is choosing a network for {image}")
-        signal = load_image(image, **options)
+    elif preset == AUTO:
+        preset = _of_started(started, "preset")
+    elif aim is not None and aim.unit == "kB":
+        raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
+    signal = load_image(image, **options)
+    if choosing:
         preset, arguments, given, reason = _chosen(signal, aim, given)
         tell(f"preset='auto' is {reason}")
-    else:
-        if preset == AUTO:
-            preset = _of_started(started, "preset")
-        elif aim is not None and aim.unit == "kB":
-            raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
-        signal = load_image(image, **options)
     given, searching = _with_rate(given, started)
     start = None if weights is None else read_start(weights, preset)
     plan = Plan(
-        *(image, preset, recipe_of(given), options, signal.sha256, arguments),
+        *(image, preset, recipe_with_length(given), options, signal.sha256, arguments),
         *(weights, None if start is None else start.sha256, precision, *goals.values(), strategy),
     )
     planned = PlannedFit(plan, signal, _field(plan, signal, start))
@@ -178,7 +177,7 @@ def plan_fit(
     return _with_found_rate(planned, tell) if searching else planned
 
 
-def recipe_of(given: Mapping[str, Any]) -> Recipe:
+def recipe_with_length(given: Mapping[str, Any]) -> Recipe:
     """A `Recipe` of the arguments that are given; of 2000 steps where neither steps nor epochs are."""
     timed = given.get("steps") is not None or given.get("epochs") is not None
     return Recipe(**given) if timed else Recipe(**{**given, "steps": DEFAULT_STEPS})
@@ -278,9 +277,3 @@ def _with_found_rate(planned, tell):
     tell(f"learning_rate='auto' is {found:g} in this run")
     recipe = dataclasses.replace(planned.plan.recipe, learning_rate=found)
     return dataclasses.replace(planned, plan=dataclasses.replace(planned.plan, recipe=recipe))
-
-
-def absolute(path: str) -> str:
-    """A path as it is from every folder; what is no path of something stays."""
-    expanded = pathlib.Path(path).expanduser()
-    return str(expanded.resolve()) if expanded.exists() else path

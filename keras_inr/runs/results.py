@@ -22,13 +22,13 @@ from keras_inr._version import __version__
 from keras_inr.errors import DamagedFileError, InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.models.field import Field, to_uint8
+from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
 from keras_inr.rendering.png import save_png
 from keras_inr.rendering.raster import FieldRaster
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.folder import write_json
 from keras_inr.runs.layout import METRICS, RESULTS, has_checkpoint, whole_versions
-from keras_inr.runs.model_files import bare_copy, save_field
 from keras_inr.runs.plan import PlannedFit
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES

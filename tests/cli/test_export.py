@@ -138,7 +138,7 @@ def test_a_foreign_model(tmp_path):
     path = tmp_path / "model.keras"
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save(path)
     with pytest.raises(InputError, match=f"{path} must hold a field of keras_inr, received a Sequential"):
-        command.load_field(path)
+        command.read_field(path)
 
 
 @pytest.mark.parametrize(

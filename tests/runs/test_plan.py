@@ -12,7 +12,7 @@ from keras_inr.choosing.expectations import POINTS_PER_STEP
 from keras_inr.errors import ImageError, InputError
 from keras_inr.models.siren import Siren
 from keras_inr.runs import plan as planning
-from keras_inr.runs.plan import Plan, check_size, plan_fit, recipe_of, seconds_per_step
+from keras_inr.runs.plan import Plan, check_size, plan_fit, recipe_with_length, seconds_per_step
 from keras_inr.signals import load_image
 from keras_inr.training.rate_finder import find_learning_rate
 from keras_inr.training.recipe import Recipe
@@ -134,7 +134,7 @@ class TestFoundRates:
 
 
 def test_identity_has_neither_paths_nor_devices():
-    plan = Plan("here/cat.png", "siren", recipe_of({}), weights="there/start.keras", weights_sha256="12")
+    plan = Plan("here/cat.png", "siren", recipe_with_length({}), weights="there/start.keras", weights_sha256="12")
     assert "cat" not in json.dumps(plan.identity)
     assert "start" not in json.dumps(plan.identity)
     assert plan.identity["weights_sha256"] == "12"

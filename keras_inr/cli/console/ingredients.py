@@ -1,4 +1,4 @@
-"""A picture and a network that a person has named; what is wrong with them is an `InputError`."""
+"""The network that a person has named."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,14 +8,9 @@ import tensorflow as tf
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.presets import from_preset
-from keras_inr.signals.image import ImageSignal, load_image
+from keras_inr.signals.image import ImageSignal
 
 MAX_PARAMETERS = 2**27
-
-
-def load_picture(source: str, longer_side: int | None = None) -> ImageSignal:
-    """A picture at the size that a person has named."""
-    return load_image(source, size=longer_side)
 
 
 def build_field(signal: ImageSignal | None, preset: str, arguments: Mapping[str, Any], seed: int) -> Field:

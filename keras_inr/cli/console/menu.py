@@ -17,7 +17,6 @@ from prompt_toolkit.completion import WordCompleter
 
 from keras_inr.cli.console import prompts, screen
 from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
-from keras_inr.cli.console.ingredients import load_picture
 from keras_inr.cli.console.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
 from keras_inr.cli.preset_arguments import parse_overrides, preset_arguments
 from keras_inr.errors import InputError
@@ -26,6 +25,7 @@ from keras_inr.presets import list_presets
 from keras_inr.rendering.to_file import RenderSettings
 from keras_inr.runs.interrupts import Interrupts, SignalInterrupt
 from keras_inr.signals._sources import sample_files
+from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
 from keras_inr.training.recipe import Recipe
 
@@ -290,7 +290,7 @@ def checked_source(text: str) -> str:
     """The source that is typed; InputError where there is no picture."""
     if not text.strip():
         raise InputError("picture must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received nothing")
-    load_picture(text.strip())
+    load_image(text.strip())
     return text.strip()
 
 

@@ -12,17 +12,17 @@ import numpy as np
 from keras_inr._arguments import INT32_MAX
 from keras_inr.cli.console.answers import typed_path
 from keras_inr.cli.console.continued_run import GrowingRun, Progress
-from keras_inr.cli.console.ingredients import build_field, load_picture
+from keras_inr.cli.console.ingredients import build_field
 from keras_inr.errors import InputError
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
 from keras_inr.models.field import Field
+from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.models.stacking import network_of
 from keras_inr.rendering.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
 from keras_inr.rendering.to_file import Rendered, RenderSettings, raster_size, render_file
-from keras_inr.runs.model_files import bare_copy, save_field
 from keras_inr.runs.results import finite
-from keras_inr.signals.image import ImageSignal
+from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.recipe import Recipe
 
 MAX_BATCH_SIZE = 2**18
@@ -89,7 +89,7 @@ class Session:
             source: as in `load_image`.
             longer_side: pixels that it is resized to, or None.
         """
-        signal = load_picture(source, longer_side)
+        signal = load_image(source, size=longer_side)
         field = None if self.preset is None else build_field(signal, self.preset, self.arguments, self.seed)
         self.source, self.signal = source, signal
         self._start(field)
@@ -104,7 +104,7 @@ class Session:
             InputError: without a picture, or for a network whose weights are made for one size, as a grid of cells is.
         """
         self.check_picture()
-        signal = load_picture(cast(str, self.source), longer_side)
+        signal = load_image(cast(str, self.source), size=longer_side)
         if self.field is not None:
             field = build_field(signal, cast(str, self.preset), self.arguments, self.seed)
             if network_of(field) != network_of(self.field):
