@@ -16,6 +16,7 @@ GROUPS: dict[str, list[str]] = {}
 
 MOST_COLUMNS = 110
 NAMES = 28
+MOST_VALUES = 5
 
 
 @contextlib.contextmanager
@@ -69,6 +70,8 @@ def _lines(flag):
     name = f"--[no]{flag.name}" if boolean else f"--{flag.name}"
     default = flag.default_as_str
     told = flag.help or ""
+    if len(getattr(flag.parser, "enum_values", None) or ()) > MOST_VALUES:
+        told = told.replace("|", "| ")  # lines end between the names, and not in one
     if default is not None and flag.default not in ("", [], None, False):
         told += f" (default: {default.strip(chr(39))})"
     return _pair(name, told)
