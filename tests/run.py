@@ -1,7 +1,8 @@
 """Runs all tests, a few files at a time in fresh processes: python tests/run.py [folders, files] [-- pytest's options]
 
 What TensorFlow has once compiled stays in a process for good, so that one that ran all tests would take several GB.
-Ends with a line "N passed, N failed", and with 1 if anything failed or a process was killed or grew too big.
+Ends with what failed, once more, and a line "N passed, N failed"; its exit code is 1 if anything failed or a process
+was killed or grew too big.
 """
 
 import concurrent.futures
@@ -16,6 +17,9 @@ PROCESSES = 2
 MOST_MB = 2048
 """What a process may take at its peak."""
 
+MOST_OF_A_FAILURE = 6000
+"""Characters of it that are told again at the end."""
+
 HERE = pathlib.Path(__file__).resolve().parent
 COUNT = re.compile(r"(\d+) (passed|failed|errors?)\b")
 NO_TESTS = 5
@@ -28,11 +32,13 @@ def main(arguments):
     files = sorted({str(file) for place in places for file in files_of(pathlib.Path(place))})
     number = -(-len(files) // FILES_PER_PROCESS)
     parts = [files[first::number] for first in range(number)]  # the heavy files of a folder are neighbours
-    passed, failed = 0, 0 if files else 1
+    passed, failed, failures = 0, 0 if files else 1, []
     with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
         for number, (text, *counts) in enumerate(pool.map(lambda part: tried(part, options), parts), start=1):
             passed, failed = passed + counts[0], failed + counts[1]
+            failures += [text[text.find("= FAILURES =") :]] if counts[1] else []
             print(f"{text.rstrip()}\n--- {number} of {len(parts)} parts", flush=True)
+    print("\n".join(text[-MOST_OF_A_FAILURE:] for text in failures))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 
