@@ -172,6 +172,7 @@ def from_preset(name: str, /, weights: str | os.PathLike[str] | None = None, **a
             meant = did_you_mean(argument, allowed)
             raise InputError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}{meant}")
     field = preset.model(**{**preset.arguments, **arguments})
+    field.recipes = preset.own_recipes
     if weights is not None:
         read_start(weights, name).assign_to(field)
     return field

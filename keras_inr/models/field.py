@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -66,6 +66,9 @@ class Field(keras.Model):
     """
 
     num_dims = 2
+    recipes: Mapping[str, Mapping[str, Any]] = {}
+    """Optimizer -> arguments of a `Recipe` that were measured best with it, the best optimizer first: what `fit` takes
+    where none are given. `from_preset` sets those of the preset. They are not saved."""
     built: bool
 
     def __init__(

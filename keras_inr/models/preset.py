@@ -1,6 +1,7 @@
 """What a named architecture is; each model's file ends in its own `PRESETS`."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 DESCENT = "sjb3d/descent, examples/image_fit"
@@ -37,8 +38,16 @@ class Preset:
         info: what `list_presets` tells.
         model: a subclass of `keras_inr.models.field.Field`.
         arguments: name -> value of what it is made with, unless `from_preset` is given another.
+        recipes: optimizer -> arguments of a `Recipe` that were measured best for it, the best optimizer first; the
+            model's own by default.
     """
 
     info: PresetInfo
     model: type
     arguments: dict[str, Any]
+    recipes: Mapping[str, Mapping[str, Any]] | None = None
+
+    @property
+    def own_recipes(self) -> Mapping[str, Mapping[str, Any]]:
+        """Its recipes, or its model's."""
+        return self.model.recipes if self.recipes is None else self.recipes

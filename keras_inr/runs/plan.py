@@ -15,14 +15,14 @@ from keras_inr.choosing.choice import Goal, choose, file_kb
 from keras_inr.choosing.expectations import POINTS_PER_STEP
 from keras_inr.errors import InputError
 from keras_inr.models.initial_weights import Start, read_start
-from keras_inr.presets import from_preset
+from keras_inr.presets import from_preset, get_preset
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fitting import fit
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision
 from keras_inr.training.rate_finder import find_learning_rate
-from keras_inr.training.recipe import Recipe
+from keras_inr.training.recipe import LENGTHS, Recipe, own_recipe
 from keras_inr.training.strategies import check_share, make_strategy
 
 AUTO = "auto"
@@ -79,6 +79,7 @@ class Plan:
 
 
 _OF_IMAGES = tuple(inspect.signature(load_image).parameters)[1:]
+_OF_RECIPE = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in LENGTHS)
 _IDENTITY = ("image_sha256", "preset", "precision", "goal_psnr_db", "max_seconds")
 
 DEFAULTS = {
@@ -164,7 +165,7 @@ def plan_fit(
     if choosing:
         preset, arguments, given, reason = _chosen(signal, aim, given)
         tell(f"preset='auto' is {reason}")
-    given, searching = _with_rate(given, started)
+    given, searching = _with_rate(_with_own(given, preset, started), started)
     start = None if weights is None else read_start(weights, preset)
     plan = Plan(
         *(image, preset, recipe_with_length(given), options, signal.sha256, arguments),
@@ -175,6 +176,13 @@ def plan_fit(
     if check is not None:
         check(plan)
     return _with_found_rate(planned, tell) if searching else planned
+
+
+def _with_own(given, preset, started):
+    """What is given of a recipe, before what the run that is gone on with had, or else what the preset has."""
+    if started is not None:
+        return {**{name: started[name] for name in _OF_RECIPE if name in started}, **given}
+    return {**own_recipe(get_preset(preset).own_recipes, given), **given}
 
 
 def recipe_with_length(given: Mapping[str, Any]) -> Recipe:

@@ -28,7 +28,7 @@ from keras_inr.training.compilation import Compilation, compilation_for
 from keras_inr.training.freezing import frozen
 from keras_inr.training.objectives import Objective, check_offset, check_supervision, make_objective
 from keras_inr.training.optimizers import make_optimizer
-from keras_inr.training.recipe import OtherRecipeArguments, Recipe, default, recipe_of
+from keras_inr.training.recipe import OtherRecipeArguments, Recipe, recipe_of
 from keras_inr.training.result import FitResult, measure
 from keras_inr.training.sampling import BatchSource, Sampler
 from keras_inr.training.strategies import check_share
@@ -48,14 +48,14 @@ def fit(
     signal: ImageSignal,
     recipe: Recipe | None = None,
     *,
-    steps: int | None = default(None),
-    epochs: float | None = default(None),
-    batch_size: int = default(16384),
-    learning_rate: float = default(1e-3),
-    optimizer: str = default("adam"),
-    schedule: str = default("cosine"),
-    sampling: str = default("random"),
-    seed: int = default(0),
+    steps: int | None = None,
+    epochs: float | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    sampling: str | None = None,
+    seed: int | None = None,
     goal_psnr_db: float | None = None,
     max_seconds: float | None = None,
     checkpoint_dir: str | os.PathLike[str] | None = None,
@@ -74,6 +74,8 @@ def fit(
             strategy is trained by it, see `keras_inr.training.strategies`.
         signal: an `ImageSignal` with as many channels as the field.
         recipe: a `Recipe`. Its arguments may be given as keywords, too, here and below; they take the place of its own.
+            What is not given without a recipe is as was measured best for the network, see `Field.recipes`, or else
+            the recipe's default.
         steps, epochs: length of the run; give one.
         batch_size: points in a step; 0 takes all pixels in every step.
         learning_rate: what the schedule decays from, or warms up to.
@@ -123,7 +125,7 @@ def fit(
     True
     """
     started = time.perf_counter()
-    recipe = recipe_of(fit, locals())
+    recipe = recipe_of(fit, locals(), getattr(field, "recipes", None))
     check_pair(field, signal)
     check_surroundings(field, several_devices=True)
     check_supervision(field, recipe)

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import numbers
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, TypedDict
 
 from keras_inr._arguments import did_you_mean, names_arguments, one_of
 from keras_inr.errors import InputError, InputTypeError
@@ -21,7 +21,6 @@ CHOICES = {
     "supervise": SUPERVISED,
     "derivative_rule": RULES,
 }
-Value = TypeVar("Value")
 
 
 @names_arguments
@@ -189,35 +188,40 @@ class RecipeArguments(OtherRecipeArguments, total=False):
     seed: int
 
 
-class _Default:
-    def __init__(self, value: Any) -> None:
-        self.value = value
+def own_recipe(recipes: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a `Recipe` that a network is fitted with best; those that are given take their place.
 
-    def __repr__(self) -> str:
-        return repr(self.value)
+    Args:
+        recipes: optimizer -> arguments of a `Recipe` that were measured best with it, the best optimizer first, as
+            `Field.recipes` and `Preset.recipes` have them.
+        given: arguments that are given; an optimizer among them chooses the recipe.
 
-
-def default(value: Value) -> Value:
-    """A default that `recipe_of` knows from the same value given by hand; to readers and type checkers it is the value.
-
-    >>> default(16384)
-    16384
+    >>> own_recipe({"muon": {"learning_rate": 0.02}, "adam": {"learning_rate": 0.001}}, {"optimizer": "adam"})
+    {'optimizer': 'adam', 'learning_rate': 0.001}
+    >>> own_recipe({}, {"optimizer": "sgd"})
+    {}
     """
-    return cast(Value, _Default(value))
+    optimizer = given.get("optimizer", next(iter(recipes), None))
+    if optimizer not in recipes:
+        return {}
+    return {"optimizer": optimizer, **recipes[optimizer]}
 
 
-def recipe_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Recipe:
+def recipe_of(
+    function: Callable[..., Any], arguments: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]] | None = None
+) -> Recipe:
     """The `Recipe` that a function was called with, where keywords that were given take the place of its own.
 
     Args:
-        function: what was called. It has the arguments recipe (None, or a `Recipe`), some of the recipe's with a
-            `default`, and **others for the rest.
+        function: what was called. It has the arguments recipe (None, or a `Recipe`), some of the recipe's, None by
+            default, and **others for the rest.
         arguments: its `locals()` when it begins.
+        recipes: of the network, see `own_recipe`, for what is not given where there is no recipe.
 
     Raises:
         InputTypeError: for an argument that the function does not take, naming the nearest that it takes.
 
-    >>> def train(recipe=None, *, steps=default(None), seed=default(0), **others):
+    >>> def train(recipe=None, *, steps=None, seed=None, **others):
     ...     return recipe_of(train, locals())
     >>> train(Recipe(steps=5, seed=1), seed=0, clip_norm=2.0) == Recipe(steps=5, seed=0, clip_norm=2.0)
     True
@@ -231,12 +235,15 @@ def recipe_of(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Rec
     for name in arguments["others"]:
         if name not in names:
             raise InputTypeError(f"{function.__name__} takes no argument {name!r}{did_you_mean(name, sorted(names))}")
-    named = {name: arguments[name] for name in fields if name in arguments}
-    given = {name: value for name, value in named.items() if not isinstance(value, _Default)} | arguments["others"]
+    given = {name: arguments[name] for name in fields if arguments.get(name) is not None} | arguments["others"]
     recipe = arguments["recipe"]
-    return Recipe(**given) if recipe is None else dataclasses.replace(recipe, **given)
+    if recipe is None:
+        return Recipe(**{**own_recipe(recipes or {}, given), **given})
+    length = {} if given.keys().isdisjoint(LENGTHS) else dict.fromkeys(LENGTHS)
+    return dataclasses.replace(recipe, **{**length, **given})
 
 
+LENGTHS = ("steps", "epochs")
 _INTEGERS = ("steps", "batch_size", "plateau_patience", "seed")
 _RANGES = {
     "steps": (1, 2**31 - 1, True),

@@ -13,7 +13,7 @@ from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fitting import check_pair
 from keras_inr.training.many.stacked_fit import StackedFit, Stacks
 from keras_inr.training.many.stacked_progress import StackedProgress
-from keras_inr.training.recipe import OtherRecipeArguments, Recipe, default, recipe_of
+from keras_inr.training.recipe import OtherRecipeArguments, Recipe, recipe_of
 from keras_inr.training.result import FitResult, quality
 
 MOST_FIELDS, MOST_POINTS, MOST_WEIGHTS = 64, 2**17, 2**25
@@ -28,14 +28,14 @@ def fit_many(
     signals: Iterable[ImageSignal],
     recipe: Recipe | None = None,
     *,
-    steps: int | None = default(None),
-    epochs: float | None = default(None),
-    batch_size: int = default(16384),
-    learning_rate: float = default(1e-3),
-    optimizer: str = default("adam"),
-    schedule: str = default("cosine"),
-    sampling: str = default("random"),
-    seed: int = default(0),
+    steps: int | None = None,
+    epochs: float | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    sampling: str | None = None,
+    seed: int | None = None,
     goal_psnr_db: float | None = None,
     max_seconds: float | None = None,
     progress: bool = True,
@@ -55,8 +55,8 @@ def fit_many(
         fields: single `Field`s of one network; each gets its picture's size and its weights.
         signals: as many `ImageSignal`s. Pictures of different sizes are grouped by size where a step takes all pixels
             or the length of an epoch matters, and else trained together.
-        recipe: a `Recipe`. It must supervise values; Muon is not for stacked fields. Its arguments may be given as
-            keywords, too, which take the place of its own.
+        recipe: a `Recipe`, which must supervise values, or its arguments as keywords, see `fit`. What is not given is
+            as the first field's network has it.
         steps, epochs, batch_size, learning_rate, optimizer, schedule, sampling: as in `fit`.
         seed: of the batches of every picture.
         goal_psnr_db: a field ends when its picture has this PSNR.
@@ -86,8 +86,8 @@ def fit_many(
     >>> all(result.psnr_db > 15 for result in results)
     True
     """
-    recipe = recipe_of(fit_many, locals())
     singles, pictures = as_list("fields", fields), as_list("signals", signals)
+    recipe = recipe_of(fit_many, locals(), getattr(singles[0], "recipes", None) if singles else None)
     results: dict[int, FitResult] = {}
     bar = StackedProgress(len(singles), progress)
     options: dict[str, Any] = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds, "should_stop": should_stop}
