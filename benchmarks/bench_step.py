@@ -118,11 +118,11 @@ def fit_seconds(preset, points):
     from keras_inr.presets import from_preset
     from keras_inr.signals.image import load_image
     from keras_inr.training.fitting import fit
+    from keras_inr.training.recipe import Recipe
 
     signal = load_image("sample:chelsea", crop=(0, 0, 256, 256))
-    arguments = {"batch_size": points, "learning_rate": 1e-3, "progress": False}
-    steps = 100 if points > 20000 else 1000
-    result = fit(from_preset(preset, seed=0), signal, steps=steps, max_seconds=2 * SECONDS, **arguments)
+    recipe = Recipe(steps=100 if points > 20000 else 1000, batch_size=points)
+    result = fit(from_preset(preset, seed=0), signal, recipe, max_seconds=2 * SECONDS, progress=False)
     seconds = [(row["step"], row["seconds"]) for row in result.rows]
     # from round to round, so that the start does not count
     per_step = [(t1 - t0) / (s1 - s0) for (s0, t0), (s1, t1) in itertools.pairwise(seconds[1:])]

@@ -41,6 +41,7 @@ from keras_inr.runs.results import device_name, finite
 from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
+from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
@@ -166,7 +167,7 @@ def measured(case):
     shared = {"channels": signal.channels, "picture_size": signal.size, "seed": case["seed"]}
     field = from_preset(case["preset"], **shared)
     training = {name: case[name] for name in ("steps", "sampling", "learning_rate", "seed")}
-    result = fit(field, signal, batch_size=BATCH_SIZE, progress=False, **training)
+    result = fit(field, signal, Recipe(batch_size=BATCH_SIZE, **training), progress=False)
     values = result.prediction if factor == 1 else field.sample_grid(*original.size)
     row = {
         **case,

@@ -41,6 +41,7 @@ from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.many.modulated_fits import fit_modulated, nearest
+from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
@@ -178,8 +179,8 @@ def fit_alone(case):
     rows = []
     for name in ("same", "other"):
         fields = [Siren(units=case["units"], seed=seed) for seed in range(len(signals(name)))]
-        recipe = {"steps": case["steps"], "batch_size": ALONE_POINTS, "learning_rate": case["learning_rate"]}
-        results = fit_many(fields, signals(name), progress=False, **recipe)
+        recipe = Recipe(steps=case["steps"], batch_size=ALONE_POINTS, learning_rate=case["learning_rate"])
+        results = fit_many(fields, signals(name), recipe, progress=False)
         figures = [result.psnr_db for result in results]
         seconds = sum({result.train_seconds for result in results})  # one for each batch of fields
         rows.append(measured(case, name, figures, seconds, points_per_step=len(fields) * ALONE_POINTS))

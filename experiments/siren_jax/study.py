@@ -39,6 +39,7 @@ from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
+from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
@@ -129,18 +130,16 @@ def run_batches(case):
 
 def fit_recipe(case, signal, steps, sampling="full", **arguments):
     """siren-jax's network fitted as siren-jax fits it."""
-    return fit(
-        from_preset("siren_jax", channels=signal.channels, seed=0),
-        signal,
+    recipe = Recipe(
         steps=steps,
         sampling=sampling,
-        optimizer="adam",
         learning_rate=1e-4,
         schedule="constant",
         supervise=case if case in ("gradient", "laplacian") else "value",
         derivative_rule="sobel",
         **arguments,
     )
+    return fit(from_preset("siren_jax", channels=signal.channels, seed=0), signal, recipe)
 
 
 def outcome(signal, result):

@@ -41,6 +41,7 @@ from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.compilation import Compilation
 from keras_inr.training.fitting import fit
+from keras_inr.training.recipe import Recipe
 from keras_inr.training.starts.pretraining import PretrainingRecipe
 
 FLAGS = flags.FLAGS
@@ -180,10 +181,11 @@ def measured(network, arguments, weights, case):
     field = from_preset(network, **shared, seed=case["seed"], **{**narrow(), **arguments}, weights=weights)
     looks = Looks(signal, steps)
     looks.look(field, 0)
-    recipe = {name: case[name] for name in ("steps", "batch_size", "learning_rate", "seed")}
+    given = {name: case[name] for name in ("steps", "batch_size", "learning_rate", "seed")}
+    recipe = Recipe(**given, schedule="constant")
     try:
         options = {"compilation": ONE_STEP, "callbacks": [looks], "progress": False}
-        seconds = fit(field, signal, **recipe, schedule="constant", **options).train_seconds
+        seconds = fit(field, signal, recipe, **options).train_seconds
     except DivergedError:
         seconds = None
     curve = {step: looks.psnr_db.get(step, 0.0) for step in steps}

@@ -42,6 +42,7 @@ from keras_inr.presets import from_preset, list_presets
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
+from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
@@ -239,9 +240,8 @@ def measured(entry, image, seed, rate, steps):
     facts = {"num_parameters": trained(field), "device": device_name(), "tensorflow": tf.__version__}
     facts["image_sha256"] = signal.sha256
     try:
-        result = fit(
-            field, signal, steps=steps, batch_size=FLAGS.batch_size, learning_rate=rate, seed=seed, progress=False
-        )
+        recipe = Recipe(steps=steps, batch_size=FLAGS.batch_size, learning_rate=rate, seed=seed)
+        result = fit(field, signal, recipe, progress=False)
     except DivergedError:
         return facts
     target = pathlib.Path(FLAGS.runs) / "field.keras"

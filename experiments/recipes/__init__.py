@@ -1,0 +1,1 @@
+"""Which optimizer and learning rate each preset is fitted with best."""
