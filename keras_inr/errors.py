@@ -19,6 +19,10 @@ class InputTypeError(InputError, TypeError):
     """An argument of a type that cannot be used, or one that there is none of."""
 
 
+class RecipeWarning(UserWarning):
+    """A fit that is allowed, but cannot go well."""
+
+
 class ImageError(InputError):
     """A picture that cannot be used.
 

@@ -25,7 +25,8 @@ from keras_inr.models.preset import Preset as Preset
 from keras_inr.models.preset import PresetInfo as PresetInfo
 
 MEASURED = pathlib.Path(__file__).with_name("measured.json")
-
+RECIPES = pathlib.Path(__file__).with_name("recipes.json")
+"""What experiments/recipes measured: the best learning rate of each preset under each optimizer."""
 
 _loaded: dict[pathlib.Path, tuple[Preset, ...]] = {}
 """The presets of the files that `load_module` has read, by the files' resolved paths."""
@@ -36,8 +37,9 @@ def _presets() -> dict[str, Preset]:
     """Name -> `Preset` of all modules of keras_inr.models that have `PRESETS`, and of loaded files, by name."""
     names = [module.name for module in pkgutil.iter_modules(keras_inr.models.__path__, "keras_inr.models.")]
     found = [preset for name in names for preset in getattr(importlib.import_module(name), "PRESETS", ())]
-    measured = json.loads(MEASURED.read_text())["presets"]
+    measured, recipes = (json.loads(path.read_text())["presets"] for path in (MEASURED, RECIPES))
     found = [_with_figures(preset, measured.get(preset.info.name, {})) for preset in found]
+    found = [_with_recipes(preset, recipes.get(preset.info.name, {})) for preset in found]
     found += [preset for presets in _loaded.values() for preset in presets]
     presets = {preset.info.name: preset for preset in sorted(found, key=lambda preset: preset.info.name)}
     if len(presets) < len(found):
@@ -47,6 +49,12 @@ def _presets() -> dict[str, Preset]:
 
 def _with_figures(preset: Preset, figures: dict[str, Any]) -> Preset:
     return dataclasses.replace(preset, info=dataclasses.replace(preset.info, **figures))
+
+
+def _with_recipes(preset: Preset, measured: dict[str, dict[str, float]]) -> Preset:
+    """The preset with the measured recipes, unless it or its model has some."""
+    recipes = {optimizer: {"learning_rate": row["learning_rate"]} for optimizer, row in measured.items()}
+    return preset if preset.own_recipes else dataclasses.replace(preset, recipes=recipes)
 
 
 def load_module(path: str | os.PathLike[str]) -> list[PresetInfo]:

@@ -13,6 +13,9 @@ MARKERS = (
     "reproduction: repeats a published study; not in the default run",
 )
 
+# tests fit networks that are far too small, for a few steps
+ADVICE = ("ignore::keras_inr.errors.RecipeWarning",)
+
 # NumPy 2 asks for a `copy` keyword that the variables of Keras 3.15 do not take
 THIRD_PARTY_WARNINGS = ("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",)
 
@@ -21,7 +24,7 @@ def pytest_configure(config):
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     # in front, so that every filter of the project's configuration goes before it
-    config.getini("filterwarnings")[:0] = ["error", *THIRD_PARTY_WARNINGS]
+    config.getini("filterwarnings")[:0] = ["error", *ADVICE, *THIRD_PARTY_WARNINGS]
     # the same examples every time, and no folder of them in the working tree
     hypothesis.settings.register_profile("repeatable", deadline=None, max_examples=25, derandomize=True, database=None)
     hypothesis.settings.load_profile("repeatable")

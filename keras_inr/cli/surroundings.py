@@ -7,6 +7,8 @@ import sys
 import warnings
 from typing import Any, cast
 
+from keras_inr.errors import RecipeWarning
+
 
 def settle() -> None:
     """Call before importing TensorFlow or Keras: no stream, warning or figure setting of a person ends the script."""
@@ -34,6 +36,13 @@ def show_warnings() -> None:
     filters = cast(list[Any], warnings.filters)
     filters[:] = [("default" if action == "error" else action, *rest) for action, *rest in filters]
     warnings.simplefilter("default", append=True)
+    warnings.formatwarning = _format_warning
+
+
+def _format_warning(message, category, filename, lineno, line=None):
+    """A warning in one line; where it comes from only if it is not for a person who uses the package."""
+    place = "" if category in (UserWarning, RecipeWarning) else f" ({category.__name__} of {filename}:{lineno})"
+    return f"warning: {' '.join(str(message).split())}{place}\n"
 
 
 def import_matplotlib() -> None:

@@ -14,8 +14,9 @@ from keras_inr.cli.preset_arguments import as_text, model_arguments, parse_overr
 from keras_inr.errors import InputError
 from keras_inr.initializers.published import list_schemes
 from keras_inr.models.initial_weights import list_starts
-from keras_inr.presets import list_presets
+from keras_inr.presets import get_preset, list_presets
 from keras_inr.runs.plan import AUTO, DEFAULT_STEPS, PRECISIONS, Plan
+from keras_inr.training.recipe import recipe_names
 
 FLAGS = flags.FLAGS
 COMMON = ("batch_size", "learning_rate", "optimizer", "schedule", "sampling", "seed", "supervise", "freeze")
@@ -43,11 +44,15 @@ def define(more_presets: Sequence[str] = (), automatic_rate: bool = False) -> No
 
 def _define_recipe(names, automatic_rate):
     define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+    of_presets = {name for info in list_presets() for name in recipe_names(get_preset(info.name).own_recipes)}
     for name in names:
         kind, default, allowed, text = recipe_arguments()[name]
+        if name == "learning_rate" and automatic_rate:
+            text = f"{text} {AUTO_HELP}"
+        if name in of_presets:
+            default, text = None, f"{text} (default: the preset's own, or {default})"
         if name == "learning_rate":
-            told = f"{text} {AUTO_HELP}" if automatic_rate else text
-            flags.DEFINE(RateParser(automatic_rate), name, default, told, serializer=flags.ArgumentSerializer())
+            flags.DEFINE(RateParser(automatic_rate), name, default, text, serializer=flags.ArgumentSerializer())
         elif allowed is None:
             define[kind](name, default, text)
         else:

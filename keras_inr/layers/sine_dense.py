@@ -1,5 +1,6 @@
 """The SIREN layer."""
 
+import warnings
 from typing import Any, cast
 
 import keras
@@ -15,6 +16,9 @@ from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.initializers.scheme import Scheme
 from keras_inr.layers.affine import Affine
 
+MOST_ON_DESCENT = 3.0
+"""omega_0 of the scheme "descent", beyond which somebody has probably meant another scheme's."""
+
 
 @keras.saving.register_keras_serializable(package="keras_inr")
 class SineDense(Affine):
@@ -22,7 +26,8 @@ class SineDense(Affine):
 
     Args:
         units: width of the output.
-        omega_0: radians per unit of pre-activation; None takes the scheme's (30 for "paper").
+        omega_0: radians per unit of pre-activation; None takes the scheme's (30 for "paper"; 1 for "descent", whose
+            first kernel has the 30 in it, so that a first layer of it warns of more than 3).
         first: True for a layer that reads raw coordinates: the scheme's first rules apply, coordinates are divided
             by the scheme's input scale, and phases are formed in at least float32 without TF32.
         scheme: a name (see `list_schemes`), a `Scheme`, or its config.
@@ -71,6 +76,12 @@ class SineDense(Affine):
             **kwargs,
         )
         self.omega_0 = positive_float("omega_0", resolved.omega_0 if omega_0 is None else omega_0, STEEPEST)
+        if first and resolved.name == "descent" and self.omega_0 > MOST_ON_DESCENT:
+            warnings.warn(
+                f"scheme 'descent' has 30 radians in its first kernel, which omega_0={self.omega_0:g} multiplies: "
+                "leave omega_0 out, or take scheme='paper' or 'init-33', whose omega_0 is 30",
+                stacklevel=3,
+            )
         self.first = first
         self.scheme = resolved
 

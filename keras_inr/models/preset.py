@@ -50,4 +50,4 @@ class Preset:
     @property
     def own_recipes(self) -> Mapping[str, Mapping[str, Any]]:
         """Its recipes, or its model's."""
-        return self.model.recipes if self.recipes is None else self.recipes
+        return getattr(self.model, "recipes", {}) if self.recipes is None else self.recipes

@@ -22,8 +22,8 @@ class Siren(Field):
     Args:
         units: widths of the sine layers.
         scheme: how weights are drawn and inputs scaled: a name of `list_schemes()`, a `Scheme`, or its config.
-        omega_0: radians per unit of pre-activation; None takes the scheme's (30, but 1 for "descent", which folds 30
-            into its first kernel). Higher follows finer detail.
+        omega_0: radians per unit of pre-activation; None takes the scheme's (30, but 1 for "descent", which has 30 in
+            its first kernel and warns of an omega_0 beyond 3). Higher follows finer detail.
         value_range: (low, high) that the head works in; it is mapped onto [0, 1] as the last step.
         channels, picture_size, num_fields, seed: see `Field`.
 
@@ -71,7 +71,9 @@ class Siren(Field):
 
 PRESETS = (
     Preset(
-        PresetInfo("siren", 44099, "sine layers 256-128-64-32, omega folded into the first kernel", DESCENT),
+        PresetInfo(
+            "siren", 44099, "descent's sine layers 256-128-64-32: omega_0 is 1, the 30 is in the first kernel", DESCENT
+        ),
         Siren,
         {"units": (256, 128, 64, 32), "scheme": "descent", "value_range": (0.0, 1.0)},
     ),
@@ -84,5 +86,15 @@ PRESETS = (
         PresetInfo("siren_256", 198915, "4 sine layers of 256 on init-33", "KeunwooPark/siren-jax; pugh_torch"),
         Siren,
         {"units": (256, 256, 256, 256), "scheme": "init-33"},
+    ),
+    Preset(
+        PresetInfo("siren_paper", 50307, "4 sine layers of 128, the paper's initialisation", "Sitzmann et al. 2020"),
+        Siren,
+        {"units": (128, 128, 128, 128), "scheme": "paper"},
+    ),
+    Preset(
+        PresetInfo("siren_init_33", 50307, "4 sine layers of 128 on init-33", "pugh_torch, experiment 33"),
+        Siren,
+        {"units": (128, 128, 128, 128), "scheme": "init-33"},
     ),
 )

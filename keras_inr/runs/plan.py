@@ -17,6 +17,7 @@ from keras_inr.errors import InputError
 from keras_inr.models.initial_weights import Start, read_start
 from keras_inr.presets import from_preset, get_preset
 from keras_inr.signals.image import ImageSignal, load_image
+from keras_inr.training.advice import advise
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fitting import fit
 from keras_inr.training.freezing import frozen_layers
@@ -173,6 +174,7 @@ def plan_fit(
     )
     planned = PlannedFit(plan, signal, _field(plan, signal, start))
     check_size(planned.field, aim)
+    advise(planned.field, signal, plan.recipe)
     if check is not None:
         check(plan)
     return _with_found_rate(planned, tell) if searching else planned

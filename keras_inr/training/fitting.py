@@ -22,6 +22,7 @@ from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState, state_problem
 from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training.advice import advise
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
 from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import Compilation, compilation_for
@@ -132,6 +133,7 @@ def fit(
     objective = objective or make_objective(recipe, signal)
     if not objective.knows_values:
         check_offset(field, recipe.freeze)
+    advise(field, signal, recipe)
     num_pixels = signal.height * signal.width
     strategy = field.distribute_strategy
     check_share(strategy, recipe.points_per_step(num_pixels))

@@ -207,6 +207,15 @@ def own_recipe(recipes: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any
     return {"optimizer": optimizer, **recipes[optimizer]}
 
 
+def recipe_names(recipes: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The arguments of a `Recipe` that a network's recipes have something to say about.
+
+    >>> sorted(recipe_names({"muon": {"learning_rate": 0.02}}))
+    ['learning_rate', 'optimizer']
+    """
+    return {name for optimizer in recipes for name in ("optimizer", *recipes[optimizer])}
+
+
 def recipe_of(
     function: Callable[..., Any], arguments: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Recipe:

@@ -15,7 +15,7 @@ CONSTANTS = {"paper": (30.0, 1.0), "init-33": (30.0, 0.57793), "descent": (1.0, 
 
 
 @pytest.mark.parametrize("scheme", CONSTANTS)
-@pytest.mark.parametrize("omega_0", [None, 12.0])
+@pytest.mark.parametrize("omega_0", [None, 2.5])
 def test_first_layer(scheme, omega_0):
     layer = SineDense(64, omega_0, first=True, scheme=scheme, seed=0)
     outputs = layer(COORDS)
@@ -25,7 +25,7 @@ def test_first_layer(scheme, omega_0):
 
 
 @pytest.mark.parametrize("scheme", CONSTANTS)
-@pytest.mark.parametrize("omega_0", [None, 12.0])
+@pytest.mark.parametrize("omega_0", [None, 2.5])
 def test_hidden_layer(scheme, omega_0):
     layer = SineDense(64, omega_0, scheme=scheme, seed=0)
     outputs = layer(HIDDEN)
@@ -92,3 +92,10 @@ def test_omega_0_must_be_positive_and_bounded(omega_0):
 def test_unknown_scheme():
     with pytest.raises(ValueError, match=r"scheme must be one of .* received 'xavier'"):
         SineDense(8, scheme="xavier")
+
+
+def test_the_thirty_of_descent_is_not_multiplied_unnoticed():
+    with pytest.warns(UserWarning, match="scheme 'descent' has 30 radians in its first kernel, which omega_0=30"):
+        SineDense(8, omega_0=30.0, first=True, scheme="descent")
+    SineDense(8, omega_0=3.0, first=True, scheme="descent")
+    SineDense(8, omega_0=30.0, scheme="descent")

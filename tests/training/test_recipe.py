@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_inr.training import PretrainingRecipe, Recipe, fit, fit_many
-from keras_inr.training.recipe import OtherRecipeArguments, RecipeArguments, default, recipe_of
+from keras_inr.training.recipe import OtherRecipeArguments, RecipeArguments, recipe_of
 from keras_inr.training.starts.pretraining import PretrainingArguments
 
 SQUARE = 512 * 512
@@ -163,14 +163,14 @@ def test_tables_take_their_own_settings_and_else_the_networks():
 
 @pytest.mark.parametrize("function", [fit, fit_many])
 def test_signatures_have_every_argument_of_a_recipe(function):
-    """Those that are named with the recipe's types and defaults, the rest with its types."""
+    """Those that are named with the recipe's types, or None for the network's own; the rest with its types."""
     parameters = inspect.signature(function).parameters
     fields = {field.name: field for field in dataclasses.fields(Recipe)}
     named = [name for name in parameters if name in fields]
     assert named == ["steps", "epochs", "batch_size", "learning_rate", "optimizer", "schedule", "sampling", "seed"]
     for name in named:
-        assert parameters[name].annotation == fields[name].type
-        assert repr(parameters[name].default) == repr(fields[name].default)
+        assert parameters[name].annotation in (fields[name].type, fields[name].type | None)
+        assert parameters[name].default is None
     assert parameters["others"].annotation == typing.Unpack[OtherRecipeArguments]
     others = {name: field.type for name, field in fields.items() if name not in named}
     assert typing.get_type_hints(OtherRecipeArguments) == others
@@ -190,8 +190,9 @@ def test_the_docstring_of_fit_names_every_argument_of_a_recipe():
 
 class TestRecipeOf:
     @staticmethod
-    def call(recipe=None, *, steps: int | None = default(None), seed: int = default(0), goal_psnr_db=None, **others):
-        return recipe_of(TestRecipeOf.call, {"recipe": recipe, "steps": steps, "seed": seed, "others": others})
+    def call(recipe=None, *, steps=None, epochs=None, seed=None, goal_psnr_db=None, recipes=None, **others):
+        arguments = {"recipe": recipe, "steps": steps, "epochs": epochs, "seed": seed, "others": others}
+        return recipe_of(TestRecipeOf.call, arguments, recipes)
 
     def test_without_a_recipe(self):
         assert self.call(steps=3, clip_norm=1.0) == Recipe(steps=3, clip_norm=1.0)
@@ -203,7 +204,19 @@ class TestRecipeOf:
 
     def test_a_value_that_equals_the_default_does(self):
         assert self.call(Recipe(steps=3, seed=1), seed=0) == Recipe(steps=3)
-        assert self.call(Recipe(steps=3), steps=None, epochs=2) == Recipe(epochs=2)
+
+    def test_one_length_takes_the_place_of_the_other(self):
+        assert self.call(Recipe(steps=3), epochs=2) == Recipe(epochs=2)
+        assert self.call(Recipe(epochs=3), steps=2) == Recipe(steps=2)
+
+    def test_the_network_has_the_next_word(self):
+        recipes = {"muon": {"learning_rate": 0.02}, "adam": {"learning_rate": 0.003}}
+        own = {"steps": 3, "recipes": recipes}
+        assert self.call(**own) == Recipe(steps=3, optimizer="muon", learning_rate=0.02)
+        assert self.call(**own, optimizer="adam") == Recipe(steps=3, learning_rate=0.003)
+        assert self.call(**own, optimizer="sgd") == Recipe(steps=3, optimizer="sgd")
+        assert self.call(**own, learning_rate=0.5) == Recipe(steps=3, optimizer="muon", learning_rate=0.5)
+        assert self.call(Recipe(steps=3), recipes=recipes) == Recipe(steps=3)
 
     @pytest.mark.parametrize(
         ("name", "meant"), [("stps", "steps"), ("goal_psnr", "goal_psnr_db"), ("clipnorm", "clip_norm")]
