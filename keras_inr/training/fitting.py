@@ -18,10 +18,10 @@ from keras_inr.metrics import PSNR
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
 from keras_inr.signals.image import ImageSignal
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState, state_problem
-from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
 from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
 from keras_inr.training.compilation import Compilation, compilation_for
@@ -127,7 +127,7 @@ def fit(
     started = time.perf_counter()
     recipe = recipe_of(fit, locals(), getattr(field, "recipes", None))
     check_pair(field, signal)
-    check_surroundings(field, several_devices=True)
+    check_preconditions(field, several_devices=True)
     check_supervision(field, recipe)
     objective = objective or make_objective(recipe, signal)
     if not objective.knows_values:

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
-from keras_inr.training.many.stacked_optimizers import StackedAdam, StackedSGD
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.schedules import make_schedule
+from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
 
 TABLES = ".*/table"
 MUON_EXCLUDES = ["head", "table"]  # what is not a map between hidden layers is left to its Adam

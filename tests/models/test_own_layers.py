@@ -18,7 +18,7 @@ from keras_inr.models import Differentiated, Field, stack, unstack
 from keras_inr.models.field_files import read_field
 from keras_inr.models.stacking import network_of
 from keras_inr.signals import load_image
-from keras_inr.training.rate_finder import copied
+from keras_inr.training.range_test import copied
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import check_alike, network_of
 from keras_inr.signals.image import ImageSignal
-from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fitting import check_pair
 from keras_inr.training.many.stacked_fit import StackedFit, Stacks
@@ -175,7 +175,7 @@ def check(fields: Sequence[Field], signals: Sequence[ImageSignal], seeds: Sequen
     check_recipe(recipe)
     for field, signal in zip(fields, signals, strict=True):
         check_pair(field, signal)
-        check_surroundings(field, copied=True)
+        check_preconditions(field, copied=True)
     if len({id(field) for field in fields}) < len(fields):
         raise InputError("fields must be different objects, received one of them twice")
     if fields:

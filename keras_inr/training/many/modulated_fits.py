@@ -16,10 +16,10 @@ from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import PSNR, psnr
 from keras_inr.models.modulated_siren import ModulatedSiren
 from keras_inr.signals.image import ImageSignal
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
-from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.callbacks import Plateau, Recorder, StopOnDivergence, diverged
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import run_rounds
@@ -110,7 +110,7 @@ def fit_modulated(
     started = time.perf_counter()
     pictures = as_list("signals", signals)
     check_pictures(model, pictures)
-    check_surroundings(model)
+    check_preconditions(model)
     recipe = recipe_for(model, pictures, recipe, train, arguments)
     model.picture_size = pictures[0].size
     num_pixels = pictures[0].height * pictures[0].width

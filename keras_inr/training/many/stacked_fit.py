@@ -22,7 +22,7 @@ from keras_inr.training.callbacks import Recorder, learning_rate, plateau_reache
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import round_length, run_rounds
 from keras_inr.training.freezing import frozen_layers
-from keras_inr.training.many.side_by_side import SideBySide, steps_per_execution
+from keras_inr.training.many.cpu_shares import CpuShares, steps_per_execution
 from keras_inr.training.many.stacked_sampling import StackedSampler
 from keras_inr.training.optimizers import inner_optimizers, make_optimizer
 from keras_inr.training.recipe import Recipe
@@ -66,14 +66,14 @@ class Stacks:
         return model
 
     def compiled(self, field: Field) -> keras.Model:
-        """A stacked field, or a `SideBySide` of it where XLA compiles for a CPU, ready for `fit`."""
+        """A stacked field, or a `CpuShares` of it where XLA compiles for a CPU, ready for `fit`."""
         compilation = compilation_for(field)
         arguments = {
             "optimizer": make_optimizer(self.recipe, field, self.num_pixels),
             "steps_per_execution": compilation.steps_per_execution,
         }
         if compiles_for_cpu(compilation.jit_compile):
-            model = SideBySide(field)
+            model = CpuShares(field)
             assert field.num_fields is not None
             length = round_length(self.recipe.total_steps(self.num_pixels), compilation.steps_per_execution)
             points = field.num_fields * self.recipe.points_per_step(self.num_pixels)

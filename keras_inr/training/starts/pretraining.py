@@ -19,10 +19,10 @@ from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
 from keras_inr.signals.image import ImageSignal
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
-from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.callbacks import Recorder, StopOnDivergence
 from keras_inr.training.fitting import Checkpointer, check_pair, fit, restore, run_rounds
 from keras_inr.training.many.many_fits import fit_many
@@ -162,7 +162,7 @@ def pretrain(
         raise InputError("signals must be one at least, received none")
     for signal in signals:
         check_pair(field, signal)
-    check_surroundings(field)
+    check_preconditions(field)
     options: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
     learn = {"average": by_average, "prefit": by_one_fit}.get(recipe.method, by_steps)
     rows, psnr_db, stopped_by = learn(field, signals, recipe, **options)

@@ -23,7 +23,7 @@ MOST_WORK = 2**34
 """Steps in a call of the training function, and multiplications in them, which are a fraction of a second."""
 
 
-class SideBySide(keras.Model):
+class CpuShares(keras.Model):
     """A stacked field that is trained share by share: XLA leaves a core idle between its many small operations.
 
     Fields do not know of each other, so that gradients of a share are those of the whole. Shares are calls of one
@@ -37,7 +37,7 @@ class SideBySide(keras.Model):
     one's mean squared error, the metrics are `mse` and `psnr_db` of each.
 
     >>> from keras_inr.models import Siren
-    >>> model = SideBySide(Siren(units=(8,), num_fields=5), num_shares=2)
+    >>> model = CpuShares(Siren(units=(8,), num_fields=5), num_shares=2)
     >>> model.shares
     [(0, 3), (3, 5)]
     """

@@ -9,7 +9,7 @@ from keras_inr._arguments import positive_int
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.signals.image import ImageSignal
-from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import check_pair, compile_model
 from keras_inr.training.freezing import frozen
@@ -85,7 +85,7 @@ def find_learning_rate(
     if positive_int("steps", steps) < 2 * SKIPPED:
         raise InputError(f"steps must be at least {2 * SKIPPED}, received {steps!r}")
     check_pair(field, signal)
-    check_surroundings(field, several_devices=True, copied=True)
+    check_preconditions(field, several_devices=True, copied=True)
     check_supervision(field, recipe)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses = smoothed_losses(copied(field), signal, recipe, rates)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 
-class PerField(keras.optimizers.Optimizer):
+class StackedOptimizer(keras.optimizers.Optimizer):
     """What makes an optimizer of weights with a leading axis of K one of K fields.
 
     Adam and SGD work element by element, so that only what concerns a field as a whole has to be kept apart: its
@@ -57,13 +57,13 @@ class PerField(keras.optimizers.Optimizer):
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
-class StackedAdam(PerField, keras.optimizers.Adam):
-    """Adam, with decoupled weight decay if asked for, of K fields; see `PerField`."""
+class StackedAdam(StackedOptimizer, keras.optimizers.Adam):
+    """Adam, with decoupled weight decay if asked for, of K fields; see `StackedOptimizer`."""
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
-class StackedSGD(PerField, keras.optimizers.SGD):
-    """SGD with momentum of K fields; see `PerField`."""
+class StackedSGD(StackedOptimizer, keras.optimizers.SGD):
+    """SGD with momentum of K fields; see `StackedOptimizer`."""
 
 
 def along(factors: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
