@@ -24,7 +24,8 @@ from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import Recorder, StopOnDivergence
-from keras_inr.training.fitting import Checkpointer, check_pair, fit, restore, run_rounds
+from keras_inr.training.checkpoints import Checkpointer, restore
+from keras_inr.training.fitting import check_pair, fit, run_rounds
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import batches
