@@ -42,7 +42,8 @@ def stack(fields: Iterable[Field]) -> Field:
         fields: single `Field`s of one network; seeds, names and pictures may differ.
 
     Returns:
-        A field of their class with num_fields=K; it has their picture_size if they agree on one.
+        A field of their class with num_fields=K; it has their picture_size if they agree on one. The layers that are
+        frozen in the first field are frozen in it.
 
     Raises:
         InputTypeError: for what is no field.
@@ -63,10 +64,18 @@ def stack(fields: Iterable[Field]) -> Field:
 
 
 def empty_stack(field: Field, num_fields: int) -> Field:
-    """A stacked field of the network of `field`, single or stacked, with weights that are still to be assigned."""
+    """A stacked field of the network of `field`, single or stacked, see `empty_copy`."""
     check_stackable(field)
-    config = {**field.get_config(), "num_fields": positive_int("num_fields", num_fields), "seed": 0}
-    return type(field).from_config({**config, "name": None})
+    return empty_copy(field, num_fields=positive_int("num_fields", num_fields), seed=0, name=None)
+
+
+def empty_copy(field: Field, **changes: Any) -> Field:
+    """Another field with the same layers frozen, some arguments changed, and weights that are still to be assigned."""
+    copy = type(field).from_config({**field.get_config(), **changes})
+    for layer, original in zip(copy.named_layers, field.named_layers, strict=True):
+        if not original.trainable:
+            layer.trainable = False
+    return copy
 
 
 def unstack(stacked: Field, which: Iterable[int] | None = None) -> list[Field]:

@@ -12,7 +12,7 @@ from keras_inr.datasets.crops import random_crops
 from keras_inr.datasets.pictures import Picture, list_pictures
 from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.models.field import Field, to_uint8
-from keras_inr.models.field_files import save_field
+from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.figures import save_curves
@@ -182,9 +182,7 @@ def run_pretraining(
 
 def field_for_any_picture(field: Field) -> Field:
     """A field with the same weights that is of no picture."""
-    free = type(field).from_config({**field.get_config(), "picture_size": None, "name": None})
-    free.set_weights(field.get_weights())
-    return free
+    return bare_copy(field, picture_size=None, name=None)
 
 
 def described(prepared: PreparedPretraining, field: Field, result: PretrainingResult) -> dict[str, Any]:

@@ -110,8 +110,6 @@ def share_function(field: Field, sizes: Iterable[int]) -> Callable[..., Any]:
 def alike(field: Field, num_fields: int) -> Field:
     """A stacked field of the same network with the same layers frozen, which knows its loss."""
     template = empty_stack(field, num_fields)
-    for ours, theirs in zip(template.named_layers, field.named_layers, strict=True):
-        ours.trainable = theirs.trainable
     template.compile(loss=StackedMeanSquaredError(dtype=field.values_dtype))
     return template
 

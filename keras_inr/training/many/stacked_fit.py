@@ -52,8 +52,6 @@ class Stacks:
         """A compiled model of so many fields, its optimizer at the start."""
         if num_fields not in self.made:
             model = empty_stack(self.field, num_fields)
-            for ours, theirs in zip(model.named_layers, self.field.named_layers, strict=True):
-                ours.trainable = theirs.trainable
             for layer in frozen_layers(model, self.recipe.freeze):
                 layer.trainable = False
             model = self.compiled(model)

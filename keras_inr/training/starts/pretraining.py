@@ -17,6 +17,7 @@ from keras_inr._variable_names import one_name
 from keras_inr.coordinates import pixel_coords
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.field import Field
+from keras_inr.models.field_files import bare_copy
 from keras_inr.models.stacking import network_of
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._preconditions import check_preconditions
@@ -193,9 +194,7 @@ def by_average(
     progress: bool,
 ) -> Learnt:
     """The mean of the weights of separate fits that start alike."""
-    fields = [type(field).from_config({**field.get_config(), "name": None}) for _ in signals]
-    for each in fields:
-        each.set_weights(field.get_weights())
+    fields = [bare_copy(field) for _ in signals]
     results = fit_many(fields, signals, recipe.of_fits(), should_stop=should_stop, progress=progress)
     reasons = {result.stopped_by for result in results}
     if "diverged" in reasons:
