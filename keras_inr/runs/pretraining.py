@@ -11,6 +11,7 @@ from typing import Any, cast
 from keras_inr.datasets.crops import random_crops
 from keras_inr.datasets.pictures import Picture, list_pictures
 from keras_inr.errors import InputError, InterruptedRunError
+from keras_inr.metrics import finite
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.presets import from_preset
@@ -19,7 +20,7 @@ from keras_inr.runs.figures import save_curves
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.layout import METRICS, has_checkpoint, is_whole
-from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, versions, write_history
+from keras_inr.runs.results import NUMBER, device_name, finished_metrics, versions, write_history
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.starts.pretraining import PretrainingRecipe, PretrainingResult, pretrain

@@ -12,13 +12,13 @@ import tensorflow as tf
 from keras_inr._cpu_xla import compiles_for_cpu
 from keras_inr._variable_names import one_name
 from keras_inr.losses import StackedMeanSquaredError
-from keras_inr.metrics import MSE, PSNR, psnr
+from keras_inr.metrics import MSE, PSNR, finite, psnr
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import copy_out, empty_stack
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
-from keras_inr.training.callbacks import Recorder, learning_rate, plateau_reached
+from keras_inr.training.callbacks import Recorder, StopWhen, learning_rate, plateau_reached
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import round_length, run_rounds
 from keras_inr.training.freezing import frozen_layers
@@ -131,7 +131,7 @@ class StackedFit:
         model = self.stacks.model(len(self.slots))
         for variable, parts in zip(model.weights, zip(*(f.weights for f in self.fields), strict=True), strict=True):
             variable.assign(np.stack([part.numpy() for part in parts]))
-        watch = StackedWatch(self)
+        watch, stop = StackedWatch(self), StopWhen(self.clock, self.should_stop, self.max_seconds)
         while True:
             signals, seeds = (
                 [self.signals[number] for number in self.slots],
@@ -139,7 +139,7 @@ class StackedFit:
             )
             sampler = StackedSampler(signals, self.stacks.recipe, seeds, field_of(model).values_dtype)
             self.clock.stopped_by = None
-            run_rounds(model, sampler, self.clock, [watch, *callbacks])
+            run_rounds(model, sampler, self.clock, [watch, stop, *callbacks])
             watch.finish()
             if self.clock.stopped_by != SMALLER:
                 self.close(model, self.live, self.clock.reason)
@@ -213,13 +213,6 @@ class StackedWatch(Recorder):
         super().__init__(batch.clock, batch.started)
         self.batch = batch
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        super().on_train_batch_end(batch, logs)
-        if self.batch.should_stop is not None and self.batch.should_stop():
-            self.stop("interrupt")
-        elif self.batch.max_seconds is not None and self.state.train_seconds >= self.batch.max_seconds:
-            self.stop("time")
-
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
         losses, psnrs = (np.reshape(logs[name], -1) for name in ("mse", "psnr_db"))
@@ -240,7 +233,7 @@ class StackedWatch(Recorder):
         state = self.batch.states[number]
         row = {"step": self.state.step, "seconds": round(self.state.train_seconds, 3)}
         figures = {"loss": loss, "psnr_db": psnr_db, "learning_rate": rate}
-        state.rows.append(row | {name: value if math.isfinite(value) else None for name, value in figures.items()})
+        state.rows.append(row | {name: finite(value) for name, value in figures.items()})
         recipe = self.batch.stacks.recipe
         if recipe.schedule == "plateau":
             state.step = self.state.step
@@ -258,7 +251,7 @@ class StackedWatch(Recorder):
         ]
         for number, prediction in self.batch.predictions(self.model, near).items():
             psnr_db = psnr(self.batch.signals[number].values, prediction)
-            states[number].rows[-1]["picture_psnr_db"] = psnr_db if math.isfinite(psnr_db) else None
+            states[number].rows[-1]["picture_psnr_db"] = finite(psnr_db)
             if psnr_db >= goal:
                 self.batch.close(self.model, [number], "psnr")
 

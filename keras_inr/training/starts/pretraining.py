@@ -24,7 +24,7 @@ from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
-from keras_inr.training.callbacks import Recorder, StopOnDivergence
+from keras_inr.training.callbacks import Recorder, StopOnDivergence, StopWhen
 from keras_inr.training.checkpoints import Checkpointer, restore
 from keras_inr.training.fitting import check_pair, fit, run_rounds
 from keras_inr.training.many.many_fits import fit_many
@@ -254,25 +254,6 @@ def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> Sta
         return SharedLayers(field, num_signals, recipe.own)
     kind = {"reptile": Reptile, "maml": Maml}[recipe.method]
     return kind(field, recipe.pictures_per_step, cast(float, recipe.inner_learning_rate))
-
-
-class StopWhen(keras.callbacks.Callback):
-    """Stops when asked to.
-
-    Args:
-        state: the `TrainingState`.
-        should_stop: None, or a callable without arguments.
-    """
-
-    def __init__(self, state: TrainingState, should_stop: Callable[[], bool] | None) -> None:
-        super().__init__()
-        self.state = state
-        self.should_stop = should_stop
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.should_stop is not None and self.should_stop():
-            self.state.stopped_by = "interrupt"
-            self.model.stop_training = True
 
 
 class PictureSampler:
