@@ -46,7 +46,7 @@ def read_field(path: str | os.PathLike[str]) -> Field:
 
 
 def _check_sizes(path: pathlib.Path, file: BinaryIO) -> None:
-    """Raises a ValueError for an archive that says it unpacks to far more than it has: Keras compresses nothing."""
+    """Raises an InputError for an archive that says it unpacks to far more than it has: Keras compresses nothing."""
     with zipfile.ZipFile(file) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     texts = max((size for name, size in sizes.items() if name.endswith(".json")), default=0)

@@ -116,7 +116,7 @@ def copy_out(stacked: Field, fields: Mapping[int, Field]) -> None:
 
 
 def check_alike(fields: Sequence[Field]) -> None:
-    """Raises a ValueError unless fields can be stacked."""
+    """Raises an InputError unless fields can be stacked."""
     if not fields:
         raise InputError("fields must be one at least, received none")
     for field in fields:
@@ -130,14 +130,14 @@ def check_alike(fields: Sequence[Field]) -> None:
 
 
 def check_stackable(field: Field) -> None:
-    """Raises a ValueError for a field whose layers cannot hold the weights of several."""
+    """Raises an InputError for a field whose layers cannot hold the weights of several."""
     if field.unstackable is not None:
         told = f"since {field.unstackable}: fit such fields one by one with keras_inr.fit"
         raise InputError(f"the weights of {field.name!r} cannot be stacked with others, {told}")
 
 
 def check_field(field: object) -> None:
-    """Raises a TypeError unless it is a field."""
+    """Raises an InputTypeError unless it is a field."""
     if not isinstance(field, Field):
         raise InputTypeError(f"fields must be keras_inr.models.Field, received {type(field).__name__}")
 

@@ -32,7 +32,7 @@ from keras_inr.runs.layout import METRICS, RESULTS, has_checkpoint, whole_versio
 from keras_inr.runs.plan import PlannedFit
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
-from keras_inr.training.objectives import weights_of
+from keras_inr.training.objectives import kind_weights
 from keras_inr.training.result import FitResult
 
 DERIVATIVES: dict[str, tuple[str, Callable[..., np.ndarray], Callable[..., np.ndarray], Callable[..., float]]] = {
@@ -242,7 +242,7 @@ def derivative_rows(planned: PlannedFit) -> list[tuple[tuple[str, str, str], lis
     All three have the scale of the picture's, which the first caption states.
     """
     values, field, rows = planned.signal.values, planned.field, []
-    rule, kinds = planned.plan.recipe.derivative_rule, weights_of(planned.plan.recipe)
+    rule, kinds = planned.plan.recipe.derivative_rule, kind_weights(planned.plan.recipe)
     for kind, (output, differentiate, draw, scale_of) in DERIVATIVES.items():
         if kind in kinds:
             target = differentiate(values, rule)

@@ -217,7 +217,11 @@ def compile_model(
 def run_rounds(
     model: keras.Model, sampler: BatchSource, state: TrainingState, watchers: Sequence[keras.callbacks.Callback]
 ) -> None:
-    """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end."""
+    """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end.
+
+    A run of 35 steps in rounds of 10 that goes on after 4 calls it three times: for one round of the steps 4 to 9, for
+    two rounds of 10 to 29, and for one of 30 to 34.
+    """
     length = round_length(state.total_steps, model.steps_per_execution)
     while state.step < state.total_steps and state.stopped_by is None:
         to_boundary = min(length - state.step % length, state.total_steps - state.step)

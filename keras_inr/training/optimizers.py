@@ -83,7 +83,7 @@ def _stacked(recipe: Recipe, num_pixels: int, num_fields: int) -> keras.Optimize
         "num_fields": num_fields,
         "learning_rate": make_schedule(recipe, num_pixels),
         "decay": recipe.weight_decay,
-        "longest": recipe.clip_norm,
+        "clip_norm": recipe.clip_norm,
     }
     if recipe.optimizer == "sgd":
         return StackedSGD(momentum=recipe.beta_1, **common)

@@ -23,7 +23,7 @@ from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import Plateau, Recorder, StopOnDivergence, diverged
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import run_rounds
-from keras_inr.training.freezing import held
+from keras_inr.training.freezing import layers_frozen
 from keras_inr.training.many.many_fits import MOST_POINTS, check_recipe
 from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.recipe import Recipe, RecipeArguments
@@ -116,7 +116,7 @@ def fit_modulated(
     num_pixels = pictures[0].height * pictures[0].width
     state = TrainingState(recipe.total_steps(num_pixels))
     shared = [*model.network.stack, model.to_modulations]
-    with held(model, shared if train == "latents" else []):
+    with layers_frozen(model, shared if train == "latents" else []):
         compile_model(model, recipe, num_pixels)
         recorder, bar = Recorder(state, started), ProgressBar(state)
         watchers = [recorder, StopOnDivergence(state)]

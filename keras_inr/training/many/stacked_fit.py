@@ -29,7 +29,7 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import FitResult, quality
 
 SMALLER = "smaller"
-"""Why a batch stops that goes on with half as many fields."""
+"""Why the training of a stacked model stops when half as many fields are left: they go on in a smaller one."""
 
 
 class Stacks:
@@ -101,7 +101,7 @@ class StackedFit:
 
     Attributes:
         clock: the `TrainingState` of the batch, and states: one for each field.
-        slots: which field each place of the stacked model holds.
+        slots: slots[slot] is the index of the field that a slot of the stacked model holds.
         results: a `FitResult` for each field that is done, None for the others.
     """
 
@@ -134,23 +134,23 @@ class StackedFit:
         watch, stop = StackedWatch(self), StopWhen(self.clock, self.should_stop, self.max_seconds)
         while True:
             signals, seeds = (
-                [self.signals[number] for number in self.slots],
-                [self.seeds[number] for number in self.slots],
+                [self.signals[index] for index in self.slots],
+                [self.seeds[index] for index in self.slots],
             )
             sampler = StackedSampler(signals, self.stacks.recipe, seeds, field_of(model).values_dtype)
             self.clock.stopped_by = None
             run_rounds(model, sampler, self.clock, [watch, stop, *callbacks])
             watch.finish()
             if self.clock.stopped_by != SMALLER:
-                self.close(model, self.live, self.clock.reason)
+                self.finish_fields(model, self.live, self.clock.reason)
                 return [result for result in self.results if result is not None]
             watch.restart()
             model = self.smaller(model)
 
     @property
     def live(self) -> list[int]:
-        """The fields that are not done."""
-        return [number for number, result in enumerate(self.results) if result is None]
+        """Indices of the fields that are not done."""
+        return [index for index, result in enumerate(self.results) if result is None]
 
     def next_size(self) -> int:
         """How many fields the stacked model should go on with: half as many as soon as those are enough."""
@@ -159,47 +159,47 @@ class StackedFit:
 
     def smaller(self, model: keras.Model) -> keras.Model:
         """The model of `next_size` fields, filled up with some that are done."""
-        places = sorted(range(len(self.slots)), key=lambda place: self.results[self.slots[place]] is not None)
-        kept = places[: self.next_size()]
+        done_last = sorted(range(len(self.slots)), key=lambda slot: self.results[self.slots[slot]] is not None)
+        kept = done_last[: self.next_size()]
         target = self.stacks.model(len(kept))
         ours = [*target.weights, *target.optimizer.variables]
         theirs = [*model.weights, *model.optimizer.variables]
         for variable, source in zip(ours, theirs, strict=True):
             variable.assign(tf.gather(source, kept) if len(source.shape) else source)
-        self.slots = [self.slots[place] for place in kept]
+        self.slots = [self.slots[slot] for slot in kept]
         return target
 
-    def close(self, model: keras.Model, numbers: Sequence[int], reason: str) -> None:
+    def finish_fields(self, model: keras.Model, indices: Sequence[int], reason: str) -> None:
         """Gives fields that are done their weights, and makes their results."""
-        self.hand_over(model, numbers)
-        drawn = self.predictions(model, () if reason == "interrupt" else numbers)
-        for number in numbers:
-            prediction = drawn.get(number)
+        self.copy_weights_out(model, indices)
+        drawn = self.predictions(model, () if reason == "interrupt" else indices)
+        for index in indices:
+            prediction = drawn.get(index)
             broken = prediction is not None and not np.all(np.isfinite(prediction))
-            self.results[number] = FitResult(
-                **quality(self.signals[number], None if broken else prediction),
+            self.results[index] = FitResult(
+                **quality(self.signals[index], None if broken else prediction),
                 steps=self.clock.step,
                 train_seconds=self.clock.train_seconds,
                 setup_seconds=self.clock.setup_seconds,
                 stopped_by="diverged" if broken else reason,
-                rows=self.states[number].rows,
+                rows=self.states[index].rows,
             )
 
-    def predictions(self, model: keras.Model, numbers: Sequence[int]) -> dict[int, np.ndarray]:
-        """Field -> its values (H, W, C) on the pixels of its picture."""
-        if self.one_size and numbers:
+    def predictions(self, model: keras.Model, indices: Sequence[int]) -> dict[int, np.ndarray]:
+        """Index of a field -> its values (H, W, C) on the pixels of its picture."""
+        if self.one_size and indices:
             field = field_of(model)
             field.picture_size = self.signals[0].size
             drawn = field.sample_grid()
-            return {number: drawn[self.slots.index(number)] for number in numbers}
-        self.hand_over(model, numbers)
-        return {number: self.fields[number].sample_grid() for number in numbers}
+            return {index: drawn[self.slots.index(index)] for index in indices}
+        self.copy_weights_out(model, indices)
+        return {index: self.fields[index].sample_grid() for index in indices}
 
-    def hand_over(self, model: keras.Model, numbers: Sequence[int]) -> None:
+    def copy_weights_out(self, model: keras.Model, indices: Sequence[int]) -> None:
         """Gives fields the weights that they have in the stacked model, and their pictures' sizes."""
-        for number in numbers:
-            self.fields[number].picture_size = self.signals[number].size
-        copy_out(field_of(model), {self.slots.index(number): self.fields[number] for number in numbers})
+        for index in indices:
+            self.fields[index].picture_size = self.signals[index].size
+        copy_out(field_of(model), {self.slots.index(index): self.fields[index] for index in indices})
 
 
 class StackedWatch(Recorder):
@@ -216,21 +216,21 @@ class StackedWatch(Recorder):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
         losses, psnrs = (np.reshape(logs[name], -1) for name in ("mse", "psnr_db"))
-        numbers, rates = self.batch.live, learning_rate(self.model.optimizer) * self.scales()
-        for number in numbers:
-            place = self.batch.slots.index(number)
-            self.record(number, float(losses[place]), float(psnrs[place]), float(rates[place]))
-        broken = [number for number in numbers if not math.isfinite(losses[self.batch.slots.index(number)])]
-        self.batch.close(self.model, broken, "diverged")
-        self.meet_goals([number for number in numbers if number not in broken])
+        indices, rates = self.batch.live, learning_rate(self.model.optimizer) * self.scales()
+        for index in indices:
+            slot = self.batch.slots.index(index)
+            self.record(index, float(losses[slot]), float(psnrs[slot]), float(rates[slot]))
+        broken = [index for index in indices if not math.isfinite(losses[self.batch.slots.index(index)])]
+        self.batch.finish_fields(self.model, broken, "diverged")
+        self.meet_goals([index for index in indices if index not in broken])
         if self.state.stopped_by is None and self.batch.next_size() < len(self.batch.slots):
             self.stop(SMALLER if self.batch.live else "goal")
         elif not self.batch.live:
             self.stop("goal")
 
-    def record(self, number: int, loss: float, psnr_db: float, rate: float) -> None:
+    def record(self, index: int, loss: float, psnr_db: float, rate: float) -> None:
         """A row of a field's history; its learning rate is lowered if that has come to a plateau."""
-        state = self.batch.states[number]
+        state = self.batch.states[index]
         row = {"step": self.state.step, "seconds": round(self.state.train_seconds, 3)}
         figures = {"loss": loss, "psnr_db": psnr_db, "learning_rate": rate}
         state.rows.append(row | {name: finite(value) for name, value in figures.items()})
@@ -238,32 +238,32 @@ class StackedWatch(Recorder):
         if recipe.schedule == "plateau":
             state.step = self.state.step
             if plateau_reached(state, loss, recipe.plateau_patience):
-                self.lower(self.batch.slots.index(number), recipe.plateau_factor)
+                self.lower(self.batch.slots.index(index), recipe.plateau_factor)
 
-    def meet_goals(self, numbers: Sequence[int]) -> None:
+    def meet_goals(self, indices: Sequence[int]) -> None:
         """Ends fields whose pictures have reached the PSNR that is asked for."""
         goal = self.batch.goal_psnr_db
         if goal is None or self.state.stopped_by is not None:
             return
         states = self.batch.states
         near = [
-            n for n in numbers if states[n].rows[-1]["psnr_db"] is None or states[n].rows[-1]["psnr_db"] >= goal - 1
+            i for i in indices if states[i].rows[-1]["psnr_db"] is None or states[i].rows[-1]["psnr_db"] >= goal - 1
         ]
-        for number, prediction in self.batch.predictions(self.model, near).items():
-            psnr_db = psnr(self.batch.signals[number].values, prediction)
-            states[number].rows[-1]["picture_psnr_db"] = finite(psnr_db)
+        for index, prediction in self.batch.predictions(self.model, near).items():
+            psnr_db = psnr(self.batch.signals[index].values, prediction)
+            states[index].rows[-1]["picture_psnr_db"] = finite(psnr_db)
             if psnr_db >= goal:
-                self.batch.close(self.model, [number], "psnr")
+                self.batch.finish_fields(self.model, [index], "psnr")
 
     def scales(self) -> np.ndarray:
-        """What the learning rate of each place has come to as a multiple of the schedule's."""
+        """What the learning rate of each slot has come to as a multiple of the schedule's."""
         return inner_optimizers(self.model.optimizer)[-1].field_scale.numpy().astype("float64")
 
-    def lower(self, place: int, factor: float) -> None:
-        """Multiplies the learning rate of a place by a factor."""
+    def lower(self, slot: int, factor: float) -> None:
+        """Multiplies the learning rate of a slot by a factor."""
         for optimizer in inner_optimizers(self.model.optimizer):
             scales = optimizer.field_scale.numpy()
-            scales[place] *= factor
+            scales[slot] *= factor
             optimizer.field_scale.assign(scales)
 
     def stop(self, reason: str) -> None:

@@ -30,7 +30,7 @@ from keras_inr.training.fitting import check_pair, fit, run_rounds
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import batches
-from keras_inr.training.starts.outer_steps import Maml, Reptile, SharedLayers, StartingPoint
+from keras_inr.training.starts.outer_steps import Maml, OuterModel, Reptile, SharedLayers
 
 METHODS = ("average", "prefit", "reptile", "maml", "shared_layers")
 CHECKPOINT_SECONDS = 30.0
@@ -165,37 +165,30 @@ def pretrain(
     for signal in signals:
         check_pair(field, signal)
     check_preconditions(field)
-    options: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
     learn = {"average": by_average, "prefit": by_one_fit}.get(recipe.method, by_steps)
-    rows, psnr_db, stopped_by = learn(field, signals, recipe, **options)
+    rows, psnr_db, stopped_by = learn(field, signals, recipe, Options(checkpoint_dir, should_stop, progress))
     return PretrainingResult(time.perf_counter() - started, rows, psnr_db, stopped_by)
 
 
-def by_one_fit(
-    field: Field,
-    signals: Sequence[ImageSignal],
-    recipe: PretrainingRecipe,
-    checkpoint_dir: str | os.PathLike[str] | None,
-    should_stop: Callable[[], bool] | None,
-    progress: bool,
-) -> Learnt:
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Where checkpoints go, what asks to stop, and whether to show progress, as in `pretrain`."""
+
+    checkpoint_dir: str | os.PathLike[str] | None
+    should_stop: Callable[[], bool] | None
+    progress: bool
+
+
+def by_one_fit(field: Field, signals: Sequence[ImageSignal], recipe: PretrainingRecipe, options: Options) -> Learnt:
     """The weights of a fit to the first picture."""
-    options: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
-    result = fit(field, signals[0], recipe.of_fits(), **options)
+    result = fit(field, signals[0], recipe.of_fits(), **vars(options))
     return result.rows, math.nan if result.psnr_db is None else result.psnr_db, result.stopped_by
 
 
-def by_average(
-    field: Field,
-    signals: Sequence[ImageSignal],
-    recipe: PretrainingRecipe,
-    checkpoint_dir: str | os.PathLike[str] | None,
-    should_stop: Callable[[], bool] | None,
-    progress: bool,
-) -> Learnt:
+def by_average(field: Field, signals: Sequence[ImageSignal], recipe: PretrainingRecipe, options: Options) -> Learnt:
     """The mean of the weights of separate fits that start alike."""
     fields = [bare_copy(field) for _ in signals]
-    results = fit_many(fields, signals, recipe.of_fits(), should_stop=should_stop, progress=progress)
+    results = fit_many(fields, signals, recipe.of_fits(), should_stop=options.should_stop, progress=options.progress)
     reasons = {result.stopped_by for result in results}
     if "diverged" in reasons:
         raise DivergedError(f"fits have diverged at a learning rate of {recipe.learning_rate:g}: try a third of it")
@@ -206,15 +199,8 @@ def by_average(
     return [], float(np.mean([result.psnr_db for result in results])), "steps"
 
 
-def by_steps(
-    field: Field,
-    signals: Sequence[ImageSignal],
-    recipe: PretrainingRecipe,
-    checkpoint_dir: str | os.PathLike[str] | None,
-    should_stop: Callable[[], bool] | None,
-    progress: bool,
-) -> Learnt:
-    """Outer steps of a `StartingPoint`."""
+def by_steps(field: Field, signals: Sequence[ImageSignal], recipe: PretrainingRecipe, options: Options) -> Learnt:
+    """Outer steps of an `OuterModel`."""
     started = time.perf_counter()
     sizes = sorted({signal.size for signal in signals})
     if len(sizes) > 1:
@@ -223,16 +209,16 @@ def by_steps(
     rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.steps)
     with one_name():
         optimizer = keras.optimizers.SGD(rate) if recipe.method == "reptile" else keras.optimizers.Adam(rate)
-        optimizer.build(model.learnt)
+        optimizer.build(model.trained_variables)
     model.compile(optimizer=optimizer, jit_compile=False)  # XLA takes longer for the unrolled steps than it saves
     share_steps(model)
     state = TrainingState(recipe.steps, identity=identity_of(field, signals, recipe))
     bar = ProgressBar(state)
-    watchers = [Recorder(state, started), StopOnDivergence(state), StopWhen(state, should_stop)]
-    watchers += [bar] if progress else []
-    if checkpoint_dir is not None:
-        restore(model, state, checkpoint_dir)
-        watchers.append(Checkpointer(state, checkpoint_dir, CHECKPOINT_SECONDS))
+    watchers = [Recorder(state, started), StopOnDivergence(state), StopWhen(state, options.should_stop)]
+    watchers += [bar] if options.progress else []
+    if options.checkpoint_dir is not None:
+        restore(model, state, options.checkpoint_dir)
+        watchers.append(Checkpointer(state, options.checkpoint_dir, CHECKPOINT_SECONDS))
     try:
         run_rounds(model, PictureSampler(signals, model, recipe), state, watchers)
     finally:
@@ -248,7 +234,7 @@ def identity_of(field: Field, signals: Sequence[ImageSignal], recipe: Pretrainin
     return {**network_of(field), **dataclasses.asdict(recipe), "pictures_sha256": pictures}
 
 
-def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> StartingPoint:
+def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> OuterModel:
     """The model whose steps learn the start."""
     if recipe.method == "shared_layers":
         return SharedLayers(field, num_signals, recipe.own)
@@ -257,15 +243,15 @@ def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> Sta
 
 
 class PictureSampler:
-    """Batches for a `StartingPoint`: random pixels of random pictures, or of all of them for shared_layers.
+    """Batches for an `OuterModel`: random pixels of random pictures, or of all of them for shared_layers.
 
     Args:
         signals: `ImageSignal`s of one size.
-        model: the `StartingPoint`.
+        model: the `OuterModel`.
         recipe: a `PretrainingRecipe`.
     """
 
-    def __init__(self, signals: Sequence[ImageSignal], model: StartingPoint, recipe: PretrainingRecipe) -> None:
+    def __init__(self, signals: Sequence[ImageSignal], model: OuterModel, recipe: PretrainingRecipe) -> None:
         self.height, self.width = signals[0].size
         self.table = tf.stack([tf.convert_to_tensor(signal.values, model.field.values_dtype) for signal in signals])
         self.table = tf.reshape(self.table, (len(signals), self.height * self.width, -1))
