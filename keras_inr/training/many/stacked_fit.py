@@ -133,10 +133,8 @@ class StackedFit:
             variable.assign(np.stack([part.numpy() for part in parts]))
         watch, stop = StackedWatch(self), StopWhen(self.clock, self.should_stop, self.max_seconds)
         while True:
-            signals, seeds = (
-                [self.signals[index] for index in self.slots],
-                [self.seeds[index] for index in self.slots],
-            )
+            signals = [self.signals[index] for index in self.slots]
+            seeds = [self.seeds[index] for index in self.slots]
             sampler = StackedSampler(signals, self.stacks.recipe, seeds, field_of(model).values_dtype)
             self.clock.stopped_by = None
             run_rounds(model, sampler, self.clock, [watch, stop, *callbacks])
