@@ -1,5 +1,6 @@
 """How close a prediction is to a picture: MSE, PSNR, SSIM, MS-SSIM, and Keras metrics that stream the first two."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -154,6 +155,11 @@ def psnr_from_mse(mean_squared_error: float) -> float:
     if error < 0:
         raise InputError(f"mean_squared_error must not be negative, received {error!r}")
     return float("inf") if error == 0 else float(-10 * np.log10(error))
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None for what JSON cannot hold: a PSNR is +inf for equal pictures."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:

@@ -42,9 +42,9 @@ from keras_inr.metrics import MSE, PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.presets import get_preset, list_presets
-from keras_inr.training.many.stacked_optimizers import StackedAdam, StackedSGD
 from keras_inr.training.optimizers import Muon
 from keras_inr.training.schedules import WarmupExponentialDecay
+from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
 
 RNG = np.random.default_rng(0)
 COORDS = RNG.uniform(-1, 1, (6, 2)).astype("float32")

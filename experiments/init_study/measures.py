@@ -5,9 +5,9 @@ import time
 import keras
 import numpy as np
 
-from keras_inr.metrics import psnr
+from keras_inr.metrics import finite, psnr
 from keras_inr.models.field import to_uint8
-from keras_inr.runs.results import finite
+from keras_inr.training.callbacks import steps_done
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler
 
@@ -75,7 +75,7 @@ class Looks(keras.callbacks.Callback):
         self.first_step = self.step
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step = self.first_step + min(batch + 1, self.params["steps"])
+        self.step = self.first_step + steps_done(self, batch)
         if self.planned and self.step >= self.planned[0]:
             self.planned = [step for step in self.planned if step > self.step]
             started = time.perf_counter()

@@ -35,7 +35,7 @@ from keras_inr.rendering.png import save_png
 from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
-from keras_inr.training.rate_finder import LARGEST_RATE, find_learning_rate
+from keras_inr.training.range_test import LARGEST_RATE, find_learning_rate
 from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS

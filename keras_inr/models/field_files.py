@@ -3,7 +3,7 @@
 import os
 import pathlib
 import zipfile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import keras
 
@@ -12,6 +12,7 @@ from keras_inr._files import atomic_path
 from keras_inr._reading import MOST_BYTES, open_regular
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
+from keras_inr.models.stacking import empty_copy
 
 
 def read_field(path: str | os.PathLike[str]) -> Field:
@@ -45,7 +46,7 @@ def read_field(path: str | os.PathLike[str]) -> Field:
 
 
 def _check_sizes(path: pathlib.Path, file: BinaryIO) -> None:
-    """Raises a ValueError for an archive that says it unpacks to far more than it has: Keras compresses nothing."""
+    """Raises an InputError for an archive that says it unpacks to far more than it has: Keras compresses nothing."""
     with zipfile.ZipFile(file) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     texts = max((size for name, size in sizes.items() if name.endswith(".json")), default=0)
@@ -70,9 +71,14 @@ def model_path(run: str | os.PathLike[str] | None = None, model: str | os.PathLi
     raise InputError(f"give one of run='FOLDER' and model='FILE.keras', received {received}")
 
 
-def bare_copy(field: Field) -> Field:
-    """A field with the same weights and no optimizer, which would triple its file."""
-    bare = type(field).from_config(field.get_config())
+def bare_copy(field: Field, **changes: Any) -> Field:
+    """A field with the same weights and frozen layers, and no optimizer, which would triple its file.
+
+    Args:
+        field: a `Field`.
+        **changes: arguments that it has otherwise, of those that change no weight.
+    """
+    bare = empty_copy(field, **changes)
     bare.set_weights(field.get_weights())
     return bare
 

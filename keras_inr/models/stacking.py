@@ -42,7 +42,8 @@ def stack(fields: Iterable[Field]) -> Field:
         fields: single `Field`s of one network; seeds, names and pictures may differ.
 
     Returns:
-        A field of their class with num_fields=K; it has their picture_size if they agree on one.
+        A field of their class with num_fields=K; it has their picture_size if they agree on one. The layers that are
+        frozen in the first field are frozen in it.
 
     Raises:
         InputTypeError: for what is no field.
@@ -63,10 +64,18 @@ def stack(fields: Iterable[Field]) -> Field:
 
 
 def empty_stack(field: Field, num_fields: int) -> Field:
-    """A stacked field of the network of `field`, single or stacked, with weights that are still to be assigned."""
+    """A stacked field of the network of `field`, single or stacked, see `empty_copy`."""
     check_stackable(field)
-    config = {**field.get_config(), "num_fields": positive_int("num_fields", num_fields), "seed": 0}
-    return type(field).from_config({**config, "name": None})
+    return empty_copy(field, num_fields=positive_int("num_fields", num_fields), seed=0, name=None)
+
+
+def empty_copy(field: Field, **changes: Any) -> Field:
+    """Another field with the same layers frozen, some arguments changed, and weights that are still to be assigned."""
+    copy = type(field).from_config({**field.get_config(), **changes})
+    for layer, original in zip(copy.named_layers, field.named_layers, strict=True):
+        if not original.trainable:
+            layer.trainable = False
+    return copy
 
 
 def unstack(stacked: Field, which: Iterable[int] | None = None) -> list[Field]:
@@ -107,7 +116,7 @@ def copy_out(stacked: Field, fields: Mapping[int, Field]) -> None:
 
 
 def check_alike(fields: Sequence[Field]) -> None:
-    """Raises a ValueError unless fields can be stacked."""
+    """Raises an InputError unless fields can be stacked."""
     if not fields:
         raise InputError("fields must be one at least, received none")
     for field in fields:
@@ -121,14 +130,14 @@ def check_alike(fields: Sequence[Field]) -> None:
 
 
 def check_stackable(field: Field) -> None:
-    """Raises a ValueError for a field whose layers cannot hold the weights of several."""
+    """Raises an InputError for a field whose layers cannot hold the weights of several."""
     if field.unstackable is not None:
         told = f"since {field.unstackable}: fit such fields one by one with keras_inr.fit"
         raise InputError(f"the weights of {field.name!r} cannot be stacked with others, {told}")
 
 
 def check_field(field: object) -> None:
-    """Raises a TypeError unless it is a field."""
+    """Raises an InputTypeError unless it is a field."""
     if not isinstance(field, Field):
         raise InputTypeError(f"fields must be keras_inr.models.Field, received {type(field).__name__}")
 

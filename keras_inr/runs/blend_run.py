@@ -12,6 +12,7 @@ import numpy as np
 from keras_inr._files import atomic_path
 from keras_inr.coordinates import pixel_pitch
 from keras_inr.errors import InputError
+from keras_inr.metrics import finite
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
@@ -19,7 +20,7 @@ from keras_inr.runs.blending import Edit, agreement_db, clone_edit, fit_edit, gr
 from keras_inr.runs.figures import save_comparison
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.layout import METRICS
-from keras_inr.runs.results import device_name, finite
+from keras_inr.runs.results import device_name
 from keras_inr.signals.derivatives import picture_jacobian
 from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe

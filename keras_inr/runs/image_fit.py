@@ -19,7 +19,7 @@ from keras_inr.runs.previews import Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_course, write_results
 from keras_inr.training.checkpoints import load_checkpoint
 from keras_inr.training.fitting import fit
-from keras_inr.training.objectives import weights_of
+from keras_inr.training.objectives import kind_weights
 from keras_inr.training.strategies import make_strategy
 
 
@@ -126,7 +126,7 @@ def _fit(planned, folder, interrupts, watching):
 
 def _preview(planned):
     """The picture as it is now, uint8; shifted to the original's mean where values are not fitted."""
-    if "value" in weights_of(planned.plan.recipe):
+    if "value" in kind_weights(planned.plan.recipe):
         return planned.field.render()
     values = planned.field.sample_grid()
     return to_uint8(values + best_offset(planned.signal.values, values))

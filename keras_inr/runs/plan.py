@@ -22,7 +22,7 @@ from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fitting import fit
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision
-from keras_inr.training.rate_finder import find_learning_rate
+from keras_inr.training.range_test import find_learning_rate
 from keras_inr.training.recipe import LENGTHS, Recipe, own_recipe
 from keras_inr.training.strategies import check_share, make_strategy
 
@@ -132,7 +132,7 @@ def plan_fit(
         arguments: of the network, which replace the preset's.
         weights: see `from_preset`.
         recipe: those arguments of `Recipe` that are given. Without steps and epochs there are 2000 steps. A
-            learning_rate of "auto" is found by a range test, see `keras_inr.training.rate_finder`.
+            learning_rate of "auto" is found by a range test, see `keras_inr.training.range_test`.
         precision, goal_psnr_db, max_seconds, strategy: see `Plan`.
         goal: text such as "40dB" or "30s", which stands for goal_psnr_db or max_seconds; with preset="auto" also a size
             of model.keras, such as "50kB".

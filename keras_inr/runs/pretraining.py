@@ -11,15 +11,16 @@ from typing import Any, cast
 from keras_inr.datasets.crops import random_crops
 from keras_inr.datasets.pictures import Picture, list_pictures
 from keras_inr.errors import InputError, InterruptedRunError
+from keras_inr.metrics import finite
 from keras_inr.models.field import Field, to_uint8
-from keras_inr.models.field_files import save_field
+from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.figures import save_curves
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.layout import METRICS, has_checkpoint, is_whole
-from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, versions, write_history
+from keras_inr.runs.results import NUMBER, device_name, finished_metrics, versions, write_history
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.starts.pretraining import PretrainingRecipe, PretrainingResult, pretrain
@@ -182,9 +183,7 @@ def run_pretraining(
 
 def field_for_any_picture(field: Field) -> Field:
     """A field with the same weights that is of no picture."""
-    free = type(field).from_config({**field.get_config(), "picture_size": None, "name": None})
-    free.set_weights(field.get_weights())
-    return free
+    return bare_copy(field, picture_size=None, name=None)
 
 
 def described(prepared: PreparedPretraining, field: Field, result: PretrainingResult) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_inr.rendering.png import save_png
-from keras_inr.training.callbacks import batches_psnr
+from keras_inr.training.callbacks import batches_psnr, steps_done
 from keras_inr.training.fitting import round_length
 
 
@@ -43,7 +43,7 @@ class Previews(keras.callbacks.Callback):
         self.step = step  # counted here, since an optimizer that scales the loss leaves steps out
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.batches = min(batch + 1, self.params["steps"])
+        self.batches = steps_done(self, batch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.step += self.batches

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import math
 import os
 import pathlib
 import platform
@@ -21,6 +20,7 @@ from keras_inr._reading import read_json
 from keras_inr._version import __version__
 from keras_inr.errors import DamagedFileError, InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
+from keras_inr.metrics import finite
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
@@ -32,7 +32,7 @@ from keras_inr.runs.layout import METRICS, RESULTS, has_checkpoint, whole_versio
 from keras_inr.runs.plan import PlannedFit
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
-from keras_inr.training.objectives import weights_of
+from keras_inr.training.objectives import kind_weights
 from keras_inr.training.result import FitResult
 
 DERIVATIVES: dict[str, tuple[str, Callable[..., np.ndarray], Callable[..., np.ndarray], Callable[..., float]]] = {
@@ -242,7 +242,7 @@ def derivative_rows(planned: PlannedFit) -> list[tuple[tuple[str, str, str], lis
     All three have the scale of the picture's, which the first caption states.
     """
     values, field, rows = planned.signal.values, planned.field, []
-    rule, kinds = planned.plan.recipe.derivative_rule, weights_of(planned.plan.recipe)
+    rule, kinds = planned.plan.recipe.derivative_rule, kind_weights(planned.plan.recipe)
     for kind, (output, differentiate, draw, scale_of) in DERIVATIVES.items():
         if kind in kinds:
             target = differentiate(values, rule)
@@ -305,11 +305,6 @@ def finished_metrics(
     if metrics is None and path.exists() and not has_checkpoint(pathlib.Path(folder)):
         raise InputError(f"{path} is damaged, and there is no checkpoint to make it again from; add overwrite=True")
     return metrics
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None for what JSON cannot hold."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def device_name(num_devices: int = 1) -> str:

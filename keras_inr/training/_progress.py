@@ -41,9 +41,9 @@ class ProgressBar(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
         psnr_db = batches_psnr(logs)
-        if psnr_db is None:  # values are not fitted; the last look at the whole picture tells more
-            looks = [row["picture_psnr_db"] for row in self.state.rows if "picture_psnr_db" in row]
-            psnr_db = looks[-1] if looks else None
+        if psnr_db is None:  # values are not fitted: the last measurement of the whole picture tells more
+            measured = [row["picture_psnr_db"] for row in self.state.rows if "picture_psnr_db" in row]
+            psnr_db = measured[-1] if measured else None
         figures = f"loss {logs['loss']:.3e}" + ("" if psnr_db is None else f", PSNR {psnr_db:.2f} dB")
         if not self.bar.disable:
             self.bar.set_postfix_str(figures, refresh=False)

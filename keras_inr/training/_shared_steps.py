@@ -4,6 +4,7 @@ TensorFlow and XLA keep what they have compiled for as long as the process lives
 anew, and seconds.
 """
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
@@ -28,8 +29,8 @@ def share_steps(model: keras.Model) -> None:
     with model.distribute_strategy.scope():
         if tf.distribute.has_strategy() or model.run_eagerly or tf.config.functions_run_eagerly():
             return
-    step = shared(model.train_step, jit_compile=model.jit_compile)
-    model.train_function = shared(functools.partial(several_steps, step, model.steps_per_execution))
+    step = compiled_once(model.train_step, jit_compile=model.jit_compile)
+    model.train_function = compiled_once(functools.partial(several_steps, step, model.steps_per_execution))
 
 
 def several_steps(step: Callable[[Any], Any], number: int, iterator: tf.data.Iterator) -> Any:
@@ -46,27 +47,44 @@ def several_steps(step: Callable[[Any], Any], number: int, iterator: tf.data.Ite
     return tf.while_loop(lambda count, left, _: (count < number) & left, another, (1, True, outputs))[2]
 
 
-def shared(function: Callable[..., Any], jit_compile: bool = False) -> Callable[..., Any]:
+def compiled_once(function: Callable[..., Any], jit_compile: bool = False) -> Callable[..., Any]:
     """`tf.function(function)` without gradients, compiled once for all functions with alike graphs.
 
     Args:
         function: of tensors and iterators, in any nests, and of Python numbers, which are constants, to tensors.
         jit_compile: whether XLA compiles it.
     """
-    made = {}
+    calls: dict[str, SharedCall] = {}
 
     def call(*args):
         if tf.config.functions_run_eagerly():
             return function(*args)
         inputs = [part for part in tf.nest.flatten(args, expand_composites=True) if tf.is_tensor(part)]
         kind = str(tf.nest.map_structure(kind_of, args))
-        if kind not in made:
-            made[kind] = compiled(function, jit_compile, args)
-        alike, captured, structure = made[kind]
-        outputs = iter(alike.call_flat(*inputs, *captured))
-        return tf.nest.map_structure(lambda is_tensor: next(outputs) if is_tensor else None, structure)
+        if kind not in calls:
+            calls[kind] = shared_call(function, jit_compile, args)
+        return calls[kind](*inputs)
 
     return call
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedCall:
+    """A function of one model, by the compiled one that it shares with others.
+
+    Attributes:
+        compiled: of COMPILED: a concrete function of tensors, then variables.
+        variables: the model's own.
+        structure: of what is returned, True for a tensor and False for None.
+    """
+
+    compiled: Any
+    variables: list[tf.Tensor]
+    structure: Any
+
+    def __call__(self, *inputs: tf.Tensor) -> Any:
+        outputs = iter(self.compiled.call_flat(*inputs, *self.variables))
+        return tf.nest.map_structure(lambda is_tensor: next(outputs) if is_tensor else None, self.structure)
 
 
 def kind_of(argument: Any) -> Any:
@@ -74,15 +92,12 @@ def kind_of(argument: Any) -> Any:
     return argument if isinstance(argument, int) else tf.type_spec_from_value(argument)
 
 
-def compiled(
-    function: Callable[..., Any], jit_compile: bool, args: tuple[Any, ...]
-) -> tuple[Any, list[tf.Tensor], Any]:
-    """A compiled function with the graph that a function has for arguments; the variables that it is to be called with
-    behind these; and the structure of what is returned, True for a tensor."""
+def shared_call(function: Callable[..., Any], jit_compile: bool, args: tuple[Any, ...]) -> SharedCall:
+    """A function for arguments like these, by the first compiled one whose graph is the same."""
     own = tf.function(function, jit_compile=jit_compile, autograph=False).get_concrete_function(*args)
-    alike = COMPILED.setdefault(fingerprint(own), own.inference_fn)
-    alike._cached_graph = None  # or it would hold the first model's variables
-    return alike, own.captured_inputs, tf.nest.map_structure(tf.is_tensor, own.structured_outputs)
+    compiled = COMPILED.setdefault(fingerprint(own), own.inference_fn)
+    compiled._cached_graph = None  # or it would hold the first model's variables
+    return SharedCall(compiled, own.captured_inputs, tf.nest.map_structure(tf.is_tensor, own.structured_outputs))
 
 
 def fingerprint(concrete: Any) -> str:

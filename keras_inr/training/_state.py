@@ -18,7 +18,9 @@ class TrainingState:
         plateau: best loss and the step of the last improvement or reduction, for the plateau schedule.
         open_round: sums of the metrics over a round that an interrupt has cut short, from which the round goes on.
         identity: what makes two runs the same but for their length: picture and recipe.
-        stopped_by: None, "steps", "psnr", "time", "callback" or "interrupt".
+        stopped_by: None, "steps", "psnr", "time", "callback" or "interrupt". A batch of stacked fields also stops by
+            "smaller", to go on with fewer of them, and by "goal", when the last one has reached it; a field of it by
+            "diverged".
     """
 
     total_steps: int

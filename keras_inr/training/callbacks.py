@@ -10,15 +10,15 @@ import keras
 
 from keras_inr.alignment import best_offset
 from keras_inr.errors import DivergedError, InputError
-from keras_inr.metrics import psnr
+from keras_inr.metrics import finite, psnr
 from keras_inr.models.field import Field
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._state import TrainingState
 from keras_inr.training.objectives import Objective
 from keras_inr.training.optimizers import inner_optimizers
 
-LOOKS = 20
-"""How often a run that does not fit values looks at the whole picture."""
+MEASUREMENTS_PER_RUN = 20
+"""How often the whole picture is measured in a run that does not fit values."""
 
 PLATEAU_THRESHOLD = 1e-4
 """Least relative fall of the loss that counts as improvement."""
@@ -31,8 +31,8 @@ class Recorder(keras.callbacks.Callback):
 
     Args:
         state: the `TrainingState`.
-        started: `time.perf_counter()` when set-up began; the first call of the training function counts as set-up, but
-            for as long as the second one takes.
+        started: `time.perf_counter()` when set-up began. It ends within the first call of the training function, which
+            traces and compiles: set-up is what that one takes beyond the length of the second.
     """
 
     def __init__(self, state: TrainingState, started: float) -> None:
@@ -48,7 +48,7 @@ class Recorder(keras.callbacks.Callback):
         self.state.open_round = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.state.step = self.first_step + min(batch + 1, self.params["steps"])
+        self.state.step = self.first_step + steps_done(self, batch)
         now = time.perf_counter()
         if len(self.marks) < 2:
             self.marks.append(now)
@@ -82,11 +82,16 @@ class Recorder(keras.callbacks.Callback):
                     "step": self.state.step,
                     "seconds": round(self.state.train_seconds, 3),
                     "loss": logs["loss"],
-                    "psnr_db": psnr_db if psnr_db is not None and math.isfinite(psnr_db) else None,
+                    "psnr_db": finite(psnr_db),
                     "learning_rate": learning_rate(self.model.optimizer),
                     **{name: logs[name] for name in PARTIAL_LOSSES if name in logs},
                 }
             )
+
+
+def steps_done(callback: keras.callbacks.Callback, batch: int) -> int:
+    """Steps of the round at the end of a batch, whose number says too much after a call that is shorter than others."""
+    return min(batch + 1, callback.params["steps"])
 
 
 def batches_psnr(logs: Mapping[str, Any]) -> float | None:
@@ -111,8 +116,37 @@ class StopOnDivergence(keras.callbacks.Callback):
             raise diverged(f"the loss became {logs['loss']}", self.state.step, self.model.optimizer)
 
 
-class StopAtGoal(keras.callbacks.Callback):
-    """Ends the run at a PSNR over all pixels, at a time budget, or when asked to.
+class StopWhen(keras.callbacks.Callback):
+    """Ends the run when asked to, or after a time budget.
+
+    Args:
+        state: the `TrainingState`.
+        should_stop: None, or a callable without arguments, asked after every call of the training function.
+        max_seconds: None, or seconds of training.
+    """
+
+    def __init__(
+        self, state: TrainingState, should_stop: Callable[[], bool] | None, max_seconds: float | None = None
+    ) -> None:
+        super().__init__()
+        self.state = state
+        self.should_stop = should_stop
+        self.max_seconds = max_seconds
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.should_stop is not None and self.should_stop():
+            self.stop("interrupt")
+        elif self.max_seconds is not None and self.state.train_seconds >= self.max_seconds:
+            self.stop("time")
+
+    def stop(self, reason: str) -> None:
+        """Ends the run."""
+        self.state.stopped_by = reason
+        self.model.stop_training = True
+
+
+class StopAtGoal(StopWhen):
+    """Ends the run at a PSNR over all pixels, or as `StopWhen`.
 
     Where values are not fitted everywhere, rounds have no PSNR of their own: it is measured on all pixels, after the
     best offset if values are not fitted at all, about 20 times a run.
@@ -124,8 +158,7 @@ class StopAtGoal(keras.callbacks.Callback):
         objective: the `Objective`.
         goal_psnr_db: None, or the PSNR over all pixels to stop at. The whole picture is evaluated at the end of a round
             whose batches come within 1 dB of it, and where batches have no PSNR of every round.
-        max_seconds: None, or seconds of training.
-        should_stop: callable without arguments, asked after every call of the training function.
+        max_seconds, should_stop: as in `StopWhen`.
 
     Raises:
         InputError: for a goal or a budget that is not finite and positive.
@@ -141,50 +174,36 @@ class StopAtGoal(keras.callbacks.Callback):
         max_seconds: float | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(state, should_stop, max_seconds)
         check_goals(goal_psnr_db, max_seconds)
-        self.state = state
         self.field = field
         self.signal = signal
         self.objective = objective
         self.goal_psnr_db = goal_psnr_db
-        self.max_seconds = max_seconds
-        self.should_stop = should_stop
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.should_stop is not None and self.should_stop():
-            self.stop("interrupt")
-        elif self.max_seconds is not None and self.state.train_seconds >= self.max_seconds:
-            self.stop("time")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.state.open_round or not self.is_due(logs or {}):
+        if self.state.open_round or not self.should_measure(logs or {}):
             return
         prediction = self.field.sample_grid(self.signal.height, self.signal.width)
         if not self.objective.knows_values:
             prediction = prediction + best_offset(self.signal.values, prediction)
         psnr_db = psnr(self.signal.values, prediction)
-        self.state.rows[-1]["picture_psnr_db"] = psnr_db if math.isfinite(psnr_db) else None
+        self.state.rows[-1]["picture_psnr_db"] = finite(psnr_db)
         if self.goal_psnr_db is not None and psnr_db >= self.goal_psnr_db:
             self.stop("psnr")
 
-    def is_due(self, logs: Mapping[str, Any]) -> bool:
-        """Whether this round ends with a look at the whole picture."""
+    def should_measure(self, logs: Mapping[str, Any]) -> bool:
+        """Whether the whole picture is measured at the end of this round."""
         if self.objective.measures_psnr:
             psnr_db = batches_psnr(logs)
             return self.goal_psnr_db is not None and psnr_db is not None and psnr_db >= self.goal_psnr_db - 1
         before = self.state.rows[-2]["step"] if len(self.state.rows) > 1 else 0
-        looks = [LOOKS * step // self.state.total_steps for step in (before, self.state.step)]
-        return self.goal_psnr_db is not None or looks[0] < looks[1]
-
-    def stop(self, reason: str) -> None:
-        """Ends the run."""
-        self.state.stopped_by = reason
-        self.model.stop_training = True
+        due = [MEASUREMENTS_PER_RUN * step // self.state.total_steps for step in (before, self.state.step)]
+        return self.goal_psnr_db is not None or due[0] < due[1]
 
 
 def check_goals(goal_psnr_db: float | None, max_seconds: float | None) -> None:
-    """Raises a ValueError for a goal that is neither None nor finite and positive."""
+    """Raises an InputError for a goal that is neither None nor finite and positive."""
     for name, value in (("goal_psnr_db", goal_psnr_db), ("max_seconds", max_seconds)):
         if value is None:
             continue

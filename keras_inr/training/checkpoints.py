@@ -1,13 +1,21 @@
-"""Checkpoints: one file holds a run's whole state, appears at once or not at all, and is checked when read."""
+"""Checkpoints: one file holds a run's whole state, appears at once or not at all, and is checked when read.
 
+`Checkpointer` writes those of a run in progress, and `restore` puts the newest one back into it.
+"""
+
+import dataclasses
 import io
 import json
+import math
 import os
 import pathlib
 import re
+import time
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_inr._arguments import local_path
@@ -15,6 +23,7 @@ from keras_inr._disk_errors import disk_error
 from keras_inr._files import TEMPORARY_PREFIX, atomic_path
 from keras_inr._reading import open_regular
 from keras_inr.errors import CheckpointError, InputError
+from keras_inr.training._state import TrainingState, state_problem
 
 FORMAT_VERSION = 1
 KEPT = 2
@@ -24,6 +33,12 @@ NAME = re.compile(r"step-\d{10}[.]npz", re.ASCII)
 TORN = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}-{NAME.pattern}", re.ASCII)
 MOST_PADDING = 2**16
 """How much longer than its arrays a checkpoint's archive says to be, at most: nothing in it is compressed."""
+
+EXPLOSION = 100
+"""How far above its best the loss may be for a state to be worth a checkpoint."""
+
+NOISE = 1e-6
+"""A loss that is as good as zero."""
 
 
 def save_checkpoint(
@@ -92,6 +107,91 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[int, dict[str, np.n
             f"no checkpoint in {folder} can be read ({'; '.join(problems)}); remove them to start again"
         )
     return None
+
+
+class Checkpointer(keras.callbacks.Callback):
+    """Writes a checkpoint at the end of a round if the last one is old enough, and at the end of the run.
+
+    Args:
+        state: the `TrainingState`.
+        folder: where checkpoints go.
+        seconds: least time between two.
+    """
+
+    def __init__(self, state: TrainingState, folder: str | os.PathLike[str], seconds: float) -> None:
+        super().__init__()
+        self.state = state
+        self.folder = folder
+        self.seconds = seconds
+        self.saved_at = -math.inf  # the first round is saved, however short
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        ending = self.model.stop_training or self.state.step >= self.state.total_steps
+        losses = [row["loss"] for row in self.state.rows]
+        exploding = bool(losses) and losses[-1] > EXPLOSION * max(min(losses), NOISE)
+        if ending or (time.perf_counter() - self.saved_at >= self.seconds and not exploding):
+            self.save()
+
+    def save(self) -> None:
+        """Writes a checkpoint, unless something in it is not finite."""
+        arrays = {f"{i:04d}": np.asarray(v) for i, v in enumerate(run_variables(self.model))}
+        if all(np.isfinite(array).all() for array in arrays.values()):
+            save_checkpoint(self.folder, self.state.step, arrays, dataclasses.asdict(self.state))
+        self.saved_at = time.perf_counter()
+
+
+def restore(
+    model: keras.Model,
+    state: TrainingState,
+    folder: str | os.PathLike[str],
+    identity_defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """Puts the newest checkpoint of a folder, if there is one, into weights, optimizer and state.
+
+    Args:
+        model: a compiled model whose optimizer is built.
+        state: the `TrainingState`, whose identity says which run it is.
+        folder: where checkpoints are.
+        identity_defaults: values of settings that the identity of an older version's checkpoint does not name.
+
+    Raises:
+        CheckpointError: for checkpoints that cannot be read, or are of another run or of more steps.
+    """
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        return
+    _, arrays, stored = checkpoint
+    if problem := state_problem(stored):
+        raise CheckpointError(f"the checkpoint in {folder} is damaged: {problem}; remove it to start again")
+    variables = run_variables(model)
+    if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
+        expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
+        raise CheckpointError(
+            f"the checkpoint in {folder} belongs to another network or optimizer: expected {expected} numbers in "
+            f"{len(variables)} arrays, received {received} in {len(arrays)}"
+        )
+    before = {**(identity_defaults or {}), **(stored.get("identity") or state.identity)}
+    changed = [name for name, value in state.identity.items() if before.get(name) != value]
+    if changed:
+        told = "; ".join(f"{name} was {before.get(name)!r} and is {state.identity[name]!r}" for name in changed)
+        raise CheckpointError(f"the checkpoint in {folder} belongs to another run: {told}")
+    for variable, array in zip(variables, arrays.values(), strict=True):
+        variable.assign(array)
+    if stored["step"] > state.total_steps:
+        raise CheckpointError(
+            f"the checkpoint in {folder} has {stored['step']} steps already, the run must have as many, "
+            f"received steps={state.total_steps}"
+        )
+    for name, value in stored.items():
+        if name != "total_steps":
+            setattr(state, name, value)
+    if state.stopped_by in ("interrupt", "steps"):  # perhaps more steps are asked for now
+        state.stopped_by = None
+
+
+def run_variables(model: keras.Model) -> list[keras.Variable]:
+    """Everything that a step changes: weights, then the optimizer's variables."""
+    return [*model.weights, *model.optimizer.variables]
 
 
 def _read(path: pathlib.Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:

@@ -3,7 +3,6 @@
 import dataclasses
 import inspect
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,18 +12,18 @@ import keras
 import numpy as np
 
 from keras_inr._variable_names import one_name
-from keras_inr.errors import CheckpointError, DivergedError, InputError, InputTypeError
+from keras_inr.errors import DivergedError, InputError, InputTypeError
 from keras_inr.metrics import PSNR
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
 from keras_inr.signals.image import ImageSignal
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
-from keras_inr.training._state import TrainingState, state_problem
-from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training._state import TrainingState
 from keras_inr.training.advice import advise
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
-from keras_inr.training.checkpoints import load_checkpoint, save_checkpoint
+from keras_inr.training.checkpoints import Checkpointer, restore
 from keras_inr.training.compilation import Compilation, compilation_for
 from keras_inr.training.freezing import frozen
 from keras_inr.training.objectives import Objective, check_offset, check_supervision, make_objective
@@ -36,12 +35,6 @@ from keras_inr.training.strategies import check_share
 
 ROUNDS = 200
 """Rounds that a run is cut into, each a row of its history."""
-
-EXPLOSION = 100
-"""How far above its best the loss may be for a state to be worth a checkpoint."""
-
-NOISE = 1e-6
-"""A loss that is as good as zero."""
 
 
 def fit(
@@ -128,7 +121,7 @@ def fit(
     started = time.perf_counter()
     recipe = recipe_of(fit, locals(), getattr(field, "recipes", None))
     check_pair(field, signal)
-    check_surroundings(field, several_devices=True)
+    check_preconditions(field, several_devices=True)
     check_supervision(field, recipe)
     objective = objective or make_objective(recipe, signal)
     if not objective.knows_values:
@@ -145,7 +138,7 @@ def fit(
         with strategy.scope():
             compile_model(model, objective, recipe, num_pixels, compilation)
         if checkpoint_dir is not None:
-            restore(model, state, checkpoint_dir)
+            restore(model, state, checkpoint_dir, identity_defaults(model))
         recorder = Recorder(state, started)
         watchers = [recorder, StopOnDivergence(state)]
         watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop))
@@ -188,7 +181,7 @@ def identity_of(field: Field, signal: ImageSignal, recipe: Recipe) -> dict[str, 
 
 
 def identity_defaults(model: keras.Model) -> dict[str, Any]:
-    """What `identity_of` says of a run that gave no arguments."""
+    """What `identity_of` says of a run that gave no arguments: how a version ran that did not know them yet."""
     arguments = inspect.signature(type(getattr(model, "field", model)).__init__).parameters.values()
     network = {f"field_{argument.name}": argument.default for argument in arguments}
     numbers = {field.name: field.default for field in dataclasses.fields(Recipe)}
@@ -226,7 +219,11 @@ def compile_model(
 def run_rounds(
     model: keras.Model, sampler: BatchSource, state: TrainingState, watchers: Sequence[keras.callbacks.Callback]
 ) -> None:
-    """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end."""
+    """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end.
+
+    A run of 35 steps in rounds of 10 that goes on after 4 calls it three times: for one round of the steps 4 to 9, for
+    two rounds of 10 to 29, and for one of 30 to 34.
+    """
     length = round_length(state.total_steps, model.steps_per_execution)
     while state.step < state.total_steps and state.stopped_by is None:
         to_boundary = min(length - state.step % length, state.total_steps - state.step)
@@ -250,74 +247,3 @@ def run_rounds(
 def round_length(total_steps: int, steps_per_execution: int) -> int:
     """Steps in a round: about 1/200 of the run, whole executions."""
     return steps_per_execution * max(1, round(total_steps / ROUNDS / steps_per_execution))
-
-
-class Checkpointer(keras.callbacks.Callback):
-    """Writes a checkpoint at the end of a round if the last one is old enough, and at the end of the run.
-
-    Args:
-        state: the `TrainingState`.
-        folder: where checkpoints go.
-        seconds: least time between two.
-    """
-
-    def __init__(self, state: TrainingState, folder: str | os.PathLike[str], seconds: float) -> None:
-        super().__init__()
-        self.state = state
-        self.folder = folder
-        self.seconds = seconds
-        self.saved_at = -math.inf  # the first round is saved, however short
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        ending = self.model.stop_training or self.state.step >= self.state.total_steps
-        losses = [row["loss"] for row in self.state.rows]
-        exploding = bool(losses) and losses[-1] > EXPLOSION * max(min(losses), NOISE)
-        if ending or (time.perf_counter() - self.saved_at >= self.seconds and not exploding):
-            self.save()
-
-    def save(self) -> None:
-        """Writes a checkpoint, unless something in it is not finite."""
-        arrays = {f"{i:04d}": np.asarray(v) for i, v in enumerate(run_variables(self.model))}
-        if all(np.isfinite(array).all() for array in arrays.values()):
-            save_checkpoint(self.folder, self.state.step, arrays, dataclasses.asdict(self.state))
-        self.saved_at = time.perf_counter()
-
-
-def restore(model: keras.Model, state: TrainingState, folder: str | os.PathLike[str]) -> None:
-    """Puts the newest checkpoint of a folder, if there is one, into weights, optimizer and state."""
-    checkpoint = load_checkpoint(folder)
-    if checkpoint is None:
-        return
-    _, arrays, stored = checkpoint
-    if problem := state_problem(stored):
-        raise CheckpointError(f"the checkpoint in {folder} is damaged: {problem}; remove it to start again")
-    variables = run_variables(model)
-    if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
-        expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
-        raise CheckpointError(
-            f"the checkpoint in {folder} belongs to another network or optimizer: expected {expected} numbers in "
-            f"{len(variables)} arrays, received {received} in {len(arrays)}"
-        )
-    # a checkpoint of an earlier version does not name what it did not know, which was then as it is by default
-    before = {**identity_defaults(model), **(stored.get("identity") or state.identity)}
-    changed = [name for name, value in state.identity.items() if before.get(name) != value]
-    if changed:
-        told = "; ".join(f"{name} was {before.get(name)!r} and is {state.identity[name]!r}" for name in changed)
-        raise CheckpointError(f"the checkpoint in {folder} belongs to another run: {told}")
-    for variable, array in zip(variables, arrays.values(), strict=True):
-        variable.assign(array)
-    if stored["step"] > state.total_steps:
-        raise CheckpointError(
-            f"the checkpoint in {folder} has {stored['step']} steps already, the run must have as many, "
-            f"received steps={state.total_steps}"
-        )
-    for name, value in stored.items():
-        if name != "total_steps":
-            setattr(state, name, value)
-    if state.stopped_by in ("interrupt", "steps"):  # perhaps more steps are asked for now
-        state.stopped_by = None
-
-
-def run_variables(model: keras.Model) -> list[keras.Variable]:
-    """Everything that a step changes: weights, then the optimizer's variables."""
-    return [*model.weights, *model.optimizer.variables]

@@ -10,14 +10,14 @@ from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 
 
-def frozen_layers(field: Field, freeze: str | None, argument: str = "freeze") -> list[keras.Layer]:
+def frozen_layers(field: Field, freeze: str | None, argument_name: str = "freeze") -> list[keras.Layer]:
     """The layers of a field that stay as they are in a fit, first to last.
 
     Args:
         field: a `Field`.
-        argument: what messages call them.
         freeze: None, or names of layers with weights, with commas between them; *, ? and [] stand for parts of names
             as in names of files.
+        argument_name: what messages call `freeze`.
 
     Raises:
         InputError: for a name that no layer with weights has, or if nothing is left to be trained.
@@ -33,11 +33,11 @@ def frozen_layers(field: Field, freeze: str | None, argument: str = "freeze") ->
     patterns = [pattern.strip() for pattern in freeze.split(",")]
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            raise InputError(f"{argument} must name some of the layers {', '.join(names)}, received {pattern!r}")
+            raise InputError(f"{argument_name} must name some of the layers {', '.join(names)}, received {pattern!r}")
     chosen = [layer for layer in layers if any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in patterns)]
     if not any(layer.trainable_weights for layer in layers if layer not in chosen):
         raise InputError(
-            f"{argument} must leave one of the layers {', '.join(names)} to be trained, received {freeze!r}"
+            f"{argument_name} must leave one of the layers {', '.join(names)} to be trained, received {freeze!r}"
         )
     return chosen
 
@@ -57,12 +57,12 @@ def frozen(field: Field, freeze: str | None) -> Iterator[None]:
     >>> inside, len(field.trainable_weights)
     (4, 6)
     """
-    with held(field, frozen_layers(field, freeze)):
+    with layers_frozen(field, frozen_layers(field, freeze)):
         yield
 
 
 @contextlib.contextmanager
-def held(model: keras.Model, layers: Iterable[keras.Layer]) -> Iterator[None]:
+def layers_frozen(model: keras.Model, layers: Iterable[keras.Layer]) -> Iterator[None]:
     """As `frozen`, for a model and layers of it that are given themselves."""
     layers = [layer for layer in layers if layer.trainable]
     for layer in layers:

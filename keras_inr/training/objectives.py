@@ -90,7 +90,7 @@ class Objective:
 def make_objective(recipe: Recipe, signal: ImageSignal) -> Objective:
     """The objective that a recipe describes, for a picture.
 
-    "value" is plain MSE. Every other kind minimises relative errors, sum_k w_k MSE_k / power_k, where power is the
+    "value" is plain MSE. Every other kind minimises relative errors, sum_k w_k MSE_k / power_k, where power_k is the
     target's mean square over the picture (for values its variance): a loss of w_k is as bad as a flat picture, and no
     factor depends on the resolution. A power of zero counts as 1.
 
@@ -102,7 +102,7 @@ def make_objective(recipe: Recipe, signal: ImageSignal) -> Objective:
     """
     if recipe.supervise == "value":
         return Objective({"values": signal.values}, {"values": 1.0})
-    weights = weights_of(recipe)
+    weights = kind_weights(recipe)
     make = {
         "value": lambda: signal.values,
         "gradient": lambda: picture_jacobian(signal.values, recipe.derivative_rule),
@@ -118,15 +118,15 @@ def weighted_objective(parts: Mapping[str, tuple[np.ndarray, float]]) -> Objecti
     {'jacobian': 0.0625}
     """
     targets = {OUTPUT_OF[kind]: target for kind, (target, _) in parts.items()}
-    loss_weights = {OUTPUT_OF[kind]: weight / power(kind, target) for kind, (target, weight) in parts.items()}
+    loss_weights = {OUTPUT_OF[kind]: weight / mean_square(kind, target) for kind, (target, weight) in parts.items()}
     return Objective(targets, loss_weights)
 
 
-def weights_of(recipe: Recipe) -> dict[str, float]:
-    """kind -> weight of what the recipe supervises.
+def kind_weights(recipe: Recipe) -> dict[str, float]:
+    """kind -> weight in the loss of what the recipe supervises.
 
     >>> from keras_inr.training.recipe import Recipe
-    >>> weights_of(Recipe(steps=1, supervise="combined", value_weight=0.0, gradient_weight=2.0))
+    >>> kind_weights(Recipe(steps=1, supervise="combined", value_weight=0.0, gradient_weight=2.0))
     {'gradient': 2.0, 'laplacian': 1.0}
     """
     if recipe.supervise != "combined":
@@ -136,15 +136,15 @@ def weights_of(recipe: Recipe) -> dict[str, float]:
 
 
 def check_supervision(field: Field, recipe: Recipe) -> None:
-    """Raises the ValueError that fitting the field to the recipe's objective would raise."""
-    kinds = weights_of(recipe)
+    """Raises the InputError that fitting the field to the recipe's objective would raise."""
+    kinds = kind_weights(recipe)
     if "laplacian" in kinds:
         Differentiated(field, ("laplacian",))
     if "value" not in kinds:
         check_offset(field, recipe.freeze)
 
 
-def power(kind: str, target: npt.ArrayLike) -> float:
+def mean_square(kind: str, target: npt.ArrayLike) -> float:
     """Mean square of a target where it is known, of values about their mean; 1 where that is zero."""
     target = np.asarray(target, "float64")
     centred = target - np.nanmean(target, axis=(0, 1)) if kind == "value" else target
@@ -152,7 +152,7 @@ def power(kind: str, target: npt.ArrayLike) -> float:
 
 
 def check_offset(field: Field, freeze: str | None) -> None:
-    """Raises now the ValueError that `add_offset` would raise after the fit, and one where the bias is to be frozen."""
+    """Raises now the InputError that `add_offset` would raise after the fit, and one where the bias is to be frozen."""
     bias, _ = offset_bias(field)
     for layer in frozen_layers(field, freeze):
         if any(weight is bias for weight in layer.weights):

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
-from keras_inr.training.many.stacked_optimizers import StackedAdam, StackedSGD
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.schedules import make_schedule
+from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
 
 TABLES = ".*/table"
 MUON_EXCLUDES = ["head", "table"]  # what is not a map between hidden layers is left to its Adam
@@ -83,7 +83,7 @@ def _stacked(recipe: Recipe, num_pixels: int, num_fields: int) -> keras.Optimize
         "num_fields": num_fields,
         "learning_rate": make_schedule(recipe, num_pixels),
         "decay": recipe.weight_decay,
-        "longest": recipe.clip_norm,
+        "clip_norm": recipe.clip_norm,
     }
     if recipe.optimizer == "sgd":
         return StackedSGD(momentum=recipe.beta_1, **common)

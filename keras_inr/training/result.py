@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_inr.alignment import aligned_psnr, best_offset
-from keras_inr.metrics import psnr, psnr_8bit, ssim
+from keras_inr.metrics import SSIM_WINDOW, psnr, psnr_8bit, ssim
 from keras_inr.models.field import Field
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._state import TrainingState
@@ -80,6 +80,6 @@ def quality(signal: ImageSignal, prediction: np.ndarray | None) -> dict[str, Any
     return {
         "psnr_db": psnr(signal.values, prediction),
         "psnr_8bit_db": psnr_8bit(signal.values, prediction),
-        "ssim": ssim(signal.values, prediction) if min(signal.size) >= 11 else None,
+        "ssim": ssim(signal.values, prediction) if min(signal.size) >= SSIM_WINDOW else None,
         "prediction": prediction,
     }

@@ -39,7 +39,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
 
 def check_share(strategy: tf.distribute.Strategy, points_per_step: int) -> None:
-    """Raises a ValueError unless a step's points can be shared out equally."""
+    """Raises an InputError unless a step's points can be shared out equally."""
     number = strategy.num_replicas_in_sync
     if points_per_step % number:
         raise InputError(f"points in a step must be a multiple of the {number} devices, received {points_per_step}")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from keras_inr.errors import InputError
-from keras_inr.models import Siren
-from keras_inr.models.field_files import model_path, read_field
+from keras_inr.models import Field, Siren
+from keras_inr.models.field_files import bare_copy, model_path, read_field
 
 
 def test_a_field_comes_back(tmp_path):
@@ -65,3 +65,17 @@ def test_a_foreign_model(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save(path)
     with pytest.raises(InputError, match=f"{path} must hold a field of keras_inr, received a Sequential"):
         read_field(path)
+
+
+def test_a_bare_copy_has_what_is_frozen_but_no_optimizer():
+    """Also within a layer that holds others, some of them frozen."""
+    inner = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(4, "tanh")])
+    field = Field([inner, keras.layers.Dense(4, "tanh"), keras.layers.Dense(3)], picture_size=(5, 6))
+    inner.layers[0].trainable = field.stack[1].trainable = False
+    field.compile("sgd", "mse")
+    copy = bare_copy(field, picture_size=None)
+    assert (copy.picture_size, copy.compiled) == (None, False)
+    kernels = [weight.trainable for weight in copy.weights[::2]]
+    assert kernels == [weight.trainable for weight in field.weights[::2]] == [False, True, False, True]
+    for ours, theirs in zip(copy.get_weights(), field.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

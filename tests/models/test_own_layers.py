@@ -15,10 +15,9 @@ from keras_inr.export.saved_model import export_saved_model
 from keras_inr.kinks import kinks_of
 from keras_inr.layers import Affine, HashEncoding, PositionalEncoding, SineDense, ValueRange
 from keras_inr.models import Differentiated, Field, stack, unstack
-from keras_inr.models.field_files import read_field
+from keras_inr.models.field_files import bare_copy, read_field
 from keras_inr.models.stacking import network_of
 from keras_inr.signals import load_image
-from keras_inr.training.rate_finder import copied
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
@@ -187,7 +186,7 @@ def test_saved_and_loaded_with_custom_objects(tmp_path):
     np.testing.assert_array_equal(loaded.render(), field.render())
     with keras.saving.custom_object_scope(OWN):
         assert read_field(tmp_path / "own.keras").count_params() == field.count_params()
-        np.testing.assert_array_equal(copied(field)(COORDS), field(COORDS))
+        np.testing.assert_array_equal(bare_copy(field)(COORDS), field(COORDS))
 
 
 @pytest.mark.parametrize("make", [own_field, lambda: Field([keras.Sequential([Squares()]), keras.layers.Dense(3)])])

@@ -32,6 +32,12 @@ def test_places_and_sizes():
     np.testing.assert_array_equal(back.weights[0], fields[1].weights[0])
 
 
+def test_frozen_layers_of_the_first_are_frozen():
+    fields = [Siren(units=(4, 4), seed=seed) for seed in range(2)]
+    fields[0].stack[1].trainable = False
+    assert [layer.trainable for layer in stack(fields).stack] == [layer.trainable for layer in fields[0].stack]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -14,7 +14,7 @@ from keras_inr.models.siren import Siren
 from keras_inr.runs import plan as planning
 from keras_inr.runs.plan import Plan, check_size, plan_fit, recipe_with_length, seconds_per_step
 from keras_inr.signals import load_image
-from keras_inr.training.rate_finder import find_learning_rate
+from keras_inr.training.range_test import find_learning_rate
 from keras_inr.training.recipe import Recipe
 
 OPTIONS = {"image_options": {"size": 32}}

@@ -18,7 +18,6 @@ from keras_inr.runs.results import (
     SUMMARIZED,
     describe,
     device_name,
-    finite,
     read_metrics,
     write_history,
 )
@@ -74,14 +73,6 @@ class TestDescribe:
 def test_whether_a_goal_was_met(goal, result, expected):
     described = describe(plan(make_settings(goal_psnr_db=goal)), make_result(**result))
     assert (described["goal"], described["goal_met"]) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(1.5, 1.5), (0, 0), (None, None), (math.inf, None), (-math.inf, None), (math.nan, None)],
-)
-def test_finite(value, expected):
-    assert finite(value) == expected
 
 
 class TestHistory:

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_inr.models import MultiHash, Siren
 from keras_inr.signals import load_image
-from keras_inr.training.fitting import run_variables
+from keras_inr.training.checkpoints import run_variables
 from keras_inr.training.objectives import make_objective
 from keras_inr.training.recipe import Recipe
 

@@ -11,7 +11,7 @@ import pytest
 from keras_inr.errors import DivergedError
 from keras_inr.training import callbacks
 from keras_inr.training._state import TrainingState
-from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
+from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence, StopWhen
 from training.small_fits import StopAfter, small_picture
 
 RATE = 0.25
@@ -114,7 +114,7 @@ class TestRecorder:
         state = TrainingState(total_steps=4)
         recorder = Recorder(state, started=0.0)
         at(*range(9))
-        run = Run(recorder, StopAtGoal(state, None, None, VALUES, should_stop=StopAfter(2)))
+        run = Run(recorder, StopWhen(state, StopAfter(2)))
         run.round(0.1, 0.2, 0.3, 0.4)
         cut = [np.float32(0.1) + np.float32(0.2), 0.1 + 0.2]
         assert (state.step, state.rows, state.open_round) == (2, [], [float(value) for value in cut])
@@ -129,9 +129,7 @@ class TestRecorder:
     def test_an_interrupt_at_the_end_of_a_round_leaves_none_open(self, at):
         state = TrainingState(total_steps=4)
         at(*range(2))
-        Run(Recorder(state, started=0.0), StopAtGoal(state, None, None, VALUES, should_stop=StopAfter(2))).round(
-            0.1, 0.2
-        )
+        Run(Recorder(state, started=0.0), StopWhen(state, StopAfter(2))).round(0.1, 0.2)
         assert (state.stopped_by, state.open_round, len(state.rows)) == ("interrupt", [], 1)
 
 
@@ -141,6 +139,25 @@ def test_divergence_names_step_and_rate(loss):
     with pytest.raises(DivergedError, match=rf"the loss became {loss} at step 17: the learning rate \(now 0\.25\) is"):
         Run(StopOnDivergence(state)).round(0.5, loss)
     Run(StopOnDivergence(state)).round(0.5, 1e30)
+
+
+class TestStopWhen:
+    def test_time(self):
+        state = TrainingState(total_steps=10, train_seconds=4.9)
+        run = Run(StopWhen(state, None, max_seconds=5.0))
+        run.round(0.5)
+        assert (state.stopped_by, run.model.stop_training) == (None, False)
+        state.train_seconds = 5.0
+        run.round(0.5, 0.5)
+        assert (state.stopped_by, run.model.stop_training) == ("time", True)
+
+    def test_should_stop_is_asked_after_every_call(self):
+        questions = StopAfter(None)
+        for left, stopped_by in ((4, None), (3, "interrupt")):
+            questions.left = left
+            state = TrainingState(total_steps=10)
+            Run(StopWhen(state, questions)).round(0.5, 0.5, 0.5)
+            assert state.stopped_by == stopped_by
 
 
 class TestStopAtGoal:
@@ -177,25 +194,9 @@ class TestStopAtGoal:
         assert state.stopped_by == "psnr"
         assert state.rows[-1]["picture_psnr_db"] is None  # JSON knows no infinity
 
-    def test_time(self):
-        state = TrainingState(total_steps=10, train_seconds=4.9)
-        run = Run(StopAtGoal(state, None, self.PICTURE, VALUES, max_seconds=5.0))
-        run.round(0.5)
-        assert (state.stopped_by, run.model.stop_training) == (None, False)
-        state.train_seconds = 5.0
-        run.round(0.5, 0.5)
-        assert (state.stopped_by, run.model.stop_training) == ("time", True)
-
     def test_interrupt_comes_before_time(self):
         state, stopped = self.run(0.5, max_seconds=1e-9, should_stop=lambda: True)
         assert (state.stopped_by, stopped) == ("interrupt", True)
-
-    def test_should_stop_is_asked_after_every_call(self):
-        questions = StopAfter(None)
-        for left, stopped_by in ((4, None), (3, "interrupt")):
-            questions.left = left
-            state, _ = self.run(0.5, 0.5, 0.5, should_stop=questions)
-            assert state.stopped_by == stopped_by
 
     def test_without_goals_nothing_is_evaluated(self):
         state, stopped = self.run(0.01, at=90.0)
@@ -269,8 +270,8 @@ class TestWithoutValues:
         state, _ = goal.run(0.01, objective=VALUES, at=70.0, offset=5.0, error=0.0, goal_psnr_db=60.0)
         assert state.stopped_by is None
 
-    def test_the_picture_is_looked_at_20_times_a_run(self):
-        looks = 0
+    def test_the_picture_is_measured_20_times_a_run(self):
+        measured = 0
         state = TrainingState(total_steps=400)
         field = types.SimpleNamespace(sample_grid=lambda height, width: TestStopAtGoal.PICTURE.values)
         watcher = StopAtGoal(state, field, TestStopAtGoal.PICTURE, DERIVATIVES)
@@ -278,6 +279,6 @@ class TestWithoutValues:
             state.step = step
             state.rows.append({"step": step})
             watcher.on_epoch_end(0, {"loss": 1.0})
-            looks += "picture_psnr_db" in state.rows[-1]
-        assert looks == 20
+            measured += "picture_psnr_db" in state.rows[-1]
+        assert measured == 20
         assert "picture_psnr_db" in state.rows[-1]

@@ -8,7 +8,7 @@ from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.signals import load_image
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training import Recipe
-from keras_inr.training.objectives import add_offset, check_supervision, make_objective, power
+from keras_inr.training.objectives import add_offset, check_supervision, make_objective, mean_square
 from keras_inr.training.sampling import Sampler
 from training.small_fits import small_picture
 
@@ -68,8 +68,8 @@ def test_values_alone_are_plain_mse():
 
 
 def test_a_flat_picture_has_power_1():
-    assert power("gradient", np.zeros((4, 4, 1, 2))) == 1.0
-    assert power("value", np.full((4, 4, 1), 0.5)) == 1.0
+    assert mean_square("gradient", np.zeros((4, 4, 1, 2))) == 1.0
+    assert mean_square("value", np.full((4, 4, 1), 0.5)) == 1.0
 
 
 @pytest.mark.parametrize("sampling", ["random", "shuffled", "full"])

@@ -13,7 +13,7 @@ import keras
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.field import Field
 from keras_inr.signals.image import ImageSignal
-from keras_inr.training.callbacks import batches_psnr
+from keras_inr.training.callbacks import batches_psnr, steps_done
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import FitResult
@@ -123,7 +123,7 @@ class Monitor(keras.callbacks.Callback):
         self.first_step = self.step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.step = self.first_step + min(batch + 1, self.params["steps"])
+        self.step = self.first_step + steps_done(self, batch)
         if self.watch is not None:
             done, total = self.step - self.start, self.last_step - self.start
             told = logs or {}

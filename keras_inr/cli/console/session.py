@@ -15,13 +15,12 @@ from keras_inr.cli.console.continued_run import GrowingRun, Progress
 from keras_inr.cli.console.ingredients import build_field
 from keras_inr.errors import InputError
 from keras_inr.export.saved_model import export_saved_model
-from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
+from keras_inr.metrics import SSIM_WINDOW, finite, psnr, ssim
 from keras_inr.models.field import Field
 from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.models.stacking import network_of
 from keras_inr.rendering.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
 from keras_inr.rendering.to_file import Rendered, RenderSettings, raster_size, render_file
-from keras_inr.runs.results import finite
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.recipe import Recipe
 

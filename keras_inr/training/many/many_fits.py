@@ -8,7 +8,7 @@ from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import check_alike, network_of
 from keras_inr.signals.image import ImageSignal
-from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training.callbacks import check_goals
 from keras_inr.training.fitting import check_pair
 from keras_inr.training.many.stacked_fit import StackedFit, Stacks
@@ -92,13 +92,13 @@ def fit_many(
     bar = StackedProgress(len(singles), progress)
     options: dict[str, Any] = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds, "should_stop": should_stop}
     try:
-        for batch, found in fit_in_batches(
+        for indices, found in fit_in_batches(
             singles, pictures, recipe, seeds=seeds, fields_per_batch=fields_per_batch, bar=bar, **options
         ):
-            results.update(zip(batch, found, strict=True))
+            results.update(zip(indices, found, strict=True))
     finally:
         bar.close()
-    return [results[place] for place in range(len(singles))]
+    return [results[index] for index in range(len(singles))]
 
 
 def fit_in_batches(
@@ -114,7 +114,7 @@ def fit_in_batches(
     goal_psnr_db: float | None = None,
     max_seconds: float | None = None,
 ) -> Iterator[tuple[list[int], list[FitResult]]]:
-    """Does what `fit_many` does, and yields (places, results) of each batch of fields as soon as it has ended.
+    """Does what `fit_many` does, and yields (indices, results) of each batch of fields as soon as it has ended.
 
     Args:
         bar: a `StackedProgress` to tell.
@@ -123,25 +123,25 @@ def fit_in_batches(
     The rest is as in `fit_many`.
     """
     seeds = [recipe.seed] * len(fields) if seeds is None else as_list("seeds", seeds)
-    check(fields, signals, seeds, recipe)
+    check_fields(fields, signals, seeds, recipe)
     check_goals(goal_psnr_db, max_seconds)
     if fields_per_batch is not None:
         positive_int("fields_per_batch", fields_per_batch)
-    bar, kept = bar or StackedProgress(len(fields), False), stacks or LastStacks()
+    bar, stacks = bar or StackedProgress(len(fields), False), stacks or LastStacks()
     for group in groups(signals, recipe):
         num_pixels = signals[group[0]].height * signals[group[0]].width
         at_a_time = fields_per_batch or fields_at_a_time(recipe, num_pixels, fields[group[0]].count_params())
-        for batch in chunks(group, at_a_time):
-            own_fields, own_signals = [fields[index] for index in batch], [signals[index] for index in batch]
+        for indices in chunks(group, at_a_time):
+            batch_fields, batch_signals = [fields[index] for index in indices], [signals[index] for index in indices]
             if should_stop is not None and should_stop():
-                yield batch, [not_begun(signal) for signal in own_signals]
+                yield indices, [not_begun(signal) for signal in batch_signals]
                 continue
-            stacked = kept.of(own_fields[0], recipe, num_pixels)
-            own_seeds = [seeds[index] for index in batch]
-            fit = StackedFit(own_fields, own_signals, own_seeds, stacked, goal_psnr_db, max_seconds, should_stop)
+            batch_seeds = [seeds[index] for index in indices]
+            models = stacks.of(batch_fields[0], recipe, num_pixels)
+            fit = StackedFit(batch_fields, batch_signals, batch_seeds, models, goal_psnr_db, max_seconds, should_stop)
             found = fit.run([bar.watch(fit)])
             bar.finish(found)
-            yield batch, found
+            yield indices, found
 
 
 def not_begun(signal: ImageSignal) -> FitResult:
@@ -167,7 +167,7 @@ class LastStacks:
         return self.stacks
 
 
-def check(fields: Sequence[Field], signals: Sequence[ImageSignal], seeds: Sequence[int], recipe: Recipe) -> None:
+def check_fields(fields: Sequence[Field], signals: Sequence[ImageSignal], seeds: Sequence[int], recipe: Recipe) -> None:
     """Raises unless these can be fitted together."""
     for name, items in (("signals", signals), ("seeds", seeds)):
         if len(items) != len(fields):
@@ -175,7 +175,7 @@ def check(fields: Sequence[Field], signals: Sequence[ImageSignal], seeds: Sequen
     check_recipe(recipe)
     for field, signal in zip(fields, signals, strict=True):
         check_pair(field, signal)
-        check_surroundings(field, copied=True)
+        check_preconditions(field, copied=True)
     if len({id(field) for field in fields}) < len(fields):
         raise InputError("fields must be different objects, received one of them twice")
     if fields:
@@ -185,7 +185,7 @@ def check(fields: Sequence[Field], signals: Sequence[ImageSignal], seeds: Sequen
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Raises a ValueError for a recipe that many fields cannot follow together."""
+    """Raises an InputError for a recipe that many fields cannot follow together."""
     if recipe.supervise != "value":
         raise InputError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
     if recipe.optimizer == "muon":
@@ -193,7 +193,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def groups(signals: Sequence[ImageSignal], recipe: Recipe) -> list[list[int]]:
-    """Places of the signals that can be in one batch: lists in the order of their first ones."""
+    """Indices of the signals that can be in one batch: lists in the order of their first ones."""
     found: dict[tuple[int, int] | None, list[int]] = {}
     for index, signal in enumerate(signals):
         found.setdefault(signal.size if needs_one_size(recipe) else None, []).append(index)

@@ -16,14 +16,14 @@ from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import PSNR, psnr
 from keras_inr.models.modulated_siren import ModulatedSiren
 from keras_inr.signals.image import ImageSignal
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
-from keras_inr.training._surroundings import check_surroundings
 from keras_inr.training.callbacks import Plateau, Recorder, StopOnDivergence, diverged
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import run_rounds
-from keras_inr.training.freezing import held
+from keras_inr.training.freezing import layers_frozen
 from keras_inr.training.many.many_fits import MOST_POINTS, check_recipe
 from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.recipe import Recipe, RecipeArguments
@@ -110,13 +110,13 @@ def fit_modulated(
     started = time.perf_counter()
     pictures = as_list("signals", signals)
     check_pictures(model, pictures)
-    check_surroundings(model)
+    check_preconditions(model)
     recipe = recipe_for(model, pictures, recipe, train, arguments)
     model.picture_size = pictures[0].size
     num_pixels = pictures[0].height * pictures[0].width
     state = TrainingState(recipe.total_steps(num_pixels))
     shared = [*model.network.stack, model.to_modulations]
-    with held(model, shared if train == "latents" else []):
+    with layers_frozen(model, shared if train == "latents" else []):
         compile_model(model, recipe, num_pixels)
         recorder, bar = Recorder(state, started), ProgressBar(state)
         watchers = [recorder, StopOnDivergence(state)]

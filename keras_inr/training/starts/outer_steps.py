@@ -13,7 +13,7 @@ from keras_inr.models.stacking import empty_stack
 from keras_inr.training.freezing import frozen_layers
 
 
-class StartingPoint(keras.Model):
+class OuterModel(keras.Model):
     """Learns the weights of a field over batches of K pictures; what one step does is a subclass's `step`.
 
     Args:
@@ -38,7 +38,7 @@ class StartingPoint(keras.Model):
         return self.field(coords)
 
     @property
-    def learnt(self) -> list[keras.Variable]:
+    def trained_variables(self) -> list[keras.Variable]:
         """The variables that a step changes."""
         return self.field.trainable_variables
 
@@ -46,7 +46,7 @@ class StartingPoint(keras.Model):
     def train_step(self, data: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         coords, targets = data
         values, gradients = self.step(tf.unstack(coords), tf.unstack(targets))
-        self.optimizer.apply(gradients, self.learnt)
+        self.optimizer.apply(gradients, self.trained_variables)
         for metric in self.watched:
             metric.update_state(targets[-1], values)
         return {metric.name: metric.result() for metric in self.watched}
@@ -58,7 +58,7 @@ class StartingPoint(keras.Model):
             coords, targets: lists of S tensors (K, N, 2) and (K, N, channels).
 
         Returns:
-            Values (K, N, channels) on the last batch, and the gradients of `learnt`.
+            Values (K, N, channels) on the last batch, and the gradients of `trained_variables`.
         """
         raise NotImplementedError
 
@@ -89,11 +89,11 @@ class StartingPoint(keras.Model):
         return tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO), values
 
 
-class Reptile(StartingPoint):
+class Reptile(OuterModel):
     """start += rate * (mean over pictures of the weights after S steps of Adam - start).
 
     Args:
-        field, num_pictures: as in `StartingPoint`.
+        field, num_pictures: as in `OuterModel`.
         inner_learning_rate: of the S steps, each on a batch of its own. They are Adam's, without bias towards the
             sizes of gradients, since Adam is what fits start with; its moments begin at nothing for every picture.
 
@@ -111,17 +111,17 @@ class Reptile(StartingPoint):
         moments = [(tf.zeros_like(weight), tf.zeros_like(weight)) for weight in weights]
         for number, (points, wanted) in enumerate(zip(coords, targets, strict=True), start=1):
             gradients, values = self.gradients_of(weights, points, wanted)
-            moments = [advanced(*pair, gradient) for pair, gradient in zip(moments, gradients, strict=True)]
+            moments = [adam_moments(*pair, gradient) for pair, gradient in zip(moments, gradients, strict=True)]
             changes = [adam_change(*pair, number) for pair in moments]
             weights = [w - self.inner_learning_rate * change for w, change in zip(weights, changes, strict=True)]
         means = [tf.reduce_mean(weight, axis=0) for weight in weights]
-        return values, [start.value - mean for start, mean in zip(self.learnt, means, strict=True)]
+        return values, [start.value - mean for start, mean in zip(self.trained_variables, means, strict=True)]
 
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
 
-def advanced(first: tf.Tensor, second: tf.Tensor, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def adam_moments(first: tf.Tensor, second: tf.Tensor, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Adam's moments after one more gradient."""
     return first + (1 - BETA_1) * (gradient - first), second + (1 - BETA_2) * (gradient**2 - second)
 
@@ -131,11 +131,11 @@ def adam_change(first: tf.Tensor, second: tf.Tensor, number: int) -> tf.Tensor:
     return first * (math.sqrt(1 - BETA_2**number) / (1 - BETA_1**number)) / (tf.sqrt(second) + EPSILON)
 
 
-class Maml(StartingPoint):
+class Maml(OuterModel):
     """Lowers the loss after S - 1 steps of gradient descent from the start, by its exact gradient for the start.
 
     Args:
-        field, num_pictures: as in `StartingPoint`.
+        field, num_pictures: as in `OuterModel`.
         inner_learning_rate: of the steps; the last batch is what the loss is taken on.
 
     Source: Finn, Abbeel and Levine 2017; for fields Tancik et al., Learned Initializations for Optimizing
@@ -148,7 +148,7 @@ class Maml(StartingPoint):
 
     def step(self, coords: Sequence[tf.Tensor], targets: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """S - 1 steps of gradient descent for each picture, and the gradients through them."""
-        starts = [weight.value for weight in self.learnt]
+        starts = [weight.value for weight in self.trained_variables]
         with tf.GradientTape() as tape:
             tape.watch(starts)
             weights = [tf.repeat(start[None], self.num_pictures, axis=0) for start in starts]
@@ -160,11 +160,11 @@ class Maml(StartingPoint):
         return values, tape.gradient(loss, starts, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-class SharedLayers(StartingPoint):
+class SharedLayers(OuterModel):
     """Fits K pictures at once with layers that they share and layers of their own.
 
     Args:
-        field, num_pictures: as in `StartingPoint`; the pictures are the same in every step.
+        field, num_pictures: as in `OuterModel`; the pictures are the same in every step.
         own: names of the layers that every picture has for itself, as in `frozen_layers`.
 
     The start takes the shared layers as they are and the mean over pictures of the others. Source: Vyas et al.,
@@ -189,22 +189,22 @@ class SharedLayers(StartingPoint):
         )
 
     @property
-    def learnt(self) -> list[keras.Variable]:
+    def trained_variables(self) -> list[keras.Variable]:
         """The variables that a step changes: shared ones, and those of all pictures."""
         pairs = zip(self.field.trainable_variables, self.own_weights, strict=True)
         return [shared if own is None else own for shared, own in pairs]
 
     def step(self, coords: Sequence[tf.Tensor], targets: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """One step of all pictures together."""
-        learnt = [variable.value for variable in self.learnt]
+        trained = [variable.value for variable in self.trained_variables]
         with tf.GradientTape() as tape:
-            tape.watch(learnt)
+            tape.watch(trained)
             weights = [
                 tf.repeat(value[None], self.num_pictures, axis=0) if shared else value
-                for value, shared in zip(learnt, self.shared, strict=True)
+                for value, shared in zip(trained, self.shared, strict=True)
             ]
             loss, values = self.loss_of(weights, coords[-1], targets[-1])
-        return values, tape.gradient(loss, learnt, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return values, tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     def finish(self) -> None:
         """Gives the field the mean of what the pictures have for themselves."""

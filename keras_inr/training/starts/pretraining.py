@@ -17,18 +17,20 @@ from keras_inr._variable_names import one_name
 from keras_inr.coordinates import pixel_coords
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.field import Field
+from keras_inr.models.field_files import bare_copy
 from keras_inr.models.stacking import network_of
 from keras_inr.signals.image import ImageSignal
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
-from keras_inr.training._surroundings import check_surroundings
-from keras_inr.training.callbacks import Recorder, StopOnDivergence
-from keras_inr.training.fitting import Checkpointer, check_pair, fit, restore, run_rounds
+from keras_inr.training.callbacks import Recorder, StopOnDivergence, StopWhen
+from keras_inr.training.checkpoints import Checkpointer, restore
+from keras_inr.training.fitting import check_pair, fit, run_rounds
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import batches
-from keras_inr.training.starts.outer_steps import Maml, Reptile, SharedLayers, StartingPoint
+from keras_inr.training.starts.outer_steps import Maml, OuterModel, Reptile, SharedLayers
 
 METHODS = ("average", "prefit", "reptile", "maml", "shared_layers")
 CHECKPOINT_SECONDS = 30.0
@@ -162,40 +164,31 @@ def pretrain(
         raise InputError("signals must be one at least, received none")
     for signal in signals:
         check_pair(field, signal)
-    check_surroundings(field)
-    options: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
+    check_preconditions(field)
     learn = {"average": by_average, "prefit": by_one_fit}.get(recipe.method, by_steps)
-    rows, psnr_db, stopped_by = learn(field, signals, recipe, **options)
+    rows, psnr_db, stopped_by = learn(field, signals, recipe, Options(checkpoint_dir, should_stop, progress))
     return PretrainingResult(time.perf_counter() - started, rows, psnr_db, stopped_by)
 
 
-def by_one_fit(
-    field: Field,
-    signals: Sequence[ImageSignal],
-    recipe: PretrainingRecipe,
-    checkpoint_dir: str | os.PathLike[str] | None,
-    should_stop: Callable[[], bool] | None,
-    progress: bool,
-) -> Learnt:
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Where checkpoints go, what asks to stop, and whether to show progress, as in `pretrain`."""
+
+    checkpoint_dir: str | os.PathLike[str] | None
+    should_stop: Callable[[], bool] | None
+    progress: bool
+
+
+def by_one_fit(field: Field, signals: Sequence[ImageSignal], recipe: PretrainingRecipe, options: Options) -> Learnt:
     """The weights of a fit to the first picture."""
-    options: dict[str, Any] = {"checkpoint_dir": checkpoint_dir, "should_stop": should_stop, "progress": progress}
-    result = fit(field, signals[0], recipe.of_fits(), **options)
+    result = fit(field, signals[0], recipe.of_fits(), **vars(options))
     return result.rows, math.nan if result.psnr_db is None else result.psnr_db, result.stopped_by
 
 
-def by_average(
-    field: Field,
-    signals: Sequence[ImageSignal],
-    recipe: PretrainingRecipe,
-    checkpoint_dir: str | os.PathLike[str] | None,
-    should_stop: Callable[[], bool] | None,
-    progress: bool,
-) -> Learnt:
+def by_average(field: Field, signals: Sequence[ImageSignal], recipe: PretrainingRecipe, options: Options) -> Learnt:
     """The mean of the weights of separate fits that start alike."""
-    fields = [type(field).from_config({**field.get_config(), "name": None}) for _ in signals]
-    for each in fields:
-        each.set_weights(field.get_weights())
-    results = fit_many(fields, signals, recipe.of_fits(), should_stop=should_stop, progress=progress)
+    fields = [bare_copy(field) for _ in signals]
+    results = fit_many(fields, signals, recipe.of_fits(), should_stop=options.should_stop, progress=options.progress)
     reasons = {result.stopped_by for result in results}
     if "diverged" in reasons:
         raise DivergedError(f"fits have diverged at a learning rate of {recipe.learning_rate:g}: try a third of it")
@@ -206,15 +199,8 @@ def by_average(
     return [], float(np.mean([result.psnr_db for result in results])), "steps"
 
 
-def by_steps(
-    field: Field,
-    signals: Sequence[ImageSignal],
-    recipe: PretrainingRecipe,
-    checkpoint_dir: str | os.PathLike[str] | None,
-    should_stop: Callable[[], bool] | None,
-    progress: bool,
-) -> Learnt:
-    """Outer steps of a `StartingPoint`."""
+def by_steps(field: Field, signals: Sequence[ImageSignal], recipe: PretrainingRecipe, options: Options) -> Learnt:
+    """Outer steps of an `OuterModel`."""
     started = time.perf_counter()
     sizes = sorted({signal.size for signal in signals})
     if len(sizes) > 1:
@@ -223,16 +209,16 @@ def by_steps(
     rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.steps)
     with one_name():
         optimizer = keras.optimizers.SGD(rate) if recipe.method == "reptile" else keras.optimizers.Adam(rate)
-        optimizer.build(model.learnt)
+        optimizer.build(model.trained_variables)
     model.compile(optimizer=optimizer, jit_compile=False)  # XLA takes longer for the unrolled steps than it saves
     share_steps(model)
     state = TrainingState(recipe.steps, identity=identity_of(field, signals, recipe))
     bar = ProgressBar(state)
-    watchers = [Recorder(state, started), StopOnDivergence(state), StopWhen(state, should_stop)]
-    watchers += [bar] if progress else []
-    if checkpoint_dir is not None:
-        restore(model, state, checkpoint_dir)
-        watchers.append(Checkpointer(state, checkpoint_dir, CHECKPOINT_SECONDS))
+    watchers = [Recorder(state, started), StopOnDivergence(state), StopWhen(state, options.should_stop)]
+    watchers += [bar] if options.progress else []
+    if options.checkpoint_dir is not None:
+        restore(model, state, options.checkpoint_dir)
+        watchers.append(Checkpointer(state, options.checkpoint_dir, CHECKPOINT_SECONDS))
     try:
         run_rounds(model, PictureSampler(signals, model, recipe), state, watchers)
     finally:
@@ -248,7 +234,7 @@ def identity_of(field: Field, signals: Sequence[ImageSignal], recipe: Pretrainin
     return {**network_of(field), **dataclasses.asdict(recipe), "pictures_sha256": pictures}
 
 
-def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> StartingPoint:
+def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> OuterModel:
     """The model whose steps learn the start."""
     if recipe.method == "shared_layers":
         return SharedLayers(field, num_signals, recipe.own)
@@ -256,35 +242,16 @@ def make_model(field: Field, recipe: PretrainingRecipe, num_signals: int) -> Sta
     return kind(field, recipe.pictures_per_step, cast(float, recipe.inner_learning_rate))
 
 
-class StopWhen(keras.callbacks.Callback):
-    """Stops when asked to.
-
-    Args:
-        state: the `TrainingState`.
-        should_stop: None, or a callable without arguments.
-    """
-
-    def __init__(self, state: TrainingState, should_stop: Callable[[], bool] | None) -> None:
-        super().__init__()
-        self.state = state
-        self.should_stop = should_stop
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.should_stop is not None and self.should_stop():
-            self.state.stopped_by = "interrupt"
-            self.model.stop_training = True
-
-
 class PictureSampler:
-    """Batches for a `StartingPoint`: random pixels of random pictures, or of all of them for shared_layers.
+    """Batches for an `OuterModel`: random pixels of random pictures, or of all of them for shared_layers.
 
     Args:
         signals: `ImageSignal`s of one size.
-        model: the `StartingPoint`.
+        model: the `OuterModel`.
         recipe: a `PretrainingRecipe`.
     """
 
-    def __init__(self, signals: Sequence[ImageSignal], model: StartingPoint, recipe: PretrainingRecipe) -> None:
+    def __init__(self, signals: Sequence[ImageSignal], model: OuterModel, recipe: PretrainingRecipe) -> None:
         self.height, self.width = signals[0].size
         self.table = tf.stack([tf.convert_to_tensor(signal.values, model.field.values_dtype) for signal in signals])
         self.table = tf.reshape(self.table, (len(signals), self.height * self.width, -1))

@@ -98,7 +98,7 @@ def test_shared_layers_end_in_the_mean_of_what_is_not_shared():
     field = small()
     model = SharedLayers(field, NUM_PICTURES, own="head")
     optimizer = keras.optimizers.Adam(0.01)
-    optimizer.build(model.learnt)
+    optimizer.build(model.trained_variables)
     model.compile(optimizer, run_eagerly=True)
     before = field.get_weights()
     for _ in range(3):
@@ -106,8 +106,8 @@ def test_shared_layers_end_in_the_mean_of_what_is_not_shared():
     np.testing.assert_array_equal(field.get_weights()[-1], before[-1])  # not before it is finished
     assert not np.array_equal(field.get_weights()[0], before[0])
     model.finish()
-    np.testing.assert_allclose(field.weights[-1], np.mean(model.learnt[-1], axis=0), atol=1e-15)
-    assert np.ptp(model.learnt[-1], axis=0).max() > 1e-4  # they have come apart
+    np.testing.assert_allclose(field.weights[-1], np.mean(model.trained_variables[-1], axis=0), atol=1e-15)
+    assert np.ptp(model.trained_variables[-1], axis=0).max() > 1e-4  # they have come apart
 
 
 def test_what_is_never_trained_is_the_fields():

@@ -41,6 +41,16 @@ def test_a_held_out_picture_is_learnt_sooner(method, from_scratch):
     assert held_out_psnr(field) > from_scratch + 1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_frozen_layers_stay(method):
+    field = small()
+    field.stack[0].trainable = False
+    before = field.get_weights()
+    pretrain(field, CROPS[:2], method=method, **{**QUIET, "steps": 3})
+    moved = [bool(np.any(old != new)) for old, new in zip(before, field.get_weights(), strict=True)]
+    assert moved == [False] * 2 + [True] * 4
+
+
 def test_prefit_is_a_fit_to_the_first():
     field, other = small(), small()
     result = pretrain(field, CROPS, method="prefit", **QUIET)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 
-class PerField(keras.optimizers.Optimizer):
+class StackedOptimizer(keras.optimizers.Optimizer):
     """What makes an optimizer of weights with a leading axis of K one of K fields.
 
     Adam and SGD work element by element, so that only what concerns a field as a whole has to be kept apart: its
@@ -16,16 +16,16 @@ class PerField(keras.optimizers.Optimizer):
 
     Args:
         num_fields: K.
-        decay: of weights, per step and unit of learning rate.
-        longest: norm over all weights of one field above which its gradient is shortened; 0 shortens none.
+        decay: of weights, per step and unit of learning rate. Keras's `weight_decay` knows one rate for all fields.
+        clip_norm: norm over all weights of one field to which its gradient is shortened; 0 shortens none.
         **arguments: of the Keras optimizer.
     """
 
-    def __init__(self, num_fields: int, decay: float = 0.0, longest: float = 0.0, **arguments: Any) -> None:
+    def __init__(self, num_fields: int, decay: float = 0.0, clip_norm: float = 0.0, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.num_fields = num_fields
         self.decay = decay
-        self.longest = longest
+        self.clip_norm = clip_norm
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if not self.built:
@@ -35,9 +35,9 @@ class PerField(keras.optimizers.Optimizer):
     def apply(self, grads: Sequence[tf.Tensor], trainable_variables: Iterable[keras.Variable] | None = None) -> None:
         if not self.built and trainable_variables is not None:
             self.build(list(trainable_variables))
-        if self.longest:
+        if self.clip_norm:
             squares = [ops.sum(ops.square(grad), axis=tuple(range(1, len(grad.shape)))) for grad in grads]
-            factor = self.longest / ops.maximum(ops.sqrt(sum(squares)), self.longest)
+            factor = self.clip_norm / ops.maximum(ops.sqrt(sum(squares)), self.clip_norm)
             grads = [grad * along(factor, grad) for grad in grads]
         if self.decay:
             for variable in self._trainable_variables if trainable_variables is None else trainable_variables:
@@ -52,18 +52,18 @@ class PerField(keras.optimizers.Optimizer):
         return ops.cast(learning_rate, variable.dtype) * along(ops.cast(self.field_scale, variable.dtype), variable)
 
     def get_config(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("num_fields", "decay", "longest")}
+        own = {name: getattr(self, name) for name in ("num_fields", "decay", "clip_norm")}
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
-class StackedAdam(PerField, keras.optimizers.Adam):
-    """Adam, with decoupled weight decay if asked for, of K fields; see `PerField`."""
+class StackedAdam(StackedOptimizer, keras.optimizers.Adam):
+    """Adam, with decoupled weight decay if asked for, of K fields; see `StackedOptimizer`."""
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
-class StackedSGD(PerField, keras.optimizers.SGD):
-    """SGD with momentum of K fields; see `PerField`."""
+class StackedSGD(StackedOptimizer, keras.optimizers.SGD):
+    """SGD with momentum of K fields; see `StackedOptimizer`."""
 
 
 def along(factors: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:

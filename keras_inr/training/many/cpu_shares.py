@@ -13,7 +13,7 @@ from keras_inr.losses import StackedMeanSquaredError, field_means
 from keras_inr.metrics import MSE, PSNR
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import empty_stack
-from keras_inr.training._shared_steps import shared
+from keras_inr.training._shared_steps import compiled_once
 
 SHARES_PER_CORE = 2
 """Several shares keep the cores busy to the end of a step."""
@@ -23,7 +23,7 @@ MOST_WORK = 2**34
 """Steps in a call of the training function, and multiplications in them, which are a fraction of a second."""
 
 
-class SideBySide(keras.Model):
+class CpuShares(keras.Model):
     """A stacked field that is trained share by share: XLA leaves a core idle between its many small operations.
 
     Fields do not know of each other, so that gradients of a share are those of the whole. Shares are calls of one
@@ -37,7 +37,7 @@ class SideBySide(keras.Model):
     one's mean squared error, the metrics are `mse` and `psnr_db` of each.
 
     >>> from keras_inr.models import Siren
-    >>> model = SideBySide(Siren(units=(8,), num_fields=5), num_shares=2)
+    >>> model = CpuShares(Siren(units=(8,), num_fields=5), num_shares=2)
     >>> model.shares
     [(0, 3), (3, 5)]
     """
@@ -49,8 +49,8 @@ class SideBySide(keras.Model):
         self.shares = shares(field.num_fields, num_shares or SHARES_PER_CORE * num_threads())
         self.mse, self.psnr_db = MSE(field.num_fields), PSNR(field.num_fields)
         self.total = keras.metrics.Mean(name="loss")
-        self.renew = shared(self.update, jit_compile=True)
-        self.work_out = share_function(field, {last - first for first, last in self.shares})
+        self.apply_update = compiled_once(self.update, jit_compile=True)
+        self.share_gradients = share_function(field, {last - first for first, last in self.shares})
         self.built = True
 
     def call(self, coords: tf.Tensor) -> tf.Tensor:
@@ -67,10 +67,10 @@ class SideBySide(keras.Model):
         for first, last in self.shares:
             cut = [w[first:last] for w in trained], [w[first:last] for w in kept]
             own = coords if coords.shape.rank == 2 else coords[first:last]
-            parts.append(self.work_out(own, targets[first:last], *cut))
+            parts.append(self.share_gradients(own, targets[first:last], *cut))
         losses, *parts = zip(*parts, strict=True)
         errors, clamped, *gradients = (tf.concat(tensors, 0) for tensors in parts)
-        self.renew(sum(losses), errors, clamped, gradients, targets.shape[1] * targets.shape[2])
+        self.apply_update(sum(losses), errors, clamped, gradients, targets.shape[1] * targets.shape[2])
         return {metric.name: metric.result() for metric in self.metrics}
 
     @releases_gradients
@@ -90,9 +90,9 @@ def share_function(field: Field, sizes: Iterable[int]) -> Callable[..., Any]:
     trained and kept are values of the trainable and the other weights of some of the fields, whose number is one of
     the sizes; errors are one for each.
     """
-    templates = {size: alike(field, size) for size in sizes}
+    templates = {size: template_field(field, size) for size in sizes}
 
-    def work_out(coords, targets, trained, kept):
+    def share_gradients(coords, targets, trained, kept):
         template = templates[targets.shape[0]]
         variables = [*template.trainable_variables, *template.non_trainable_variables]
         with cpu_xla(), tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -104,14 +104,12 @@ def share_function(field: Field, sizes: Iterable[int]) -> Callable[..., Any]:
         clamped = field_means(tf.math.squared_difference(targets, tf.clip_by_value(values, 0.0, 1.0)))
         return loss, errors, clamped, *tape.gradient(loss, trained, unconnected_gradients="zero")
 
-    return shared(work_out, jit_compile=True)
+    return compiled_once(share_gradients, jit_compile=True)
 
 
-def alike(field: Field, num_fields: int) -> Field:
+def template_field(field: Field, num_fields: int) -> Field:
     """A stacked field of the same network with the same layers frozen, which knows its loss."""
     template = empty_stack(field, num_fields)
-    for ours, theirs in zip(template.named_layers, field.named_layers, strict=True):
-        ours.trainable = theirs.trainable
     template.compile(loss=StackedMeanSquaredError(dtype=field.values_dtype))
     return template
 

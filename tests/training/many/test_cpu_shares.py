@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_inr.losses import StackedMeanSquaredError
 from keras_inr.metrics import MSE, PSNR
 from keras_inr.models import MultiHash, Siren
-from keras_inr.training.many.side_by_side import SideBySide, shares, steps_per_execution
+from keras_inr.training.many.cpu_shares import CpuShares, shares, steps_per_execution
 
 NUM_FIELDS = 5
 
@@ -32,7 +32,7 @@ def history(model, batches):
 @pytest.mark.parametrize("num_shares", [1, 2, 3, 16])
 def test_steps_and_figures_are_those_of_the_whole(num_shares, own_coords):
     whole, field = fields(units=(8, 7))
-    model = SideBySide(field, num_shares)
+    model = CpuShares(field, num_shares)
     whole.compile(
         keras.optimizers.Adam(0.01),
         loss=StackedMeanSquaredError(dtype="float64"),
@@ -51,7 +51,7 @@ def test_frozen_layers_stay():
     field, _ = fields(units=(8, 7))
     field.stack[0].trainable = False
     before = [weight.numpy() for weight in field.weights]
-    model = SideBySide(field, 2)
+    model = CpuShares(field, 2)
     model.compile(keras.optimizers.Adam(0.01))
     history(model, data(own_coords=False))
     moved = [bool(np.any(weight.numpy() != array)) for weight, array in zip(field.weights, before, strict=True)]
@@ -62,7 +62,7 @@ def test_frozen_layers_stay():
 def test_tables_learn_too():
     field, _ = fields(MultiHash, num_levels=2, table_size=64, finest_resolution=16)
     before = field.stack[0].weights[0].numpy()
-    model = SideBySide(field, 2)
+    model = CpuShares(field, 2)
     model.compile(keras.optimizers.Adam(0.01))
     history(model, data(own_coords=True))
     assert np.any(field.stack[0].weights[0].numpy() != before)

@@ -1,4 +1,4 @@
-"""What a fit can be of, and where it may be called."""
+"""Checks that a model can be trained where a fit is called."""
 
 import warnings
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_inr.errors import InputError
 
 
-def check_surroundings(model: keras.Model, several_devices: bool = False, copied: bool = False) -> None:
+def check_preconditions(model: keras.Model, several_devices: bool = False, copied: bool = False) -> None:
     """Raises unless a model can be trained where this is called; warns where it is trained poorly.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_inr.training import Recipe
-from keras_inr.training.rate_finder import RangeTest, find_learning_rate, smoothed_losses
+from keras_inr.training.range_test import RangeTest, find_learning_rate, smoothed_losses
 from keras_inr.training.sampling import Sampler
 from training.small_fits import fingerprint, small_field, small_picture
 
@@ -20,7 +20,7 @@ def find(kind="siren", recipe=RECIPE, **arguments):
 
 def with_losses(monkeypatch, losses, **arguments):
     """The test's answer for these smoothed losses."""
-    module = importlib.import_module("keras_inr.training.rate_finder")
+    module = importlib.import_module("keras_inr.training.range_test")
     monkeypatch.setattr(module, "smoothed_losses", lambda *given: np.asarray(losses, np.float64))
     return find(**arguments)
 

@@ -8,8 +8,9 @@ import numpy as np
 from keras_inr._arguments import positive_int
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
+from keras_inr.models.field_files import bare_copy
 from keras_inr.signals.image import ImageSignal
-from keras_inr.training._surroundings import check_surroundings
+from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training.compilation import compilation_for
 from keras_inr.training.fitting import check_pair, compile_model
 from keras_inr.training.freezing import frozen
@@ -85,10 +86,10 @@ def find_learning_rate(
     if positive_int("steps", steps) < 2 * SKIPPED:
         raise InputError(f"steps must be at least {2 * SKIPPED}, received {steps!r}")
     check_pair(field, signal)
-    check_surroundings(field, several_devices=True, copied=True)
+    check_preconditions(field, several_devices=True, copied=True)
     check_supervision(field, recipe)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
-    losses = smoothed_losses(copied(field), signal, recipe, rates)
+    losses = smoothed_losses(bare_copy(field), signal, recipe, rates)
     falls = np.gradient(losses)[SKIPPED:-1] if len(losses) > SKIPPED + 1 else np.zeros(0)
     if not np.any(falls < 0):
         told = f"the loss of this network falls nowhere between {lowest:g} and {highest:g} in {len(losses)} steps"
@@ -124,12 +125,3 @@ def smoothed_losses(field: Field, signal: ImageSignal, recipe: Recipe, rates: np
                 break
             smoothed.append(now)
     return np.asarray(smoothed)
-
-
-def copied(field: Field) -> Field:
-    """Another field with the same weights, of which the same layers are trainable."""
-    copy = type(field).from_config(field.get_config())
-    copy.set_weights(field.get_weights())
-    for layer, original in zip(copy.named_layers, field.named_layers, strict=True):
-        layer.trainable = original.trainable
-    return copy
