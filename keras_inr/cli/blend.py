@@ -38,8 +38,8 @@ def define_flags() -> None:
     flags.DEFINE_bool("from_laplacian", False, "no source: bring the target back from its Laplacian and its border")
     flags.DEFINE_enum("derivative_rule", "central", RULES, "how pictures are differentiated")
     presets = [info.name for info in list_presets()]
-    told = f"architecture of the field; {PRESET} by default, {SMOOTH_PRESET} where a Laplacian is fitted"
-    flags.DEFINE_enum("preset", None, presets, told)
+    preset_help = f"architecture of the field; {PRESET} by default, {SMOOTH_PRESET} where a Laplacian is fitted"
+    flags.DEFINE_enum("preset", None, presets, preset_help)
     flags.DEFINE_float("omega_0", None, "of a sine network; higher follows finer detail, lower joins regions sooner")
     flags.DEFINE_integer("steps", 1500, "length in optimizer updates", lower_bound=1)
     flags.DEFINE_integer("batch_size", 8192, "points in a step; 0 takes all pixels", lower_bound=0)
@@ -54,6 +54,8 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> int:
     """Edits as the flags tell; the exit code."""
+    if FLAGS.from_gradient and FLAGS.from_laplacian:
+        raise InputError("give one of --from_gradient and --from_laplacian, received both")
     recipe: dict[str, Any] = {name: FLAGS[name].value for name in RECIPE}
     plan = BlendPlan(
         target=FLAGS.target,
@@ -73,8 +75,6 @@ def main(argv: list[str]) -> int:
         recipe=Recipe(**recipe),
         progress=FLAGS.progress,
     )
-    if FLAGS.from_gradient and FLAGS.from_laplacian:
-        raise InputError("give one of --from_gradient and --from_laplacian, received both")
     folder, metrics = run_blend(prepare_blend(plan), FLAGS.out, FLAGS.overwrite)
     after = f"{metrics['steps']} steps in {metrics['train_seconds']:.0f} s"
     print(f"{metrics['kind']}: agreement of field and direct solver {agreement_text(metrics)} after {after}")

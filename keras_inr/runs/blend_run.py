@@ -1,4 +1,4 @@
-"""One run of `scripts/blend.py`: load pictures, place the region, fit, compare with the direct solver, write."""
+"""One run of `keras-inr blend`: load pictures, place the region, fit, compare with the direct solver, write."""
 
 import dataclasses
 import json
@@ -25,8 +25,11 @@ from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 
 KINDS = ("clone", "gradient", "laplacian")
-ALWAYS_TOLD = ("steps", "batch_size", "learning_rate", "optimizer", "seed")
-"""What run.json tells of every recipe; the rest only where it is not the default."""
+ALWAYS_RECORDED = ("steps", "batch_size", "learning_rate", "optimizer", "seed")
+"""Settings of the recipe that run.json always has; it has others only where they differ from the default."""
+
+CLONE_ONLY = ("source", "source_size", "region", "mask", "shape", "at", "mixed")
+"""Settings that only a clone takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,7 @@ class BlendPlan:
         kind: "clone", or "gradient" and "laplacian", which bring the target back from its derivatives.
         rule: how pictures are differentiated.
         preset, arguments: architecture and its overridden arguments.
-        values_weight: of known values.
+        values_weight: of known values; not for kind "gradient", which knows none.
         recipe: how it is fitted; its seed also draws the initial weights.
         progress: whether to show a progress bar.
     """
@@ -70,14 +73,14 @@ class BlendPlan:
         """What two runs share that are the same run, but for the pictures."""
         facts = dataclasses.asdict(self)
         del facts["progress"]
-        return facts | {"recipe": _told(self.recipe)}
+        return facts | {"recipe": _recorded(self.recipe)}
 
 
-def _told(recipe):
+def _recorded(recipe):
     """A recipe as run.json has it."""
     defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
     others = [name for name, default in defaults.items() if getattr(recipe, name) != default]
-    return {name: getattr(recipe, name) for name in dict.fromkeys((*ALWAYS_TOLD, *others))}
+    return {name: getattr(recipe, name) for name in dict.fromkeys((*ALWAYS_RECORDED, *others))}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,13 +115,12 @@ def prepare_blend(plan: BlendPlan) -> PreparedBlend:
 def _edit(plan, target):
     """The edit, what copying pixels would give (None without a source), and the pictures' SHA-256."""
     digests = {"target_sha256": target.sha256}
-    if plan.kind != "clone":
-        for name in ("source", "source_size", "region", "mask", "mixed"):
-            if getattr(plan, name):
-                told = "must be left out to bring a picture back"
-                raise InputError(f"{name} {told}, received {getattr(plan, name)!r}")
-        make = {"gradient": gradient_edit, "laplacian": laplacian_edit}[plan.kind]
-        return make(target.values, plan.rule), None, digests
+    if plan.kind == "gradient":
+        _check_left_out(plan, (*CLONE_ONLY, "values_weight"))
+        return gradient_edit(target.values, plan.rule), None, digests
+    if plan.kind == "laplacian":
+        _check_left_out(plan, CLONE_ONLY)
+        return laplacian_edit(target.values, plan.rule, plan.values_weight), None, digests
     if plan.source is None:
         raise InputError("give source, or bring the target back from its gradient or its Laplacian")
     source = load_image(plan.source, size=plan.source_size)
@@ -141,6 +143,13 @@ def _edit(plan, target):
     edit = clone_edit(target.values, jacobian, inside, plan.mixed, plan.rule, plan.values_weight)
     pixels, _ = placed(target.values, source.values, mask, plan.region, plan.shape, plan.at)
     return edit, np.where(inside[..., None], pixels, target.values), digests
+
+
+def _check_left_out(plan, names):
+    for name in names:
+        if getattr(plan, name) != getattr(BlendPlan, name):  # the default
+            message = f"{name} must be left out to bring a picture back from its {plan.kind}"
+            raise InputError(f"{message}, received {getattr(plan, name)!r}")
 
 
 def placed(
