@@ -16,7 +16,7 @@ from keras_inr.cli.help import group
 from keras_inr.cli.list_presets import zoo
 from keras_inr.errors import InputError
 from keras_inr.runs.folder import holds_run, run_identity
-from keras_inr.runs.image_fit import Watching, check_image_fit, run_image_fit
+from keras_inr.runs.image_fit import Display, check_image_fit, run_image_fit
 from keras_inr.runs.plan import AUTO, PlannedFit, plan_fit
 from keras_inr.training.strategies import STRATEGIES
 
@@ -55,13 +55,13 @@ def define_flags() -> None:
 
 def planned_from_flags() -> PlannedFit:
     """The run that the flags describe, decided and checked, its folder too."""
-    resumed = FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)
-    started = run_identity(FLAGS.out) if resumed else None
+    resumes = FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)
+    resumed = run_identity(FLAGS.out) if resumes else None
     return plan_fit(
         FLAGS.image,
         FLAGS.preset,
         image_options=picture_flags.image_options(FLAGS),
-        arguments=training_flags.arguments(started),
+        arguments=training_flags.arguments(resumed),
         weights=FLAGS.weights,
         recipe=training_flags.recipe(),
         precision=FLAGS.precision,
@@ -69,7 +69,7 @@ def planned_from_flags() -> PlannedFit:
         goal_psnr_db=FLAGS.goal_psnr_db,
         max_seconds=FLAGS.max_seconds,
         strategy=FLAGS.strategy,
-        started=started,
+        resumed=resumed,
         check=lambda plan: check_image_fit(plan, FLAGS.out, FLAGS.resume, FLAGS.overwrite),
         tell=startup.tell,
     )
@@ -131,7 +131,7 @@ def main(argv: list[str]) -> int:
     if FLAGS.dry_run:
         print(json.dumps(planned.plan.identity, indent=2))
         return 0
-    watching = Watching(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress)
-    folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, watching)
+    display = Display(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress)
+    folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, display)
     print(summary(folder, metrics))
     return 0

@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         sys.exit(0)
     program = program or f"keras-inr {name}"
     if name not in COMMANDS:
-        told = f"command must be one of {', '.join(COMMANDS)}, received {name!r}{did_you_mean(name, COMMANDS)}"
-        startup.tell(told, "keras-inr")
+        message = f"command must be one of {', '.join(COMMANDS)}, received {name!r}{did_you_mean(name, COMMANDS)}"
+        startup.tell(message, "keras-inr")
         sys.exit(2)
     if name == "console" and importlib.util.find_spec("prompt_toolkit") is None:
         startup.tell("console needs prompt_toolkit: pip install keras_inr[console]", program)

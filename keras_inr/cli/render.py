@@ -63,11 +63,11 @@ def main(argv: list[str]) -> int:
 def summary(done: Rendered, output: str) -> str:
     """What was written, in one line."""
     height, width, *samples = done.shape
-    told = f"{done.path}: {output}, {height} x {width}, {' x '.join(map(str, samples))} {done.dtype.name} per pixel"
+    text = f"{done.path}: {output}, {height} x {width}, {' x '.join(map(str, samples))} {done.dtype.name} per pixel"
     down, across = done.supersampling
     if down * across > 1:
-        told += f", mean of {down} x {across} points"
+        text += f", mean of {down} x {across} points"
     if done.full_scale is not None:
         weights = ", ".join(map(str, LUMA))
-        told += f", of the luma ({weights}), full scale {done.full_scale:.4g} per coordinate unit"
-    return told + (" squared" if done.full_scale is not None and output == "laplacian" else "")
+        text += f", of the luma ({weights}), full scale {done.full_scale:.4g} per coordinate unit"
+    return text + (" squared" if done.full_scale is not None and output == "laplacian" else "")

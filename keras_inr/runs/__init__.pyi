@@ -1,4 +1,4 @@
-from keras_inr.runs.image_fit import Watching as Watching
+from keras_inr.runs.image_fit import Display as Display
 from keras_inr.runs.image_fit import run_image_fit as run_image_fit
 from keras_inr.runs.plan import Plan as Plan
 from keras_inr.runs.plan import PlannedFit as PlannedFit

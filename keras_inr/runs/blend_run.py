@@ -18,7 +18,7 @@ from keras_inr.rendering.png import save_png
 from keras_inr.runs.blending import Edit, agreement_db, clone_edit, fit_edit, gradient_edit, laplacian_edit
 from keras_inr.runs.figures import save_comparison
 from keras_inr.runs.folder import claim_run_folder, write_json
-from keras_inr.runs.layout import METRICS
+from keras_inr.runs.layout import METRICS, MODEL
 from keras_inr.runs.results import device_name, finite
 from keras_inr.signals.derivatives import picture_jacobian
 from keras_inr.signals.image import load_image
@@ -223,7 +223,7 @@ def run_blend(
             "device": device_name(),
             **prepared.identity,
         }
-        with atomic_path(folder / "model.keras") as temporary:
+        with atomic_path(folder / MODEL) as temporary:
             prepared.field.save(temporary)
         save_png(folder / "blend.png", to_uint8(prediction))
         save_png(folder / "direct.png", to_uint8(edit.direct))
@@ -238,7 +238,7 @@ def run_blend(
 
 
 def agreement_text(metrics: Mapping[str, Any]) -> str:
-    """The agreement as it is told; it is null where field and direct solution are equal.
+    """The agreement as text; it is null where field and direct solution are equal.
 
     >>> agreement_text({"agreement_db": 30.123}), agreement_text({"agreement_db": None})
     ('30.12 dB', 'exact')

@@ -18,7 +18,7 @@ from keras_inr.rendering.png import save_png
 from keras_inr.runs.figures import save_curves
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.interrupts import Interrupts
-from keras_inr.runs.layout import METRICS, has_checkpoint, is_whole
+from keras_inr.runs.layout import METRICS, MODEL, has_checkpoint, is_whole
 from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, versions, write_history
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.freezing import frozen_layers
@@ -30,7 +30,7 @@ CROPS = {"average": 32, "prefit": 1, "reptile": 200, "maml": 200, "shared_layers
 SUMMARIZED = {"method": str, "num_crops": int, "pictures": list, "psnr_db": NUMBER, "seconds": float, "device": str}
 """Metrics that the summary of a run is made of, with their types."""
 
-RESULTS = ("model.keras", "reconstruction.png")
+RESULTS = (MODEL, "reconstruction.png")
 """What a finished run has beside its metrics."""
 
 
@@ -105,7 +105,7 @@ def prepare_pretraining(plan: PretrainingPlan) -> PreparedPretraining:
         frozen_layers(field, recipe.own, "own")
     num_crops = CROPS[recipe.method] if plan.num_crops is None else plan.num_crops
     if recipe.method == "prefit" and num_crops != 1:
-        raise InputError(f"crops must be 1 for prefit, which fits one, received {num_crops}")
+        raise InputError(f"num_crops must be 1 for prefit, which fits one, received {num_crops}")
     pictures = list_pictures(plan.images, plan.data_dir)[:num_crops]
     signals = LoadedSignals(pictures, plan.data_dir)
     crops = random_crops(signals, num_crops, plan.size, plan.smallest, recipe.seed)
@@ -152,8 +152,10 @@ def run_pretraining(
         if metrics is not None and not missing:
             return folder, metrics
         if metrics is not None and not has_checkpoint(folder):
-            told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
-            raise InputError(f"{told}; add overwrite=True to learn again")
+            message = (
+                f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
+            )
+            raise InputError(f"{message}; add overwrite=True to learn again")
         field = type(prepared.field).from_config(prepared.field.get_config())
         result = pretrain(
             field,
@@ -169,7 +171,7 @@ def run_pretraining(
             raise InterruptedRunError(
                 cast(int, interrupts.received), folder, "while learning", f"{kept} with the same flags and"
             )
-        save_field(field_for_any_picture(field), folder / "model.keras")  # first, as it is what was learnt
+        save_field(field_for_any_picture(field), folder / MODEL)  # first, as it is what was learnt
         save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
         if result.rows:
             write_history(folder / "history.csv", result.rows)

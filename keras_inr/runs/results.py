@@ -28,7 +28,7 @@ from keras_inr.rendering.png import save_png
 from keras_inr.rendering.raster import FieldRaster
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.folder import write_json
-from keras_inr.runs.layout import METRICS, RESULTS, has_checkpoint, whole_versions
+from keras_inr.runs.layout import METRICS, MODEL, RESULTS, has_checkpoint, whole_versions
 from keras_inr.runs.plan import PlannedFit
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training.callbacks import PARTIAL_LOSSES
@@ -50,9 +50,11 @@ SUMMARIZED = {
 }
 """Metrics that the summary of a run is made of, with their types."""
 
-OF_THIS_MACHINE: tuple[str, ...] = ("image", "image_options", "device", "weights", "run")
-OF_THIS_MACHINE += ("name", "source", "model", "saved_model", "status", "reason", "preview_bytes")
-"""What a run knows that its export does not tell: names of files, and the state of a picture of many."""
+NOT_EXPORTED = (
+    *("image", "image_options", "device", "weights", "run"),  # of any run
+    *("name", "source", "model", "saved_model", "status", "reason", "preview_bytes"),  # of a picture of many
+)
+"""Figures that an export does not tell: names of local files and machines, and the state of a picture of many."""
 
 SUMMARIZED_IF_THERE = {
     "goal": TEXT,
@@ -74,7 +76,7 @@ def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
         **aligned_figures(result.alignment),
         "steps": result.steps,
         "epochs": result.steps / per_epoch,
-        "points_per_step": planned.plan.recipe.points_per_step(signal.height * signal.width),
+        "points_per_step": plan.recipe.points_per_step(signal.height * signal.width),
         "train_seconds": result.train_seconds,
         "setup_seconds": result.setup_seconds,
         "stopped_by": result.stopped_by,
@@ -91,8 +93,8 @@ def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
         "arguments": dict(plan.arguments),
         "weights": plan.weights,
         "precision": plan.precision,
-        "seed": planned.plan.recipe.seed,
-        "recipe": dataclasses.asdict(planned.plan.recipe),
+        "seed": plan.recipe.seed,
+        "recipe": dataclasses.asdict(plan.recipe),
         "device": device_name(planned.field.distribute_strategy.num_replicas_in_sync),
         "versions": versions(),
     }
@@ -119,7 +121,7 @@ def write_results(
     finished: dict[str, Any] | None = None,
     missing: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Writes what a run leaves, the dearest first: the Keras model, the SavedModel, pictures, and at last metrics.json.
+    """Writes what a run leaves, the most expensive to lose first: model, SavedModel, pictures, at last metrics.json.
 
     Args:
         folder: of the run.
@@ -139,8 +141,8 @@ def write_results(
     metrics = finished or describe(planned, result)
     wanted = missing if finished else (*RESULTS, "saved_model")
     bare, refusal = bare_copy(planned.field), None
-    if "model.keras" in wanted:
-        save_field(bare, folder / "model.keras")
+    if MODEL in wanted:
+        save_field(bare, folder / MODEL)
     if "saved_model" in wanted:
         refusal = _export(bare, folder, metrics, whatever_stands=bool(finished))
     failure = _draw(folder, _pictures(planned, result, metrics), wanted)
@@ -168,7 +170,7 @@ def _export(bare, folder, metrics, whatever_stands):
     try:
         export_saved_model(bare, base, info=served_facts(metrics))
     except InputError as error:
-        refusal = NotExportedError(f"{folder / 'model.keras'} is written but cannot be served: {error}")
+        refusal = NotExportedError(f"{folder / MODEL} is written but cannot be served: {error}")
         refusal.__cause__ = error
         return refusal
     if len(whole) == len(before) == 1:  # the run's own; where there are several, others were exported from it
@@ -205,7 +207,7 @@ def _pictures(planned, result, metrics):
     return {
         "reconstruction.png": lambda path: save_png(path, to_uint8(result.prediction)),
         "comparison.png": comparison,
-        **_course(planned, result.rows),
+        **_history_and_curves(planned, result.rows),
     }
 
 
@@ -225,13 +227,13 @@ def _draw(folder, pictures, wanted):
     return failure
 
 
-def write_course(folder: pathlib.Path, planned: PlannedFit, rows: Iterable[Mapping[str, Any]]) -> None:
-    """How the run went, finished or not: history.csv and curves.png."""
-    for name, write in _course(planned, rows).items():
+def write_history_and_curves(folder: pathlib.Path, planned: PlannedFit, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes history.csv and curves.png of a run, finished or not."""
+    for name, write in _history_and_curves(planned, rows).items():
         write(folder / name)
 
 
-def _course(planned, rows):
+def _history_and_curves(planned, rows):
     files = {"history.csv": lambda path: write_history(path, rows)}
     return files | ({"curves.png": lambda path: save_curves(rows, path, title(planned))} if rows else {})
 
@@ -267,7 +269,7 @@ def title(planned: PlannedFit) -> str:
 
 def served_facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What an export may tell the world: the metrics without names of local files and machines."""
-    return {name: value for name, value in metrics.items() if name not in OF_THIS_MACHINE}
+    return {name: value for name, value in metrics.items() if name not in NOT_EXPORTED}
 
 
 def write_history(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -296,7 +298,7 @@ def read_metrics(
 def finished_metrics(
     folder: str | os.PathLike[str], needed: dict[str, Any] | None = None, optional: dict[str, Any] | None = None
 ) -> dict[str, Any] | None:
-    """As `read_metrics`, for a run that is to be gone on with.
+    """As `read_metrics`, for a run that is to be resumed.
 
     Raises:
         InputError: for damaged metrics of a run without a checkpoint, which would begin anew and lose what is there.

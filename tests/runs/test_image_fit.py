@@ -127,7 +127,7 @@ class TestFinishedRun:
 
         folder, metrics = finished
         before = {name: os.stat(folder / name).st_mtime_ns for name in names(folder)}
-        for name in ("fit", "write_results", "write_course"):
+        for name in ("fit", "write_results", "write_history_and_curves"):
             monkeypatch.setattr(image_fit, name, never)
         settings = make_settings(preview_every=3)  # what only shows a run may differ
         assert run(settings, folder, resume=True) == json.loads(json.dumps(metrics))

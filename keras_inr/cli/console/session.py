@@ -144,7 +144,7 @@ class Session:
     def train(
         self,
         epochs: int,
-        watch: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> str:
         """Trains on, from where the last training ended, at a constant learning rate (Adam, mean squared error).
@@ -154,7 +154,7 @@ class Session:
 
         Args:
             epochs: how many more, 1 to a million.
-            watch, should_stop: as in `keras_inr.cli.console.continued_run.GrowingRun.train`.
+            on_progress, should_stop: as in `keras_inr.cli.console.continued_run.GrowingRun.train`.
 
         Returns:
             "steps" if it ended by itself, or "interrupt".
@@ -170,7 +170,7 @@ class Session:
             raise InputError(f"epochs must be from 1 to {most}, received {epochs!r}")
         step, seconds = run.step, run.seconds
         try:
-            result = run.train(epochs * self.steps_per_epoch, watch, should_stop)
+            result = run.train(epochs * self.steps_per_epoch, on_progress, should_stop)
         except BaseException:
             self._run = None
             raise
