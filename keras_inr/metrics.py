@@ -1,5 +1,6 @@
 """How close a prediction is to a picture: MSE, PSNR, SSIM, MS-SSIM, and Keras metrics that stream the first two."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -301,3 +302,17 @@ def _check_static_shapes(target: tuple[int | None, ...], prediction: tuple[int |
     )
     if not agree:
         raise InputError(f"y_true and y_pred must have one shape, received {target} and {prediction}")
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None for what JSON cannot hold."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def psnr_text(psnr_db: float | None) -> str:
+    """A PSNR as text; None is that of an exact picture, see `finite`.
+
+    >>> psnr_text(30.123), psnr_text(None)
+    ('30.12 dB', 'exact')
+    """
+    return "exact" if psnr_db is None else f"{psnr_db:.2f} dB"

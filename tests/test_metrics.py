@@ -12,7 +12,7 @@ import tensorflow as tf
 from scipy.ndimage import correlate1d
 
 from keras_inr import metrics
-from keras_inr.metrics import PSNR, ms_ssim, mse, psnr, psnr_8bit, psnr_from_mse, ssim
+from keras_inr.metrics import PSNR, finite, ms_ssim, mse, psnr, psnr_8bit, psnr_from_mse, ssim
 
 # Sums of float64 terms, in another order than the reference's.
 FLOAT64 = 1e-12
@@ -241,3 +241,11 @@ class TestMsSsim:
     def test_bad_shapes(self):
         with pytest.raises(ValueError, match=re.escape("received shape (10, 30, 1)")):
             ms_ssim(np.zeros((10, 30, 1)), np.zeros((10, 30, 1)))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1.5, 1.5), (0, 0), (None, None), (math.inf, None), (-math.inf, None), (math.nan, None)],
+)
+def test_finite(value, expected):
+    assert finite(value) == expected

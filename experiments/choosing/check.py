@@ -22,7 +22,7 @@ from absl import flags
 from experiments.files import put_between, whole_numbers, write_csv
 from keras_inr.choosing.choice import choose
 from keras_inr.choosing.expectations import POINTS_PER_STEP
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 

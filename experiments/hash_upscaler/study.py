@@ -33,11 +33,11 @@ from experiments.files import ROOT, put_between, write_json
 from experiments.hash_upscaler import pages
 from experiments.pictures import reduced
 from keras_inr.errors import InputError
-from keras_inr.metrics import psnr, ssim
+from keras_inr.metrics import finite, psnr, ssim
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
-from keras_inr.runs.results import device_name, finite
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit

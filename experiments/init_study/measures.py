@@ -5,9 +5,8 @@ import time
 import keras
 import numpy as np
 
-from keras_inr.metrics import psnr
+from keras_inr.metrics import finite, psnr
 from keras_inr.models.field import to_uint8
-from keras_inr.runs.results import finite
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.sampling import Sampler
 

@@ -32,7 +32,7 @@ from experiments.pictures import short_name
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.siren import Siren
 from keras_inr.rendering.png import save_png
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 from keras_inr.training.rate_finder import LARGEST_RATE, find_learning_rate

@@ -37,7 +37,7 @@ from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.modulated_siren import MODULATIONS, ModulatedSiren
 from keras_inr.models.siren import Siren
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.many.modulated_fits import fit_modulated, nearest

@@ -33,7 +33,7 @@ from experiments.prefit import pages
 from experiments.prefit.fits import GRID, PLAN, fitted, parsed, timed, triples_at_a_time
 from experiments.prefit.triples import CROPS, draw_triples, listed, read_triples
 from keras_inr.errors import InputError
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.training.many.many_fits import chunks
 from keras_inr.training.recipe import Recipe
 

@@ -36,8 +36,8 @@ from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.initial_weights import SHIPPED
 from keras_inr.presets import from_preset
+from keras_inr.runs.facts import device_name
 from keras_inr.runs.pretraining import PretrainingPlan, prepare_pretraining, run_pretraining
-from keras_inr.runs.results import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.compilation import Compilation
 from keras_inr.training.fitting import fit

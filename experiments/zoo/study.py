@@ -39,7 +39,7 @@ from keras_inr._files import atomic_path
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import ms_ssim
 from keras_inr.presets import from_preset, list_presets
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 

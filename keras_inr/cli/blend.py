@@ -10,9 +10,11 @@ from absl import flags
 
 from keras_inr.cli import picture_flags
 from keras_inr.cli.help import group
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.errors import InputError
+from keras_inr.metrics import psnr_text
 from keras_inr.presets import list_presets
-from keras_inr.runs.blend_run import BlendPlan, agreement_text, prepare_blend, run_blend
+from keras_inr.runs.blend_run import BlendPlan, prepare_blend, run_blend
 from keras_inr.signals.derivatives import RULES
 from keras_inr.training.recipe import OPTIMIZERS, Recipe
 
@@ -62,10 +64,10 @@ def main(argv: list[str]) -> int:
         target_size=picture_flags.size("target_size", FLAGS.target_size),
         source=FLAGS.source,
         source_size=picture_flags.size("source_size", FLAGS.source_size),
-        region=None if FLAGS.region is None else picture_flags.integers("region", FLAGS.region, ",", (4,)),
+        region=picture_flags.region("region", FLAGS.region),
         shape=FLAGS.shape,
         mask=FLAGS.mask,
-        at=picture_flags.integers("at", FLAGS.at, ",", (2,)),
+        at=parse_numbers("at", FLAGS.at, "whole numbers as N,N", ",", (2,), int),
         mixed=FLAGS.mixed,
         kind="gradient" if FLAGS.from_gradient else "laplacian" if FLAGS.from_laplacian else "clone",
         rule=FLAGS.derivative_rule,
@@ -77,7 +79,7 @@ def main(argv: list[str]) -> int:
     )
     folder, metrics = run_blend(prepare_blend(plan), FLAGS.out, FLAGS.overwrite)
     after = f"{metrics['steps']} steps in {metrics['train_seconds']:.0f} s"
-    print(f"{metrics['kind']}: agreement of field and direct solver {agreement_text(metrics)} after {after}")
+    print(f"{metrics['kind']}: agreement of field and direct solver {psnr_text(metrics['agreement_db'])} after {after}")
     print(f"pictures: {folder}/blend.png, {folder}/direct.png, {folder}/comparison.png")
     print(f"Keras: {folder}/model.keras   figures: {folder}/metrics.json")
     return 0

@@ -15,6 +15,7 @@ from keras_inr.cli import flagfile, picture_flags, startup, training_flags
 from keras_inr.cli.help import group
 from keras_inr.cli.list_presets import zoo
 from keras_inr.errors import InputError
+from keras_inr.metrics import psnr_text
 from keras_inr.runs.folder import holds_run, run_identity
 from keras_inr.runs.image_fit import Display, check_image_fit, run_image_fit
 from keras_inr.runs.plan import AUTO, PlannedFit, plan_fit
@@ -88,9 +89,7 @@ def choose_device() -> None:
 
 def summary(folder: pathlib.Path, metrics: Mapping[str, Any]) -> str:
     """Lines that tell what was reached and where it is."""
-    psnr, psnr_8bit = (
-        "exact" if metrics[key] is None else f"{metrics[key]:.2f} dB" for key in ("psnr_db", "psnr_8bit_db")
-    )
+    psnr, psnr_8bit = psnr_text(metrics["psnr_db"]), psnr_text(metrics["psnr_8bit_db"])
     ssim = "" if metrics["ssim"] is None else f", SSIM {metrics['ssim']:.4f}"
     seconds = f"{metrics['train_seconds']:.1f} s (and {metrics['setup_seconds']:.1f} s of set-up)"
     size = f"{metrics['height']} x {metrics['width']}, channels: {metrics['channels']}"

@@ -15,6 +15,7 @@ from keras_inr.cli.help import group
 from keras_inr.cli.preset_arguments import model_arguments
 from keras_inr.datasets.crops import PHOTOGRAPHS
 from keras_inr.errors import InputError
+from keras_inr.metrics import psnr_text
 from keras_inr.runs.pretraining import CROPS, PretrainingPlan, prepare_pretraining, run_pretraining
 from keras_inr.training.starts.pretraining import METHODS, PretrainingRecipe
 
@@ -84,9 +85,9 @@ def main(argv: list[str]) -> int:
         progress=FLAGS.progress,
     )
     folder, metrics = run_pretraining(prepare_pretraining(plan), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
-    reached = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
     crops, pictures = metrics["num_crops"], len(metrics["pictures"])
     heading = f"{metrics['method']} on {crops} crop{'s'[: crops > 1]} of {pictures} picture{'s'[: pictures > 1]}"
+    reached = psnr_text(metrics["psnr_db"])
     print(f"{heading}: {reached} at the end, in {metrics['seconds']:.0f} s on {metrics['device']}")
     print(f"its picture: {folder}/reconstruction.png")
     given = [f"--{name}={FLAGS[name].value}" for name in model_arguments() if FLAGS[name].value is not None]

@@ -3,8 +3,8 @@
 from absl import flags
 
 from keras_inr.cli import own_modules
-from keras_inr.cli.console.answers import typed_numbers
 from keras_inr.cli.help import group
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.models.field_files import model_path, read_field
 from keras_inr.rendering.to_file import OUTPUTS, Rendered, RenderSettings, render_file
 from keras_inr.signals.luma import LUMA
@@ -46,9 +46,9 @@ def main(argv: list[str]) -> int:
     """Renders as the flags tell; the exit code."""
     settings = RenderSettings(
         out=FLAGS.out,
-        size=typed_numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", 2, int),
+        size=None if FLAGS.size is None else parse_numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", (2,), int),
         scale=FLAGS.scale,
-        box=typed_numbers("box", FLAGS.box, "x0,y0,x1,y1", ",", 4, float),
+        box=None if FLAGS.box is None else parse_numbers("box", FLAGS.box, "x0,y0,x1,y1", ",", (4,), float),
         output=FLAGS.output,
         bits=FLAGS.bits,
         full_scale=FLAGS.range,

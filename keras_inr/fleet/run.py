@@ -12,9 +12,9 @@ from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.progress import FleetProgress
 from keras_inr.fleet.store import OF_ONE_PLACE, FleetStore
 from keras_inr.fleet.work import FAILED, FITTED, PENDING, Outcome, Task, failed, fit_parts, reason_of
+from keras_inr.runs.facts import versions
 from keras_inr.runs.folder import claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
-from keras_inr.runs.results import versions
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training.many.many_fits import LastStacks
 

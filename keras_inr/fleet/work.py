@@ -14,10 +14,11 @@ import tensorflow as tf
 from keras_inr.datasets.pictures import printable
 from keras_inr.errors import MachineError
 from keras_inr.fleet.plan import FleetPlan
+from keras_inr.metrics import finite
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy
 from keras_inr.rendering.png import png_bytes
-from keras_inr.runs.results import device_name, finite
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training.many.many_fits import LastStacks, fit_in_batches
 from keras_inr.training.result import FitResult

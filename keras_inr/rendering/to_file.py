@@ -19,10 +19,10 @@ from keras_inr._files import atomic_path
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.errors import InputError
 from keras_inr.rendering._strip_writers import PNG_COLOUR_TYPES, write_npy_strips, write_png_strips, write_tiff_strips
-from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
+from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.raster import MAX_EDGE, FieldRaster
 
-OUTPUTS = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}
+OUTPUTS = {"value": "values", **{kind: derivative.output for kind, derivative in DERIVATIVES.items()}}
 WRITERS = {
     ".png": write_png_strips,
     ".npy": write_npy_strips,
@@ -30,7 +30,6 @@ WRITERS = {
     ".tiff": write_tiff_strips,
 }
 BITS = {".png": (8, 16), ".npy": (None,), ".tif": (32, 8, 16), ".tiff": (32, 8, 16)}  # the first is the default
-PICTURES = {"gradient": (gradient_picture, gradient_scale), "laplacian": (laplacian_picture, laplacian_scale)}
 SCALE_ROWS = 32  # of the raster, evenly spaced, out of which a scale is taken
 SECONDS_BETWEEN_LINES = 10
 
@@ -210,14 +209,14 @@ def _conversion(
     if settings.output == "value":
         dtype = np.uint16 if bits == 16 else np.uint8
         return (lambda strip: _codes(strip, dtype)), raster.shape, dtype, None
-    draw, measure = PICTURES[settings.output]
+    derivative = DERIVATIVES[settings.output]
     full_scale = settings.full_scale
     if full_scale is None:
         rows = np.unique((np.arange(SCALE_ROWS) + 0.5) * raster.height // SCALE_ROWS).astype(int)
-        full_scale = measure(np.concatenate([raster.rows(row, 1) for row in rows.tolist()]))
+        full_scale = derivative.scale_of(np.concatenate([raster.rows(row, 1) for row in rows.tolist()]))
         if not math.isfinite(full_scale):
             raise InputError(f"the {settings.output} must be finite to be drawn, received {full_scale} as its size")
-    return (lambda strip: draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
+    return (lambda strip: derivative.draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
 
 
 def _codes(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:

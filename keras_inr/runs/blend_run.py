@@ -12,14 +12,15 @@ import numpy as np
 from keras_inr._files import atomic_path
 from keras_inr.coordinates import pixel_pitch
 from keras_inr.errors import InputError
+from keras_inr.metrics import finite, psnr_text
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.blending import Edit, agreement_db, clone_edit, fit_edit, gradient_edit, laplacian_edit
+from keras_inr.runs.facts import device_name
 from keras_inr.runs.figures import save_comparison
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.layout import METRICS, MODEL
-from keras_inr.runs.results import device_name, finite
 from keras_inr.signals.derivatives import picture_jacobian
 from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
@@ -229,18 +230,10 @@ def run_blend(
         save_png(folder / "direct.png", to_uint8(edit.direct))
         if prepared.paste is not None:
             save_png(folder / "paste.png", to_uint8(prepared.paste))
-        figures = [f"agreement {agreement_text(metrics)}", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
+        agreement = f"agreement {psnr_text(metrics['agreement_db'])}"
+        figures = [agreement, f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
         captions = ("direct Poisson solver", "field")
         title = f"{plan.kind} on {plan.target}"
         save_comparison(edit.direct, prediction, folder / "comparison.png", title, figures, captions)
         write_json(folder / METRICS, metrics)
     return folder, metrics
-
-
-def agreement_text(metrics: Mapping[str, Any]) -> str:
-    """The agreement as text; it is null where field and direct solution are equal.
-
-    >>> agreement_text({"agreement_db": 30.123}), agreement_text({"agreement_db": None})
-    ('30.12 dB', 'exact')
-    """
-    return "exact" if metrics["agreement_db"] is None else f"{metrics['agreement_db']:.2f} dB"

@@ -13,7 +13,7 @@ from keras_inr.models.field import to_uint8
 from keras_inr.models.field_files import bare_copy
 from keras_inr.runs.folder import check_run_folder, claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
-from keras_inr.runs.layout import FLAGFILE, has_checkpoint, missing_results
+from keras_inr.runs.layout import FLAGFILE, is_complete, missing_results
 from keras_inr.runs.plan import IDENTITY_DEFAULTS, Plan, PlannedFit
 from keras_inr.runs.previews import Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_history_and_curves, write_results
@@ -80,13 +80,8 @@ def run_image_fit(
     claim = claim_run_folder(out, plan.identity, resume, overwrite, plan.may_grow, flags_text, IDENTITY_DEFAULTS)
     with Interrupts() as interrupts, claim as folder:
         metrics, missing = finished_metrics(folder), missing_results(folder)
-        if metrics is not None and not missing:
+        if metrics is not None and is_complete(folder, missing):
             return folder, metrics
-        if metrics is not None and not has_checkpoint(folder):
-            message = (
-                f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
-            )
-            raise InputError(f"{message}; add overwrite=True to fit again")
         with atomic_path(folder / FLAGFILE) as temporary:
             temporary.write_text(flags_text)
         with make_strategy(plan.strategy).scope():

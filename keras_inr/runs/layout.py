@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import re
 import shutil
+from collections.abc import Sequence
 
 from keras_inr._reading import kind_of
 from keras_inr.errors import InputError
@@ -81,6 +82,14 @@ def missing_results(folder: pathlib.Path) -> list[str]:
     """Names of the results that a finished run should have and that are absent or empty."""
     missing = [name for name in RESULTS if not is_whole(folder / name)]
     return missing if whole_versions(folder / "saved_model") else [*missing, "saved_model"]
+
+
+def is_complete(folder: pathlib.Path, missing: Sequence[str]) -> bool:
+    """Whether a finished run lacks nothing; InputError where what is missing cannot be made again from a checkpoint."""
+    if missing and not has_checkpoint(folder):
+        lacks = f"{folder} is finished but lacks {', '.join(missing)}"
+        raise InputError(f"{lacks}, and has no checkpoint to make that again from; add overwrite=True to begin anew")
+    return not missing
 
 
 def whole_versions(base: pathlib.Path) -> list[pathlib.Path]:

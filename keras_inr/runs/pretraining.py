@@ -11,15 +11,17 @@ from typing import Any, cast
 from keras_inr.datasets.crops import random_crops
 from keras_inr.datasets.pictures import Picture, list_pictures
 from keras_inr.errors import InputError, InterruptedRunError
+from keras_inr.metrics import finite
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import save_field
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
+from keras_inr.runs.facts import device_name, versions, write_history
 from keras_inr.runs.figures import save_curves
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.interrupts import Interrupts
-from keras_inr.runs.layout import METRICS, MODEL, has_checkpoint, is_whole
-from keras_inr.runs.results import NUMBER, device_name, finished_metrics, finite, versions, write_history
+from keras_inr.runs.layout import METRICS, MODEL, is_complete, is_whole
+from keras_inr.runs.results import NUMBER, finished_metrics
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.starts.pretraining import PretrainingRecipe, PretrainingResult, pretrain
@@ -147,15 +149,10 @@ def run_pretraining(
     plan = prepared.plan
     claim = claim_run_folder(out, prepared.identity, resume, overwrite)
     with Interrupts() as interrupts, claim as folder:
-        metrics = finished_metrics(folder, SUMMARIZED)
+        metrics = finished_metrics(folder, SUMMARIZED, {})
         missing = [name for name in RESULTS if not is_whole(folder / name)]
-        if metrics is not None and not missing:
+        if metrics is not None and is_complete(folder, missing):
             return folder, metrics
-        if metrics is not None and not has_checkpoint(folder):
-            message = (
-                f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
-            )
-            raise InputError(f"{message}; add overwrite=True to learn again")
         field = type(prepared.field).from_config(prepared.field.get_config())
         result = pretrain(
             field,

@@ -162,7 +162,7 @@ class TestUnfinishedRun:
     def interrupt(self, monkeypatch, number, step, out, **options):
         """A run that gets a signal while it trains."""
         with monkeypatch.context() as patched:
-            patched.setattr(image_fit, "TensorBoardLog", lambda *args: SignalAtStep(number, step))
+            patched.setattr(image_fit, "TensorBoardLog", lambda folder, **shown: SignalAtStep(number, step))
             go_on = f"go on with out='{out}', resume=True"
             with pytest.raises(InterruptedRunError, match="the state is saved, " + go_on) as caught:
                 run(make_settings(tensorboard=True), out, **options)
@@ -290,7 +290,7 @@ class TestDamagedResults:
         told = (
             f"{damaged} is finished but lacks model.keras, saved_model, and has no checkpoint to make that again from"
         )
-        with pytest.raises(InputError, match=f"{told}; add overwrite=True to fit again"):
+        with pytest.raises(InputError, match=f"{told}; add overwrite=True to begin anew"):
             run(make_settings(), damaged, resume=True)
 
     @pytest.mark.parametrize("name", ["checkpoints", "saved_model"])

@@ -15,11 +15,14 @@ from typing import Any, cast
 import tensorflow as tf
 from prompt_toolkit.completion import WordCompleter
 
+from keras_inr._arguments import local_path
 from keras_inr.cli.console import prompts, screen
-from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
+from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_size
 from keras_inr.cli.console.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.cli.preset_arguments import parse_overrides, preset_arguments
 from keras_inr.errors import InputError
+from keras_inr.metrics import psnr_text
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import list_presets
 from keras_inr.rendering.to_file import RenderSettings
@@ -223,7 +226,7 @@ class Console:
 
     def checked_box(self, size: dict[str, Any], text: str) -> tuple[float, ...] | None:
         """The box that is typed, None for an empty text; InputError for one that cannot be rendered."""
-        box = typed_numbers("box", text, "x0,y0,x1,y1", ",", 4, float) if text.strip() else None
+        box = parse_numbers("box", text, "x0,y0,x1,y1", ",", (4,), float) if text.strip() else None
         self.session.check_raster(RenderSettings(**size, box=cast(Any, box)))
         return box
 
@@ -242,9 +245,9 @@ class Console:
     def figures(self) -> str:
         """What was reached, in one line."""
         found = self.session.figures()
-        psnr = "exact" if found.psnr_db is None else f"PSNR {found.psnr_db:.2f} dB"
         ssim = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
-        return f"{psnr}{ssim}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters"
+        quality = f"PSNR {psnr_text(found.psnr_db)}{ssim}"
+        return f"{quality}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters"
 
     def may_forget(self) -> bool:
         """Whether what was learnt is saved, or a person does not want it."""
@@ -272,7 +275,7 @@ def only_sigterm() -> Iterator[None]:
 
 def ask_path(question: str, suggested: str) -> pathlib.Path:
     """Asks for a file or a folder."""
-    return prompts.ask(question, functools.partial(typed_path, "path"), empty=suggested)
+    return prompts.ask(question, functools.partial(local_path, "path"), empty=suggested)
 
 
 def may_replace(path: pathlib.Path) -> bool:
@@ -296,5 +299,5 @@ def checked_source(text: str) -> str:
 
 def typed_rate(text: str) -> float:
     """The learning rate that is typed; InputError for what a recipe does not take."""
-    rate = typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
+    rate = parse_numbers("learning rate", text, "a number such as 0.001", None, (1,), float)[0]
     return Recipe(steps=1, learning_rate=rate).learning_rate

@@ -9,19 +9,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from keras_inr._arguments import INT32_MAX
-from keras_inr.cli.console.answers import typed_path
+from keras_inr._arguments import INT32_MAX, local_path
 from keras_inr.cli.console.continued_run import GrowingRun, Progress
 from keras_inr.cli.console.ingredients import build_field
 from keras_inr.errors import InputError
 from keras_inr.export.saved_model import export_saved_model
-from keras_inr.metrics import SSIM_WINDOW, psnr, ssim
+from keras_inr.metrics import SSIM_WINDOW, finite, psnr, ssim
 from keras_inr.models.field import Field
 from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.models.stacking import network_of
 from keras_inr.rendering.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
 from keras_inr.rendering.to_file import Rendered, RenderSettings, raster_size, render_file
-from keras_inr.runs.results import finite
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.recipe import Recipe
 
@@ -199,7 +197,7 @@ class Session:
         """Renders the field into a file; settings and result as in `keras_inr.rendering.to_file.render_file`."""
         self.check_raster(settings)
         _, field = self.check_trained()
-        out = typed_path("out", cast(str, settings.out))
+        out = local_path("out", cast(str, settings.out))
         return render_file(field, dataclasses.replace(settings, out=out), ".", overwrite)
 
     def check_raster(self, settings: RenderSettings) -> tuple[int, int]:
@@ -215,7 +213,7 @@ class Session:
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> pathlib.Path:
         """Writes the field to a .keras file, from which `keras.models.load_model` brings it back; returns the path."""
         _, field = self.check_trained()
-        path = typed_path("path", path)
+        path = local_path("path", path)
         if path.suffix != ".keras":
             raise InputError(f"path must end in .keras, received {str(path)!r}")
         if not path.parent.is_dir() or path.is_dir():
