@@ -14,7 +14,7 @@ stopped; all of them by default:
 runs/modulation/quick/. Run it on an idle machine.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("modulation")
@@ -199,7 +199,7 @@ def kept(part, stem, case, make):
         write_json(path, {"case": case, "rows": make(case)})
     rows = json.loads(path.read_text())["rows"]
     told = ", ".join(f"{row['set']} {row['psnr_db']:.2f} dB" for row in rows)
-    startup.tell(f"{part} {stem}: {told} ({sum(row['train_seconds'] for row in rows):.1f} s)")
+    messages.tell(f"{part} {stem}: {told} ({sum(row['train_seconds'] for row in rows):.1f} s)")
     return rows
 
 
@@ -245,7 +245,7 @@ def report():
         put_between(HERE / "README.md", MARKER, f"{table}\n![PSNR against latent size](results/psnr.png)\n")
     print(table)
     if not as_published():
-        startup.tell("published results are left as they are: they are made with the default flags")
+        messages.tell("published results are left as they are: they are made with the default flags")
 
 
 def as_published():

@@ -15,7 +15,7 @@ Parts, each of which goes on where it was stopped; all of them by default:
 Fits are Adam at a constant rate on random batches, so that what they have after 30 steps is not made by a schedule.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("starting_points")
@@ -116,7 +116,7 @@ def learnt(network, method):
         prepared, pathlib.Path(FLAGS.runs) / "learn" / f"{network}-{method}-{digest}", resume=True
     )
     told = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
-    startup.tell(f"{network} by {method}: {told} at the end of learning, {metrics['seconds']:.0f} s")
+    messages.tell(f"{network} by {method}: {told} at the end of learning, {metrics['seconds']:.0f} s")
     return folder
 
 
@@ -162,7 +162,7 @@ def fitted(part, network, name, start, image, seed, rate):
         write_json(path, {**case, **measured(network, arguments, weights, case)})
     row = json.loads(path.read_text())
     shown = ", ".join(f"{db:.1f}" for db in tables.at(row, tables.SHOWN))
-    startup.tell(f"{part} {network} {name} {image} {seed} {rate:g}: {shown} dB")
+    messages.tell(f"{part} {network} {name} {image} {seed} {rate:g}: {shown} dB")
     return row
 
 
@@ -233,7 +233,7 @@ def report():
 def ship():
     """Puts the best starts into the package."""
     if not as_published():
-        startup.tell("what the package ships is left as it is: it is made with the default flags")
+        messages.tell("what the package ships is left as it is: it is made with the default flags")
         return
     found = rows()
     told = {}
@@ -248,7 +248,7 @@ def ship():
         if told[network]["shipped"]:
             shutil.copy(folder / "model.keras", path)
             told[network] |= {"learnt": json.loads((folder / "metrics.json").read_text())}
-        startup.tell(f"{network}: {best}, {gain:+.2f} dB after 100 steps, shipped: {told[network]['shipped']}")
+        messages.tell(f"{network}: {best}, {gain:+.2f} dB after 100 steps, shipped: {told[network]['shipped']}")
     write_json(SHIPPED / NAME / "about.json", {"format_version": 1, "starts": told})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from keras_inr.cli import flagfile, picture_flags, startup, training_flags
+from keras_inr.cli import flagfile, messages, picture_flags, training_flags
 from keras_inr.cli.help import group
 from keras_inr.cli.list_presets import zoo
 from keras_inr.errors import InputError
@@ -72,7 +72,7 @@ def planned_from_flags() -> PlannedFit:
         strategy=FLAGS.strategy,
         resumed=resumed,
         check=lambda plan: check_image_fit(plan, FLAGS.out, FLAGS.resume, FLAGS.overwrite),
-        tell=startup.tell,
+        tell=messages.tell,
     )
 
 
@@ -126,7 +126,7 @@ def main(argv: list[str]) -> int:
     planned = planned_from_flags()
     flags_text = flagfile.text(training_flags.values_of(planned.plan))
     if FLAGS.resume and not holds_run(FLAGS.out):
-        startup.tell(f"{FLAGS.out} holds no run yet: starting one")
+        messages.tell(f"{FLAGS.out} holds no run yet: starting one")
     if FLAGS.dry_run:
         print(json.dumps(planned.plan.identity, indent=2))
         return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import app, flags
 
-from keras_inr.cli import own_modules, startup
+from keras_inr.cli import messages, own_modules
 from keras_inr.cli.help import NETWORK_GROUP, asked_for, group
 from keras_inr.cli.preset_arguments import as_text, model_arguments, parse_overrides, preset_arguments, recipe_arguments
 from keras_inr.errors import InputError
@@ -69,7 +69,7 @@ def define_network(more_presets: Sequence[str] = ()) -> None:
     try:
         arguments = model_arguments(taken=set(FLAGS))
     except InputError as error:
-        startup.tell(error)
+        messages.tell(error)
         sys.exit(2)
     with group(NETWORK_GROUP):
         for name, text in arguments.items():
