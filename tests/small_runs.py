@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_inr.runs.image_fit import Display, run_image_fit
+from keras_inr.runs.fit_run import Display, run_image_fit
 from keras_inr.runs.plan import plan_fit
 
 CROP = {"crop": (100, 150, 24, 32)}

@@ -37,7 +37,7 @@ from keras_inr.metrics import psnr
 from keras_inr.models.initial_weights import SHIPPED
 from keras_inr.presets import from_preset
 from keras_inr.runs.facts import device_name
-from keras_inr.runs.pretraining import PretrainingPlan, prepare_pretraining, run_pretraining
+from keras_inr.runs.pretrain_run import PretrainingPlan, plan_pretraining, run_pretraining
 from keras_inr.signals.image import load_image
 from keras_inr.training.compilation import Compilation
 from keras_inr.training.fitting import fit
@@ -110,10 +110,10 @@ def learnt(network, method):
     plan = PretrainingPlan(
         images, network, PretrainingRecipe(**recipe), narrow(), num_crops, FLAGS.size, progress=False
     )
-    prepared = prepare_pretraining(plan)
-    digest = hashlib.sha256(json.dumps(prepared.identity, sort_keys=True).encode()).hexdigest()[:8]
+    planned = plan_pretraining(plan)
+    digest = hashlib.sha256(json.dumps(planned.identity, sort_keys=True).encode()).hexdigest()[:8]
     folder, metrics = run_pretraining(
-        prepared, pathlib.Path(FLAGS.runs) / "learn" / f"{network}-{method}-{digest}", resume=True
+        planned, pathlib.Path(FLAGS.runs) / "learn" / f"{network}-{method}-{digest}", resume=True
     )
     told = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
     messages.tell(f"{network} by {method}: {told} at the end of learning, {metrics['seconds']:.0f} s")

@@ -14,7 +14,7 @@ from keras_inr.cli.numbers import parse_numbers
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr_text
 from keras_inr.presets import list_presets
-from keras_inr.runs.blend_run import BlendPlan, prepare_blend, run_blend
+from keras_inr.runs.blend_run import BlendPlan, plan_blend, run_blend
 from keras_inr.signals.derivatives import RULES
 from keras_inr.training.recipe import OPTIMIZERS, Recipe
 
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
         recipe=Recipe(**recipe),
         progress=FLAGS.progress,
     )
-    folder, metrics = run_blend(prepare_blend(plan), FLAGS.out, FLAGS.overwrite)
+    folder, metrics = run_blend(plan_blend(plan), FLAGS.out, FLAGS.overwrite)
     after = f"{metrics['steps']} steps in {metrics['train_seconds']:.0f} s"
     print(f"{metrics['kind']}: agreement of field and direct solver {psnr_text(metrics['agreement_db'])} after {after}")
     print(f"pictures: {folder}/blend.png, {folder}/direct.png, {folder}/comparison.png")

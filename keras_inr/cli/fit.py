@@ -16,8 +16,8 @@ from keras_inr.cli.help import group
 from keras_inr.cli.list_presets import zoo
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr_text
+from keras_inr.runs.fit_run import Display, check_image_fit, run_image_fit
 from keras_inr.runs.folder import holds_run, run_identity
-from keras_inr.runs.image_fit import Display, check_image_fit, run_image_fit
 from keras_inr.runs.plan import AUTO, PlannedFit, plan_fit
 from keras_inr.training.strategies import STRATEGIES
 
@@ -30,7 +30,7 @@ preset_flags = training_flags.preset_flags
 
 
 def define_flags() -> None:
-    """Defines the flags of the command."""
+    """Defines the flags of this command alone; others are in `picture_flags`, `training_flags` and `own_modules`."""
     with group("Picture"):
         picture_flags.define()
     with group("Goal"):

@@ -16,7 +16,7 @@ from keras_inr.cli.preset_arguments import model_arguments
 from keras_inr.datasets.crops import PHOTOGRAPHS
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr_text
-from keras_inr.runs.pretraining import CROPS, PretrainingPlan, prepare_pretraining, run_pretraining
+from keras_inr.runs.pretrain_run import CROPS, PretrainingPlan, plan_pretraining, run_pretraining
 from keras_inr.training.starts.pretraining import METHODS, PretrainingRecipe
 
 FLAGS = flags.FLAGS
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
         data_dir=FLAGS.data_dir,
         progress=FLAGS.progress,
     )
-    folder, metrics = run_pretraining(prepare_pretraining(plan), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
+    folder, metrics = run_pretraining(plan_pretraining(plan), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     crops, pictures = metrics["num_crops"], len(metrics["pictures"])
     heading = f"{metrics['method']} on {crops} crop{'s'[: crops > 1]} of {pictures} picture{'s'[: pictures > 1]}"
     reached = psnr_text(metrics["psnr_db"])

@@ -20,7 +20,7 @@ from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.errors import InputError
 from keras_inr.rendering._strip_writers import PNG_COLOUR_TYPES, write_npy_strips, write_png_strips, write_tiff_strips
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
-from keras_inr.rendering.raster import MAX_EDGE, FieldRaster
+from keras_inr.rendering.raster import MAX_EDGE, FieldRaster, integer_codes
 
 OUTPUTS = {"value": "values", **{kind: derivative.output for kind, derivative in DERIVATIVES.items()}}
 WRITERS = {
@@ -208,7 +208,7 @@ def _conversion(
         return (lambda strip: strip.reshape(*strip.shape[:2], samples)), (*size, samples), np.float32, None
     if settings.output == "value":
         dtype = np.uint16 if bits == 16 else np.uint8
-        return (lambda strip: _codes(strip, dtype)), raster.shape, dtype, None
+        return (lambda strip: integer_codes(strip, dtype)), raster.shape, dtype, None
     derivative = DERIVATIVES[settings.output]
     full_scale = settings.full_scale
     if full_scale is None:
@@ -217,11 +217,6 @@ def _conversion(
         if not math.isfinite(full_scale):
             raise InputError(f"the {settings.output} must be finite to be drawn, received {full_scale} as its size")
     return (lambda strip: derivative.draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
-
-
-def _codes(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
-    """Values in [0, 1] as integers, rounded half to even as `Field.render` does."""
-    return np.rint(np.clip(values, 0, 1) * np.iinfo(dtype).max).astype(dtype)
 
 
 def _description(raster: FieldRaster, settings: RenderSettings, full_scale: float | None) -> str:

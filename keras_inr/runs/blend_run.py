@@ -85,7 +85,7 @@ def _recorded(recipe):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PreparedBlend:
+class PlannedBlend:
     """A blend whose every input has been checked."""
 
     plan: BlendPlan
@@ -95,7 +95,7 @@ class PreparedBlend:
     identity: dict[str, Any]
 
 
-def prepare_blend(plan: BlendPlan) -> PreparedBlend:
+def plan_blend(plan: BlendPlan) -> PlannedBlend:
     """Loads the pictures, solves directly, builds the field and checks every setting; writes nothing.
 
     Raises:
@@ -110,7 +110,7 @@ def prepare_blend(plan: BlendPlan) -> PreparedBlend:
     shared: dict[str, Any] = {"channels": target.channels, "picture_size": target.size, "seed": plan.recipe.seed}
     field = from_preset(plan.preset, **shared, **plan.arguments)
     edit.objective.model(field)  # raises for a Laplacian that the field has not
-    return PreparedBlend(plan, edit, paste, field, {**plan.identity, **digests})
+    return PlannedBlend(plan, edit, paste, field, {**plan.identity, **digests})
 
 
 def _edit(plan, target):
@@ -198,7 +198,7 @@ def placed(
 
 
 def run_blend(
-    prepared: PreparedBlend, out: str | os.PathLike[str] | None = None, overwrite: bool = False
+    planned: PlannedBlend, out: str | os.PathLike[str] | None = None, overwrite: bool = False
 ) -> tuple[pathlib.Path, dict[str, Any]]:
     """Fits and writes the run folder: blend.png, direct.png, comparison.png, paste.png for a clone, model.keras.
 
@@ -209,9 +209,9 @@ def run_blend(
         InputError: for a folder that cannot be used.
         DivergedError: when the loss is no longer finite.
     """
-    plan, edit = prepared.plan, prepared.edit
-    with claim_run_folder(out, json.loads(json.dumps(prepared.identity)), overwrite=overwrite) as folder:
-        result = fit_edit(prepared.field, edit, plan.recipe, progress=plan.progress)
+    plan, edit = planned.plan, planned.edit
+    with claim_run_folder(out, json.loads(json.dumps(planned.identity)), overwrite=overwrite) as folder:
+        result = fit_edit(planned.field, edit, plan.recipe, progress=plan.progress)
         prediction = cast(np.ndarray, result.prediction)
         metrics = {
             "format_version": 1,
@@ -220,16 +220,16 @@ def run_blend(
             "alignment": result.alignment,
             "steps": result.steps,
             "train_seconds": result.train_seconds,
-            "num_parameters": prepared.field.count_params(),
+            "num_parameters": planned.field.count_params(),
             "device": device_name(),
-            **prepared.identity,
+            **planned.identity,
         }
         with atomic_path(folder / MODEL) as temporary:
-            prepared.field.save(temporary)
+            planned.field.save(temporary)
         save_png(folder / "blend.png", to_uint8(prediction))
         save_png(folder / "direct.png", to_uint8(edit.direct))
-        if prepared.paste is not None:
-            save_png(folder / "paste.png", to_uint8(prepared.paste))
+        if planned.paste is not None:
+            save_png(folder / "paste.png", to_uint8(planned.paste))
         agreement = f"agreement {psnr_text(metrics['agreement_db'])}"
         figures = [agreement, f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
         captions = ("direct Poisson solver", "field")

@@ -1,4 +1,10 @@
-"""The folder of a run: how it is chosen, claimed, recognised and refused."""
+"""The folder of a run: how it is chosen, claimed, recognised and refused.
+
+A run is resumed in these steps. The command puts the flags of its flags.cfg, or of run.json, in front of those that are
+given (`keras_inr.cli.flagfile`). `plan_fit` takes what was automatic from the identity in run.json. `claim_run_folder`
+compares the plan's identity with that one. `run_image_fit` returns the metrics of a run that is finished and whole; for
+any other, `keras_inr.training.fitting.fit` restores the newest checkpoint and trains on.
+"""
 
 import contextlib
 import fcntl

@@ -261,7 +261,7 @@ class TestSignals:
         script.write_text(
             f"{AS_A_COMMAND}; take = stop_signals._on_signals\n"
             "def told(handler): take(handler); print('ready', flush=True)\n"
-            "stop_signals._on_signals = told; startup.start('script.py'); import keras_inr.runs.image_fit\n"
+            "stop_signals._on_signals = told; startup.start('script.py'); import keras_inr.runs.fit_run\n"
             "import time; startup.run(of(lambda argv: time.sleep(60)), [])"
         )
         process = subprocess.Popen(

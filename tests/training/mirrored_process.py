@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.runs.image_fit import Display, run_image_fit
+from keras_inr.runs.fit_run import Display, run_image_fit
 from keras_inr.runs.plan import plan_fit
 from keras_inr.training import fit
 from keras_inr.training.strategies import make_strategy

@@ -63,7 +63,7 @@ class PretrainingPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class PreparedPretraining:
+class PlannedPretraining:
     """A plan whose every input has been checked, with the crops and the network."""
 
     plan: PretrainingPlan
@@ -94,7 +94,7 @@ class LoadedSignals(Sequence[ImageSignal]):
         return signal
 
 
-def prepare_pretraining(plan: PretrainingPlan) -> PreparedPretraining:
+def plan_pretraining(plan: PretrainingPlan) -> PlannedPretraining:
     """Loads the pictures, cuts the crops, builds the field; writes nothing.
 
     Raises:
@@ -122,11 +122,11 @@ def prepare_pretraining(plan: PretrainingPlan) -> PreparedPretraining:
         "pictures": [picture.name for picture in pictures],
         "pictures_sha256": hashlib.sha256("".join(signals.sha256).encode()).hexdigest(),
     }
-    return PreparedPretraining(plan, crops, field, json.loads(json.dumps(identity)))
+    return PlannedPretraining(plan, crops, field, json.loads(json.dumps(identity)))
 
 
 def run_pretraining(
-    prepared: PreparedPretraining,
+    planned: PlannedPretraining,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -134,7 +134,7 @@ def run_pretraining(
     """Learns the start; writes model.keras, metrics.json, history.csv, curves.png, and its picture, reconstruction.png.
 
     Args:
-        prepared: what `prepare_pretraining` returned.
+        planned: what `plan_pretraining` returned.
         out, resume, overwrite: see `claim_run_folder`.
 
     Returns:
@@ -146,17 +146,17 @@ def run_pretraining(
         DivergedError: when the loss is no longer finite.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved, but for the method "average".
     """
-    plan = prepared.plan
-    claim = claim_run_folder(out, prepared.identity, resume, overwrite)
+    plan = planned.plan
+    claim = claim_run_folder(out, planned.identity, resume, overwrite)
     with Interrupts() as interrupts, claim as folder:
         metrics = finished_metrics(folder, SUMMARIZED, {})
         missing = [name for name in RESULTS if not is_whole(folder / name)]
         if metrics is not None and is_complete(folder, missing):
             return folder, metrics
-        field = type(prepared.field).from_config(prepared.field.get_config())
+        field = type(planned.field).from_config(planned.field.get_config())
         result = pretrain(
             field,
-            prepared.crops,
+            planned.crops,
             plan.recipe,
             checkpoint_dir=folder / "checkpoints",
             should_stop=lambda: interrupts.received is not None,
@@ -174,7 +174,7 @@ def run_pretraining(
             write_history(folder / "history.csv", result.rows)
             save_curves(result.rows, folder / "curves.png", f"{plan.recipe.method} of {plan.preset}")
         if metrics is None:
-            metrics = described(prepared, field, result)
+            metrics = described(planned, field, result)
             write_json(folder / METRICS, metrics)  # last: it marks the run as finished
         return folder, metrics
 
@@ -186,11 +186,11 @@ def field_for_any_picture(field: Field) -> Field:
     return free
 
 
-def described(prepared: PreparedPretraining, field: Field, result: PretrainingResult) -> dict[str, Any]:
+def described(planned: PlannedPretraining, field: Field, result: PretrainingResult) -> dict[str, Any]:
     """The content of metrics.json."""
     return {
         "format_version": 1,
-        **prepared.identity,
+        **planned.identity,
         "psnr_db": finite(result.psnr_db),
         "seconds": result.seconds,
         "num_parameters": field.count_params(),
