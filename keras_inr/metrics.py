@@ -157,6 +157,11 @@ def psnr_from_mse(mean_squared_error: float) -> float:
     return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
+def finite(value: float | None) -> float | None:
+    """The value, or None for what JSON cannot hold: a PSNR is +inf for equal pictures."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     """Mean structural similarity, in [-1, 1], 1 for equal pictures: the mean over channels of each channel's SSIM.
 
@@ -302,11 +307,6 @@ def _check_static_shapes(target: tuple[int | None, ...], prediction: tuple[int |
     )
     if not agree:
         raise InputError(f"y_true and y_pred must have one shape, received {target} and {prediction}")
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None for what JSON cannot hold."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 def psnr_text(psnr_db: float | None) -> str:

@@ -220,7 +220,7 @@ def _check_same(folder, stored, identity, may_grow, defaults):
         changes = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in changed.items())
         raise InputError(f"{folder} holds a run with other settings: {changes}")
     if grown and not has_checkpoint(folder):
-        raise InputError(f"{folder} has no checkpoint to go on from to {grown[0]}={identity[grown[0]]}")
+        raise InputError(f"{folder} has no checkpoint to be resumed from to {grown[0]}={identity[grown[0]]}")
 
 
 def _has_grown(before, now):

@@ -289,7 +289,7 @@ class TestGrowth:
     def test_without_a_checkpoint_there_is_nothing_to_grow(self, tmp_path):
         run = make_run(tmp_path / "run")
         (run / "checkpoints" / "step-0000000060.npz").unlink()
-        told = f"{run} has no checkpoint to go on from to steps=200"
+        told = f"{run} has no checkpoint to be resumed from to steps=200"
         refused(run, told, resume=True, identity=self.LONGER, may_grow=("steps",))
         assert (run / METRICS).exists()
 

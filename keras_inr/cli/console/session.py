@@ -45,8 +45,8 @@ class Figures:
 class Session:
     """A picture and a network that learns it, changed by one action at a time.
 
-    Every action either does what it says or raises and changes nothing. What an action needs and is not there yet
-    is told by its `InputError`.
+    Every action either does what it says or raises and changes nothing. Its `InputError` names what an action needs and
+    is not there yet.
 
     Args:
         seed: of initial weights and batches.
