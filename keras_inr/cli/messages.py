@@ -9,6 +9,9 @@ import sys
 program = ["keras-inr"]
 """What messages are headed with."""
 
+FLAG_OF_ARGUMENT = {"full_scale": "range", "num_crops": "crops"}
+"""Arguments of Python whose flags have other names."""
+
 
 def tell(message: object, name: str | None = None) -> None:
     """One line on standard error, headed with what was called."""
@@ -23,8 +26,11 @@ def in_flags(message: object) -> str:
 
     >>> print(in_flags("add overwrite=True, or go on with out='my runs/1', resume=True"))
     add --overwrite, or go on with --out='my runs/1' --resume
+    >>> print(in_flags("num_crops must be 1 for prefit"))
+    crops must be 1 for prefit
     """
-    text = re.sub(r",? \b([a-z_]+)=True\b", r" --\1", str(message)).replace("list_presets()", "--list_presets")
+    text = re.sub(r"^\w+", lambda match: FLAG_OF_ARGUMENT.get(match[0], match[0]), str(message))
+    text = re.sub(r",? \b([a-z_]+)=True\b", r" --\1", text).replace("list_presets()", "--list_presets")
     return re.sub(r"(?<![-\w])([a-z_]+)=('[^']*'|\"[^\"]*\")", _as_flag, text)
 
 
