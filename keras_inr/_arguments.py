@@ -202,8 +202,8 @@ def number_range(
     except (TypeError, ValueError, OverflowError):
         low = high = math.nan
     if not (-most <= low < high <= most and high - low >= least):
-        told = f"two numbers within +-{most:g}, the second larger by at least {least:g}"
-        raise InputError(f"{name} must be {told}, received {value!r}")
+        wanted = f"two numbers within +-{most:g}, the second larger by at least {least:g}"
+        raise InputError(f"{name} must be {wanted}, received {value!r}")
     return (low, high)
 
 
@@ -244,8 +244,8 @@ def servable_path(name: str, value: str | bytes | os.PathLike[str]) -> pathlib.P
     """
     path = local_path(name, value)
     if holds_pattern(path):
-        told = "must be a path without [ and \\, which TensorFlow takes for patterns"
-        raise InputError(f"{name} {told}, received {os.fsdecode(value)!r}")
+        wanted = "a path without [ and \\, which TensorFlow takes for patterns"
+        raise InputError(f"{name} must be {wanted}, received {os.fsdecode(value)!r}")
     return path
 
 

@@ -39,7 +39,7 @@ class DamagedFileError(InputError):
 
 
 class CheckpointError(InputError):
-    """Checkpoints that cannot be gone on from: none can be read, or they are of another run."""
+    """Checkpoints that a run cannot be resumed from: none can be read, or they are of another run."""
 
 
 class VersionExistsError(InputError, FileExistsError):

@@ -307,3 +307,12 @@ def _check_static_shapes(target: tuple[int | None, ...], prediction: tuple[int |
     )
     if not agree:
         raise InputError(f"y_true and y_pred must have one shape, received {target} and {prediction}")
+
+
+def psnr_text(psnr_db: float | None) -> str:
+    """A PSNR as text; None is that of an exact picture, see `finite`.
+
+    >>> psnr_text(30.123), psnr_text(None)
+    ('30.12 dB', 'exact')
+    """
+    return "exact" if psnr_db is None else f"{psnr_db:.2f} dB"

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_inr.runs.image_fit import Watching, run_image_fit
+from keras_inr.runs.fit_run import Display, run_image_fit
 from keras_inr.runs.plan import plan_fit
 
 CROP = {"crop": (100, 150, 24, 32)}
 
 
 class Settings(NamedTuple):
-    """Arguments of `plan_fit` and of `Watching`."""
+    """Arguments of `plan_fit` and of `Display`."""
 
     of_plan: dict
     shown: dict
@@ -41,7 +41,7 @@ def plan(settings):
 
 def run_planned(settings, out, **options):
     """(folder, metrics) of a run."""
-    return run_image_fit(plan(settings), out, watching=Watching(**settings.shown), **options)
+    return run_image_fit(plan(settings), out, display=Display(**settings.shown), **options)
 
 
 def read_strict(path):

@@ -47,11 +47,11 @@ def test_a_study_is_imported_without_side_effects():
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(EXPERIMENTS.glob("*/*.py"))]
     code = f"""if True:
         import importlib, signal
-        from keras_inr.cli import startup
-        before = [signal.getsignal(number) for number in startup.SIGNALS], list(startup.program)
+        from keras_inr.cli import messages, stop_signals
+        before = [signal.getsignal(number) for number in stop_signals.SIGNALS], list(messages.program)
         for name in {names}:
             importlib.import_module(name)
-            assert ([signal.getsignal(number) for number in startup.SIGNALS], startup.program) == before, name
+            assert ([signal.getsignal(number) for number in stop_signals.SIGNALS], messages.program) == before, name
         """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr

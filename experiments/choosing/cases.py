@@ -11,7 +11,7 @@ import keras
 from keras_inr.choosing.candidates import Candidate, hash_candidate, oversized, sine_candidate
 from keras_inr.choosing.expectations import POINTS_PER_STEP, REFERENCE, costs
 from keras_inr.errors import DivergedError, InputError
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals._spectrum import cutoffs, plain_db, sparse_db
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit

@@ -8,7 +8,7 @@ Every fit is what `fit.py --preset=auto --goal=...` does: the network and length
 the whole picture has the goal.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("choosing check")
@@ -22,7 +22,7 @@ from absl import flags
 from experiments.files import put_between, whole_numbers, write_csv
 from keras_inr.choosing.choice import choose
 from keras_inr.choosing.expectations import POINTS_PER_STEP
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 
@@ -59,7 +59,7 @@ def reached(name, size, goal):
     choice = choose(signal, f"{goal}dB")
     recipe = {"steps": choice.steps, "batch_size": POINTS_PER_STEP, "learning_rate": choice.candidate.learning_rate}
     result = fit(choice.candidate.field(signal, seed=0), signal, **recipe, goal_psnr_db=goal, progress=False)
-    startup.tell(f"{name} at {size}, {goal} dB: {result.psnr_db:.2f} dB, {choice.expected_db:.1f} dB expected")
+    messages.tell(f"{name} at {size}, {goal} dB: {result.psnr_db:.2f} dB, {choice.expected_db:.1f} dB expected")
     figures = (result.psnr_db, choice.expected_db, result.psnr_db >= goal)
     network = (choice.candidate.family, choice.num_parameters, choice.steps)
     row = (name, size, goal, *figures, *network, result.steps, result.train_seconds, device_name())

@@ -9,7 +9,7 @@ Fits are kept under runs/choosing/ and not made again. With the default pictures
 --install, the report replaces keras_inr/choosing/choices.json and results/; otherwise it prints the table.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("choosing")
@@ -57,7 +57,7 @@ def main(argv):
         row = measured(case)
         write_json(case.path(FLAGS.runs), row)
         told = "diverged" if row["psnr_db"] is None else f"{row['psnr_db']:.2f} dB in {row['train_seconds']:.1f} s"
-        startup.tell(f"{number} of {len(missing)}: {case}: {told}")
+        messages.tell(f"{number} of {len(missing)}: {case}: {told}")
     report([json.loads(case.path(FLAGS.runs).read_text()) for case in cases])
     return 0
 
@@ -81,7 +81,7 @@ def report(rows):
         write_json(pathlib.Path(FLAGS.results) / "fits.json", rows)
     else:
         print(json.dumps(table, indent=2))
-        startup.tell(f"{FLAGS.table} and {FLAGS.results} are left as they are; --install replaces them")
+        messages.tell(f"{FLAGS.table} and {FLAGS.results} are left as they are; --install replaces them")
     for name, family in table["families"].items():
         print(f"{name}: spread {family['spread_db']:.2f} dB over {family['count']} fits", file=sys.stderr)
 

@@ -13,7 +13,7 @@ Parts, the first two by default:
 Fits are kept under runs/hash_upscaler/ and are not repeated, so that the command goes on where it was stopped.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("hash_upscaler")
@@ -37,7 +37,7 @@ from keras_inr.metrics import finite, psnr, ssim
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
@@ -98,7 +98,7 @@ def row_of(case):
     row = finished(case) or measured(case)
     told = "exact" if row["psnr_db"] is None else f"{row['psnr_db']:.2f} dB"
     name = f"{case['picture']}, {case['part']}, {case['method']} at {case['learning_rate']:g}"
-    startup.tell(f"{name}: {told}, SSIM {row['ssim']:.4f}, {row['train_seconds']:.0f} s")
+    messages.tell(f"{name}: {told}, SSIM {row['ssim']:.4f}, {row['train_seconds']:.0f} s")
     return row
 
 

@@ -10,7 +10,7 @@ Fits every experiment with every seed and reports on them. Finished fits are kep
 seed's fit; or auto, a range test before every fit. Watch with `tensorboard --logdir runs/init_study/tensorboard`.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("init_study")
@@ -32,7 +32,7 @@ from experiments.pictures import short_name
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.models.siren import Siren
 from keras_inr.rendering.png import save_png
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 from keras_inr.training.range_test import LARGEST_RATE, find_learning_rate
@@ -137,7 +137,7 @@ def fitted(name, seed, rate):
         logs.write_trial(runs("tensorboard", path.stem), record, pictures)
         write_json(path, {"stem": path.stem, **record})
         psnr_db, seconds = record["psnr_db"] or math.nan, record["train_seconds"] or math.nan
-        startup.tell(f"{path.stem} at {rate:g}: {psnr_db:.2f} dB, {record['steps']} steps in {seconds:.0f} s")
+        messages.tell(f"{path.stem} at {rate:g}: {psnr_db:.2f} dB, {record['steps']} steps in {seconds:.0f} s")
     return json.loads(path.read_text())
 
 
@@ -196,7 +196,7 @@ def measured(case, signal):
         seconds = result.train_seconds - sum(looks.durations[:-1])
         figures = {name: looks.rows[-1][name] for name in ("psnr_db", "between_db")} | {"train_seconds": seconds}
     except DivergedError as error:
-        startup.tell(error)
+        messages.tell(error)
     levels = {f"steps_to_{level:g}": step for level, step in zip(measures.LEVELS, looks.reached, strict=True)}
     on_pixels = zip(measures.LEVELS, looks.reached_on_pixels, strict=True)
     levels |= {f"steps_to_{level:g}_on_pixels": step for level, step in on_pixels}

@@ -14,7 +14,7 @@ stopped; all of them by default:
 runs/modulation/quick/. Run it on an idle machine.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("modulation")
@@ -37,7 +37,7 @@ from keras_inr.errors import InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.modulated_siren import MODULATIONS, ModulatedSiren
 from keras_inr.models.siren import Siren
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.many.modulated_fits import fit_modulated, nearest
@@ -200,7 +200,7 @@ def kept(part, stem, case, make):
         write_json(path, {"case": case, "rows": make(case)})
     rows = json.loads(path.read_text())["rows"]
     told = ", ".join(f"{row['set']} {row['psnr_db']:.2f} dB" for row in rows)
-    startup.tell(f"{part} {stem}: {told} ({sum(row['train_seconds'] for row in rows):.1f} s)")
+    messages.tell(f"{part} {stem}: {told} ({sum(row['train_seconds'] for row in rows):.1f} s)")
     return rows
 
 
@@ -246,7 +246,7 @@ def report():
         put_between(HERE / "README.md", MARKER, f"{table}\n![PSNR against latent size](results/psnr.png)\n")
     print(table)
     if not as_published():
-        startup.tell("published results are left as they are: they are made with the default flags")
+        messages.tell("published results are left as they are: they are made with the default flags")
 
 
 def as_published():

@@ -14,7 +14,7 @@ class), A after C (of another class), from the same initial weights. Parts, by d
 --quick takes one small network and writes nothing but runs/prefit/quick/. Run it on an idle machine.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("prefit")
@@ -33,7 +33,7 @@ from experiments.prefit import pages
 from experiments.prefit.fits import GRID, PLAN, fitted, parsed, timed, triples_at_a_time
 from experiments.prefit.triples import CROPS, draw_triples, listed, read_triples
 from keras_inr.errors import InputError
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.training.many.many_fits import chunks
 from keras_inr.training.recipe import Recipe
 
@@ -115,7 +115,7 @@ def run(network, triples, recipe):
                 },
             )
         numbers = ", ".join(str(triple.number) for triple in group)
-        startup.tell(f"{network}: triples {numbers} in {seconds:.0f} s")
+        messages.tell(f"{network}: triples {numbers} in {seconds:.0f} s")
 
 
 def case_of(network, triple, recipe):
@@ -146,7 +146,7 @@ def estimate(network, triples, recipe):
     together = min(len(triples), triples_at_a_time(network, recipe, FLAGS.size))
     timing = timed(network, triples[:together], recipe, TIMED_CALLS, TIMED_SECONDS)
     write_json(timing_path(network), {**timing, "triples_together": together, "device": device_name()})
-    startup.tell(
+    messages.tell(
         f"{network}: {1000 * timing['seconds_per_field_step']:.3g} ms for a step of a field, {timing['steps']} steps"
     )
 

@@ -2,9 +2,10 @@
 
 From the root of the repository: python -m experiments.recipes.study
 
-Every preset is fitted as it is, by Adam and by Muon, to a photograph. The search for a rate begins at the optimizer's usual one and climbs by steps of sqrt(10), with one more step of
-10^(1/4) to both sides of the best. Fits that are done are kept in --runs and not made again. The result is
-keras_inr/recipes.json, which `Field.recipes` and `fit` take from, and the table of this folder's README.
+Every preset is fitted as it is, by Adam and by Muon, to a photograph. The search for a rate begins at the optimizer's
+usual one and climbs by steps of sqrt(10), with one more step of 10^(1/4) to both sides of the best. Fits that are done
+are kept in --runs and not made again. The result is keras_inr/recipes.json, which `Field.recipes` and `fit` take from,
+and the table of this folder's README.
 """
 
 from keras_inr.cli import startup
@@ -25,7 +26,7 @@ from absl import flags
 from experiments.files import ROOT, put_between, write_json
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.presets import from_preset, list_presets
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe

@@ -35,7 +35,7 @@ from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
 from keras_inr.models.field_files import read_field
 from keras_inr.presets import from_preset
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit

@@ -15,7 +15,7 @@ Parts, each of which goes on where it was stopped; all of them by default:
 Fits are Adam at a constant rate on random batches, so that what they have after 30 steps is not made by a schedule.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("starting_points")
@@ -36,8 +36,8 @@ from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import psnr
 from keras_inr.models.initial_weights import SHIPPED
 from keras_inr.presets import from_preset
-from keras_inr.runs.pretraining import PretrainingPlan, prepare_pretraining, run_pretraining
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
+from keras_inr.runs.pretrain_run import PretrainingPlan, plan_pretraining, run_pretraining
 from keras_inr.signals.image import load_image
 from keras_inr.training.compilation import Compilation
 from keras_inr.training.fitting import fit
@@ -111,13 +111,13 @@ def learnt(network, method):
     plan = PretrainingPlan(
         images, network, PretrainingRecipe(**recipe), narrow(), num_crops, FLAGS.size, progress=False
     )
-    prepared = prepare_pretraining(plan)
-    digest = hashlib.sha256(json.dumps(prepared.identity, sort_keys=True).encode()).hexdigest()[:8]
+    planned = plan_pretraining(plan)
+    digest = hashlib.sha256(json.dumps(planned.identity, sort_keys=True).encode()).hexdigest()[:8]
     folder, metrics = run_pretraining(
-        prepared, pathlib.Path(FLAGS.runs) / "learn" / f"{network}-{method}-{digest}", resume=True
+        planned, pathlib.Path(FLAGS.runs) / "learn" / f"{network}-{method}-{digest}", resume=True
     )
     told = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
-    startup.tell(f"{network} by {method}: {told} at the end of learning, {metrics['seconds']:.0f} s")
+    messages.tell(f"{network} by {method}: {told} at the end of learning, {metrics['seconds']:.0f} s")
     return folder
 
 
@@ -163,7 +163,7 @@ def fitted(part, network, name, start, image, seed, rate):
         write_json(path, {**case, **measured(network, arguments, weights, case)})
     row = json.loads(path.read_text())
     shown = ", ".join(f"{db:.1f}" for db in tables.at(row, tables.SHOWN))
-    startup.tell(f"{part} {network} {name} {image} {seed} {rate:g}: {shown} dB")
+    messages.tell(f"{part} {network} {name} {image} {seed} {rate:g}: {shown} dB")
     return row
 
 
@@ -235,7 +235,7 @@ def report():
 def ship():
     """Puts the best starts into the package."""
     if not as_published():
-        startup.tell("what the package ships is left as it is: it is made with the default flags")
+        messages.tell("what the package ships is left as it is: it is made with the default flags")
         return
     found = rows()
     told = {}
@@ -250,7 +250,7 @@ def ship():
         if told[network]["shipped"]:
             shutil.copy(folder / "model.keras", path)
             told[network] |= {"learnt": json.loads((folder / "metrics.json").read_text())}
-        startup.tell(f"{network}: {best}, {gain:+.2f} dB after 100 steps, shipped: {told[network]['shipped']}")
+        messages.tell(f"{network}: {best}, {gain:+.2f} dB after 100 steps, shipped: {told[network]['shipped']}")
     write_json(SHIPPED / NAME / "about.json", {"format_version": 1, "starts": told})
 
 

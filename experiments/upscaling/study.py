@@ -6,7 +6,7 @@ Table, figures and data go to experiments/upscaling/results/. Fits are kept unde
 the command is given again.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("upscaling")
@@ -73,7 +73,7 @@ def main(argv):
     shown = FLAGS.images[:1] if FLAGS.shown is None else FLAGS.shown
     if not set(shown) <= set(FLAGS.images):
         raise InputError(f"shown must be some of the images {','.join(FLAGS.images)}, received {','.join(shown)}")
-    rows = run_upscaling(settings, FLAGS.runs, startup.tell)
+    rows = run_upscaling(settings, FLAGS.runs, messages.tell)
     out = pathlib.Path(FLAGS.out)
     table = markdown(rows, settings)
     data = {"format_version": FORMAT_VERSION, "settings": dataclasses.asdict(settings), "rows": rows}

@@ -16,7 +16,7 @@ With other pictures, seeds, architectures, sizes or lengths than the defaults th
 results stay. Pictures are reduced to --size; all fits are Adam with cosine decay on random batches.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("zoo")
@@ -39,7 +39,7 @@ from keras_inr._files import atomic_path
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import ms_ssim
 from keras_inr.presets import from_preset, list_presets
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
@@ -177,7 +177,7 @@ def run_presets():
     for info in list_presets():
         name = architecture_of(info.name)
         if name is None:
-            startup.tell(f"preset {info.name} is skipped: architectures.json has no architecture of its model")
+            messages.tell(f"preset {info.name} is skipped: architectures.json has no architecture of its model")
             continue
         pilot = fitted("pilots", name, FLAGS.images[0], 0, rate_of(name), 40, info.name)
         steps = max(10, round(FLAGS.seconds / (pilot["train_seconds"] / pilot["steps"])))
@@ -222,7 +222,7 @@ def fitted(part, name, image, seed, rate, steps, preset=None):
         write_json(path, {key: row.get(key) for key in ROW})
     row = json.loads(path.read_text())
     told = "diverged" if diverged(row) else f"{row['psnr_db']:.2f} dB"
-    startup.tell(f"{part} {stem} {rate:g}: {told}, {row['steps']} steps in {row['train_seconds'] or 0:.1f} s")
+    messages.tell(f"{part} {stem} {rate:g}: {told}, {row['steps']} steps in {row['train_seconds'] or 0:.1f} s")
     return row
 
 
@@ -281,7 +281,7 @@ def report():
         put_between(ROOT / "README.md", MARKER, pages.short_table(rows, ARCHITECTURES))
     print(table)
     if not as_published():
-        startup.tell("published results are left as they are: they are made with the default flags")
+        messages.tell("published results are left as they are: they are made with the default flags")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from absl import flags
 
 from keras_inr.cli import picture_flags
 from keras_inr.cli.help import group
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.errors import InputError
+from keras_inr.metrics import psnr_text
 from keras_inr.presets import list_presets
-from keras_inr.runs.blend_run import BlendPlan, agreement_text, prepare_blend, run_blend
+from keras_inr.runs.blend_run import BlendPlan, plan_blend, run_blend
 from keras_inr.signals.derivatives import RULES
 from keras_inr.training.recipe import OPTIMIZERS, Recipe
 
@@ -38,8 +40,8 @@ def define_flags() -> None:
     flags.DEFINE_bool("from_laplacian", False, "no source: bring the target back from its Laplacian and its border")
     flags.DEFINE_enum("derivative_rule", "central", RULES, "how pictures are differentiated")
     presets = [info.name for info in list_presets()]
-    told = f"architecture of the field; {PRESET} by default, {SMOOTH_PRESET} where a Laplacian is fitted"
-    flags.DEFINE_enum("preset", None, presets, told)
+    preset_help = f"architecture of the field; {PRESET} by default, {SMOOTH_PRESET} where a Laplacian is fitted"
+    flags.DEFINE_enum("preset", None, presets, preset_help)
     flags.DEFINE_float("omega_0", None, "of a sine network; higher follows finer detail, lower joins regions sooner")
     flags.DEFINE_integer("steps", 1500, "length in optimizer updates", lower_bound=1)
     flags.DEFINE_integer("batch_size", 8192, "points in a step; 0 takes all pixels", lower_bound=0)
@@ -54,16 +56,18 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> int:
     """Edits as the flags tell; the exit code."""
+    if FLAGS.from_gradient and FLAGS.from_laplacian:
+        raise InputError("give one of --from_gradient and --from_laplacian, received both")
     recipe: dict[str, Any] = {name: FLAGS[name].value for name in RECIPE}
     plan = BlendPlan(
         target=FLAGS.target,
         target_size=picture_flags.size("target_size", FLAGS.target_size),
         source=FLAGS.source,
         source_size=picture_flags.size("source_size", FLAGS.source_size),
-        region=None if FLAGS.region is None else picture_flags.integers("region", FLAGS.region, ",", (4,)),
+        region=picture_flags.region("region", FLAGS.region),
         shape=FLAGS.shape,
         mask=FLAGS.mask,
-        at=picture_flags.integers("at", FLAGS.at, ",", (2,)),
+        at=parse_numbers("at", FLAGS.at, "whole numbers as N,N", ",", (2,), int),
         mixed=FLAGS.mixed,
         kind="gradient" if FLAGS.from_gradient else "laplacian" if FLAGS.from_laplacian else "clone",
         rule=FLAGS.derivative_rule,
@@ -73,11 +77,9 @@ def main(argv: list[str]) -> int:
         recipe=Recipe(**recipe),
         progress=FLAGS.progress,
     )
-    if FLAGS.from_gradient and FLAGS.from_laplacian:
-        raise InputError("give one of --from_gradient and --from_laplacian, received both")
-    folder, metrics = run_blend(prepare_blend(plan), FLAGS.out, FLAGS.overwrite)
+    folder, metrics = run_blend(plan_blend(plan), FLAGS.out, FLAGS.overwrite)
     after = f"{metrics['steps']} steps in {metrics['train_seconds']:.0f} s"
-    print(f"{metrics['kind']}: agreement of field and direct solver {agreement_text(metrics)} after {after}")
+    print(f"{metrics['kind']}: agreement of field and direct solver {psnr_text(metrics['agreement_db'])} after {after}")
     print(f"pictures: {folder}/blend.png, {folder}/direct.png, {folder}/comparison.png")
     print(f"Keras: {folder}/model.keras   figures: {folder}/metrics.json")
     return 0

@@ -14,6 +14,7 @@ from keras_inr.cli import own_modules
 from keras_inr.cli.help import group
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.models.field_files import model_path, read_field
+from keras_inr.runs.layout import METRICS
 from keras_inr.runs.results import served_facts
 
 FLAGS = flags.FLAGS
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
     model = model_path(FLAGS.run, FLAGS.model)
     base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
     field = read_field(model)
-    metrics = load_metrics(model.with_name("metrics.json"))
+    metrics = load_metrics(model.with_name(METRICS))
     facts = served_facts(metrics)
     folder = export_saved_model(field, base_path, FLAGS.version, info=facts, max_pixels=FLAGS.max_pixels)
     print(summary(folder))

@@ -11,12 +11,13 @@ from typing import Any
 
 from absl import flags
 
-from keras_inr.cli import flagfile, picture_flags, startup, training_flags
+from keras_inr.cli import flagfile, messages, picture_flags, training_flags
 from keras_inr.cli.help import group
 from keras_inr.cli.list_presets import zoo
 from keras_inr.errors import InputError
+from keras_inr.metrics import psnr_text
+from keras_inr.runs.fit_run import Display, check_image_fit, run_image_fit
 from keras_inr.runs.folder import holds_run, run_identity
-from keras_inr.runs.image_fit import Watching, check_image_fit, run_image_fit
 from keras_inr.runs.plan import AUTO, PlannedFit, plan_fit
 from keras_inr.training.strategies import STRATEGIES
 
@@ -29,7 +30,7 @@ preset_flags = training_flags.preset_flags
 
 
 def define_flags() -> None:
-    """Defines the flags of the command."""
+    """Defines the flags of this command alone; others are in `picture_flags`, `training_flags` and `own_modules`."""
     with group("Picture"):
         picture_flags.define()
     with group("Goal"):
@@ -55,13 +56,13 @@ def define_flags() -> None:
 
 def planned_from_flags() -> PlannedFit:
     """The run that the flags describe, decided and checked, its folder too."""
-    resumed = FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)
-    started = run_identity(FLAGS.out) if resumed else None
+    resumes = FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)
+    resumed = run_identity(FLAGS.out) if resumes else None
     return plan_fit(
         FLAGS.image,
         FLAGS.preset,
         image_options=picture_flags.image_options(FLAGS),
-        arguments=training_flags.arguments(started),
+        arguments=training_flags.arguments(resumed),
         weights=FLAGS.weights,
         recipe=training_flags.recipe(),
         precision=FLAGS.precision,
@@ -69,9 +70,9 @@ def planned_from_flags() -> PlannedFit:
         goal_psnr_db=FLAGS.goal_psnr_db,
         max_seconds=FLAGS.max_seconds,
         strategy=FLAGS.strategy,
-        started=started,
+        resumed=resumed,
         check=lambda plan: check_image_fit(plan, FLAGS.out, FLAGS.resume, FLAGS.overwrite),
-        tell=startup.tell,
+        tell=messages.tell,
     )
 
 
@@ -88,9 +89,7 @@ def choose_device() -> None:
 
 def summary(folder: pathlib.Path, metrics: Mapping[str, Any]) -> str:
     """Lines that tell what was reached and where it is."""
-    psnr, psnr_8bit = (
-        "exact" if metrics[key] is None else f"{metrics[key]:.2f} dB" for key in ("psnr_db", "psnr_8bit_db")
-    )
+    psnr, psnr_8bit = psnr_text(metrics["psnr_db"]), psnr_text(metrics["psnr_8bit_db"])
     ssim = "" if metrics["ssim"] is None else f", SSIM {metrics['ssim']:.4f}"
     seconds = f"{metrics['train_seconds']:.1f} s (and {metrics['setup_seconds']:.1f} s of set-up)"
     size = f"{metrics['height']} x {metrics['width']}, channels: {metrics['channels']}"
@@ -127,11 +126,11 @@ def main(argv: list[str]) -> int:
     planned = planned_from_flags()
     flags_text = flagfile.text(training_flags.values_of(planned.plan))
     if FLAGS.resume and not holds_run(FLAGS.out):
-        startup.tell(f"{FLAGS.out} holds no run yet: starting one")
+        messages.tell(f"{FLAGS.out} holds no run yet: starting one")
     if FLAGS.dry_run:
         print(json.dumps(planned.plan.identity, indent=2))
         return 0
-    watching = Watching(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress)
-    folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, watching)
+    display = Display(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress)
+    folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, display)
     print(summary(folder, metrics))
     return 0

@@ -26,7 +26,7 @@ from keras_inr.runs.plan import recipe_with_length
 
 FLAGS = flags.FLAGS
 SOME_FAILED = 4
-TOLD = 10
+FAILURES_SHOWN = 10
 
 IMAGES_HELP = (
     "folder:DIR or a folder, tfds:NAME/SPLIT or tfds:NAME/SPLIT[:100], sample:*, or pictures as keras-inr fit takes "
@@ -98,7 +98,7 @@ def summary(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]], export: boo
     if export:
         lines[0] += f"; {sum(row['saved_model'] is not None for row in fitted)} exported"
         failed += [row for row in fitted if row["saved_model"] is None]
-    lines += [f"{row['name']}: {row['reason']}" for row in failed[:TOLD]]
-    lines += [f"and {len(failed) - TOLD} more, see the manifest"] if len(failed) > TOLD else []
+    lines += [f"{row['name']}: {row['reason']}" for row in failed[:FAILURES_SHOWN]]
+    lines += [f"and {len(failed) - FAILURES_SHOWN} more, see the manifest"] if len(failed) > FAILURES_SHOWN else []
     lines.append(f"models and previews: {folder}/pictures   manifest: {folder}/manifest.csv, {folder}/manifest.parquet")
     return "\n".join(lines)

@@ -13,14 +13,13 @@ from keras_inr.cli.help import GROUPS
 from keras_inr.errors import InputError
 from keras_inr.runs.folder import folder_path, holds_run
 from keras_inr.runs.folder import run_flags as stored_flags
-from keras_inr.runs.layout import MARKER
+from keras_inr.runs.layout import FLAGFILE, RUN_JSON
 
 FLAGS = flags.FLAGS
 NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
 """Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
 
 PATHS = ("image", "data_dir", "weights")
-FLAGFILE = "flags.cfg"
 
 
 def text(decided: Mapping[str, Any]) -> str:
@@ -64,8 +63,8 @@ def _line(flag, value):
         except UnicodeEncodeError:
             kept = False
         if not kept:
-            told = "must have no line breaks, spaces at its end, or bytes that are no text, which flags.cfg cannot hold"
-            raise InputError(f"{flag.name} {told}, received {flag.value!r}")
+            refused = "line breaks, spaces at its end, or bytes that are no text, which flags.cfg cannot hold"
+            raise InputError(f"{flag.name} must have no {refused}, received {flag.value!r}")
         line = text
     return line
 
@@ -85,7 +84,7 @@ def flags_of_resumed(arguments: Sequence[str]) -> list[str]:
     given = copy.deepcopy(FLAGS)
     try:
         given(["", *arguments])
-    except (flags.Error, ValueError):  # told when they are parsed in earnest
+    except (flags.Error, ValueError):  # reported when they are parsed in earnest
         return []
     if not given.resume or not given.out:
         return []
@@ -94,20 +93,20 @@ def flags_of_resumed(arguments: Sequence[str]) -> list[str]:
         return _checked(["--flagfile", str(flagfile.absolute())], flagfile, _cut_short(flagfile))
     if holds_run(given.out):
         lines = [line for line in (stored_flags(given.out) or "").splitlines() if line.strip()]
-        return _checked(lines, flagfile.with_name(MARKER))
-    check_run_is_told(given)
+        return _checked(lines, flagfile.with_name(RUN_JSON))
+    check_run_is_given(given)
     return []
 
 
-def check_run_is_told(given: flags.FlagValues) -> None:
+def check_run_is_given(given: flags.FlagValues) -> None:
     """Raises an InputError where --resume has no run to go on with, and no other flag tells which one to start.
 
     Args:
         given: parsed flags, with out and resume.
     """
-    told = [flag.name for flag in own_flags(given) if flag.present and flag.name not in NOT_KEPT]
+    own = [flag.name for flag in own_flags(given) if flag.present and flag.name not in NOT_KEPT]
     both = "overwrite" in given and given.overwrite  # refused elsewhere
-    if given.resume and given.out and not told and not both and not holds_run(given.out):
+    if given.resume and given.out and not own and not both and not holds_run(given.out):
         raise InputError(f"{given.out} holds no run to go on with; give the flags of the run to start one there")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from absl import flags
 
 FLAGS = flags.FLAGS
-OF_PRESETS = "Arguments of the network"
+NETWORK_GROUP = "Arguments of the network"
 GROUPS: dict[str, list[str]] = {}
 """Title -> names of flags."""
 
@@ -51,10 +51,10 @@ def text(module: types.ModuleType, program: str, of_preset: Collection[str] = ()
     described = inspect.getdoc(module) or ""
     lines = [described, "", f"usage: {program} [--flag=value ...]"]
     for title, names in GROUPS.items():
-        shown = [name for name in names if full or title != OF_PRESETS or name in of_preset]
+        shown = [name for name in names if full or title != NETWORK_GROUP or name in of_preset]
         if shown:
             lines += ["", f"{title}:", *(line for name in shown for line in _lines(FLAGS[name]))]
-    hidden = 0 if full else sum(name not in of_preset for name in GROUPS.get(OF_PRESETS, ()))
+    hidden = 0 if full else sum(name not in of_preset for name in GROUPS.get(NETWORK_GROUP, ()))
     if hidden:
         lines += ["", f"{hidden} more arguments belong to other networks: --preset=NAME --help, or --helpfull"]
     lines += ["", "Everywhere:", *_pair("--flagfile=FILE", "reads flags from a file, one on each line")]
@@ -69,17 +69,17 @@ def _lines(flag):
     boolean = flag.boolean
     name = f"--[no]{flag.name}" if boolean else f"--{flag.name}"
     default = flag.default_as_str
-    told = flag.help or ""
+    help_text = flag.help or ""
     if len(getattr(flag.parser, "enum_values", None) or ()) > MOST_VALUES:
-        told = told.replace("|", "| ")  # lines end between the names, and not in one
+        help_text = help_text.replace("|", "| ")  # lines end between the names, and not in one
     if default is not None and flag.default not in ("", [], None, False):
-        told += f" (default: {default.strip(chr(39))})"
-    return _pair(name, told)
+        help_text += f" (default: {default.strip(chr(39))})"
+    return _pair(name, help_text)
 
 
-def _pair(name, told):
+def _pair(name, help_text):
     width = min(shutil.get_terminal_size((MOST_COLUMNS, 24)).columns, MOST_COLUMNS)
-    wrapped = textwrap.wrap(" ".join(told.split()), max(30, width - NAMES)) or [""]
+    wrapped = textwrap.wrap(" ".join(help_text.split()), max(30, width - NAMES)) or [""]
     head = f"  {name}".ljust(NAMES)
     first = [head + wrapped[0]] if len(head) == NAMES else [head, " " * NAMES + wrapped[0]]
     return [*first, *(" " * NAMES + line for line in wrapped[1:])]

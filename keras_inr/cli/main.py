@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from keras_inr._arguments import did_you_mean
 from keras_inr._version import __version__
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup, stop_signals
 
 COMMANDS = {
     "fit": "fit a field to a picture: model, SavedModel, pictures and figures in a run folder",
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         arguments: the command's name and its flags; those of the command line by default.
         program: what messages are headed with; "keras-inr" and the command's name by default.
     """
-    startup.leave_on_signals()
+    stop_signals.leave_on_signals()
     name, *rest = arguments if arguments is not None else sys.argv[1:] or ["--help"]
     if name in ("--help", "-h", "--helpfull", "help"):
         print(overview())
@@ -42,11 +42,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         sys.exit(0)
     program = program or f"keras-inr {name}"
     if name not in COMMANDS:
-        told = f"command must be one of {', '.join(COMMANDS)}, received {name!r}{did_you_mean(name, COMMANDS)}"
-        startup.tell(told, "keras-inr")
+        message = f"command must be one of {', '.join(COMMANDS)}, received {name!r}{did_you_mean(name, COMMANDS)}"
+        messages.tell(message, "keras-inr")
         sys.exit(2)
     if name == "console" and importlib.util.find_spec("prompt_toolkit") is None:
-        startup.tell("console needs prompt_toolkit: pip install keras_inr[console]", program)
+        messages.tell("console needs prompt_toolkit: pip install keras_inr[console]", program)
         sys.exit(1)
     startup.start(program)
     startup.run(importlib.import_module(MODULES.get(name, f"keras_inr.cli.{name.replace('-', '_')}")), rest)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from keras_inr.cli.flagfile import FLAGFILE
 from keras_inr.cli.help import group
 from keras_inr.presets import load_module
 from keras_inr.runs.folder import folder_path
+from keras_inr.runs.layout import FLAGFILE
 
 MODULE_HELP = "a .py file with PRESETS of your own, see CONTRIBUTING.md; may be given several times"
 
@@ -20,7 +20,7 @@ def define() -> None:
 
 
 def load(arguments: Sequence[str]) -> None:
-    """Loads the files that a command line names, and those of the run that it goes on with.
+    """Loads the files that a command line names, and those of the run that it resumes.
 
     Other flags are made from what is loaded, so that this comes before they are defined.
 
@@ -39,7 +39,7 @@ def load(arguments: Sequence[str]) -> None:
         stored = folder_path(values.out) / FLAGFILE if values.resume and values.out else pathlib.Path()
         if stored.is_file():
             values(["", f"--flagfile={stored}", *arguments], known_only=True)
-    except (flags.Error, ValueError):  # told when flags are parsed in earnest
+    except (flags.Error, ValueError):  # reported when flags are parsed in earnest
         return
     for path in values.module:
         load_module(path)

@@ -1,10 +1,10 @@
 """Flags that tell which picture is meant and how it is read; shared by the commands that take pictures."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.errors import InputError
 
 
@@ -37,11 +37,8 @@ def image_options(values: flags.FlagValues) -> dict[str, Any]:
 
 def reading_options(values: flags.FlagValues) -> dict[str, Any]:
     """Those that do not depend on which picture it is."""
-    options: dict[str, Any] = {}
-    if values.size is not None:
-        options["size"] = size("size", values.size)
-    if values.crop is not None:
-        options["crop"] = integers("crop", values.crop, ",", (4,))
+    options = {"size": size("size", values.size), "crop": region("crop", values.crop)}
+    options = {name: option for name, option in options.items() if option is not None}
     for name in ("grayscale", "alpha", "max_pixels", "data_dir"):
         if values[name].value != values[name].default:
             options[name] = values[name].value
@@ -54,21 +51,16 @@ def size(name: str, text: str | None) -> Any:
     >>> size("size", "300x400"), size("size", "400"), size("size", None)
     ((300, 400), 400, None)
     """
-    numbers = None if text is None else integers(name, text, "x", (1, 2))
-    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers
+    if text is None:
+        return None
+    numbers = parse_numbers(name, text, "whole numbers as N or NxN", "x", (1, 2), int)
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
-def integers(name: str, text: str, separator: str, counts: Sequence[int]) -> Any:
-    """The numbers of a flag, as many as one of the counts.
+def region(name: str, text: str | None) -> Any:
+    """(top, left, height, width), or None.
 
-    >>> integers("crop", "1,2,3,4", ",", (4,))
+    >>> region("crop", "1,2,3,4")
     (1, 2, 3, 4)
     """
-    try:
-        numbers = tuple(int(part) for part in text.split(separator))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in counts:
-        wanted = " or ".join(separator.join(["N"] * count) for count in counts)
-        raise InputError(f"{name} must be whole numbers as {wanted}, received {text!r}")
-    return numbers
+    return None if text is None else parse_numbers(name, text, "whole numbers as N,N,N,N", ",", (4,), int)

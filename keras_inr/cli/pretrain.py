@@ -15,7 +15,8 @@ from keras_inr.cli.help import group
 from keras_inr.cli.preset_arguments import model_arguments
 from keras_inr.datasets.crops import PHOTOGRAPHS
 from keras_inr.errors import InputError
-from keras_inr.runs.pretraining import CROPS, PretrainingPlan, prepare_pretraining, run_pretraining
+from keras_inr.metrics import psnr_text
+from keras_inr.runs.pretrain_run import CROPS, PretrainingPlan, plan_pretraining, run_pretraining
 from keras_inr.training.starts.pretraining import METHODS, PretrainingRecipe
 
 FLAGS = flags.FLAGS
@@ -40,7 +41,7 @@ def define_flags() -> None:
 def define_learning() -> None:
     """Defines the flags that tell what is learnt from what."""
     flags.DEFINE_list(
-        "images", SAMPLES, "pictures to learn from, as for fit_many.py: a folder, tfds:NAME/SPLIT[:100] ..."
+        "images", SAMPLES, "pictures to learn from, as for keras-inr fit-many: a folder, tfds:NAME/SPLIT[:100] ..."
     )
     flags.DEFINE_string("data_dir", None, "folder of prepared TensorFlow Datasets")
     flags.DEFINE_integer(
@@ -70,7 +71,7 @@ def main(argv: list[str]) -> int:
     """Learns as the flags tell; the exit code."""
     if FLAGS.weights is not None:
         raise InputError(f"weights must not be given: learning starts from the preset's, received {FLAGS.weights!r}")
-    flagfile.check_run_is_told(FLAGS)
+    flagfile.check_run_is_given(FLAGS)
     recipe: dict[str, Any] = {name: FLAGS[name].value for name in RECIPE}
     plan = PretrainingPlan(
         images=FLAGS.images,
@@ -83,11 +84,11 @@ def main(argv: list[str]) -> int:
         data_dir=FLAGS.data_dir,
         progress=FLAGS.progress,
     )
-    folder, metrics = run_pretraining(prepare_pretraining(plan), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
-    reached = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
+    folder, metrics = run_pretraining(plan_pretraining(plan), FLAGS.out, FLAGS.resume, FLAGS.overwrite)
     crops, pictures = metrics["num_crops"], len(metrics["pictures"])
-    learnt = f"{metrics['method']} on {crops} crop{'s'[: crops > 1]} of {pictures} picture{'s'[: pictures > 1]}"
-    print(f"{learnt}: {reached} at the end, in {metrics['seconds']:.0f} s on {metrics['device']}")
+    heading = f"{metrics['method']} on {crops} crop{'s'[: crops > 1]} of {pictures} picture{'s'[: pictures > 1]}"
+    reached = psnr_text(metrics["psnr_db"])
+    print(f"{heading}: {reached} at the end, in {metrics['seconds']:.0f} s on {metrics['device']}")
     print(f"its picture: {folder}/reconstruction.png")
     given = [f"--{name}={FLAGS[name].value}" for name in model_arguments() if FLAGS[name].value is not None]
     again = shlex.join([f"--preset={FLAGS.preset}", *given, f"--weights={folder}/model.keras"])

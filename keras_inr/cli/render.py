@@ -3,8 +3,8 @@
 from absl import flags
 
 from keras_inr.cli import own_modules
-from keras_inr.cli.console.answers import typed_numbers
 from keras_inr.cli.help import group
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.models.field_files import model_path, read_field
 from keras_inr.rendering.to_file import OUTPUTS, Rendered, RenderSettings, render_file
 from keras_inr.signals.luma import LUMA
@@ -46,9 +46,9 @@ def main(argv: list[str]) -> int:
     """Renders as the flags tell; the exit code."""
     settings = RenderSettings(
         out=FLAGS.out,
-        size=typed_numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", 2, int),
+        size=None if FLAGS.size is None else parse_numbers("size", FLAGS.size, "HEIGHTxWIDTH", "x", (2,), int),
         scale=FLAGS.scale,
-        box=typed_numbers("box", FLAGS.box, "x0,y0,x1,y1", ",", 4, float),
+        box=None if FLAGS.box is None else parse_numbers("box", FLAGS.box, "x0,y0,x1,y1", ",", (4,), float),
         output=FLAGS.output,
         bits=FLAGS.bits,
         full_scale=FLAGS.range,
@@ -63,11 +63,11 @@ def main(argv: list[str]) -> int:
 def summary(done: Rendered, output: str) -> str:
     """What was written, in one line."""
     height, width, *samples = done.shape
-    told = f"{done.path}: {output}, {height} x {width}, {' x '.join(map(str, samples))} {done.dtype.name} per pixel"
+    text = f"{done.path}: {output}, {height} x {width}, {' x '.join(map(str, samples))} {done.dtype.name} per pixel"
     down, across = done.supersampling
     if down * across > 1:
-        told += f", mean of {down} x {across} points"
+        text += f", mean of {down} x {across} points"
     if done.full_scale is not None:
         weights = ", ".join(map(str, LUMA))
-        told += f", of the luma ({weights}), full scale {done.full_scale:.4g} per coordinate unit"
-    return told + (" squared" if done.full_scale is not None and output == "laplacian" else "")
+        text += f", of the luma ({weights}), full scale {done.full_scale:.4g} per coordinate unit"
+    return text + (" squared" if done.full_scale is not None and output == "laplacian" else "")

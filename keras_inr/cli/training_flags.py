@@ -8,8 +8,8 @@ from typing import Any
 
 from absl import app, flags
 
-from keras_inr.cli import own_modules, startup
-from keras_inr.cli.help import OF_PRESETS, asked_for, group
+from keras_inr.cli import messages, own_modules
+from keras_inr.cli.help import NETWORK_GROUP, asked_for, group
 from keras_inr.cli.preset_arguments import as_text, model_arguments, parse_overrides, preset_arguments, recipe_arguments
 from keras_inr.errors import InputError
 from keras_inr.initializers.published import list_schemes
@@ -66,17 +66,17 @@ def define_network(more_presets: Sequence[str] = ()) -> None:
     """
     with group("Network"):
         presets = [*more_presets, *(info.name for info in list_presets())]
-        told = "; auto chooses one, its size too" if more_presets else ""
-        flags.DEFINE_enum("preset", "siren", presets, f"architecture, see keras-inr list-presets{told}")
+        automatic = "; auto chooses one, its size too" if more_presets else ""
+        flags.DEFINE_enum("preset", "siren", presets, f"architecture, see keras-inr list-presets{automatic}")
         flags.DEFINE_string("weights", None, weights_help())
     own_modules.define()
     app.define_help_flags()  # which it would do later
     try:
         arguments = model_arguments(taken=set(FLAGS))
     except InputError as error:
-        startup.tell(error)
+        messages.tell(error)
         sys.exit(2)
-    with group(OF_PRESETS):
+    with group(NETWORK_GROUP):
         for name, text in arguments.items():
             choices = f" Schemes: {', '.join(list_schemes())}." if name == "scheme" else ""
             flags.DEFINE_string(name, None, f"{text}{choices}")
@@ -98,9 +98,9 @@ def weights_help() -> str:
     shipped = {
         name: ", ".join(preset for preset in presets if name in list_starts(preset)) for name in list_starts("*")
     }
-    told = "".join(f"{name}, learnt and shipped for {those}; or " for name, those in shipped.items())
+    choices = "".join(f"{name}, learnt and shipped for {those}; or " for name, those in shipped.items())
     return (
-        f"what to start from: {told}a .keras file with a field of the same network, such as a run's model.keras; "
+        f"what to start from: {choices}a .keras file with a field of the same network, such as a run's model.keras; "
         "drawn by the preset's rule by default"
     )
 
@@ -121,7 +121,7 @@ class RateParser(flags.FloatParser):
         try:
             return argument if self.automatic and argument == AUTO else super().parse(argument)
         except ValueError:
-            allowed = "a number or auto" if self.automatic else "a number (fit.py alone takes auto)"
+            allowed = "a number or auto" if self.automatic else "a number (keras-inr fit alone takes auto)"
             raise ValueError(f"learning_rate must be {allowed}, received {argument!r}") from None
 
 
@@ -158,14 +158,14 @@ def recipe() -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def arguments(started: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def arguments(resumed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The overridden arguments of the preset, typed; InputError for what it does not take.
 
     Args:
-        started: None, or the identity of the run that is gone on with, which knows what "auto" has chosen.
+        resumed: None, or the identity of the run that is resumed, which knows what "auto" has chosen.
     """
     given: dict[str, Any] = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
-    preset = (started or {}).get("preset", AUTO) if FLAGS.preset == AUTO else FLAGS.preset
+    preset = (resumed or {}).get("preset", AUTO) if FLAGS.preset == AUTO else FLAGS.preset
     return given if preset == AUTO else parse_overrides(preset, given)
 
 

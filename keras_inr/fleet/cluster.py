@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_inr.errors import InputError, MachineError
 from keras_inr.fleet.plan import FleetPlan
-from keras_inr.fleet.work import Outcome, Task, failed, fit_task, limit_threads, told
+from keras_inr.fleet.work import Outcome, Task, failed, fit_task, limit_threads, reason_of
 
 RETRIES = 3
 """How often a task is started again that was lost with its machine, or whose machine has no room for it."""
@@ -42,10 +42,10 @@ def ray_cluster(address: str, cpus_per_task: int = 2) -> Iterator["RayExecutor"]
         check_listens(address)
         ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)
     except Exception as error:  # ConnectionError, RuntimeError, ValueError, whatever an address makes it raise
-        told = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         if address == "auto" and isinstance(error, ConnectionError):  # Ray's own advice is about flags of its own
-            told = "none runs on this machine; start one with `ray start --head`, or give its host:port"
-        raise InputError(f"no Ray cluster answers at {address!r}: {told}") from None
+            reason = "none runs on this machine; start one with `ray start --head`, or give its host:port"
+        raise InputError(f"no Ray cluster answers at {address!r}: {reason}") from None
     try:
         yield RayExecutor(ray, cpus_per_task)
     finally:
@@ -115,7 +115,7 @@ class RayExecutor:
         try:
             return self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
-            return lost(names, f"the task failed on its machine: {told(error.cause)}")
+            return lost(names, f"the task failed on its machine: {reason_of(error.cause)}")
         except self.ray.exceptions.RayError as error:
             return lost(names, f"the task was lost {RETRIES + 1} times: {last_line(error)}")
 

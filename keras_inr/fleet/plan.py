@@ -26,7 +26,7 @@ class FleetPlan:
     Args:
         preset: name of the architecture.
         recipe: a `Recipe`; its seed draws initial weights and batches of every picture, so that each
-            ends as it would alone under scripts/fit.py.
+            ends as it would alone under keras-inr fit.
         arguments: the preset's overridden arguments.
         image_options: further arguments of `load_image`.
         precision: a Keras policy.

@@ -27,7 +27,7 @@ class FleetProgress:
         self.count, self.unit = count, unit
         self.shown = shown
         self.before, _ = count()
-        self.started = self.told = time.perf_counter()
+        self.started = self.last_line_at = time.perf_counter()
         live = shown and sys.stderr.isatty()
         self.bar = tqdm.tqdm(total=total, initial=self.before, unit=f" {unit}", dynamic_ncols=live, disable=not live)
 
@@ -37,9 +37,9 @@ class FleetProgress:
         if not self.bar.disable:
             self.bar.set_postfix_str(f"{failed} failed", refresh=False)
             self.bar.update(done - self.bar.n)
-        elif self.shown and (time.perf_counter() - self.told > SECONDS_BETWEEN_LINES or done == self.bar.total):
-            self.told = time.perf_counter()
-            tqdm.tqdm.write(self.line(self.told - self.started), file=sys.stderr)
+        elif self.shown and (time.perf_counter() - self.last_line_at > SECONDS_BETWEEN_LINES or done == self.bar.total):
+            self.last_line_at = time.perf_counter()
+            tqdm.tqdm.write(self.line(self.last_line_at - self.started), file=sys.stderr)
 
     def line(self, seconds: float) -> str:
         """The line after so many seconds."""

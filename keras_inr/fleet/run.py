@@ -11,10 +11,10 @@ from keras_inr.fleet.exports import export_picture
 from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.progress import FleetProgress
 from keras_inr.fleet.store import OF_ONE_PLACE, FleetStore
-from keras_inr.fleet.work import FAILED, FITTED, PENDING, Outcome, Task, failed, fit_parts, told
+from keras_inr.fleet.work import FAILED, FITTED, PENDING, Outcome, Task, failed, fit_parts, reason_of
+from keras_inr.runs.facts import versions
 from keras_inr.runs.folder import claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
-from keras_inr.runs.results import versions
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training.many.many_fits import LastStacks
 
@@ -152,7 +152,7 @@ def exported(place: pathlib.Path, metrics: Mapping[str, Any]) -> str | None:
         mine = isinstance(system, FileExistsError) or getattr(system, "errno", None) in OF_ONE_PLACE
         if isinstance(system, OSError) and not mine:  # a full disk, which TensorFlow tells without a number
             raise system from None
-        return told(error)
+        return reason_of(error)
     return None
 
 
@@ -178,7 +178,7 @@ def loaded(
         if should_stop():
             return
         if isinstance(signal, Exception):
-            keep(failed(picture.name, told(signal)))
+            keep(failed(picture.name, reason_of(signal)))
             continue
         kind = (signal.channels, signal.size if by_size else None)
         waiting.setdefault(kind, []).append((picture.name, signal))

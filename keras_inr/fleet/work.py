@@ -18,7 +18,7 @@ from keras_inr.metrics import finite
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy
 from keras_inr.rendering.png import png_bytes
-from keras_inr.runs.results import device_name
+from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training.many.many_fits import LastStacks, fit_in_batches
 from keras_inr.training.result import FitResult
@@ -104,7 +104,7 @@ def fit_parts(
             for part in (left[: len(left) // 2], left[len(left) // 2 :]):
                 yield from fit_parts(some_of(task, part), plan, should_stop, stacks)
         elif left:
-            yield [failed(task.names[left[0]], told(error))]
+            yield [failed(task.names[left[0]], reason_of(error))]
 
 
 def some_of(task: Task, places: Sequence[int]) -> Task:
@@ -112,7 +112,7 @@ def some_of(task: Task, places: Sequence[int]) -> Task:
     return Task(tuple(task.names[place] for place in places), tuple(task.signals[place] for place in places))
 
 
-def told(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """An error as the reason of a failure."""
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return f"network and picture do not fit into memory: {error}"
@@ -123,7 +123,7 @@ def told(error: BaseException) -> str:
 
 
 def limit_threads(cores: int) -> None:
-    """Keeps TensorFlow to so many threads, unless it has begun already: then an earlier task has told it."""
+    """Keeps TensorFlow to so many threads, unless it has begun already: then an earlier task has done it."""
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(cores)
         tf.config.threading.set_inter_op_parallelism_threads(cores)
@@ -136,7 +136,7 @@ def outcome_or_failure(name: str, *fit: Any) -> Outcome:
     except MachineError:
         raise
     except Exception as error:  # a network that cannot be saved, a picture that no PNG can hold
-        return failed(name, told(error))
+        return failed(name, reason_of(error))
 
 
 def outcome(name: str, signal: ImageSignal, field: Field, result: FitResult, pictures_together: int) -> Outcome:
@@ -192,9 +192,9 @@ def keras_file(field: Field) -> bytes:
             if error.errno is None:  # a library's own, of the model
                 raise
             refusals.append(error)
-    told = f"no folder can be made in the temporary folder ({refusals[0].strerror})"
+    message = f"no folder can be made in the temporary folder ({refusals[0].strerror})"
     place = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
-    raise MachineError(refusals[0].errno, f"{told}; make room there, or name another in TMPDIR", place)
+    raise MachineError(refusals[0].errno, f"{message}; make room there, or name another in TMPDIR", place)
 
 
 @contextlib.contextmanager

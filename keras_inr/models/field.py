@@ -21,7 +21,7 @@ from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.kinks import states
 from keras_inr.layers.affine import Affine
 from keras_inr.rendering.raster import POINTS_PER_CALL as POINTS_PER_CALL
-from keras_inr.rendering.raster import FieldRaster
+from keras_inr.rendering.raster import FieldRaster, integer_codes
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -372,4 +372,4 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
     >>> to_uint8(np.array([-0.1, 0.5, 1.1])).tolist()
     [0, 128, 255]
     """
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return integer_codes(values, np.uint8)

@@ -1,6 +1,8 @@
 """Pictures of derivatives: the gradient as hue and brightness, the Laplacian on a diverging map centred at zero."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -8,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.colors import hsv_to_rgb
 
 from keras_inr.errors import InputError
+from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.signals.luma import luma
 
 PERCENTILE = 99
@@ -99,3 +102,18 @@ def _checked_scale(scale: float) -> float:
     if not 0 < scale < math.inf:
         raise InputError(f"scale must be positive and finite, received {scale!r}")
     return float(scale)
+
+
+class Derivative(NamedTuple):
+    """A kind of derivative: the output of a field, the same of a picture, how it is drawn, and at which scale."""
+
+    output: str
+    of_picture: Callable[..., np.ndarray]
+    draw: Callable[[np.ndarray, float], np.ndarray]
+    scale_of: Callable[[np.ndarray], float]
+
+
+DERIVATIVES = {
+    "gradient": Derivative("jacobian", picture_jacobian, gradient_picture, gradient_scale),
+    "laplacian": Derivative("laplacian", picture_laplacian, laplacian_picture, laplacian_scale),
+}

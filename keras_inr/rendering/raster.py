@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_inr._arguments import one_of, positive_int
@@ -223,3 +224,12 @@ def _traced_derivative(field: keras.Model, output: str, allow_kinks: bool) -> Ca
     # eagerly first, since tracing wraps the error of a field that has no such derivative
     derivative(tf.zeros((1, field.num_dims), field.values_dtype))
     return tf.function(derivative).get_concrete_function(tf.TensorSpec((None, field.num_dims), field.values_dtype))
+
+
+def integer_codes(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
+    """Values as integers: clamped to [0, 1], times the largest of the dtype, rounded half to even.
+
+    >>> integer_codes(np.array([-0.1, 0.5, 1.1]), np.uint16).tolist()
+    [0, 32768, 65535]
+    """
+    return np.rint(np.clip(values, 0, 1) * np.iinfo(dtype).max).astype(dtype)

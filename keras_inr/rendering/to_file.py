@@ -19,10 +19,10 @@ from keras_inr._files import atomic_path
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.errors import InputError
 from keras_inr.rendering._strip_writers import PNG_COLOUR_TYPES, write_npy_strips, write_png_strips, write_tiff_strips
-from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
-from keras_inr.rendering.raster import MAX_EDGE, FieldRaster
+from keras_inr.rendering.derivative_pictures import DERIVATIVES
+from keras_inr.rendering.raster import MAX_EDGE, FieldRaster, integer_codes
 
-OUTPUTS = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}
+OUTPUTS = {"value": "values", **{kind: derivative.output for kind, derivative in DERIVATIVES.items()}}
 WRITERS = {
     ".png": write_png_strips,
     ".npy": write_npy_strips,
@@ -30,7 +30,6 @@ WRITERS = {
     ".tiff": write_tiff_strips,
 }
 BITS = {".png": (8, 16), ".npy": (None,), ".tif": (32, 8, 16), ".tiff": (32, 8, 16)}  # the first is the default
-PICTURES = {"gradient": (gradient_picture, gradient_scale), "laplacian": (laplacian_picture, laplacian_scale)}
 SCALE_ROWS = 32  # of the raster, evenly spaced, out of which a scale is taken
 SECONDS_BETWEEN_LINES = 10
 
@@ -123,7 +122,7 @@ def render_file(
     convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
     strips: Iterator[np.ndarray] = (convert(strip) for strip in raster.strips())
     if progress:
-        strips = _told(strips, height)
+        strips = _with_progress(strips, height)
     with atomic_path(path) as temporary:
         WRITERS[path.suffix.lower()](temporary, strips, shape, dtype, _description(raster, settings, full_scale))
     return Rendered(path, shape, np.dtype(dtype), raster.supersampling, full_scale)
@@ -138,8 +137,8 @@ def raster_size(field: keras.Model, settings: RenderSettings) -> tuple[int, int]
     size, scale, box = settings.size, settings.scale, settings.box
     inside = box is not None and len(box) == 4 and bool(np.all(np.abs(box) <= MAX_EDGE))
     if box is not None and not (inside and box[0] != box[2] and box[1] != box[3]):
-        told = f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g} with a width and a height"
-        raise InputError(f"{told}, received {box!r}")
+        message = f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g} with a width and a height"
+        raise InputError(f"{message}, received {box!r}")
     if size is not None and scale is not None:
         raise InputError(f"give one of size and scale, received {size!r} and {scale!r}")
     if size is not None:
@@ -189,9 +188,9 @@ def _checked_bits(path: pathlib.Path, settings: RenderSettings, channels: int) -
     if is_picture and bits == 16:
         raise InputError(f"bits must be 8 for a picture of the {settings.output}, received 16")
     if settings.full_scale is not None and not is_picture:
-        raise InputError(f"range is for pictures of derivatives, received {settings.full_scale!r} for {path.name}")
+        raise InputError(f"full_scale is for pictures of derivatives, received {settings.full_scale!r} for {path.name}")
     if settings.full_scale is not None and not 0 < settings.full_scale < math.inf:
-        raise InputError(f"range must be positive and finite, received {settings.full_scale!r}")
+        raise InputError(f"full_scale must be positive and finite, received {settings.full_scale!r}")
     if not is_picture and path.suffix.lower() == ".png" and channels not in PNG_COLOUR_TYPES:
         raise InputError(f"a PNG has 1, 3 or 4 channels, received {channels}; give a name that ends in .tif or .npy")
     return bits
@@ -209,20 +208,15 @@ def _conversion(
         return (lambda strip: strip.reshape(*strip.shape[:2], samples)), (*size, samples), np.float32, None
     if settings.output == "value":
         dtype = np.uint16 if bits == 16 else np.uint8
-        return (lambda strip: _codes(strip, dtype)), raster.shape, dtype, None
-    draw, measure = PICTURES[settings.output]
+        return (lambda strip: integer_codes(strip, dtype)), raster.shape, dtype, None
+    derivative = DERIVATIVES[settings.output]
     full_scale = settings.full_scale
     if full_scale is None:
         rows = np.unique((np.arange(SCALE_ROWS) + 0.5) * raster.height // SCALE_ROWS).astype(int)
-        full_scale = measure(np.concatenate([raster.rows(row, 1) for row in rows.tolist()]))
+        full_scale = derivative.scale_of(np.concatenate([raster.rows(row, 1) for row in rows.tolist()]))
         if not math.isfinite(full_scale):
             raise InputError(f"the {settings.output} must be finite to be drawn, received {full_scale} as its size")
-    return (lambda strip: draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
-
-
-def _codes(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
-    """Values in [0, 1] as integers, rounded half to even as `Field.render` does."""
-    return np.rint(np.clip(values, 0, 1) * np.iinfo(dtype).max).astype(dtype)
+    return (lambda strip: derivative.draw(strip, full_scale)), (*size, 3), np.uint8, full_scale
 
 
 def _description(raster: FieldRaster, settings: RenderSettings, full_scale: float | None) -> str:
@@ -239,15 +233,15 @@ def _description(raster: FieldRaster, settings: RenderSettings, full_scale: floa
     return json.dumps(facts if full_scale is None else {**facts, "full_scale": full_scale}, allow_nan=False)
 
 
-def _told(strips: Iterable[np.ndarray], height: int) -> Iterator[np.ndarray]:
+def _with_progress(strips: Iterable[np.ndarray], height: int) -> Iterator[np.ndarray]:
     """The strips, while standard error tells how many rows are done: in a terminal by a bar, elsewhere now and then."""
     live = sys.stderr.isatty()
     with tqdm.tqdm(desc="rendering", total=height, unit=" rows", delay=2, dynamic_ncols=live, disable=not live) as bar:
-        done, told = 0, time.monotonic()
+        done, last_line_at = 0, time.monotonic()
         for strip in strips:
             yield strip
             done += len(strip)
             bar.update(len(strip))
-            if not live and time.monotonic() > told + SECONDS_BETWEEN_LINES:
-                told = time.monotonic()
+            if not live and time.monotonic() > last_line_at + SECONDS_BETWEEN_LINES:
+                last_line_at = time.monotonic()
                 tqdm.tqdm.write(f"row {done}/{height}", file=sys.stderr)

@@ -1,5 +1,5 @@
-from keras_inr.runs.image_fit import Watching as Watching
-from keras_inr.runs.image_fit import run_image_fit as run_image_fit
+from keras_inr.runs.fit_run import Display as Display
+from keras_inr.runs.fit_run import run_image_fit as run_image_fit
 from keras_inr.runs.plan import Plan as Plan
 from keras_inr.runs.plan import PlannedFit as PlannedFit
 from keras_inr.runs.plan import plan_fit as plan_fit

@@ -1,4 +1,4 @@
-"""One run of `scripts/blend.py`: load pictures, place the region, fit, compare with the direct solver, write."""
+"""One run of `keras-inr blend`: load pictures, place the region, fit, compare with the direct solver, write."""
 
 import dataclasses
 import json
@@ -12,22 +12,25 @@ import numpy as np
 from keras_inr._files import atomic_path
 from keras_inr.coordinates import pixel_pitch
 from keras_inr.errors import InputError
-from keras_inr.metrics import finite
+from keras_inr.metrics import finite, psnr_text
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
 from keras_inr.runs.blending import Edit, agreement_db, clone_edit, fit_edit, gradient_edit, laplacian_edit
+from keras_inr.runs.facts import device_name
 from keras_inr.runs.figures import save_comparison
 from keras_inr.runs.folder import claim_run_folder, write_json
-from keras_inr.runs.layout import METRICS
-from keras_inr.runs.results import device_name
+from keras_inr.runs.layout import METRICS, MODEL
 from keras_inr.signals.derivatives import picture_jacobian
 from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 
 KINDS = ("clone", "gradient", "laplacian")
-ALWAYS_TOLD = ("steps", "batch_size", "learning_rate", "optimizer", "seed")
-"""What run.json tells of every recipe; the rest only where it is not the default."""
+ALWAYS_RECORDED = ("steps", "batch_size", "learning_rate", "optimizer", "seed")
+"""Settings of the recipe that run.json always has; it has others only where they differ from the default."""
+
+CLONE_ONLY = ("source", "source_size", "region", "mask", "shape", "at", "mixed")
+"""Settings that only a clone takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,7 @@ class BlendPlan:
         kind: "clone", or "gradient" and "laplacian", which bring the target back from its derivatives.
         rule: how pictures are differentiated.
         preset, arguments: architecture and its overridden arguments.
-        values_weight: of known values.
+        values_weight: of known values; not for kind "gradient", which knows none.
         recipe: how it is fitted; its seed also draws the initial weights.
         progress: whether to show a progress bar.
     """
@@ -71,18 +74,18 @@ class BlendPlan:
         """What two runs share that are the same run, but for the pictures."""
         facts = dataclasses.asdict(self)
         del facts["progress"]
-        return facts | {"recipe": _told(self.recipe)}
+        return facts | {"recipe": _recorded(self.recipe)}
 
 
-def _told(recipe):
+def _recorded(recipe):
     """A recipe as run.json has it."""
     defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
     others = [name for name, default in defaults.items() if getattr(recipe, name) != default]
-    return {name: getattr(recipe, name) for name in dict.fromkeys((*ALWAYS_TOLD, *others))}
+    return {name: getattr(recipe, name) for name in dict.fromkeys((*ALWAYS_RECORDED, *others))}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PreparedBlend:
+class PlannedBlend:
     """A blend whose every input has been checked."""
 
     plan: BlendPlan
@@ -92,7 +95,7 @@ class PreparedBlend:
     identity: dict[str, Any]
 
 
-def prepare_blend(plan: BlendPlan) -> PreparedBlend:
+def plan_blend(plan: BlendPlan) -> PlannedBlend:
     """Loads the pictures, solves directly, builds the field and checks every setting; writes nothing.
 
     Raises:
@@ -107,19 +110,18 @@ def prepare_blend(plan: BlendPlan) -> PreparedBlend:
     shared: dict[str, Any] = {"channels": target.channels, "picture_size": target.size, "seed": plan.recipe.seed}
     field = from_preset(plan.preset, **shared, **plan.arguments)
     edit.objective.model(field)  # raises for a Laplacian that the field has not
-    return PreparedBlend(plan, edit, paste, field, {**plan.identity, **digests})
+    return PlannedBlend(plan, edit, paste, field, {**plan.identity, **digests})
 
 
 def _edit(plan, target):
     """The edit, what copying pixels would give (None without a source), and the pictures' SHA-256."""
     digests = {"target_sha256": target.sha256}
-    if plan.kind != "clone":
-        for name in ("source", "source_size", "region", "mask", "mixed"):
-            if getattr(plan, name):
-                told = "must be left out to bring a picture back"
-                raise InputError(f"{name} {told}, received {getattr(plan, name)!r}")
-        make = {"gradient": gradient_edit, "laplacian": laplacian_edit}[plan.kind]
-        return make(target.values, plan.rule), None, digests
+    if plan.kind == "gradient":
+        _check_left_out(plan, (*CLONE_ONLY, "values_weight"))
+        return gradient_edit(target.values, plan.rule), None, digests
+    if plan.kind == "laplacian":
+        _check_left_out(plan, CLONE_ONLY)
+        return laplacian_edit(target.values, plan.rule, plan.values_weight), None, digests
     if plan.source is None:
         raise InputError("give source, or bring the target back from its gradient or its Laplacian")
     source = load_image(plan.source, size=plan.source_size)
@@ -142,6 +144,13 @@ def _edit(plan, target):
     edit = clone_edit(target.values, jacobian, inside, plan.mixed, plan.rule, plan.values_weight)
     pixels, _ = placed(target.values, source.values, mask, plan.region, plan.shape, plan.at)
     return edit, np.where(inside[..., None], pixels, target.values), digests
+
+
+def _check_left_out(plan, names):
+    for name in names:
+        if getattr(plan, name) != getattr(BlendPlan, name):  # the default
+            message = f"{name} must be left out to bring a picture back from its {plan.kind}"
+            raise InputError(f"{message}, received {getattr(plan, name)!r}")
 
 
 def placed(
@@ -189,7 +198,7 @@ def placed(
 
 
 def run_blend(
-    prepared: PreparedBlend, out: str | os.PathLike[str] | None = None, overwrite: bool = False
+    planned: PlannedBlend, out: str | os.PathLike[str] | None = None, overwrite: bool = False
 ) -> tuple[pathlib.Path, dict[str, Any]]:
     """Fits and writes the run folder: blend.png, direct.png, comparison.png, paste.png for a clone, model.keras.
 
@@ -200,9 +209,9 @@ def run_blend(
         InputError: for a folder that cannot be used.
         DivergedError: when the loss is no longer finite.
     """
-    plan, edit = prepared.plan, prepared.edit
-    with claim_run_folder(out, json.loads(json.dumps(prepared.identity)), overwrite=overwrite) as folder:
-        result = fit_edit(prepared.field, edit, plan.recipe, progress=plan.progress)
+    plan, edit = planned.plan, planned.edit
+    with claim_run_folder(out, json.loads(json.dumps(planned.identity)), overwrite=overwrite) as folder:
+        result = fit_edit(planned.field, edit, plan.recipe, progress=plan.progress)
         prediction = cast(np.ndarray, result.prediction)
         metrics = {
             "format_version": 1,
@@ -211,28 +220,20 @@ def run_blend(
             "alignment": result.alignment,
             "steps": result.steps,
             "train_seconds": result.train_seconds,
-            "num_parameters": prepared.field.count_params(),
+            "num_parameters": planned.field.count_params(),
             "device": device_name(),
-            **prepared.identity,
+            **planned.identity,
         }
-        with atomic_path(folder / "model.keras") as temporary:
-            prepared.field.save(temporary)
+        with atomic_path(folder / MODEL) as temporary:
+            planned.field.save(temporary)
         save_png(folder / "blend.png", to_uint8(prediction))
         save_png(folder / "direct.png", to_uint8(edit.direct))
-        if prepared.paste is not None:
-            save_png(folder / "paste.png", to_uint8(prepared.paste))
-        figures = [f"agreement {agreement_text(metrics)}", f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
+        if planned.paste is not None:
+            save_png(folder / "paste.png", to_uint8(planned.paste))
+        agreement = f"agreement {psnr_text(metrics['agreement_db'])}"
+        figures = [agreement, f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
         captions = ("direct Poisson solver", "field")
         title = f"{plan.kind} on {plan.target}"
         save_comparison(edit.direct, prediction, folder / "comparison.png", title, figures, captions)
         write_json(folder / METRICS, metrics)
     return folder, metrics
-
-
-def agreement_text(metrics: Mapping[str, Any]) -> str:
-    """The agreement as it is told; it is null where field and direct solution are equal.
-
-    >>> agreement_text({"agreement_db": 30.123}), agreement_text({"agreement_db": None})
-    ('30.12 dB', 'exact')
-    """
-    return "exact" if metrics["agreement_db"] is None else f"{metrics['agreement_db']:.2f} dB"

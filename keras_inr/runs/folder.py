@@ -1,4 +1,10 @@
-"""The folder of a run: how it is chosen, claimed, recognised and refused."""
+"""The folder of a run: how it is chosen, claimed, recognised and refused.
+
+A run is resumed in these steps. The command puts the flags of its flags.cfg, or of run.json, in front of those that are
+given (`keras_inr.cli.flagfile`). `plan_fit` takes what was automatic from the identity in run.json. `claim_run_folder`
+compares the plan's identity with that one. `run_image_fit` returns the metrics of a run that is finished and whole; for
+any other, `keras_inr.training.fitting.fit` restores the newest checkpoint and trains on.
+"""
 
 import contextlib
 import fcntl
@@ -14,11 +20,10 @@ from keras_inr._disk_errors import FULL, disk_error
 from keras_inr._files import TEMPORARY_PREFIX, atomic_path
 from keras_inr._reading import kind_of, read_json
 from keras_inr.errors import DamagedFileError, InputError
-from keras_inr.runs.layout import MARKER, METRICS, check_kinds, has_checkpoint, remove_written
+from keras_inr.runs.layout import LOCK, METRICS, RUN_JSON, check_files_and_folders, has_checkpoint, remove_written
 
 FORMAT_VERSION = 1
 RUNS = "runs"
-LOCK = ".lock"
 PSEUDO_FILE_SYSTEMS = ("/proc", "/sys")
 """Where even those who may write cannot make a folder."""
 
@@ -44,7 +49,7 @@ def claim_run_folder(
             no longer a finished one.
         flags_text: None, or a flagfile that repeats the run. It is kept in run.json too, so that the run is there, with
             all that is needed to go on with it, as soon as that one file is.
-        defaults: name -> value that a run had which does not name it, because it was started by an earlier version.
+        defaults: name -> value of settings that run.json of an older version does not name.
 
     Yields:
         The folder's path. It holds run.json, and what the run being resumed had written.
@@ -68,11 +73,11 @@ def claim_run_folder(
         check_run_folder(folder, identity, resume, overwrite, may_grow, defaults)
         if overwrite:
             remove_written(folder)
-        marker = folder / MARKER
-        if not marker.exists() or any(_differing(_stored(marker)["identity"], _as_json(identity), defaults)):
-            (folder / METRICS).unlink(missing_ok=True)  # it has grown
+        run_json = folder / RUN_JSON
+        if not run_json.exists() or any(_differing(_stored(run_json)["identity"], _as_json(identity), defaults)):
+            (folder / METRICS).unlink(missing_ok=True)  # a longer run was asked for, so it is not finished any more
             flags = {} if flags_text is None else {"flags": flags_text}
-            write_json(marker, {"format_version": FORMAT_VERSION, "identity": identity, **flags})
+            write_json(run_json, {"format_version": FORMAT_VERSION, "identity": identity, **flags})
         yield folder
 
 
@@ -109,36 +114,36 @@ def folder_path(out: str | os.PathLike[str]) -> pathlib.Path:
 
 def holds_run(out: str | os.PathLike[str]) -> bool:
     """Whether there is a run, finished or not, in a folder."""
-    return (folder_path(out) / MARKER).is_file()
+    return (folder_path(out) / RUN_JSON).is_file()
 
 
 def run_identity(out: str | os.PathLike[str], *needed: str) -> dict[str, Any]:
     """What makes the run in a folder this run, as it was started; InputError where it is damaged or lacks a name."""
-    marker = folder_path(out) / MARKER
-    identity = _stored(marker)["identity"]
+    run_json = folder_path(out) / RUN_JSON
+    identity = _stored(run_json)["identity"]
     missing = [name for name in needed if name not in identity]
     if missing:
-        raise InputError(f"{marker} is damaged: identity.{missing[0]} is missing")
+        raise InputError(f"{run_json} is damaged: identity.{missing[0]} is missing")
     return identity
 
 
 def run_flags(out: str | os.PathLike[str]) -> str | None:
     """The flagfile that a run was started with, as text; None for a run that has none."""
-    return _stored(folder_path(out) / MARKER).get("flags")
+    return _stored(folder_path(out) / RUN_JSON).get("flags")
 
 
 def _check_run(folder, identity, resume, overwrite, may_grow, defaults):
-    """Raises an InputError unless a folder that is not empty holds a run which may be gone on with or replaced."""
-    marker = folder / MARKER
-    if not marker.is_file():
+    """Raises an InputError unless a folder that is not empty holds a run which may be resumed or replaced."""
+    run_json = folder / RUN_JSON
+    if not run_json.is_file():
         if has_checkpoint(folder):
-            raise InputError(f"{folder} has checkpoints but its {MARKER} is missing; give another folder")
+            raise InputError(f"{folder} has checkpoints but its {RUN_JSON} is missing; give another folder")
         raise InputError(f"{folder} is not empty and holds no run; give another folder")
     if not resume and not overwrite:
         ways = "resume=True" if identity.get("kind") == "fleet" else "resume=True or overwrite=True"
         raise InputError(f"{folder} holds a run already; add {ways}, or give another folder")
-    stored = _stored(marker)["identity"]
-    check_kinds(folder)
+    stored = _stored(run_json)["identity"]
+    check_files_and_folders(folder)
     if overwrite and stored.get("kind") == "fleet" != identity.get("kind"):  # its pictures would stay, unreachable
         kinds = [f"a run of kind {one.get('kind', 'fit')!r}" for one in (stored, identity)]
         raise InputError(f"{folder} holds {kinds[0]}, which {kinds[1]} does not replace; give another folder")
@@ -147,12 +152,12 @@ def _check_run(folder, identity, resume, overwrite, may_grow, defaults):
 
 
 def _check_writable(folder):
-    """Raises an InputError where a folder could not be made or written in; as far as can be told without trying."""
+    """Raises an InputError where a folder could not be made or written in; as far as can be known without trying."""
     place = next(path for path in (folder, *folder.parents, pathlib.Path()) if path.exists())
     pseudo = any(place.resolve().is_relative_to(root) for root in PSEUDO_FILE_SYSTEMS)
     if pseudo or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        told = f"'{folder}' cannot be written" if place == folder else f"'{folder}' cannot be made in '{place}'"
-        raise InputError(f"out must be a folder that can be written: {told}")
+        problem = f"'{folder}' cannot be written" if place == folder else f"'{folder}' cannot be made in '{place}'"
+        raise InputError(f"out must be a folder that can be written: {problem}")
 
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
@@ -195,14 +200,16 @@ def _holds_anything(folder):
     return any(path.name != LOCK and not path.name.startswith(TEMPORARY_PREFIX) for path in folder.iterdir())
 
 
-def _stored(marker):
+def _stored(run_json):
     """What a run.json holds; a file of that name which is not ours must not make a folder one to be replaced."""
     try:
-        content = read_json(marker, {"format_version": int, "identity": dict}, {"flags": str})
+        content = read_json(run_json, {"format_version": int, "identity": dict}, {"flags": str})
     except DamagedFileError as error:
         raise InputError(f"{error}; the run can be neither resumed nor overwritten") from None
     if content["format_version"] != FORMAT_VERSION:
-        raise InputError(f"{marker} must have format_version {FORMAT_VERSION}, received {content['format_version']!r}")
+        raise InputError(
+            f"{run_json} must have format_version {FORMAT_VERSION}, received {content['format_version']!r}"
+        )
     return content
 
 
@@ -210,10 +217,10 @@ def _check_same(folder, stored, identity, may_grow, defaults):
     changed = dict(_differing(stored, identity, defaults))
     grown = [name for name in may_grow if name in changed and _has_grown(*changed[name])]
     if list(changed) != grown:
-        told = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in changed.items())
-        raise InputError(f"{folder} holds a run with other settings: {told}")
+        changes = "; ".join(f"{name} was {before!r} and is {now!r}" for name, (before, now) in changed.items())
+        raise InputError(f"{folder} holds a run with other settings: {changes}")
     if grown and not has_checkpoint(folder):
-        raise InputError(f"{folder} has no checkpoint to go on from to {grown[0]}={identity[grown[0]]}")
+        raise InputError(f"{folder} has no checkpoint to be resumed from to {grown[0]}={identity[grown[0]]}")
 
 
 def _has_grown(before, now):

@@ -1,27 +1,31 @@
-"""The files of a run: what it writes, what it must have when it is finished, and how just these are removed."""
+"""The files of a run: what it writes, what it has when it is finished, and how these and nothing else are removed."""
 
 import contextlib
 import pathlib
 import re
 import shutil
+from collections.abc import Sequence
 
 from keras_inr._reading import kind_of
 from keras_inr.errors import InputError
 from keras_inr.training.checkpoints import checkpoint_paths
 
-MARKER = "run.json"
+RUN_JSON = "run.json"
+FLAGFILE = "flags.cfg"
+LOCK = ".lock"
 METRICS = "metrics.json"
-RESULTS = ("history.csv", "curves.png", "reconstruction.png", "comparison.png", "model.keras")
+MODEL = "model.keras"
+RESULTS = ("history.csv", "curves.png", "reconstruction.png", "comparison.png", MODEL)
 """What a finished run has beside its metrics and a version in saved_model/."""
 
-BLENDS = ("blend.png", "direct.png", "paste.png")
-"""What a run of scripts/blend.py has instead of a course and a reconstruction."""
+BLEND_RESULTS = ("blend.png", "direct.png", "paste.png")
+"""What a run of keras-inr blend has instead of history, curves and a reconstruction."""
 
 FOLDERS = ("checkpoints", "previews", "tensorboard", "saved_model")
 SAVED_MODEL = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
 _TEMPORARY = r"[.]tmp-[0-9a-f]{16}-.*"
-WRITTEN = (
-    *map(re.escape, (METRICS, *RESULTS, *BLENDS, "flags.cfg", MARKER)),
+WRITTEN_PATTERNS = (
+    *map(re.escape, (METRICS, *RESULTS, *BLEND_RESULTS, FLAGFILE, RUN_JSON)),
     r"checkpoints/step-\d{10}[.]npz",
     r"previews/step-\d{7,10}[.]png",
     r"tensorboard/events[.]out[.]tfevents[.]\d+[.].+[.]\d+[.]\d+[.]v2",
@@ -32,11 +36,13 @@ WRITTEN = (
 
 
 def written_paths(folder: pathlib.Path) -> list[pathlib.Path]:
-    """What a run has written in a folder: metrics first, marker last."""
+    """What a run has written in a folder: metrics first, run.json last."""
     inner = [folder / name for name in FOLDERS if (folder / name).is_dir() and not (folder / name).is_symlink()]
     entries = [path for place in (folder, *inner) for path in place.iterdir()]
-    written = [path for path in entries if re.fullmatch("|".join(WRITTEN), path.relative_to(folder).as_posix())]
-    return sorted(written, key=lambda path: (path.name == MARKER, path.name != METRICS))
+    written = [
+        path for path in entries if re.fullmatch("|".join(WRITTEN_PATTERNS), path.relative_to(folder).as_posix())
+    ]
+    return sorted(written, key=lambda path: (path.name == RUN_JSON, path.name != METRICS))
 
 
 def remove_written(folder: pathlib.Path) -> None:
@@ -58,9 +64,9 @@ def remove_written(folder: pathlib.Path) -> None:
             (folder / name).rmdir()
 
 
-def check_kinds(folder: pathlib.Path) -> None:
+def check_files_and_folders(folder: pathlib.Path) -> None:
     """Raises an InputError where something else stands in the place of a file or a folder that a run writes."""
-    wanted = {**dict.fromkeys(FOLDERS, "folder"), **dict.fromkeys((METRICS, *RESULTS, "flags.cfg"), "file")}
+    wanted = {**dict.fromkeys(FOLDERS, "folder"), **dict.fromkeys((METRICS, *RESULTS, FLAGFILE), "file")}
     for name, kind in wanted.items():
         if (folder / name).exists() and (found := kind_of(folder / name)) != kind:
             what = "folder for a run to write in" if kind == "folder" else "file for a run to replace"
@@ -68,7 +74,7 @@ def check_kinds(folder: pathlib.Path) -> None:
 
 
 def has_checkpoint(folder: pathlib.Path) -> bool:
-    """Whether a run has left something to go on from."""
+    """Whether a run has left something to be resumed from."""
     return bool(checkpoint_paths(folder / "checkpoints"))
 
 
@@ -76,6 +82,14 @@ def missing_results(folder: pathlib.Path) -> list[str]:
     """Names of the results that a finished run should have and that are absent or empty."""
     missing = [name for name in RESULTS if not is_whole(folder / name)]
     return missing if whole_versions(folder / "saved_model") else [*missing, "saved_model"]
+
+
+def is_complete(folder: pathlib.Path, missing: Sequence[str]) -> bool:
+    """Whether a finished run lacks nothing; InputError where what is missing cannot be made again from a checkpoint."""
+    if missing and not has_checkpoint(folder):
+        lacks = f"{folder} is finished but lacks {', '.join(missing)}"
+        raise InputError(f"{lacks}, and has no checkpoint to make that again from; add overwrite=True to begin anew")
+    return not missing
 
 
 def whole_versions(base: pathlib.Path) -> list[pathlib.Path]:

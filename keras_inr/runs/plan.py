@@ -33,7 +33,7 @@ PILOT_STEPS = 64
 PILOT_SECONDS = 2.0
 """At which a fit ends, after two calls of its training function, that only tells how long a step takes."""
 
-OF_GOALS = {"dB": "goal_psnr_db", "s": "max_seconds"}
+ARGUMENT_OF_UNIT = {"dB": "goal_psnr_db", "s": "max_seconds"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,21 +75,21 @@ class Plan:
 
     @property
     def may_grow(self) -> tuple[str, ...]:
-        """What may be larger when the run is gone on with."""
+        """What may be larger when the run is resumed."""
         return () if self.recipe.schedule == "cosine" else ("steps", "epochs")
 
 
-_OF_IMAGES = tuple(inspect.signature(load_image).parameters)[1:]
-_OF_RECIPE = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in LENGTHS)
+_IMAGE_OPTIONS = tuple(inspect.signature(load_image).parameters)[1:]
+_RECIPE_SETTINGS = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in LENGTHS)
 _IDENTITY = ("image_sha256", "preset", "precision", "goal_psnr_db", "max_seconds")
 
-DEFAULTS = {
+IDENTITY_DEFAULTS = {
     field.name: field.default
     for kind in (Plan, Recipe)
     for field in dataclasses.fields(kind)
     if field.default is not dataclasses.MISSING
 }
-"""What a run was that does not name a setting, because the version that started it did not know it."""
+"""Values of settings that run.json of an older version does not name."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def plan_fit(
     goal_psnr_db: float | None = None,
     max_seconds: float | None = None,
     strategy: str = "none",
-    started: Mapping[str, Any] | None = None,
+    resumed: Mapping[str, Any] | None = None,
     check: Callable[[Plan], None] | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> PlannedFit:
@@ -136,7 +136,7 @@ def plan_fit(
         precision, goal_psnr_db, max_seconds, strategy: see `Plan`.
         goal: text such as "40dB" or "30s", which stands for goal_psnr_db or max_seconds; with preset="auto" also a size
             of model.keras, such as "50kB".
-        started: None, or the identity of the run that is gone on with: what was automatic is what it was there.
+        resumed: None, or the identity of the run that is resumed: what was automatic is what it was there.
         check: called with the plan before anything that takes long, with a learning rate that may not be final.
         tell: called with lines about what is chosen.
 
@@ -150,29 +150,38 @@ def plan_fit(
     given, aim = dict(recipe or {}), Goal.parse(goal) if goal is not None else None
     options, arguments = dict(image_options or {}), dict(arguments or {})
     for name in options:
-        one_of("image_options", name, _OF_IMAGES)
-    goals = _goals(aim, goal_psnr_db, max_seconds, started)
+        one_of("image_options", name, _IMAGE_OPTIONS)
+    goals = _goals(aim, goal_psnr_db, max_seconds, resumed)
     one_of("precision", precision, PRECISIONS)
     check_goals(*goals.values())
-    choosing = preset == AUTO and started is None
+    choosing = preset == AUTO and resumed is None
     if choosing:
-        _check_free(arguments, weights, given)
+        _check_auto_may_choose(arguments, weights, given)
         tell(f"preset='auto' is choosing a network for {image}")
     elif preset == AUTO:
-        preset = _of_started(started, "preset")
+        preset = _of_resumed(resumed, "preset")
     elif aim is not None and aim.unit == "kB":
         raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
     signal = load_image(image, **options)
     if choosing:
         preset, arguments, given, reason = _chosen(signal, aim, given)
         tell(f"preset='auto' is {reason}")
-    given, searching = _with_rate(_with_own(given, preset, started), started)
-    start = None if weights is None else read_start(weights, preset)
+    given, searching = _with_rate(_with_own(given, preset, resumed), resumed)
+    initial_weights = None if weights is None else read_start(weights, preset)
     plan = Plan(
-        *(image, preset, recipe_with_length(given), options, signal.sha256, arguments),
-        *(weights, None if start is None else start.sha256, precision, *goals.values(), strategy),
+        image=image,
+        preset=preset,
+        recipe=recipe_with_length(given),
+        image_options=options,
+        image_sha256=signal.sha256,
+        arguments=arguments,
+        weights=weights,
+        weights_sha256=None if initial_weights is None else initial_weights.sha256,
+        precision=precision,
+        strategy=strategy,
+        **goals,
     )
-    planned = PlannedFit(plan, signal, _field(plan, signal, start))
+    planned = PlannedFit(plan, signal, _field(plan, signal, initial_weights))
     check_size(planned.field, aim)
     advise(planned.field, signal, plan.recipe)
     if check is not None:
@@ -180,10 +189,10 @@ def plan_fit(
     return _with_found_rate(planned, tell) if searching else planned
 
 
-def _with_own(given, preset, started):
-    """What is given of a recipe, before what the run that is gone on with had, or else what the preset has."""
-    if started is not None:
-        return {**{name: started[name] for name in _OF_RECIPE if name in started}, **given}
+def _with_own(given, preset, resumed):
+    """What is given of a recipe, before what the run that is resumed had, or else what the preset has."""
+    if resumed is not None:
+        return {**{name: resumed[name] for name in _RECIPE_SETTINGS if name in resumed}, **given}
     return {**own_recipe(get_preset(preset).own_recipes, given), **given}
 
 
@@ -193,20 +202,20 @@ def recipe_with_length(given: Mapping[str, Any]) -> Recipe:
     return Recipe(**given) if timed else Recipe(**{**given, "steps": DEFAULT_STEPS})
 
 
-def _goals(aim, goal_psnr_db, max_seconds, started):
+def _goals(aim, goal_psnr_db, max_seconds, resumed):
     """goal_psnr_db and max_seconds, of which a goal may stand for one."""
     goals = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds}
-    name = None if aim is None else OF_GOALS.get(aim.unit)
+    name = None if aim is None else ARGUMENT_OF_UNIT.get(aim.unit)
     if name is None:
         return goals
-    if started is None and goals[name] is not None:
+    if resumed is None and goals[name] is not None:
         raise InputError(f"give one of goal and {name}, received {aim} and {goals[name]!r}")
-    if started is not None and started.get(name) != aim.amount:
-        raise InputError(f"goal must be that of the run, whose {name} is {started.get(name)!r}, received {aim}")
+    if resumed is not None and resumed.get(name) != aim.amount:
+        raise InputError(f"goal must be that of the run, whose {name} is {resumed.get(name)!r}, received {aim}")
     return {**goals, name: aim.amount}
 
 
-def _check_free(arguments, weights, recipe):
+def _check_auto_may_choose(arguments, weights, recipe):
     """Raises unless preset="auto" is free to choose."""
     given = [*arguments, *(["weights"] if weights is not None else [])]
     if given:
@@ -244,27 +253,27 @@ def seconds_per_step(
     return max(pilot.train_seconds, 1e-6) / pilot.steps
 
 
-def _with_rate(given, started):
+def _with_rate(given, resumed):
     """The arguments of a recipe with a number in the place of "auto", and whether another one is to be found."""
     if given.get("learning_rate") != AUTO:
         return given, False
-    rate = Recipe.learning_rate if started is None else _of_started(started, "learning_rate")
-    return {**given, "learning_rate": rate}, started is None
+    rate = Recipe.learning_rate if resumed is None else _of_resumed(resumed, "learning_rate")
+    return {**given, "learning_rate": rate}, resumed is None
 
 
-def _of_started(started, name):
-    """What was automatic in the run that is gone on with."""
-    if name not in started:
-        raise InputError(f"the run to go on with is damaged: identity.{name} is missing")
-    return started[name]
+def _of_resumed(resumed, name):
+    """What was automatic in the run that is resumed."""
+    if name not in resumed:
+        raise InputError(f"the run to resume is damaged: identity.{name} is missing")
+    return resumed[name]
 
 
-def _field(plan, signal, start: Start | None):
+def _field(plan, signal, initial_weights: Start | None):
     """The field with its initial weights, after a look at all that depends on it."""
     shared = {"channels": signal.channels, "picture_size": signal.size, "seed": plan.recipe.seed}
     field = from_preset(plan.preset, **shared, dtype=plan.precision, **plan.arguments)
-    if start is not None:
-        start.assign_to(field)
+    if initial_weights is not None:
+        initial_weights.assign_to(field)
     check_supervision(field, plan.recipe)
     check_share(make_strategy(plan.strategy), plan.recipe.points_per_step(signal.height * signal.width))
     frozen_layers(field, plan.recipe.freeze)

@@ -67,22 +67,10 @@ class TensorBoardLog(Previews):
 
     Args:
         folder: where event files go.
-        every: steps between two pictures; 0 for none.
-        total_steps: length of the run.
-        step: finished steps of the run that is resumed.
-        draw: as in `Previews`.
+        every, total_steps, step, draw: as in `Previews`.
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        every: int,
-        total_steps: int,
-        step: int = 0,
-        draw: Callable[[], np.ndarray] | None = None,
-    ) -> None:
-        super().__init__(folder, every, total_steps, step, draw)
-        self.writer: Any = None
+    writer: Any = None
 
     def on_round_end(self, step: int, first_step: int, logs: Mapping[str, Any]) -> None:
         if self.writer is None:

@@ -1,45 +1,32 @@
 """What a finished run leaves: figures, pictures, the Keras model and the SavedModel."""
 
-import csv
 import dataclasses
 import os
 import pathlib
-import platform
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inr._cores import usable_cores
-from keras_inr._files import atomic_path
 from keras_inr._reading import read_json
-from keras_inr._version import __version__
 from keras_inr.errors import DamagedFileError, InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
-from keras_inr.metrics import finite
+from keras_inr.metrics import finite, psnr_text
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy, save_field
-from keras_inr.rendering.derivative_pictures import gradient_picture, gradient_scale, laplacian_picture, laplacian_scale
+from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.png import save_png
 from keras_inr.rendering.raster import FieldRaster
+from keras_inr.runs.facts import device_name, versions, write_history
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.folder import write_json
-from keras_inr.runs.layout import METRICS, RESULTS, has_checkpoint, whole_versions
+from keras_inr.runs.layout import METRICS, MODEL, RESULTS, has_checkpoint, whole_versions
 from keras_inr.runs.plan import PlannedFit
-from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
-from keras_inr.training.callbacks import PARTIAL_LOSSES
 from keras_inr.training.objectives import kind_weights
 from keras_inr.training.result import FitResult
-
-DERIVATIVES: dict[str, tuple[str, Callable[..., np.ndarray], Callable[..., np.ndarray], Callable[..., float]]] = {
-    "gradient": ("jacobian", picture_jacobian, gradient_picture, gradient_scale),
-    "laplacian": ("laplacian", picture_laplacian, laplacian_picture, laplacian_scale),
-}
-HISTORY = ("step", "seconds", "loss", "psnr_db", "learning_rate", "picture_psnr_db", *PARTIAL_LOSSES)
 
 NUMBER, TEXT = (float, type(None)), (str, type(None))
 SUMMARIZED = {
@@ -50,9 +37,11 @@ SUMMARIZED = {
 }
 """Metrics that the summary of a run is made of, with their types."""
 
-OF_THIS_MACHINE: tuple[str, ...] = ("image", "image_options", "device", "weights", "run")
-OF_THIS_MACHINE += ("name", "source", "model", "saved_model", "status", "reason", "preview_bytes")
-"""What a run knows that its export does not tell: names of files, and the state of a picture of many."""
+NOT_EXPORTED = (
+    *("image", "image_options", "device", "weights", "run"),  # of any run
+    *("name", "source", "model", "saved_model", "status", "reason", "preview_bytes"),  # of a picture of many
+)
+"""Figures that an export does not tell: names of local files and machines, and the state of a picture of many."""
 
 SUMMARIZED_IF_THERE = {
     "goal": TEXT,
@@ -74,7 +63,7 @@ def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
         **aligned_figures(result.alignment),
         "steps": result.steps,
         "epochs": result.steps / per_epoch,
-        "points_per_step": planned.plan.recipe.points_per_step(signal.height * signal.width),
+        "points_per_step": plan.recipe.points_per_step(signal.height * signal.width),
         "train_seconds": result.train_seconds,
         "setup_seconds": result.setup_seconds,
         "stopped_by": result.stopped_by,
@@ -91,17 +80,11 @@ def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
         "arguments": dict(plan.arguments),
         "weights": plan.weights,
         "precision": plan.precision,
-        "seed": planned.plan.recipe.seed,
-        "recipe": dataclasses.asdict(planned.plan.recipe),
+        "seed": plan.recipe.seed,
+        "recipe": dataclasses.asdict(plan.recipe),
         "device": device_name(planned.field.distribute_strategy.num_replicas_in_sync),
         "versions": versions(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Of what computed the figures."""
-    packages = {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
-    return {**packages, "numpy": np.__version__, "python": platform.python_version()}
 
 
 def goal_figures(goal_psnr_db: float | None, result: FitResult) -> dict[str, Any]:
@@ -119,7 +102,7 @@ def write_results(
     finished: dict[str, Any] | None = None,
     missing: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Writes what a run leaves, the dearest first: the Keras model, the SavedModel, pictures, and at last metrics.json.
+    """Writes what a run leaves, the most expensive to lose first: model, SavedModel, pictures, at last metrics.json.
 
     Args:
         folder: of the run.
@@ -139,8 +122,8 @@ def write_results(
     metrics = finished or describe(planned, result)
     wanted = missing if finished else (*RESULTS, "saved_model")
     bare, refusal = bare_copy(planned.field), None
-    if "model.keras" in wanted:
-        save_field(bare, folder / "model.keras")
+    if MODEL in wanted:
+        save_field(bare, folder / MODEL)
     if "saved_model" in wanted:
         refusal = _export(bare, folder, metrics, whatever_stands=bool(finished))
     failure = _draw(folder, _pictures(planned, result, metrics), wanted)
@@ -156,7 +139,9 @@ def write_results(
 def _export(bare, folder, metrics, whatever_stands):
     """Exports to saved_model/; the `NotExportedError` of a field that cannot be, or None.
 
-    A version that stands is removed when the next one does: clients and servers never find none.
+    A whole version of these weights stays. A single torn one is removed first. A single whole one of other weights is
+    the run's own from before, and is removed when the next one stands: clients and servers never find none. Where there
+    are several, others were exported from the run, and all stay.
     """
     base = folder / "saved_model"
     whole = whole_versions(base)
@@ -164,14 +149,14 @@ def _export(bare, folder, metrics, whatever_stands):
         return None
     before = [path for path in base.glob("*") if path.name.isascii() and path.name.isdigit()]
     if not whole and len(before) == 1:
-        shutil.rmtree(before[0])  # torn, so that nothing is lost
+        shutil.rmtree(before[0])
     try:
         export_saved_model(bare, base, info=served_facts(metrics))
     except InputError as error:
-        refusal = NotExportedError(f"{folder / 'model.keras'} is written but cannot be served: {error}")
+        refusal = NotExportedError(f"{folder / MODEL} is written but cannot be served: {error}")
         refusal.__cause__ = error
         return refusal
-    if len(whole) == len(before) == 1:  # the run's own; where there are several, others were exported from it
+    if len(whole) == len(before) == 1:
         hidden = base / f"tmp.{uuid.uuid4().hex}"
         whole[0].rename(hidden)
         shutil.rmtree(hidden)
@@ -193,8 +178,7 @@ def _pictures(planned, result, metrics):
     """File name -> the function that writes it, of what shows a run."""
 
     def comparison(path):
-        psnr = "exact" if metrics["psnr_db"] is None else f"{metrics['psnr_db']:.2f} dB"
-        figures = [f"PSNR {psnr}"]
+        figures = [f"PSNR {psnr_text(metrics['psnr_db'])}"]
         if metrics["ssim"] is not None:
             figures.append(f"SSIM {metrics['ssim']:.4f}")
         figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps"]
@@ -205,7 +189,7 @@ def _pictures(planned, result, metrics):
     return {
         "reconstruction.png": lambda path: save_png(path, to_uint8(result.prediction)),
         "comparison.png": comparison,
-        **_course(planned, result.rows),
+        **_history_and_curves(planned, result.rows),
     }
 
 
@@ -225,13 +209,13 @@ def _draw(folder, pictures, wanted):
     return failure
 
 
-def write_course(folder: pathlib.Path, planned: PlannedFit, rows: Iterable[Mapping[str, Any]]) -> None:
-    """How the run went, finished or not: history.csv and curves.png."""
-    for name, write in _course(planned, rows).items():
+def write_history_and_curves(folder: pathlib.Path, planned: PlannedFit, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes history.csv and curves.png of a run, finished or not."""
+    for name, write in _history_and_curves(planned, rows).items():
         write(folder / name)
 
 
-def _course(planned, rows):
+def _history_and_curves(planned, rows):
     files = {"history.csv": lambda path: write_history(path, rows)}
     return files | ({"curves.png": lambda path: save_curves(rows, path, title(planned))} if rows else {})
 
@@ -243,13 +227,13 @@ def derivative_rows(planned: PlannedFit) -> list[tuple[tuple[str, str, str], lis
     """
     values, field, rows = planned.signal.values, planned.field, []
     rule, kinds = planned.plan.recipe.derivative_rule, kind_weights(planned.plan.recipe)
-    for kind, (output, differentiate, draw, scale_of) in DERIVATIVES.items():
+    for kind, derivative in DERIVATIVES.items():
         if kind in kinds:
-            target = differentiate(values, rule)
-            learnt = FieldRaster(field, *planned.signal.size, output=output).array()
-            scale = scale_of(target)
+            target = derivative.of_picture(values, rule)
+            learnt = FieldRaster(field, *planned.signal.size, output=derivative.output).array()
+            scale = derivative.scale_of(target)
             captions = (f"{kind}, full scale {scale:.3g} per unit", f"{kind} of the field", "difference, same scale")
-            rows.append((captions, [draw(part, scale) for part in (target, learnt, learnt - target)]))
+            rows.append((captions, [derivative.draw(part, scale) for part in (target, learnt, learnt - target)]))
     return rows
 
 
@@ -267,19 +251,13 @@ def title(planned: PlannedFit) -> str:
 
 def served_facts(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What an export may tell the world: the metrics without names of local files and machines."""
-    return {name: value for name, value in metrics.items() if name not in OF_THIS_MACHINE}
-
-
-def write_history(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """The run's rows as CSV."""
-    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, HISTORY, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    return {name: value for name, value in metrics.items() if name not in NOT_EXPORTED}
 
 
 def read_metrics(
-    folder: str | os.PathLike[str], needed: dict[str, Any] | None = None, optional: dict[str, Any] | None = None
+    folder: str | os.PathLike[str],
+    needed: dict[str, Any] = SUMMARIZED,
+    optional: dict[str, Any] = SUMMARIZED_IF_THERE,
 ) -> dict[str, Any] | None:
     """The metrics of a finished run; None where there are none, or what there is has been damaged or lacks a name.
 
@@ -288,15 +266,17 @@ def read_metrics(
         needed, optional: see `read_json`; what the summary of a fit is made of by default.
     """
     try:
-        return read_json(pathlib.Path(folder) / METRICS, needed or SUMMARIZED, optional or SUMMARIZED_IF_THERE)
+        return read_json(pathlib.Path(folder) / METRICS, needed, optional)
     except (FileNotFoundError, DamagedFileError):
         return None
 
 
 def finished_metrics(
-    folder: str | os.PathLike[str], needed: dict[str, Any] | None = None, optional: dict[str, Any] | None = None
+    folder: str | os.PathLike[str],
+    needed: dict[str, Any] = SUMMARIZED,
+    optional: dict[str, Any] = SUMMARIZED_IF_THERE,
 ) -> dict[str, Any] | None:
-    """As `read_metrics`, for a run that is to be gone on with.
+    """As `read_metrics`, for a run that is to be resumed.
 
     Raises:
         InputError: for damaged metrics of a run without a checkpoint, which would begin anew and lose what is there.
@@ -305,24 +285,3 @@ def finished_metrics(
     if metrics is None and path.exists() and not has_checkpoint(pathlib.Path(folder)):
         raise InputError(f"{path} is damaged, and there is no checkpoint to make it again from; add overwrite=True")
     return metrics
-
-
-def device_name(num_devices: int = 1) -> str:
-    """What the run computed on, such as "CPU, 2 cores, AMD EPYC", or "2 x GPU, ..." for several devices."""
-    if num_devices > 1:
-        return f"{num_devices} x {device_name()}"
-    gpus = tf.config.list_logical_devices("GPU")
-    if gpus:
-        details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-        return f"GPU, {details.get('device_name', 'unknown')}"
-    cores = usable_cores()
-    return f"CPU, {cores} cores, {_cpu_model()}"
-
-
-def _cpu_model():
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

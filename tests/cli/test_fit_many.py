@@ -63,4 +63,4 @@ def test_nothing_could_start(tmp_path):
 def test_the_rate_is_a_number():
     done = fit_many("--images=sample:camera", "--learning_rate=auto")
     assert done.returncode == 1
-    assert "learning_rate must be a number (fit.py alone takes auto), received 'auto'" in done.stderr
+    assert "learning_rate must be a number (keras-inr fit alone takes auto), received 'auto'" in done.stderr

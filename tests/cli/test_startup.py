@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from keras_inr.cli import help as flags_help
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError
 from keras_inr.runs.interrupts import SignalInterrupt
 
@@ -46,7 +46,7 @@ class TestRun:
     def code_of(self, monkeypatch):
         """The exit code for a main function, by way of `startup.run`."""
         codes = []
-        monkeypatch.setattr(startup, "program", ["script.py"])
+        monkeypatch.setattr(messages, "program", ["script.py"])
         monkeypatch.setattr(app, "run", lambda main, argv, flags_parser: codes.append(main(argv)))
         verbosity = logging.get_verbosity()
 
@@ -170,7 +170,7 @@ class TestParsed:
     @pytest.fixture
     def parse(self, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(startup, "program", ["script.py"])
+        monkeypatch.setattr(messages, "program", ["script.py"])
         values = flags.FlagValues()
         flags.DEFINE_integer("steps", 1, "length", flag_values=values)
         flags.DEFINE_bool("resume", False, "go on", flag_values=values)
@@ -245,7 +245,7 @@ class TestParsed:
 
 AS_A_COMMAND = """import sys, types
 sys.argv[:1] = ["keras-inr"]
-from keras_inr.cli import startup
+from keras_inr.cli import startup, stop_signals
 of = lambda main: types.SimpleNamespace(define_flags=lambda: None, main=main)
 pass"""
 
@@ -259,9 +259,9 @@ class TestSignals:
         script = tmp_path / "script.py"
         # tells when the handler is there, which takes a shorter time than a loaded machine takes to start Python
         script.write_text(
-            f"{AS_A_COMMAND}; take = startup._on_signals\n"
+            f"{AS_A_COMMAND}; take = stop_signals._on_signals\n"
             "def told(handler): take(handler); print('ready', flush=True)\n"
-            "startup._on_signals = told; startup.start('script.py'); import keras_inr.runs.image_fit\n"
+            "stop_signals._on_signals = told; startup.start('script.py'); import keras_inr.runs.fit_run\n"
             "import time; startup.run(of(lambda argv: time.sleep(60)), [])"
         )
         process = subprocess.Popen(
@@ -298,10 +298,10 @@ def test_output_that_cannot_be_written(tmp_path):
     assert (done.returncode, done.stderr) == (1, told)
 
 
-def test_silence_keeps_standard_error(capfd, monkeypatch):
+def test_a_quiet_import_keeps_standard_error(capfd, monkeypatch):
     """What is written afterwards is shown, by Python and by C alike."""
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    startup.silence_tensorflow()
+    startup.import_tensorflow()
     print("from Python", file=sys.stderr, flush=True)
     os.write(2, b"from C\n")
     assert capfd.readouterr().err == "from Python\nfrom C\n"

@@ -329,9 +329,9 @@ class TestFailures:
         monkeypatch.setattr(pictures, "load_image", load)
         _, rows = fitted(str(write_pictures(tmp_path / "in", 3)), tmp_path / "out")
         assert [row["status"] for row in rows] == ["fitted", "failed", "fitted"]
-        assert rows[1]["reason"] == work.told(error)
-        assert work.told(KeyError("wings")) == "KeyError: 'wings'"
-        assert work.told(AssertionError()) == "AssertionError"
+        assert rows[1]["reason"] == work.reason_of(error)
+        assert work.reason_of(KeyError("wings")) == "KeyError: 'wings'"
+        assert work.reason_of(AssertionError()) == "AssertionError"
 
     def test_reading_that_ends_too_early(self, tmp_path, monkeypatch):
         monkeypatch.setattr(run, "read_pictures", lambda pictures, **options: iter(()))

@@ -172,9 +172,12 @@ REFUSED = [
     ({"bits": 12, "out": "a.tif"}, r"bits must be 8 or 16 or 32 for \.tif, received 12"),
     ({"bits": 8, "out": "a.npy"}, r"bits must be left out for \.npy, received 8"),
     ({"bits": 16, "output": "gradient"}, "bits must be 8 for a picture of the gradient, received 16"),
-    ({"full_scale": 2.0}, "range is for pictures of derivatives, received 2.0"),
-    ({"full_scale": 2.0, "output": "gradient", "out": "a.npy"}, "range is for pictures of derivatives, received 2.0"),
-    ({"full_scale": -1.0, "output": "gradient"}, r"range must be positive and finite, received -1\.0"),
+    ({"full_scale": 2.0}, "full_scale is for pictures of derivatives, received 2.0"),
+    (
+        {"full_scale": 2.0, "output": "gradient", "out": "a.npy"},
+        "full_scale is for pictures of derivatives, received 2.0",
+    ),
+    ({"full_scale": -1.0, "output": "gradient"}, r"full_scale must be positive and finite, received -1\.0"),
     ({"supersampling": 65}, "supersampling must be at most 64, received 65"),
 ]
 

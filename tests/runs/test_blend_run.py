@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_inr.errors import InputError
-from keras_inr.runs.blend_run import BlendPlan, placed, prepare_blend, run_blend
+from keras_inr.runs.blend_run import BlendPlan, placed, plan_blend, run_blend
 from keras_inr.training.recipe import Recipe
 
 SMALL = {"target": "sample:coffee", "target_size": 24, "preset": "siren_256", "progress": False}
@@ -65,7 +65,7 @@ class TestRun:
         [(CLONE, False), ({**SMALL, "kind": "gradient"}, True), ({**SMALL, "kind": "laplacian"}, True)],
     )
     def test_leaves_pictures_model_and_figures(self, tmp_path, settings, alone):
-        folder, metrics = run_blend(prepare_blend(BlendPlan(recipe=RECIPE, **settings)), tmp_path / "run")
+        folder, metrics = run_blend(plan_blend(BlendPlan(recipe=RECIPE, **settings)), tmp_path / "run")
         names = {"blend.png", "direct.png", "comparison.png", "model.keras", "metrics.json", "run.json"}
         names |= set() if alone else {"paste.png"}
         assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
@@ -75,25 +75,31 @@ class TestRun:
         assert metrics["agreement_db"] > 5
 
     def test_what_is_pasted_are_the_source_s_pixels(self, tmp_path):
-        prepared = prepare_blend(BlendPlan(recipe=RECIPE, **CLONE))
-        changed = np.any(prepared.paste != prepared.edit.objective.targets["values"], axis=-1)
+        planned = plan_blend(BlendPlan(recipe=RECIPE, **CLONE))
+        changed = np.any(planned.paste != planned.edit.objective.targets["values"], axis=-1)
         assert changed.sum() == 80
         assert changed[3:11, 5:15].all()
 
+    def test_known_values_count_as_asked_beside_a_laplacian(self):
+        settings = {**SMALL, "kind": "laplacian", "recipe": RECIPE}
+        plain, heavy = (plan_blend(BlendPlan(**settings, values_weight=weight)) for weight in (1.0, 3.0))
+        factors, heavier = (blend.edit.objective.loss_weights for blend in (plain, heavy))
+        assert heavier == pytest.approx({**factors, "values": 3 * factors["values"]})
+
     def test_an_exact_agreement_is_told(self, tmp_path, monkeypatch):
         monkeypatch.setattr("keras_inr.runs.blend_run.agreement_db", lambda edit, prediction: float("inf"))
-        folder, metrics = run_blend(prepare_blend(BlendPlan(recipe=RECIPE, **SMALL, kind="gradient")), tmp_path / "run")
+        folder, metrics = run_blend(plan_blend(BlendPlan(recipe=RECIPE, **SMALL, kind="gradient")), tmp_path / "run")
         assert metrics["agreement_db"] is None
         assert (folder / "comparison.png").exists()
 
     def test_a_folder_with_a_run_is_kept(self, tmp_path):
-        prepared = prepare_blend(BlendPlan(recipe=RECIPE, **SMALL, kind="gradient"))
-        run_blend(prepared, tmp_path / "run")
+        planned = plan_blend(BlendPlan(recipe=RECIPE, **SMALL, kind="gradient"))
+        run_blend(planned, tmp_path / "run")
         with pytest.raises(InputError, match="holds a run already"):
-            run_blend(prepared, tmp_path / "run")
+            run_blend(planned, tmp_path / "run")
 
 
-def test_what_is_told_of_a_recipe():
+def test_what_run_json_has_of_a_recipe():
     """As ever since there are blends: what flags give, and beside it only what is not the default."""
     of_flags = {"steps": 20, "batch_size": 128, "learning_rate": 0.001, "optimizer": "muon", "seed": 0}
     assert list(BlendPlan(recipe=RECIPE, **CLONE).identity["recipe"].items()) == list(of_flags.items())
@@ -106,9 +112,15 @@ def test_what_is_told_of_a_recipe():
     [
         ({**SMALL}, "give source, or bring the target back from its gradient or its Laplacian"),
         ({**SMALL, "kind": "poisson"}, "kind must be one of .*, received 'poisson'"),
-        ({**CLONE, "kind": "gradient"}, "source must be left out to bring a picture back, received 'sample:chelsea'"),
-        ({**SMALL, "kind": "gradient", "mixed": True}, "mixed must be left out to bring a picture back, received True"),
+        (
+            {**CLONE, "kind": "gradient"},
+            r"source must be left out to bring a picture back .*, received 'sample:chelsea'",
+        ),
+        ({**SMALL, "kind": "gradient", "mixed": True}, "mixed must be left out .* from its gradient, received True"),
         ({**SMALL, "kind": "laplacian", "region": (0, 0, 2, 2)}, r"region must be left out .* received \(0, 0, 2, 2\)"),
+        ({**SMALL, "kind": "gradient", "values_weight": 2.0}, r"values_weight must be left out .* received 2\.0"),
+        ({**SMALL, "kind": "gradient", "shape": "ellipse"}, "shape must be left out .* received 'ellipse'"),
+        ({**SMALL, "kind": "laplacian", "at": (1, 0)}, r"at must be left out .* received \(1, 0\)"),
         ({**CLONE, "values_weight": 0.0}, r"values_weight must be positive, received 0\.0"),
         ({**CLONE, "mask": "sample:camera"}, r"mask must be as large as the source, \(11, 16\), received \(512, 512\)"),
         ({**CLONE, "target": "sample:camera"}, "source must have the target's 1 channels, or one, received 3"),
@@ -119,4 +131,4 @@ def test_what_is_told_of_a_recipe():
 )
 def test_bad_input(settings, message):
     with pytest.raises(InputError, match=message):
-        prepare_blend(BlendPlan(recipe=RECIPE, **settings))
+        plan_blend(BlendPlan(recipe=RECIPE, **settings))

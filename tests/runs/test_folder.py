@@ -13,7 +13,8 @@ import pytest
 
 from keras_inr.errors import InputError
 from keras_inr.runs import folder as run_folder
-from keras_inr.runs.folder import MARKER, METRICS, check_run_folder, claim_run_folder, holds_run, write_json
+from keras_inr.runs.folder import check_run_folder, claim_run_folder, holds_run, write_json
+from keras_inr.runs.layout import METRICS, RUN_JSON
 
 IDENTITY = {"preset": "siren", "steps": 100, "epochs": None, "image_options": {"size": (24, 32)}}
 
@@ -106,7 +107,7 @@ class TestStart:
             (out / ".tmp-0123456789abcdef-run.json").write_text("{")
         check_run_folder(out, IDENTITY, **options)
         assert claim(out, **options) == out
-        content = json.loads((out / MARKER).read_text())
+        content = json.loads((out / RUN_JSON).read_text())
         assert content == {"format_version": 1, "identity": json.loads(json.dumps(IDENTITY))}
 
     def test_text_as_path(self, tmp_path):
@@ -177,7 +178,7 @@ class TestRefusals:
     @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
     def test_a_run_without_its_marker(self, tmp_path, options):
         run = make_run(tmp_path / "run")
-        (run / MARKER).unlink()
+        (run / RUN_JSON).unlink()
         before = names(run)
         told = f"{run} has checkpoints but its run.json is missing; give another folder"
         refused(run, told, **options)
@@ -213,17 +214,17 @@ class TestRefusals:
     )
     def test_a_marker_that_is_not_ours(self, tmp_path, text, options):
         """Another program's run.json must not make its folder one that may be emptied."""
-        (tmp_path / MARKER).write_text(text)
+        (tmp_path / RUN_JSON).write_text(text)
         (tmp_path / "data").write_text("precious")
-        refused(tmp_path, f"{tmp_path / MARKER} is damaged: ", **options)
-        assert names(tmp_path) == ["data", MARKER]
+        refused(tmp_path, f"{tmp_path / RUN_JSON} is damaged: ", **options)
+        assert names(tmp_path) == ["data", RUN_JSON]
 
     def test_a_marker_that_is_no_text(self, tmp_path):
-        (tmp_path / MARKER).write_bytes(b"\xff\xfe\x00")
+        (tmp_path / RUN_JSON).write_bytes(b"\xff\xfe\x00")
         refused(tmp_path, "is damaged", resume=True)
 
     def test_a_marker_of_another_version(self, tmp_path):
-        write_json(tmp_path / MARKER, {"format_version": 2, "identity": IDENTITY})
+        write_json(tmp_path / RUN_JSON, {"format_version": 2, "identity": IDENTITY})
         refused(tmp_path, "must have format_version 1, received 2", resume=True)
 
 
@@ -263,7 +264,7 @@ class TestGrowth:
         assert (run / METRICS).exists()
         claim(run, self.LONGER, resume=True, may_grow=("epochs", "steps"))
         assert not (run / METRICS).exists()
-        assert json.loads((run / MARKER).read_text())["identity"]["steps"] == 200
+        assert json.loads((run / RUN_JSON).read_text())["identity"]["steps"] == 200
         refused(run, "steps was 200 and is 100", resume=True, may_grow=("steps",))
 
     @pytest.mark.parametrize(
@@ -288,7 +289,7 @@ class TestGrowth:
     def test_without_a_checkpoint_there_is_nothing_to_grow(self, tmp_path):
         run = make_run(tmp_path / "run")
         (run / "checkpoints" / "step-0000000060.npz").unlink()
-        told = f"{run} has no checkpoint to go on from to steps=200"
+        told = f"{run} has no checkpoint to be resumed from to steps=200"
         refused(run, told, resume=True, identity=self.LONGER, may_grow=("steps",))
         assert (run / METRICS).exists()
 
@@ -297,8 +298,8 @@ class TestOverwrite:
     def test_replaces_a_run_by_another(self, tmp_path):
         run = make_run(tmp_path / "run")
         with claim_run_folder(run, {"preset": "relu"}, overwrite=True) as folder:
-            assert names(folder) == [".lock", MARKER]
-        assert json.loads((run / MARKER).read_text())["identity"] == {"preset": "relu"}
+            assert names(folder) == [".lock", RUN_JSON]
+        assert json.loads((run / RUN_JSON).read_text())["identity"] == {"preset": "relu"}
 
     def test_a_check_replaces_nothing(self, tmp_path):
         run = make_run(tmp_path / "run")
@@ -316,7 +317,7 @@ class TestOverwrite:
         (run / "checkpoints" / "step-0000000061.npz").symlink_to(outside / "below" / "file")
         (run / "comparison.png").symlink_to(tmp_path / "nowhere")
         claim(run, overwrite=True)
-        assert names(run) == [".lock", MARKER]
+        assert names(run) == [".lock", RUN_JSON]
         assert (outside / "below" / "file").read_text() == "precious"
 
     def test_what_no_run_writes_stays(self, tmp_path):
@@ -327,7 +328,7 @@ class TestOverwrite:
             (run / name).write_text("precious")
         claim(run, overwrite=True)
         kept = [path for path in names(run) if (run / path).is_file()]
-        assert kept == sorted([".lock", MARKER, *foreign])
+        assert kept == sorted([".lock", RUN_JSON, *foreign])
 
     def test_a_lock_that_is_a_link_keeps_what_it_points_to(self, tmp_path):
         (tmp_path / "file").write_text("precious")
@@ -354,7 +355,7 @@ class TestOverwrite:
                 claim(run, overwrite=True)
         assert (run / METRICS).exists() == (removed == 0)
         claim(run, overwrite=True)
-        assert names(run) == [".lock", MARKER]
+        assert names(run) == [".lock", RUN_JSON]
 
 
 class TestLock:
@@ -392,7 +393,7 @@ class TestLock:
         flock = fcntl.flock
 
         def too_late(lock, operation):
-            write_json(tmp_path / "run" / MARKER, {"format_version": 1, "identity": {**IDENTITY, "preset": "relu"}})
+            write_json(tmp_path / "run" / RUN_JSON, {"format_version": 1, "identity": {**IDENTITY, "preset": "relu"}})
             flock(lock, operation)
 
         monkeypatch.setattr(run_folder.fcntl, "flock", too_late)

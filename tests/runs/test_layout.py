@@ -5,11 +5,11 @@ import pytest
 from keras_inr.errors import InputError
 from keras_inr.runs.layout import (
     FOLDERS,
-    MARKER,
     METRICS,
     RESULTS,
+    RUN_JSON,
     SAVED_MODEL,
-    check_kinds,
+    check_files_and_folders,
     has_checkpoint,
     missing_results,
     remove_written,
@@ -17,7 +17,7 @@ from keras_inr.runs.layout import (
 )
 
 WRITTEN = (
-    *(METRICS, *RESULTS, "flags.cfg", MARKER, ".tmp-0123456789abcdef-metrics.json"),
+    *(METRICS, *RESULTS, "flags.cfg", RUN_JSON, ".tmp-0123456789abcdef-metrics.json"),
     *("checkpoints/step-0000000060.npz", "checkpoints/.tmp-0123456789abcdef-step-0000000061.npz"),
     *("previews/step-0000020.png", "tensorboard/events.out.tfevents.1.a.host.23.0.v2"),
     f"saved_model/tmp.{'a' * 32}/file",
@@ -55,7 +55,7 @@ class TestRemoval:
     def test_all_that_is_written_and_nothing_else(self, tmp_path):
         fill(tmp_path, (*WRITTEN, *FOREIGN))
         order = [path.name for path in written_paths(tmp_path)]
-        assert (order[0], order[-1]) == (METRICS, MARKER)
+        assert (order[0], order[-1]) == (METRICS, RUN_JSON)
         remove_written(tmp_path)
         assert files(tmp_path) == sorted(FOREIGN)
 
@@ -70,7 +70,7 @@ class TestRemoval:
 
     def test_a_folder_behind_a_link_is_let_go(self, tmp_path):
         """Nothing behind the link is touched, and a new run does not find the old checkpoints there."""
-        fill(tmp_path, ["scratch/step-0000000060.npz", f"run/{METRICS}", f"run/{MARKER}"])
+        fill(tmp_path, ["scratch/step-0000000060.npz", f"run/{METRICS}", f"run/{RUN_JSON}"])
         (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "scratch")
         remove_written(tmp_path / "run")
         assert list((tmp_path / "run").iterdir()) == []
@@ -104,21 +104,21 @@ class TestMissing:
 
 class TestKinds:
     def test_what_a_run_leaves(self, tmp_path):
-        check_kinds(tmp_path)
+        check_files_and_folders(tmp_path)
         fill(tmp_path, WRITTEN)
-        check_kinds(tmp_path)
+        check_files_and_folders(tmp_path)
 
     @pytest.mark.parametrize("name", FOLDERS)
     def test_a_file_for_a_folder(self, tmp_path, name):
         (tmp_path / name).touch()
         with pytest.raises(InputError, match=f"{tmp_path / name} must be a folder for a run to write in, received a "):
-            check_kinds(tmp_path)
+            check_files_and_folders(tmp_path)
 
     @pytest.mark.parametrize("name", [METRICS, *RESULTS, "flags.cfg"])
     def test_a_folder_for_a_file(self, tmp_path, name):
         (tmp_path / name).mkdir()
         with pytest.raises(InputError, match=f"{tmp_path / name} must be a file for a run to replace, received a "):
-            check_kinds(tmp_path)
+            check_files_and_folders(tmp_path)
 
 
 def test_has_checkpoint(tmp_path):

@@ -80,7 +80,7 @@ class TestGoals:
         started = {"preset": "relu", "learning_rate": 0.01, "goal_psnr_db": 25.0, "max_seconds": None}
 
         def again(goal):
-            return plan_fit("sample:coins", "auto", goal=goal, goal_psnr_db=25.0, started=started, **OPTIONS).plan
+            return plan_fit("sample:coins", "auto", goal=goal, goal_psnr_db=25.0, resumed=started, **OPTIONS).plan
 
         for goal in (None, "25dB", "500kB"):
             assert again(goal).goal_psnr_db == 25.0
@@ -122,7 +122,7 @@ class TestFoundRates:
     def test_a_run_that_is_gone_on_with_keeps_its_rate(self, no_test, tmp_path):
         run_planned(make_settings(recipe={"steps": 5, "learning_rate": 0.25}), tmp_path / "run")
         started = json.loads((tmp_path / "run" / "run.json").read_text())["identity"]
-        settings = make_settings(recipe={"steps": 5, "learning_rate": "auto"}, started=started)
+        settings = make_settings(recipe={"steps": 5, "learning_rate": "auto"}, resumed=started)
         assert plan(settings).plan.recipe.learning_rate == 0.25
 
     def test_a_folder_is_looked_at_before_the_test(self, no_test):
@@ -153,7 +153,7 @@ def test_identity_has_neither_paths_nor_devices():
         ({"goal": "50kB"}, "goal must be in dB or s for a preset that is given, or preset='auto', received 50 kB"),
         ({"preset": "auto", "arguments": {"units": (8,)}}, "one of list_presets() to take units, received 'auto'"),
         ({"preset": "auto", "recipe": {"supervise": "gradient"}}, "one of list_presets() for supervise='gradient'"),
-        ({"preset": "auto", "started": {}}, "the run to go on with is damaged: identity.preset is missing"),
+        ({"preset": "auto", "resumed": {}}, "the run to resume is damaged: identity.preset is missing"),
         ({"image_options": {"sizes": 3}}, "received 'sizes'; did you mean 'size'?"),
         ({"recipe": {"learning_rate": "auto", "freeze": "tanh"}}, "freeze must name some of the layers sine_0"),
     ],

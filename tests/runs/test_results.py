@@ -1,9 +1,7 @@
 """The parts of what a run leaves."""
 
-import csv
 import json
 import math
-import os
 import platform
 
 import numpy as np
@@ -11,16 +9,8 @@ import pytest
 import tensorflow as tf
 from small_runs import make_settings, plan
 
-from keras_inr.runs import results
-from keras_inr.runs.results import (
-    HISTORY,
-    NUMBER,
-    SUMMARIZED,
-    describe,
-    device_name,
-    read_metrics,
-    write_history,
-)
+from keras_inr.runs.facts import device_name
+from keras_inr.runs.results import NUMBER, SUMMARIZED, describe, read_metrics
 from keras_inr.training.result import FitResult
 
 
@@ -75,25 +65,6 @@ def test_whether_a_goal_was_met(goal, result, expected):
     assert (described["goal"], described["goal_met"]) == expected
 
 
-class TestHistory:
-    def test_rows_and_gaps(self, tmp_path):
-        rows = [
-            {"step": 1, "seconds": 0.5, "loss": 0.1, "psnr_db": None, "learning_rate": 1e-3},
-            {"step": 2, "seconds": 1.0, "loss": 1e-30, "psnr_db": 300.0, "learning_rate": 0.0, "picture_psnr_db": 3.5},
-        ]
-        write_history(tmp_path / "history.csv", rows)
-        with open(tmp_path / "history.csv", newline="") as file:
-            read = list(csv.DictReader(file))
-        assert list(read[0]) == list(HISTORY)
-        assert [row["psnr_db"] for row in read] == ["", "300.0"]
-        assert [row["picture_psnr_db"] for row in read] == ["", "3.5"]
-        assert [float(row["loss"]) for row in read] == [0.1, 1e-30]
-
-    def test_no_rows(self, tmp_path):
-        write_history(tmp_path / "history.csv", [])
-        assert (tmp_path / "history.csv").read_text().split() == [",".join(HISTORY)]
-
-
 class TestReadMetrics:
     def test_whole(self, tmp_path):
         values = {float: 0.5, int: 3, str: "text", NUMBER: None}
@@ -106,28 +77,3 @@ class TestReadMetrics:
         if content is not None:
             (tmp_path / "metrics.json").write_bytes(content)
         assert read_metrics(tmp_path) is None
-
-
-class TestDeviceName:
-    def test_processor(self, monkeypatch):
-        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
-        text = "processor\t: 0\nmodel name\t: Abacus 3000 @ 2.0 GHz\nmodel name\t: other\n"
-        monkeypatch.setattr(results.pathlib.Path, "read_text", lambda path: text)
-        assert device_name() == "CPU, 3 cores, Abacus 3000 @ 2.0 GHz"
-
-    def test_processor_that_does_not_tell(self, monkeypatch):
-        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
-
-        def absent(path):
-            raise FileNotFoundError(path)
-
-        monkeypatch.setattr(results.pathlib.Path, "read_text", absent)
-        assert device_name().endswith(f"cores, {platform.machine()}")
-
-    @pytest.mark.parametrize(("details", "name"), [({"device_name": "NVIDIA H100"}, "NVIDIA H100"), ({}, "unknown")])
-    def test_graphics_card(self, monkeypatch, details, name):
-        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["/GPU:0"])
-        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["/physical_device:GPU:0"])
-        monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: details)
-        assert device_name() == f"GPU, {name}"

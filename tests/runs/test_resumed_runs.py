@@ -95,7 +95,7 @@ def test_a_run_is_there_with_its_flags_in_one_step(tmp_path, monkeypatch):
         raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr("keras_inr.runs.image_fit.atomic_path", killed)
+        patched.setattr("keras_inr.runs.fit_run.atomic_path", killed)
         with pytest.raises(SystemExit):
             run(out, settings(), flags_text="--steps=40\n")
     assert names(out) == [".lock", "run.json"]

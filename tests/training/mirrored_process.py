@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.runs.image_fit import Watching, run_image_fit
+from keras_inr.runs.fit_run import Display, run_image_fit
 from keras_inr.runs.plan import plan_fit
 from keras_inr.training import fit
 from keras_inr.training.strategies import make_strategy
@@ -79,7 +79,7 @@ def run(folder):
         recipe={"steps": 20, "batch_size": 32},
         strategy="mirrored",
     )
-    folder, metrics = run_image_fit(planned, folder, watching=Watching(tensorboard=False, progress=False))
+    folder, metrics = run_image_fit(planned, folder, display=Display(tensorboard=False, progress=False))
     coords = np.random.default_rng(0).uniform(-1, 1, (9, 2)).astype("float32")
     served = tf.saved_model.load(str(folder / "saved_model" / "1")).signatures["serving_default"](tf.constant(coords))
     model = keras.saving.load_model(folder / "model.keras", compile=False)

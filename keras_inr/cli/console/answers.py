@@ -1,57 +1,10 @@
 """What a person types, as numbers and arguments; nothing typed is ever evaluated as code."""
 
-import os
-import pathlib
-from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any
 
-from keras_inr._arguments import local_path
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.cli.preset_arguments import parse_overrides
 from keras_inr.errors import InputError
-
-Number = TypeVar("Number", int, float)
-
-
-@overload
-def typed_numbers(
-    name: str, text: str, form: str, separator: str | None, count: int, kind: Callable[[str], Number]
-) -> tuple[Number, ...]: ...
-
-
-@overload
-def typed_numbers(
-    name: str, text: str | None, form: str, separator: str | None, count: int, kind: Callable[[str], Number]
-) -> tuple[Number, ...] | None: ...
-
-
-def typed_numbers(
-    name: str, text: str | None, form: str, separator: str | None, count: int, kind: Callable[[str], Number]
-) -> tuple[Number, ...] | None:
-    """So many numbers with a separator between them, None for None.
-
-    Args:
-        name: what they are called in errors.
-        text: what was typed.
-        form: how it should look, for errors.
-        separator: between two numbers.
-        count: how many there must be.
-        kind: int or float.
-
-    Raises:
-        InputError: for another count, or what is no number of that kind.
-
-    >>> typed_numbers("size", "600x902", "HEIGHTxWIDTH", "x", 2, int)
-    (600, 902)
-    """
-    if text is None:
-        return None
-    try:
-        found = tuple(kind(part) for part in text.split(separator))
-    except ValueError:
-        found = ()
-    if len(found) != count:
-        raise InputError(f"{name} must be {form}, received {text!r}")
-    return found
 
 
 def typed_count(name: str, text: str, most: int, optional: bool = False) -> int | None:
@@ -66,7 +19,7 @@ def typed_count(name: str, text: str, most: int, optional: bool = False) -> int 
     if optional and not text.strip():
         return None
     form = f"a whole number from 1 to {most}"
-    (number,) = typed_numbers(name, text, form, None, 1, int)
+    (number,) = parse_numbers(name, text, form, None, (1,), int)
     if not 1 <= number <= most:
         raise InputError(f"{name} must be {form}, received {text!r}")
     return number
@@ -83,8 +36,8 @@ def typed_size(text: str) -> dict[str, Any]:
     """
     form = "HEIGHTxWIDTH in pixels, or a factor such as 4"
     if "x" in text:
-        return {"size": typed_numbers("size", text, form, "x", 2, int)}
-    return {"scale": typed_numbers("size", text, form, None, 1, float)[0]}
+        return {"size": parse_numbers("size", text, form, "x", (2,), int)}
+    return {"scale": parse_numbers("size", text, form, None, (1,), float)[0]}
 
 
 def typed_arguments(preset: str, text: str) -> dict[str, Any]:
@@ -105,15 +58,3 @@ def typed_arguments(preset: str, text: str) -> dict[str, Any]:
             raise InputError(f"arguments must have {name} once, received {text!r}")
         texts[name] = value
     return parse_overrides(preset, texts)
-
-
-def typed_path(name: str, text: str | os.PathLike[str]) -> pathlib.Path:
-    """A file or folder on this machine, see `keras_inr._arguments.local_path`.
-
-    Raises:
-        InputError: for what cannot be one.
-
-    >>> typed_path("out", "cat.png")
-    PosixPath('cat.png')
-    """
-    return local_path(name, text)

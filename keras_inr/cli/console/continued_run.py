@@ -61,13 +61,16 @@ class GrowingRun:
         self.seconds = 0.0
 
     def train(
-        self, steps: int, watch: Callable[[Progress], None] | None = None, should_stop: Callable[[], bool] | None = None
+        self,
+        steps: int,
+        on_progress: Callable[[Progress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
     ) -> FitResult:
         """Trains so many steps more.
 
         Args:
             steps: 1 or more.
-            watch: called with a `Progress` after every call of the training function.
+            on_progress: called with a `Progress` after every call of the training function.
             should_stop: called then too; True ends the training, which keeps what it has learnt.
 
         Returns:
@@ -79,16 +82,16 @@ class GrowingRun:
         After any other error, Ctrl-C included, the weights are those of the last step, and the run cannot go on.
         """
         before, started = self.field.get_weights(), time.perf_counter()
-        monitor = Monitor(self.step, self.step + steps, watch)
+        counter = ProgressCallback(self.step, self.step + steps, on_progress)
         try:
             result = fit(
                 self.field,
                 self.signal,
                 self.recipe,
-                steps=monitor.last_step,
+                steps=counter.last_step,
                 checkpoint_dir=self.folder,
                 should_stop=should_stop,
-                callbacks=[monitor],
+                callbacks=[counter],
                 progress=False,
             )
         except DivergedError as error:
@@ -98,33 +101,33 @@ class GrowingRun:
                 "high, try a third of it; the network is what it was before this training"
             ) from error
         except BaseException:
-            self.step, self.seconds = monitor.step, self.seconds + time.perf_counter() - started
+            self.step, self.seconds = counter.step, self.seconds + time.perf_counter() - started
             raise
         self.step, self.seconds = result.steps, result.train_seconds
         return result
 
 
-class Monitor(keras.callbacks.Callback):
-    """Counts the steps of a training and tells them.
+class ProgressCallback(keras.callbacks.Callback):
+    """Counts the steps of a training and reports them.
 
     Args:
-        step: finished steps of the run that it goes on with.
+        step: finished steps of the run that is continued.
         last_step: at which it ends.
-        watch: called with a `Progress`, or None.
+        on_progress: called with a `Progress`, or None.
     """
 
-    def __init__(self, step: int, last_step: int, watch: Callable[[Progress], None] | None) -> None:
+    def __init__(self, step: int, last_step: int, on_progress: Callable[[Progress], None] | None) -> None:
         super().__init__()
         self.step = self.start = step
         self.last_step = last_step
-        self.watch = watch
+        self.on_progress = on_progress
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.first_step = self.step
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step = self.first_step + steps_done(self, batch)
-        if self.watch is not None:
+        if self.on_progress is not None:
             done, total = self.step - self.start, self.last_step - self.start
-            told = logs or {}
-            self.watch(Progress(done, total, told["loss"], cast(float, batches_psnr(told))))
+            logs = logs or {}
+            self.on_progress(Progress(done, total, logs["loss"], cast(float, batches_psnr(logs))))

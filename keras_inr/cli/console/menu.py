@@ -15,11 +15,14 @@ from typing import Any, cast
 import tensorflow as tf
 from prompt_toolkit.completion import WordCompleter
 
+from keras_inr._arguments import local_path
 from keras_inr.cli.console import prompts, screen
-from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
+from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_size
 from keras_inr.cli.console.session import MAX_BATCH_SIZE, MAX_EPOCHS, Session
+from keras_inr.cli.numbers import parse_numbers
 from keras_inr.cli.preset_arguments import parse_overrides, preset_arguments
 from keras_inr.errors import InputError
+from keras_inr.metrics import psnr_text
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import list_presets
 from keras_inr.rendering.to_file import RenderSettings
@@ -65,42 +68,42 @@ class Console:
     def run(self) -> None:
         """Until a person quits."""
         while not self.ended:
-            with only_sigterm():  # a Ctrl-C while the one before it is told
+            with only_sigterm():  # a Ctrl-C while the one before it is answered
                 self.attempt(self.choose)
 
     def attempt(self, action: Callable[[], object]) -> None:
-        """Does an action and tells what it returns, or what went wrong, since there is something learnt to be lost.
+        """Does an action and prints what it returns, or what went wrong, since there is something learnt to be lost.
 
-        Keys that were typed during work are dropped before anything is told: whoever sees it may type again.
+        Keys that were typed during work are dropped before anything is printed: whoever sees it may type again.
         """
-        told: object = "back at the menu; q or Ctrl-D quits"
+        message: object = "back at the menu; q or Ctrl-D quits"
         try:
             with only_sigterm():
-                told = action()
+                message = action()
         except EOFError:
             return self.attempt(self.quit)
         except InputError as error:
-            told = error
+            message = error
         except OSError as error:
-            told = f"the system refused: {error.strerror or error}"
+            message = f"the system refused: {error.strerror or error}"
         except (MemoryError, tf.errors.ResourceExhaustedError):
-            told = "this does not fit into memory: make the batch, the network or the picture smaller"
+            message = "this does not fit into memory: make the batch, the network or the picture smaller"
         except Exception:  # a mistake of ours
-            told = None
+            message = None
             traceback.print_exc()
         screen.forget_typed()
-        if told is not None:
-            print(told, flush=True)
+        if message is not None:
+            print(message, flush=True)
 
     def choose(self) -> object:
         """Lets a person choose an entry, and does it."""
         entries = [
-            (self.picture, "p", f"picture    {self.told_picture()}"),
-            (self.network, "n", f"network    {self.told_network()}"),
+            (self.picture, "p", f"picture    {self.picture_text()}"),
+            (self.network, "n", f"network    {self.network_text()}"),
             (self.layout, "l", "layout     a grid of cells with levels of your own"),
             (self.resolution, "o", "resolution to train on at; what was learnt stays"),
-            (self.adjust, "a", f"adjust     {self.told_training()}"),
-            (self.train, "t", f"train      {self.told_learnt()}"),
+            (self.adjust, "a", f"adjust     {self.training_text()}"),
+            (self.train, "t", f"train      {self.learnt_text()}"),
             (self.view, "v", "view       in this terminal"),
             (self.render, "r", "render     to a file, at any size"),
             (self.save, "s", "save       for Keras"),
@@ -111,23 +114,23 @@ class Console:
         lacking = self.picture if self.session.signal is None else self.network if self.session.preset is None else None
         return prompts.menu("keras_inr: choose by a letter, or the arrows and Enter", entries, lacking or self.train)()
 
-    def told_picture(self) -> str:
+    def picture_text(self) -> str:
         """The picture, in some words."""
         signal = self.session.signal
         return "none yet" if signal is None else f"{signal.source}, {signal.height} x {signal.width}"
 
-    def told_network(self) -> str:
+    def network_text(self) -> str:
         """The network, in some words."""
         field = self.session.field
         parameters = "" if field is None else f", {field.count_params():,} parameters"
         given = "".join(f", {name}={value}" for name, value in self.session.arguments.items())
         return f"{self.session.preset or 'none yet'}{parameters}{given}"
 
-    def told_training(self) -> str:
+    def training_text(self) -> str:
         """Learning rate and batch size, in some words."""
         return f"learning rate {self.session.learning_rate:g}, batches of {self.session.batch_size} pixels"
 
-    def told_learnt(self) -> str:
+    def learnt_text(self) -> str:
         """How much is learnt, in some words."""
         state = " and not saved" if self.session.unsaved else ""
         return f"{self.session.steps} steps learnt{state}" if self.session.steps else "nothing learnt yet"
@@ -140,13 +143,13 @@ class Console:
         question = "picture (a path, sample:NAME or tfds:NAME/SPLIT#INDEX)"
         source = prompts.ask(question, checked_source, completer=prompts.SourceCompleter(names))
         self.session.choose_picture(source, ask_side("longer side in pixels (empty keeps it)"))
-        return self.told_picture()
+        return self.picture_text()
 
     def resolution(self) -> str:
         """Asks for another size of the picture."""
         self.session.check_picture()
         self.session.change_resolution(ask_side("longer side in pixels (empty is the file's own)"))
-        return self.told_picture()
+        return self.picture_text()
 
     def network(self) -> str | None:
         """Asks for a network and its arguments."""
@@ -159,7 +162,7 @@ class Console:
         question = f"arguments of {preset}, such as units=64,64 (empty keeps its own)"
         given = prompts.ask(question, functools.partial(typed_arguments, preset), completer=completer)
         self.session.choose_network(preset, given)
-        return self.told_network()
+        return self.network_text()
 
     def layout(self) -> str | None:
         """Asks for the levels of a grid of cells."""
@@ -168,14 +171,14 @@ class Console:
         question = "levels as hash_size:cell_size:dimensions, with commas between them"
         parse = lambda text: parse_overrides("cell_grid", {"layout": text})  # noqa: E731
         self.session.choose_network("cell_grid", prompts.ask(question, parse, empty=LAYOUT))
-        return self.told_network()
+        return self.network_text()
 
     def adjust(self) -> str:
         """Asks for learning rate and batch size."""
         rate = prompts.ask("learning rate", typed_rate, empty=f"{self.session.learning_rate:g}")
         batch = functools.partial(typed_count, "batch size", most=MAX_BATCH_SIZE)
         self.session.choose_training(rate, prompts.ask("batch size", batch, empty=str(self.session.batch_size)))
-        return self.told_training()
+        return self.training_text()
 
     def train(self) -> str:
         """Asks for how long, and trains with a live preview."""
@@ -223,7 +226,7 @@ class Console:
 
     def checked_box(self, size: dict[str, Any], text: str) -> tuple[float, ...] | None:
         """The box that is typed, None for an empty text; InputError for one that cannot be rendered."""
-        box = typed_numbers("box", text, "x0,y0,x1,y1", ",", 4, float) if text.strip() else None
+        box = parse_numbers("box", text, "x0,y0,x1,y1", ",", (4,), float) if text.strip() else None
         self.session.check_raster(RenderSettings(**size, box=cast(Any, box)))
         return box
 
@@ -242,9 +245,9 @@ class Console:
     def figures(self) -> str:
         """What was reached, in one line."""
         found = self.session.figures()
-        psnr = "exact" if found.psnr_db is None else f"PSNR {found.psnr_db:.2f} dB"
         ssim = "" if found.ssim is None else f", SSIM {found.ssim:.4f}"
-        return f"{psnr}{ssim}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters"
+        quality = f"PSNR {psnr_text(found.psnr_db)}{ssim}"
+        return f"{quality}, {found.steps} steps in {found.seconds:.1f} s, {found.num_parameters:,} parameters"
 
     def may_forget(self) -> bool:
         """Whether what was learnt is saved, or a person does not want it."""
@@ -262,7 +265,7 @@ class Console:
 
 @contextlib.contextmanager
 def only_sigterm() -> Iterator[None]:
-    """Of the signals that end what is being done, Ctrl-C ends the context alone."""
+    """Ctrl-C only leaves this block; SIGTERM passes."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -272,7 +275,7 @@ def only_sigterm() -> Iterator[None]:
 
 def ask_path(question: str, suggested: str) -> pathlib.Path:
     """Asks for a file or a folder."""
-    return prompts.ask(question, functools.partial(typed_path, "path"), empty=suggested)
+    return prompts.ask(question, functools.partial(local_path, "path"), empty=suggested)
 
 
 def may_replace(path: pathlib.Path) -> bool:
@@ -296,5 +299,5 @@ def checked_source(text: str) -> str:
 
 def typed_rate(text: str) -> float:
     """The learning rate that is typed; InputError for what a recipe does not take."""
-    rate = typed_numbers("learning rate", text, "a number such as 0.001", None, 1, float)[0]
+    rate = parse_numbers("learning rate", text, "a number such as 0.001", None, (1,), float)[0]
     return Recipe(steps=1, learning_rate=rate).learning_rate

@@ -25,13 +25,13 @@ DRAWING_SHARE = 0.1
 
 def check_terminal() -> None:
     """Raises an InputError unless a person sits at a terminal that can move its cursor."""
-    told = "a console needs a terminal (keras-inr fit does the same by flags), received"
+    problem = "a console needs a terminal (keras-inr fit does the same by flags), received"
     for name in ("stdin", "stdout"):
         stream = getattr(sys, name)
         if stream is None or stream.closed or not stream.isatty():
-            raise InputError(f"{told} {name} that is none")
+            raise InputError(f"{problem} {name} that is none")
     if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
-        raise InputError(f"{told} TERM={os.environ.get('TERM', '')}")
+        raise InputError(f"{problem} TERM={os.environ.get('TERM', '')}")
 
 
 def detected_colours() -> int:

@@ -9,8 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from keras_inr._arguments import INT32_MAX
-from keras_inr.cli.console.answers import typed_path
+from keras_inr._arguments import INT32_MAX, local_path
 from keras_inr.cli.console.continued_run import GrowingRun, Progress
 from keras_inr.cli.console.ingredients import build_field
 from keras_inr.errors import InputError
@@ -46,8 +45,8 @@ class Figures:
 class Session:
     """A picture and a network that learns it, changed by one action at a time.
 
-    Every action either does what it says or raises and changes nothing. What an action needs and is not there yet
-    is told by its `InputError`.
+    Every action either does what it says or raises and changes nothing. Its `InputError` names what an action needs and
+    is not there yet.
 
     Args:
         seed: of initial weights and batches.
@@ -143,7 +142,7 @@ class Session:
     def train(
         self,
         epochs: int,
-        watch: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> str:
         """Trains on, from where the last training ended, at a constant learning rate (Adam, mean squared error).
@@ -153,7 +152,7 @@ class Session:
 
         Args:
             epochs: how many more, 1 to a million.
-            watch, should_stop: as in `keras_inr.cli.console.continued_run.GrowingRun.train`.
+            on_progress, should_stop: as in `keras_inr.cli.console.continued_run.GrowingRun.train`.
 
         Returns:
             "steps" if it ended by itself, or "interrupt".
@@ -169,7 +168,7 @@ class Session:
             raise InputError(f"epochs must be from 1 to {most}, received {epochs!r}")
         step, seconds = run.step, run.seconds
         try:
-            result = run.train(epochs * self.steps_per_epoch, watch, should_stop)
+            result = run.train(epochs * self.steps_per_epoch, on_progress, should_stop)
         except BaseException:
             self._run = None
             raise
@@ -198,7 +197,7 @@ class Session:
         """Renders the field into a file; settings and result as in `keras_inr.rendering.to_file.render_file`."""
         self.check_raster(settings)
         _, field = self.check_trained()
-        out = typed_path("out", cast(str, settings.out))
+        out = local_path("out", cast(str, settings.out))
         return render_file(field, dataclasses.replace(settings, out=out), ".", overwrite)
 
     def check_raster(self, settings: RenderSettings) -> tuple[int, int]:
@@ -214,7 +213,7 @@ class Session:
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> pathlib.Path:
         """Writes the field to a .keras file, from which `keras.models.load_model` brings it back; returns the path."""
         _, field = self.check_trained()
-        path = typed_path("path", path)
+        path = local_path("path", path)
         if path.suffix != ".keras":
             raise InputError(f"path must end in .keras, received {str(path)!r}")
         if not path.parent.is_dir() or path.is_dir():

@@ -4,20 +4,10 @@ import re
 
 import pytest
 
-from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_numbers, typed_path, typed_size
+from keras_inr.cli.console.answers import typed_arguments, typed_count, typed_size
 from keras_inr.errors import InputError
 
 CODE = "__import__('os').system('touch x')"
-
-
-class TestNumbers:
-    def test_none_stays_none(self):
-        assert typed_numbers("box", None, "x0,y0,x1,y1", ",", 4, float) is None
-
-    @pytest.mark.parametrize("text", ["", "1", "1,2,3", "1,b", "1,2.5", CODE])
-    def test_another_form(self, text):
-        with pytest.raises(InputError, match=re.escape(f"size must be HEIGHT,WIDTH, received {text!r}")):
-            typed_numbers("size", text, "HEIGHT,WIDTH", ",", 2, int)
 
 
 class TestCount:
@@ -63,9 +53,3 @@ class TestArguments:
     def test_code_is_text(self, text):
         with pytest.raises(InputError, match=re.escape(f"such as 14:8:4,16:2:8, received {text!r}")):
             typed_arguments("cell_grid", f"layout={text}")
-
-
-@pytest.mark.parametrize("text", ["", "gs://bucket/a.png", "a\0b"])
-def test_no_path(text):
-    with pytest.raises(InputError, match=f"out must be .*, received {re.escape(repr(text))}"):
-        typed_path("out", text)

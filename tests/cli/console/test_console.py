@@ -19,7 +19,7 @@ import tensorflow as tf
 from PIL import Image
 
 from cli.console.dialogues import CTRL_C, CTRL_D, UP, Dialogue
-from keras_inr.cli import main, startup
+from keras_inr.cli import main, stop_signals
 from keras_inr.cli.console import menu
 from keras_inr.cli.console.session import Session
 from keras_inr.cli.console.terminal_pictures import NO_COLOURS
@@ -210,7 +210,7 @@ class TestWithoutTerminal:
     def test_without_prompt_toolkit(self, monkeypatch, capsys):
         find = importlib.util.find_spec
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "prompt_toolkit" else find(name))
-        monkeypatch.setattr(startup, "leave_on_signals", lambda: None)
+        monkeypatch.setattr(stop_signals, "leave_on_signals", lambda: None)
         with pytest.raises(SystemExit) as caught:
             main.main(["console"])
         assert caught.value.code == 1

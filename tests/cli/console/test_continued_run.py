@@ -57,7 +57,7 @@ def test_the_state_is_removed_with_the_run():
 def test_progress_counts_this_training():
     run, told = make_run(), []
     run.train(3)
-    run.train(4, watch=told.append)
+    run.train(4, on_progress=told.append)
     assert [(progress.step, progress.total_steps) for progress in told] == [(step, 4) for step in (1, 2, 3, 4)]
     assert all(np.isfinite([progress.loss, progress.psnr_db]).all() for progress in told)
 

@@ -16,11 +16,12 @@ from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy, save_field
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
+from keras_inr.runs.facts import device_name, versions, write_history
 from keras_inr.runs.figures import save_curves
 from keras_inr.runs.folder import claim_run_folder, write_json
 from keras_inr.runs.interrupts import Interrupts
-from keras_inr.runs.layout import METRICS, has_checkpoint, is_whole
-from keras_inr.runs.results import NUMBER, device_name, finished_metrics, versions, write_history
+from keras_inr.runs.layout import METRICS, MODEL, is_complete, is_whole
+from keras_inr.runs.results import NUMBER, finished_metrics
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.starts.pretraining import PretrainingRecipe, PretrainingResult, pretrain
@@ -31,7 +32,7 @@ CROPS = {"average": 32, "prefit": 1, "reptile": 200, "maml": 200, "shared_layers
 SUMMARIZED = {"method": str, "num_crops": int, "pictures": list, "psnr_db": NUMBER, "seconds": float, "device": str}
 """Metrics that the summary of a run is made of, with their types."""
 
-RESULTS = ("model.keras", "reconstruction.png")
+RESULTS = (MODEL, "reconstruction.png")
 """What a finished run has beside its metrics."""
 
 
@@ -62,7 +63,7 @@ class PretrainingPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class PreparedPretraining:
+class PlannedPretraining:
     """A plan whose every input has been checked, with the crops and the network."""
 
     plan: PretrainingPlan
@@ -93,7 +94,7 @@ class LoadedSignals(Sequence[ImageSignal]):
         return signal
 
 
-def prepare_pretraining(plan: PretrainingPlan) -> PreparedPretraining:
+def plan_pretraining(plan: PretrainingPlan) -> PlannedPretraining:
     """Loads the pictures, cuts the crops, builds the field; writes nothing.
 
     Raises:
@@ -106,7 +107,7 @@ def prepare_pretraining(plan: PretrainingPlan) -> PreparedPretraining:
         frozen_layers(field, recipe.own, "own")
     num_crops = CROPS[recipe.method] if plan.num_crops is None else plan.num_crops
     if recipe.method == "prefit" and num_crops != 1:
-        raise InputError(f"crops must be 1 for prefit, which fits one, received {num_crops}")
+        raise InputError(f"num_crops must be 1 for prefit, which fits one, received {num_crops}")
     pictures = list_pictures(plan.images, plan.data_dir)[:num_crops]
     signals = LoadedSignals(pictures, plan.data_dir)
     crops = random_crops(signals, num_crops, plan.size, plan.smallest, recipe.seed)
@@ -121,11 +122,11 @@ def prepare_pretraining(plan: PretrainingPlan) -> PreparedPretraining:
         "pictures": [picture.name for picture in pictures],
         "pictures_sha256": hashlib.sha256("".join(signals.sha256).encode()).hexdigest(),
     }
-    return PreparedPretraining(plan, crops, field, json.loads(json.dumps(identity)))
+    return PlannedPretraining(plan, crops, field, json.loads(json.dumps(identity)))
 
 
 def run_pretraining(
-    prepared: PreparedPretraining,
+    planned: PlannedPretraining,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -133,7 +134,7 @@ def run_pretraining(
     """Learns the start; writes model.keras, metrics.json, history.csv, curves.png, and its picture, reconstruction.png.
 
     Args:
-        prepared: what `prepare_pretraining` returned.
+        planned: what `plan_pretraining` returned.
         out, resume, overwrite: see `claim_run_folder`.
 
     Returns:
@@ -145,20 +146,17 @@ def run_pretraining(
         DivergedError: when the loss is no longer finite.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved, but for the method "average".
     """
-    plan = prepared.plan
-    claim = claim_run_folder(out, prepared.identity, resume, overwrite)
+    plan = planned.plan
+    claim = claim_run_folder(out, planned.identity, resume, overwrite)
     with Interrupts() as interrupts, claim as folder:
-        metrics = finished_metrics(folder, SUMMARIZED)
+        metrics = finished_metrics(folder, SUMMARIZED, {})
         missing = [name for name in RESULTS if not is_whole(folder / name)]
-        if metrics is not None and not missing:
+        if metrics is not None and is_complete(folder, missing):
             return folder, metrics
-        if metrics is not None and not has_checkpoint(folder):
-            told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
-            raise InputError(f"{told}; add overwrite=True to learn again")
-        field = type(prepared.field).from_config(prepared.field.get_config())
+        field = type(planned.field).from_config(planned.field.get_config())
         result = pretrain(
             field,
-            prepared.crops,
+            planned.crops,
             plan.recipe,
             checkpoint_dir=folder / "checkpoints",
             should_stop=lambda: interrupts.received is not None,
@@ -170,13 +168,13 @@ def run_pretraining(
             raise InterruptedRunError(
                 cast(int, interrupts.received), folder, "while learning", f"{kept} with the same flags and"
             )
-        save_field(field_for_any_picture(field), folder / "model.keras")  # first, as it is what was learnt
+        save_field(field_for_any_picture(field), folder / MODEL)  # first, as it is what was learnt
         save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
         if result.rows:
             write_history(folder / "history.csv", result.rows)
             save_curves(result.rows, folder / "curves.png", f"{plan.recipe.method} of {plan.preset}")
         if metrics is None:
-            metrics = described(prepared, field, result)
+            metrics = described(planned, field, result)
             write_json(folder / METRICS, metrics)  # last: it marks the run as finished
         return folder, metrics
 
@@ -186,11 +184,11 @@ def field_for_any_picture(field: Field) -> Field:
     return bare_copy(field, picture_size=None, name=None)
 
 
-def described(prepared: PreparedPretraining, field: Field, result: PretrainingResult) -> dict[str, Any]:
+def described(planned: PlannedPretraining, field: Field, result: PretrainingResult) -> dict[str, Any]:
     """The content of metrics.json."""
     return {
         "format_version": 1,
-        **prepared.identity,
+        **planned.identity,
         "psnr_db": finite(result.psnr_db),
         "seconds": result.seconds,
         "num_parameters": field.count_params(),

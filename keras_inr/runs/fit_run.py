@@ -13,10 +13,10 @@ from keras_inr.models.field import to_uint8
 from keras_inr.models.field_files import bare_copy
 from keras_inr.runs.folder import check_run_folder, claim_run_folder
 from keras_inr.runs.interrupts import Interrupts
-from keras_inr.runs.layout import has_checkpoint, missing_results
-from keras_inr.runs.plan import DEFAULTS, Plan, PlannedFit
+from keras_inr.runs.layout import FLAGFILE, is_complete, missing_results
+from keras_inr.runs.plan import IDENTITY_DEFAULTS, Plan, PlannedFit
 from keras_inr.runs.previews import Previews, TensorBoardLog
-from keras_inr.runs.results import finished_metrics, write_course, write_results
+from keras_inr.runs.results import finished_metrics, write_history_and_curves, write_results
 from keras_inr.training.checkpoints import load_checkpoint
 from keras_inr.training.fitting import fit
 from keras_inr.training.objectives import kind_weights
@@ -24,8 +24,8 @@ from keras_inr.training.strategies import make_strategy
 
 
 @dataclasses.dataclass(frozen=True)
-class Watching:
-    """What a run shows while it goes on, which changes nothing of what it learns.
+class Display:
+    """What a run shows meanwhile, which changes nothing of what it learns.
 
     Args:
         preview_every: steps between two pictures in previews/; 0 for none.
@@ -46,7 +46,7 @@ def check_image_fit(
     plan: Plan, out: str | os.PathLike[str] | None = None, resume: bool = False, overwrite: bool = False
 ) -> None:
     """Raises the InputError that `run_image_fit` would raise for the folder as it is now; writes nothing."""
-    check_run_folder(out, plan.identity, resume, overwrite, plan.may_grow, DEFAULTS)
+    check_run_folder(out, plan.identity, resume, overwrite, plan.may_grow, IDENTITY_DEFAULTS)
 
 
 def run_image_fit(
@@ -55,7 +55,7 @@ def run_image_fit(
     resume: bool = False,
     overwrite: bool = False,
     flags_text: str = "",
-    watching: Watching | None = None,
+    display: Display | None = None,
 ) -> tuple[pathlib.Path, dict[str, Any]]:
     """Fits and writes the run folder.
 
@@ -63,7 +63,7 @@ def run_image_fit(
         planned: what `plan_fit` returned; it may be run again.
         out, resume, overwrite: see `claim_run_folder`.
         flags_text: a flagfile that repeats the run, kept as flags.cfg.
-        watching: what is shown meanwhile.
+        display: what is shown meanwhile.
 
     Returns:
         (folder, metrics), the dict of metrics.json. A finished run that is resumed is only read, unless results are
@@ -76,41 +76,42 @@ def run_image_fit(
         DivergedError: when the loss is no longer finite; the last good checkpoint stays.
         InterruptedRunError: after Ctrl-C or SIGTERM; the state is saved.
     """
-    plan, watching = planned.plan, watching or Watching()
-    claim = claim_run_folder(out, plan.identity, resume, overwrite, plan.may_grow, flags_text, DEFAULTS)
+    plan, display = planned.plan, display or Display()
+    claim = claim_run_folder(out, plan.identity, resume, overwrite, plan.may_grow, flags_text, IDENTITY_DEFAULTS)
     with Interrupts() as interrupts, claim as folder:
         metrics, missing = finished_metrics(folder), missing_results(folder)
-        if metrics is not None and not missing:
+        if metrics is not None and is_complete(folder, missing):
             return folder, metrics
-        if metrics is not None and not has_checkpoint(folder):
-            told = f"{folder} is finished but lacks {', '.join(missing)}, and has no checkpoint to make that again from"
-            raise InputError(f"{told}; add overwrite=True to fit again")
-        with atomic_path(folder / "flags.cfg") as temporary:
+        with atomic_path(folder / FLAGFILE) as temporary:
             temporary.write_text(flags_text)
         with make_strategy(plan.strategy).scope():
             planned = dataclasses.replace(planned, field=bare_copy(planned.field))
         try:
-            result = _fit(planned, folder, interrupts, watching)
+            result = _fit(planned, folder, interrupts, display)
         except DivergedError as error:
-            write_course(folder, planned, error.rows)
+            write_history_and_curves(folder, planned, error.rows)
             raise
         if result.stopped_by == "interrupt":
-            write_course(folder, planned, result.rows)
+            write_history_and_curves(folder, planned, result.rows)
             raise InterruptedRunError(cast(int, interrupts.received), folder, f"at step {result.steps}")
         return folder, write_results(folder, planned, result, metrics, missing)
 
 
-def _fit(planned, folder, interrupts, watching):
+def _fit(planned, folder, interrupts, display):
     """The `FitResult`, with checkpoints, previews and logs in the folder."""
     plan = planned.plan
     checkpoint = load_checkpoint(folder / "checkpoints")
-    when = (watching.preview_every, planned.total_steps, checkpoint[0] if checkpoint else 0)
-    draw = functools.partial(_preview, planned)
-    monitors = []
-    if watching.preview_every:
-        monitors.append(Previews(folder / "previews", *when, draw))
-    if watching.tensorboard:
-        monitors.append(TensorBoardLog(folder / "tensorboard", *when, draw))
+    shown = {
+        "every": display.preview_every,
+        "total_steps": planned.total_steps,
+        "step": checkpoint[0] if checkpoint else 0,
+        "draw": functools.partial(_preview, planned),
+    }
+    callbacks = []
+    if display.preview_every:
+        callbacks.append(Previews(folder / "previews", **shown))
+    if display.tensorboard:
+        callbacks.append(TensorBoardLog(folder / "tensorboard", **shown))
     return fit(
         planned.field,
         planned.signal,
@@ -119,8 +120,8 @@ def _fit(planned, folder, interrupts, watching):
         max_seconds=plan.max_seconds,
         checkpoint_dir=folder / "checkpoints",
         should_stop=lambda: interrupts.received is not None,
-        callbacks=monitors,
-        progress=watching.progress,
+        callbacks=callbacks,
+        progress=display.progress,
     )
 
 

@@ -12,8 +12,8 @@ from small_runs import make_settings, names, plan, run_planned
 from keras_inr.errors import InputError, InterruptedRunError
 from keras_inr.models import from_preset
 from keras_inr.models.field_files import read_field
-from keras_inr.runs.image_fit import run_image_fit
-from keras_inr.runs.pretraining import PretrainingPlan, prepare_pretraining, run_pretraining
+from keras_inr.runs.fit_run import run_image_fit
+from keras_inr.runs.pretrain_run import PretrainingPlan, plan_pretraining, run_pretraining
 from keras_inr.training.starts.pretraining import PretrainingRecipe
 
 SMALL = {"units": (16, 16)}
@@ -35,7 +35,7 @@ def settings(**changes):
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory):
-    return run_pretraining(prepare_pretraining(settings()), tmp_path_factory.mktemp("runs") / "start")
+    return run_pretraining(plan_pretraining(settings()), tmp_path_factory.mktemp("runs") / "start")
 
 
 def test_the_folder(learnt):
@@ -52,10 +52,10 @@ def test_the_folder(learnt):
 def test_a_finished_run_is_only_read(learnt):
     folder, metrics = learnt
     before = (folder / "model.keras").stat().st_mtime_ns
-    assert run_pretraining(prepare_pretraining(settings()), folder, resume=True) == (folder, metrics)
+    assert run_pretraining(plan_pretraining(settings()), folder, resume=True) == (folder, metrics)
     assert (folder / "model.keras").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="num_crops was 4 and is 5"):
-        run_pretraining(prepare_pretraining(settings(num_crops=5)), folder, resume=True)
+        run_pretraining(plan_pretraining(settings(num_crops=5)), folder, resume=True)
 
 
 def test_a_fit_starts_from_it(learnt, tmp_path):
@@ -85,7 +85,7 @@ def test_a_run_from_other_weights_is_another_run(learnt, tmp_path):
 
 
 def test_ctrl_c_keeps_the_state(tmp_path, monkeypatch):
-    whole, _ = run_pretraining(prepare_pretraining(settings()), tmp_path / "whole")
+    whole, _ = run_pretraining(plan_pretraining(settings()), tmp_path / "whole")
     asked = []
 
     def interrupt(*_, **__):
@@ -96,9 +96,9 @@ def test_ctrl_c_keeps_the_state(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("keras_inr.training.callbacks.Recorder.on_train_batch_begin", interrupt, raising=False)
         with pytest.raises(InterruptedRunError, match="while learning"):
-            run_pretraining(prepare_pretraining(settings()), tmp_path / "begun")
+            run_pretraining(plan_pretraining(settings()), tmp_path / "begun")
     assert len(asked) < 6
-    folder, _ = run_pretraining(prepare_pretraining(settings()), tmp_path / "begun", resume=True)
+    folder, _ = run_pretraining(plan_pretraining(settings()), tmp_path / "begun", resume=True)
     pairs = zip(*(read_field(one / "model.keras").get_weights() for one in (whole, folder)), strict=True)
     for ours, theirs in pairs:
         np.testing.assert_array_equal(ours, theirs)
@@ -119,4 +119,4 @@ def test_ctrl_c_keeps_the_state(tmp_path, monkeypatch):
 )
 def test_bad_input(changes, message):
     with pytest.raises(InputError, match=message):
-        prepare_pretraining(settings(**changes))
+        plan_pretraining(settings(**changes))

@@ -15,8 +15,8 @@ from PIL import Image
 from small_runs import CROP, load_field, make_settings, names, plan, read_strict, run_planned, weights_sha
 
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError, NotExportedError
-from keras_inr.runs import image_fit, results
-from keras_inr.runs.image_fit import run_image_fit
+from keras_inr.runs import fit_run, results
+from keras_inr.runs.fit_run import run_image_fit
 from keras_inr.runs.layout import RESULTS, SAVED_MODEL, missing_results, written_paths
 from keras_inr.signals.image import load_image
 
@@ -127,8 +127,8 @@ class TestFinishedRun:
 
         folder, metrics = finished
         before = {name: os.stat(folder / name).st_mtime_ns for name in names(folder)}
-        for name in ("fit", "write_results", "write_course"):
-            monkeypatch.setattr(image_fit, name, never)
+        for name in ("fit", "write_results", "write_history_and_curves"):
+            monkeypatch.setattr(fit_run, name, never)
         settings = make_settings(preview_every=3)  # what only shows a run may differ
         assert run(settings, folder, resume=True) == json.loads(json.dumps(metrics))
         assert {name: os.stat(folder / name).st_mtime_ns for name in names(folder)} == before
@@ -162,7 +162,7 @@ class TestUnfinishedRun:
     def interrupt(self, monkeypatch, number, step, out, **options):
         """A run that gets a signal while it trains."""
         with monkeypatch.context() as patched:
-            patched.setattr(image_fit, "TensorBoardLog", lambda *args: SignalAtStep(number, step))
+            patched.setattr(fit_run, "TensorBoardLog", lambda folder, **shown: SignalAtStep(number, step))
             go_on = f"go on with out='{out}', resume=True"
             with pytest.raises(InterruptedRunError, match="the state is saved, " + go_on) as caught:
                 run(make_settings(tensorboard=True), out, **options)
@@ -290,7 +290,7 @@ class TestDamagedResults:
         told = (
             f"{damaged} is finished but lacks model.keras, saved_model, and has no checkpoint to make that again from"
         )
-        with pytest.raises(InputError, match=f"{told}; add overwrite=True to fit again"):
+        with pytest.raises(InputError, match=f"{told}; add overwrite=True to begin anew"):
             run(make_settings(), damaged, resume=True)
 
     @pytest.mark.parametrize("name", ["checkpoints", "saved_model"])
