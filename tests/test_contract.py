@@ -110,8 +110,8 @@ EXAMPLES = [
         for arguments, shape in [({"omega_0": 2.0, "fan_in": 3}, (20,)), ({"seed": 7}, (3, 4, 5))]
     ),
     Example(Muon, {"learning_rate": 0.1}),
-    Example(StackedAdam, {"num_fields": 2, "decay": 0.1, "longest": 1.0, "learning_rate": 0.1}),
-    Example(StackedSGD, {"num_fields": 2, "decay": 0.1, "longest": 1.0, "momentum": 0.9}),
+    Example(StackedAdam, {"num_fields": 2, "decay": 0.1, "clip_norm": 1.0, "learning_rate": 0.1}),
+    Example(StackedSGD, {"num_fields": 2, "decay": 0.1, "clip_norm": 1.0, "momentum": 0.9}),
     Example(KnownMeanSquaredError, {}, tuple(PICTURES)),
     Example(StackedMeanSquaredError, {}, tuple(PICTURES)),
     *(
