@@ -44,9 +44,9 @@ FLOOR_DB = 5.0  # of a fit that diverged
 def define_flags():
     flags.DEFINE_list("images", ["sample:coffee"], "pictures with commas between")
     flags.DEFINE_list("presets", [], "some of the zoo; all by default")
-    flags.DEFINE_integer("size", 192, "longer side of the pictures", lower_bound=16)
-    flags.DEFINE_integer("batch_size", 4096, "points in a step", lower_bound=1)
-    flags.DEFINE_integer("steps", 300, "of every fit", lower_bound=10)
+    flags.DEFINE_integer("size", 128, "longer side of the pictures", lower_bound=16)
+    flags.DEFINE_integer("batch_size", 2048, "points in a step", lower_bound=1)
+    flags.DEFINE_integer("steps", 200, "of every fit", lower_bound=10)
     flags.DEFINE_string("runs", str(ROOT / "runs" / "recipes"), "folder where finished fits are kept")
 
 

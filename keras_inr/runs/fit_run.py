@@ -4,11 +4,12 @@ import dataclasses
 import functools
 import os
 import pathlib
+import warnings
 from typing import Any, cast
 
 from keras_inr._files import atomic_path
 from keras_inr.alignment import best_offset
-from keras_inr.errors import DivergedError, InputError, InterruptedRunError
+from keras_inr.errors import DivergedError, InputError, InterruptedRunError, RecipeWarning
 from keras_inr.models.field import to_uint8
 from keras_inr.models.field_files import bare_copy
 from keras_inr.runs.folder import check_run_folder, claim_run_folder
@@ -112,17 +113,19 @@ def _fit(planned, folder, interrupts, display):
         callbacks.append(Previews(folder / "previews", **shown))
     if display.tensorboard:
         callbacks.append(TensorBoardLog(folder / "tensorboard", **shown))
-    return fit(
-        planned.field,
-        planned.signal,
-        plan.recipe,
-        goal_psnr_db=plan.goal_psnr_db,
-        max_seconds=plan.max_seconds,
-        checkpoint_dir=folder / "checkpoints",
-        should_stop=lambda: interrupts.received is not None,
-        callbacks=callbacks,
-        progress=display.progress,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecipeWarning)  # the plan has warned
+        return fit(
+            planned.field,
+            planned.signal,
+            plan.recipe,
+            goal_psnr_db=plan.goal_psnr_db,
+            max_seconds=plan.max_seconds,
+            checkpoint_dir=folder / "checkpoints",
+            should_stop=lambda: interrupts.received is not None,
+            callbacks=callbacks,
+            progress=display.progress,
+        )
 
 
 def _preview(planned):

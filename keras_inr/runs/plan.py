@@ -183,9 +183,10 @@ def plan_fit(
     )
     planned = PlannedFit(plan, signal, _field(plan, signal, initial_weights))
     check_size(planned.field, aim)
-    advise(planned.field, signal, plan.recipe)
     if check is not None:
         check(plan)
+    if not choosing and not searching:
+        advise(planned.field, signal, plan.recipe)
     return _with_found_rate(planned, tell) if searching else planned
 
 
@@ -232,7 +233,7 @@ def _chosen(signal, aim, given):
     recipe = Recipe(**(length or {"steps": 1}), batch_size=points, seed=given.get("seed", 0))
     steps = recipe.total_steps(signal.height * signal.width) if length else None
     choice = choose(signal, aim, steps, lambda candidate: seconds_per_step(candidate, signal, recipe.seed, points))
-    chosen = {"learning_rate": choice.candidate.learning_rate, "batch_size": points}
+    chosen = {"optimizer": "adam", "learning_rate": choice.candidate.learning_rate, "batch_size": points}
     chosen |= {} if length else {"steps": choice.steps}
     return choice.candidate.preset, dict(choice.candidate.arguments), {**chosen, **given}, choice.reason
 

@@ -11,6 +11,7 @@ from keras_inr.choosing.choice import HEADROOM, Goal, choose
 from keras_inr.choosing.expectations import POINTS_PER_STEP
 from keras_inr.errors import ImageError, InputError
 from keras_inr.models.siren import Siren
+from keras_inr.presets import get_preset
 from keras_inr.runs import plan as planning
 from keras_inr.runs.plan import Plan, check_size, plan_fit, recipe_with_length, seconds_per_step
 from keras_inr.signals import load_image
@@ -117,7 +118,9 @@ class TestFoundRates:
 
     @pytest.mark.parametrize("recipe", [{}, {"learning_rate": 0.003}])
     def test_a_number_stays(self, no_test, recipe):
-        assert plan(make_settings(recipe=recipe)).plan.recipe.learning_rate == recipe.get("learning_rate", 0.001)
+        own = get_preset("siren").own_recipes["adam"]["learning_rate"]
+        settings = make_settings(recipe={"optimizer": "adam", **recipe})
+        assert plan(settings).plan.recipe.learning_rate == recipe.get("learning_rate", own)
 
     def test_a_run_that_is_gone_on_with_keeps_its_rate(self, no_test, tmp_path):
         run_planned(make_settings(recipe={"steps": 5, "learning_rate": 0.25}), tmp_path / "run")

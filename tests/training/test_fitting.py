@@ -105,8 +105,9 @@ class TestArguments:
     def test_keywords_go_over_a_recipe(self):
         result = fit(small_field("siren"), small_picture(), Recipe(steps=5, batch_size=8), steps=3, progress=False)
         assert result.steps == 3
+        assert fit(small_field("siren"), small_picture(), Recipe(epochs=2), steps=3, progress=False).steps == 3
         with pytest.raises(ValueError, match=re.escape("received steps=3 and epochs=2")):
-            fit(small_field("siren"), small_picture(), Recipe(epochs=2), steps=3)
+            fit(small_field("siren"), small_picture(), steps=3, epochs=2)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
