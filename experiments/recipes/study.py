@@ -8,7 +8,7 @@ are kept in --runs and not made again. The result is keras_inr/recipes.json, whi
 and the table of this folder's README.
 """
 
-from keras_inr.cli import startup
+from keras_inr.cli import messages, startup
 
 if __name__ == "__main__":
     startup.start("recipes")
@@ -108,7 +108,7 @@ def psnr_of(preset, image, optimizer, rate):
     if not path.exists():
         write_json(path, {**case, **measured(preset, image, optimizer, rate)})
     row = json.loads(path.read_text())
-    startup.tell(f"{preset} {optimizer} {rate:g} on {image}: {row['psnr_db']:.2f} dB in {row['seconds']:.1f} s")
+    messages.tell(f"{preset} {optimizer} {rate:g} on {image}: {row['psnr_db']:.2f} dB in {row['seconds']:.1f} s")
     return row["psnr_db"]
 
 
