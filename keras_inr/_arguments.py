@@ -108,10 +108,9 @@ def as_list(name: str, values: Iterable[T]) -> list[T]:
     >>> as_list("seeds", range(3))
     [0, 1, 2]
     """
-    try:
-        return list(values)
-    except TypeError:
-        raise InputTypeError(f"{name} must be a list, received {type(values).__name__}") from None
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InputTypeError(f"{name} must be a list, received {type(values).__name__}")
+    return list(values)
 
 
 def count(name: str, value: SupportsIndex, most: int = INT32_MAX) -> int:
@@ -211,11 +210,14 @@ def local_path(name: str, value: str | bytes | os.PathLike[str]) -> pathlib.Path
     """A file or folder on this machine as a `pathlib.Path`, with "~" expanded.
 
     Raises:
+        InputTypeError: for what is no path.
         InputError: for an empty text, a URL, bytes that are no text, a null character, or the home of nobody.
 
     >>> local_path("out", "runs/0001")
     PosixPath('runs/0001')
     """
+    if not isinstance(value, str | bytes | os.PathLike):
+        raise InputTypeError(f"{name} must be a path, received {value!r}")
     text = os.fsdecode(value)
     if not text:
         raise InputError(f"{name} must be a path, received {text!r}")

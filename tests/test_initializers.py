@@ -217,7 +217,7 @@ def test_no_seed_stays_none():
 
 
 def test_seed_must_not_be_negative():
-    with pytest.raises(ValueError, match="seed must not be negative, received -4"):
+    with pytest.raises(ValueError, match="seed must be None or an integer that is not negative, received -4"):
         derive_seed(-4, 0)
 
 

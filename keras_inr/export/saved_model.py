@@ -95,7 +95,8 @@ def export_saved_model(
     Raises:
         InputTypeError: unless field is a `Field`.
         InputError: for stacked fields, arguments out of range, a base_path that cannot be written, values that are
-            not finite, or a graph that TensorFlow Serving could not run.
+            not finite, a graph that TensorFlow Serving could not run, or a call in the scope of a `tf.distribute`
+            strategy.
         VersionExistsError: if the version exists.
         OSError: if the disk is full.
 
@@ -110,6 +111,9 @@ def export_saved_model(
         raise InputTypeError(f"field must be a keras_inr.models.Field, received {field!r}")
     if field.num_fields is not None:
         raise InputError(f"field must be a single field to be exported, received num_fields={field.num_fields}")
+    if tf.distribute.has_strategy():
+        strategy = type(tf.distribute.get_strategy()).__name__
+        raise InputError(f"a field must be exported outside the scope of a strategy, received a call in a {strategy}'s")
     limits = Limits(max_pixels, chunk, max_points, max_rows)
     text = json.dumps(information(field, limits, info), allow_nan=False)
     return publish(base_path, version, lambda folder: _fill(folder, field, limits, text))

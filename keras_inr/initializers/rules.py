@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,8 +62,8 @@ def derive_seed(seed: int | None, *place: int) -> int | None:
     """
     if seed is None:
         return None
-    if seed < 0:
-        raise InputError(f"seed must not be negative, received {seed!r}")
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"seed must be None or an integer that is not negative, received {seed!r}")
     return int(np.random.SeedSequence(seed, spawn_key=place).generate_state(1)[0] >> 1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_inr._arguments import did_you_mean
+from keras_inr._arguments import did_you_mean, local_path
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.field_files import read_field
@@ -73,7 +73,7 @@ def read_start(weights: str | os.PathLike[str], preset: str | None = None) -> St
     Raises:
         InputError: for a name that there are no weights of for the preset, or a file that cannot be read.
     """
-    path, source = pathlib.Path(weights).expanduser(), str(weights)
+    path, source = local_path("weights", weights), str(weights)
     if weights in list_starts(preset):  # even where a folder of pictures has that name
         path, source = SHIPPED / weights / f"{preset}.keras", f"{weights!r}"
     elif path.is_dir() and weights not in list_starts("*"):

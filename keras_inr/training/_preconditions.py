@@ -1,11 +1,13 @@
 """Checks that a model can be trained where a fit is called."""
 
 import warnings
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
-from keras_inr.errors import InputError
+from keras_inr._arguments import as_list
+from keras_inr.errors import InputError, InputTypeError
 
 
 def check_preconditions(model: keras.Model, several_devices: bool = False, copied: bool = False) -> None:
@@ -29,6 +31,15 @@ def check_preconditions(model: keras.Model, several_devices: bool = False, copie
     check_scope(model, several_devices, copied)
 
 
+def check_callbacks(callbacks: Sequence[object], should_stop: object) -> None:
+    """Raises an InputTypeError for what Keras would only find at its first call."""
+    for callback in as_list("callbacks", callbacks):
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise InputTypeError(f"callbacks must be keras.callbacks.Callback, received {callback!r} among them")
+    if should_stop is not None and not callable(should_stop):
+        raise InputTypeError(f"should_stop must be callable, received {should_stop!r}")
+
+
 def check_precision(model: keras.Model) -> None:
     """Refuses weights in float16, in which gradients become 0 and roots of their squares infinite steps."""
     kept = {weight.dtype for weight in model.trainable_weights}
@@ -47,6 +58,9 @@ def check_scope(model: keras.Model, several_devices: bool, copied: bool) -> None
         if strategy.num_replicas_in_sync > 1 and not several_devices:
             told = "this fit uses one device: field must be made and fitted outside the scope of a strategy of several"
             raise InputError(f"{told}, received {type(strategy).__name__}")
+    if tf.distribute.has_strategy() and copied and not several_devices:
+        told = "this fit must be called outside the scope of a tf.distribute strategy"
+        raise InputError(f"{told}, received a call in that of {type(here).__name__}")
     made_here = here.extended.variable_created_in_scope
     if tf.distribute.has_strategy() and not copied and not all(made_here(w.value) for w in model.weights):
         told = "field must be made in the scope of the strategy in whose scope it is fitted"

@@ -11,13 +11,14 @@ from typing import Any, Unpack
 import keras
 import numpy as np
 
+from keras_inr._arguments import local_path
 from keras_inr._variable_names import one_name
 from keras_inr.errors import DivergedError, InputError, InputTypeError
 from keras_inr.metrics import PSNR
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
 from keras_inr.signals.image import ImageSignal
-from keras_inr.training._preconditions import check_preconditions
+from keras_inr.training._preconditions import check_callbacks, check_preconditions
 from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
@@ -122,6 +123,9 @@ def fit(
     recipe = recipe_of(fit, locals(), getattr(field, "recipes", None))
     check_pair(field, signal)
     check_preconditions(field, several_devices=True)
+    check_callbacks(callbacks, should_stop)
+    if checkpoint_dir is not None:
+        local_path("checkpoint_dir", checkpoint_dir)
     check_supervision(field, recipe)
     objective = objective or make_objective(recipe, signal)
     if not objective.knows_values:

@@ -60,7 +60,9 @@ def test_value_range_is_mapped_onto_0_to_1(value_range):
             {"value_range": (1, 0)},
             r"value_range must be two numbers within \+-1e\+06, the second larger .*, received \(1, 0\)",
         ),
-        ({"seed": -1}, "seed must not be negative, received -1"),
+        ({"seed": 1.5}, "seed must be None or an integer that is not negative, received 1.5"),
+        ({"seed": "a"}, "seed must be None or an integer that is not negative, received 'a'"),
+        ({"seed": -1}, "seed must be None or an integer that is not negative, received -1"),
     ],
 )
 def test_bad_arguments(arguments, message):
