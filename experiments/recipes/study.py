@@ -117,6 +117,7 @@ def measured(preset, image, optimizer, rate):
     signal = load_image(image, size=FLAGS.size)
     field = from_preset(preset, channels=signal.channels, picture_size=signal.size, seed=0)
     recipe = Recipe(steps=FLAGS.steps, batch_size=FLAGS.batch_size, optimizer=optimizer, learning_rate=rate)
+    field.recipes = {}  # which are what is looked for
     try:
         result = fit(field, signal, recipe, progress=False)
     except DivergedError:

@@ -153,7 +153,6 @@ def plan_fit(
         one_of("image_options", name, _IMAGE_OPTIONS)
     goals = _goals(aim, goal_psnr_db, max_seconds, resumed)
     one_of("precision", precision, PRECISIONS)
-    check_goals(*goals.values())
     choosing = preset == AUTO and resumed is None
     if choosing:
         _check_auto_may_choose(arguments, weights, given)
@@ -204,7 +203,8 @@ def recipe_with_length(given: Mapping[str, Any]) -> Recipe:
 
 
 def _goals(aim, goal_psnr_db, max_seconds, resumed):
-    """goal_psnr_db and max_seconds, of which a goal may stand for one."""
+    """goal_psnr_db and max_seconds, checked, of which a goal may stand for one."""
+    check_goals(goal_psnr_db, max_seconds)
     goals = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds}
     name = None if aim is None else ARGUMENT_OF_UNIT.get(aim.unit)
     if name is None:

@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_inr._arguments import as_list
+from keras_inr._arguments import as_list, local_path
 from keras_inr.errors import InputError, InputTypeError
 
 
@@ -31,8 +32,10 @@ def check_preconditions(model: keras.Model, several_devices: bool = False, copie
     check_scope(model, several_devices, copied)
 
 
-def check_callbacks(callbacks: Sequence[object], should_stop: object) -> None:
-    """Raises an InputTypeError for what Keras would only find at its first call."""
+def check_callbacks(callbacks: Sequence[object], should_stop: object, checkpoint_dir: Any) -> None:
+    """Raises an InputError for what would only be found at its first use."""
+    if checkpoint_dir is not None:
+        local_path("checkpoint_dir", checkpoint_dir)
     for callback in as_list("callbacks", callbacks):
         if not isinstance(callback, keras.callbacks.Callback):
             raise InputTypeError(f"callbacks must be keras.callbacks.Callback, received {callback!r} among them")

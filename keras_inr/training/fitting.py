@@ -11,7 +11,6 @@ from typing import Any, Unpack
 import keras
 import numpy as np
 
-from keras_inr._arguments import local_path
 from keras_inr._variable_names import one_name
 from keras_inr.errors import DivergedError, InputError, InputTypeError
 from keras_inr.metrics import PSNR
@@ -123,9 +122,7 @@ def fit(
     recipe = recipe_of(fit, locals(), getattr(field, "recipes", None))
     check_pair(field, signal)
     check_preconditions(field, several_devices=True)
-    check_callbacks(callbacks, should_stop)
-    if checkpoint_dir is not None:
-        local_path("checkpoint_dir", checkpoint_dir)
+    check_callbacks(callbacks, should_stop, checkpoint_dir)
     check_supervision(field, recipe)
     objective = objective or make_objective(recipe, signal)
     if not objective.knows_values:

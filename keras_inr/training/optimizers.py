@@ -1,19 +1,16 @@
 """Optimizers from a recipe, apart for tables and network where they differ."""
 
-import math
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from keras_inr.errors import InputError
 from keras_inr.models.field import Field
+from keras_inr.training.muon import EXCLUDED, Muon
 from keras_inr.training.recipe import Recipe
 from keras_inr.training.schedules import make_schedule
-from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
+from keras_inr.training.stacked_optimizers import StackedAdam, StackedMuon, StackedSGD
 
 TABLES = ".*/table"
-MUON_EXCLUDES = ["head", "table"]  # what is not a map between hidden layers is left to its Adam
 MUON_ADAM_RATIO = 0.1
 
 
@@ -27,9 +24,6 @@ def make_optimizer(recipe: Recipe, field: Field, num_pixels: int) -> keras.Optim
 
     Returns:
         A Keras optimizer; a `MultiOptimizer` if the field has tables and the recipe treats them differently.
-
-    Raises:
-        InputError: for muon and a stacked field.
 
     >>> from keras_inr.models import MultiHash
     >>> from keras_inr.training.recipe import Recipe
@@ -64,18 +58,17 @@ def _optimizer(recipe: Recipe, num_pixels: int) -> keras.Optimizer:
         return keras.optimizers.SGD(momentum=recipe.beta_1, **common)
     adam = {"beta_1": recipe.beta_1, "beta_2": recipe.beta_2, "epsilon": recipe.epsilon}
     if recipe.optimizer == "muon":
-        return Muon(
-            adam_beta_1=recipe.beta_1,
-            adam_beta_2=recipe.beta_2,
-            adam_weight_decay=recipe.weight_decay,
-            epsilon=recipe.epsilon,
-            exclude_layers=MUON_EXCLUDES,
-            adam_lr_ratio=MUON_ADAM_RATIO,
-            **{**common, "weight_decay": recipe.weight_decay},
-        )
+        decay = {"weight_decay": recipe.weight_decay, "adam_weight_decay": recipe.weight_decay}
+        return Muon(**_muon(recipe), **{**common, **decay})
     if recipe.optimizer == "adamw":
         return keras.optimizers.AdamW(**adam, **{**common, "weight_decay": recipe.weight_decay})
     return keras.optimizers.Adam(**adam, **common)
+
+
+def _muon(recipe: Recipe) -> dict[str, Any]:
+    """Arguments of Muon and of the Adam in it."""
+    adam = {"adam_beta_1": recipe.beta_1, "adam_beta_2": recipe.beta_2, "epsilon": recipe.epsilon}
+    return {**adam, "exclude_layers": EXCLUDED, "adam_lr_ratio": MUON_ADAM_RATIO}
 
 
 def _stacked(recipe: Recipe, num_pixels: int, num_fields: int) -> keras.Optimizer:
@@ -88,17 +81,5 @@ def _stacked(recipe: Recipe, num_pixels: int, num_fields: int) -> keras.Optimize
     if recipe.optimizer == "sgd":
         return StackedSGD(momentum=recipe.beta_1, **common)
     if recipe.optimizer == "muon":
-        raise InputError("optimizer must be one of adam, adamw, sgd for stacked fields, received 'muon'")
+        return StackedMuon(**_muon(recipe), **common, weight_decay=0.0, adam_weight_decay=0.0)
     return StackedAdam(beta_1=recipe.beta_1, beta_2=recipe.beta_2, epsilon=recipe.epsilon, **common)
-
-
-@keras.saving.register_keras_serializable(package="keras_inr")
-class Muon(keras.optimizers.Muon):
-    """`keras.optimizers.Muon` for any dtype: Keras 3.15 scales steps by a float32 root, which fails in float64.
-
-    >>> Muon().lr_adjust(keras.ops.ones((4, 16), "float64")).numpy().max()  # 0.2 sqrt(16)
-    np.float64(0.8)
-    """
-
-    def lr_adjust(self, x: tf.Tensor) -> tf.Tensor:
-        return x * (math.sqrt(max(x.shape)) * self.rms_rate)

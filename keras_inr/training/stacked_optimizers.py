@@ -7,12 +7,15 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_inr.training.muon import Muon
+
 
 class StackedOptimizer(keras.optimizers.Optimizer):
     """What makes an optimizer of weights with a leading axis of K one of K fields.
 
-    Adam and SGD work element by element, so that only what concerns a field as a whole has to be kept apart: its
-    learning rate, the schedule's times `field_scale[k]`, decay by it, and the norm of its gradient.
+    Adam and SGD work element by element, and Muon matrix by matrix, so that only what concerns a field as a whole has
+    to be kept apart: its learning rate, the schedule's times `field_scale[k]`, decay by it, and the norm of its
+    gradient.
 
     Args:
         num_fields: K.
@@ -64,6 +67,13 @@ class StackedAdam(StackedOptimizer, keras.optimizers.Adam):
 @keras.saving.register_keras_serializable(package="keras_inr")
 class StackedSGD(StackedOptimizer, keras.optimizers.SGD):
     """SGD with momentum of K fields; see `StackedOptimizer`."""
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class StackedMuon(StackedOptimizer, Muon):
+    """Muon of K fields, each of whose kernels is orthogonalised by itself; see `StackedOptimizer`."""
+
+    kernel_rank = 3
 
 
 def along(factors: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:

@@ -188,8 +188,6 @@ def check_recipe(recipe: Recipe) -> None:
     """Raises an InputError for a recipe that many fields cannot follow together."""
     if recipe.supervise != "value":
         raise InputError(f"supervise must be 'value' for many fields, received {recipe.supervise!r}")
-    if recipe.optimizer == "muon":
-        raise InputError("optimizer must be one of adam, adamw, sgd for many fields, received 'muon'")
 
 
 def groups(signals: Sequence[ImageSignal], recipe: Recipe) -> list[list[int]]:

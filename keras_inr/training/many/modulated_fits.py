@@ -166,6 +166,8 @@ def recipe_for(
     else:
         recipe = dataclasses.replace(recipe, **arguments)
     check_recipe(recipe)
+    if recipe.optimizer == "muon":
+        raise InputError("optimizer must be one of adam, adamw, sgd for a modulated field, received 'muon'")
     if recipe.freeze is not None:
         raise InputError(
             f"freeze must be None where layers are shared, received {recipe.freeze!r}: see train='latents'"

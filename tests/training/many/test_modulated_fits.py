@@ -170,7 +170,7 @@ def test_a_prediction_that_is_no_number_is_told():
         ({"train": "network"}, r"train must be one of \('all', 'latents'\), received 'network'"),
         ({"freeze": "sine_0"}, "freeze must be None where layers are shared, received 'sine_0'"),
         ({"supervise": "gradient"}, "supervise must be 'value' for many fields, received 'gradient'"),
-        ({"optimizer": "muon"}, "optimizer must be one of adam, adamw, sgd for many fields, received 'muon'"),
+        ({"optimizer": "muon"}, "optimizer must be one of adam, adamw, sgd for a modulated field, received 'muon'"),
         ({"steps": 0}, r"steps must be an integer in \[1, 2147483647\], received 0"),
         ({"signals": slice(0, 1)}, "signals must be as many as the model's latents, 2, received 1"),
     ],
