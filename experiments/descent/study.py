@@ -102,7 +102,7 @@ def draw_curves(path):
 def fit(preset, seed):
     """The run folder of one network and seed."""
     folder = ROOT / "runs" / "descent" / FLAGS.name / f"{preset}-{seed}"
-    command = [sys.executable, "-m", "keras_inr", "fit", f"--flagfile={ROOT / 'configs' / preset}.cfg"]
+    command = [sys.executable, "-m", "keras_inr", "fit", f"--flagfile={HERE / 'configs' / preset}.cfg"]
     command += [f"--image={FLAGS.image}", f"--epochs={FLAGS.epochs}", f"--seed={seed}", f"--out={folder}", "--resume"]
     if subprocess.run([*command, "--preview_every=0", "--notensorboard"]).returncode:
         raise InputError(f"the run in {folder} failed")
