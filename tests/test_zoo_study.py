@@ -1,13 +1,13 @@
 """experiments/zoo/study.py in small: what it runs, keeps and prints."""
 
+import functools
 import json
 import pathlib
 import re
-import subprocess
-import sys
 import types
 
 import pytest
+from cli.fit_calls import forked
 from published_rows import published_rows
 
 from experiments.zoo import pages
@@ -20,9 +20,7 @@ MEASURED = json.loads((FOLDER.parent.parent / "keras_inr" / "measured.json").rea
 RATES = json.loads((FOLDER / "results" / "rates.json").read_text())["rates"]
 
 
-def study(*flags):
-    command = [sys.executable, "-m", "experiments.zoo.study", *flags]
-    return subprocess.run(command, cwd=FOLDER.parent.parent, capture_output=True, text=True, timeout=300, check=False)
+study = functools.partial(forked, "experiments.zoo.study")
 
 
 def test_every_architecture_has_a_preset_and_a_rate():
