@@ -18,6 +18,7 @@ FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "modulation"
 study = functools.partial(forked, "experiments.modulation.study")
 
 
+@pytest.mark.slow
 def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     readme = (FOLDER / "README.md").read_bytes()
     flags = ("--quick", "--modulations=shift", "--latents=4", "--most=4", "--most_tested=2", f"--runs={tmp_path}")

@@ -78,6 +78,7 @@ def test_the_published_page_is_that_of_the_published_fits():
     assert tables.facts(rows, STARTS) in page
 
 
+@pytest.mark.slow
 def test_quick_goes_on_where_it_was_and_publishes_nothing(tmp_path):
     shipped = sorted(SHIPPED.rglob("*"))
     flags = ("--quick", "--networks=siren", "--methods=reptile", "--size=12", "--batch_size=32", f"--runs={tmp_path}")

@@ -53,6 +53,7 @@ def test_list_presets_tells_what_was_measured():
 
 def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     flags = ("--quick", "--architectures=relu,multi_hash", "--images=sample:camera", "--size=24", f"--runs={tmp_path}")
+    flags += ("--steps=10", "--seconds=0.1", "--batch_size=64")
     first = study(*flags)
     assert first.returncode == 0, first.stderr
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
