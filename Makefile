@@ -1,19 +1,25 @@
 # make fit   installs into .venv, fits a bundled photograph, and tells where the results are (two to four minutes)
 # make test  installs into .venv and runs the tests, a few files at a time in fresh processes
+# make test-all  the same, with the slow ones
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: fit test install clean
+.PHONY: fit test test-all style install clean
 
 fit: $(INSTALLED)
 	$(VENV)/bin/python scripts/fit.py --flagfile=configs/siren.cfg
 
-test: $(INSTALLED)
+test: style
+	$(VENV)/bin/python tests/run.py
+
+test-all: style
+	$(VENV)/bin/python tests/run.py -- -m "not reproduction"
+
+style: $(INSTALLED)
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/mypy --no-error-summary
-	$(VENV)/bin/python tests/run.py
 
 install: $(INSTALLED)
 

@@ -9,8 +9,8 @@ import pytest
 from worker_checks import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown, too_big  # noqa: F401
 
 MARKERS = (
-    "slow: takes more than a minute; not in the default run",
-    "reproduction: repeats a published study; not in the default run",
+    "slow: more than a change needs, such as a whole study in small; `make test-all` and CI run it",
+    "reproduction: repeats a published study; in no run but one that asks for it",
 )
 
 # tests fit networks that are far too small, for a few steps

@@ -1,8 +1,8 @@
 """Runs all tests, a few files at a time in fresh processes: python tests/run.py [folders, files] [-- pytest's options]
 
 What TensorFlow has once compiled stays in a process for good, so that one that ran all tests would take several GB.
-Ends with what failed, once more, and a line "N passed, N failed"; its exit code is 1 if anything failed or a process
-was killed or grew too big.
+Ends with the slowest files, what failed, once more, and a line "N passed, N failed"; its exit code is 1 if anything
+failed or a process was killed or grew too big.
 """
 
 import concurrent.futures
@@ -13,6 +13,9 @@ import subprocess
 import sys
 
 FILES_PER_PROCESS = 3
+FORKING_FILES_PER_PROCESS = 6
+"""Of those whose tests fork commands: they share the process that these are forked from, see `cli/fit_calls.py`."""
+
 PROCESSES = 2
 MOST_MB = 2048
 """What a process may take at its peak."""
@@ -20,8 +23,15 @@ MOST_MB = 2048
 MOST_OF_A_FAILURE = 6000
 """Characters of it that are told again at the end."""
 
+SLOWEST = 10
+"""How many files are told of at the end."""
+
 HERE = pathlib.Path(__file__).resolve().parent
+FORKS = re.compile(r"^from cli\.(fit_calls|console\.dialogues) import", re.MULTILINE)
 COUNT = re.compile(r"(\d+) (passed|failed|errors?)\b")
+SECONDS = re.compile(r"^(\d+\.\d) s in (\S+)$", re.MULTILINE)
+"""What `worker_checks.py` tells of each file."""
+
 NO_TESTS = 5
 """pytest's exit code where all tests of its files are deselected."""
 
@@ -30,17 +40,32 @@ def main(arguments):
     split = arguments.index("--") if "--" in arguments else len(arguments)
     places, options = arguments[:split] or [str(HERE)], arguments[split + 1 :]
     files = sorted({str(file) for place in places for file in files_of(pathlib.Path(place))})
-    number = -(-len(files) // FILES_PER_PROCESS)
-    parts = [files[first::number] for first in range(number)]  # the heavy files of a folder are neighbours
-    passed, failed, failures = 0, 0 if files else 1, []
+    forking = [file for file in files if forks(pathlib.Path(file))]
+    others = [file for file in files if file not in forking]
+    parts = parts_of(forking, FORKING_FILES_PER_PROCESS) + parts_of(others, FILES_PER_PROCESS)
+    passed, failed, failures, seconds = 0, 0 if files else 1, [], []
     with concurrent.futures.ThreadPoolExecutor(PROCESSES) as pool:
         for number, (text, *counts) in enumerate(pool.map(lambda part: tried(part, options), parts), start=1):
             passed, failed = passed + counts[0], failed + counts[1]
+            seconds += [(float(taken), file) for taken, file in SECONDS.findall(text)]
             failures += [text[text.find("= FAILURES =") :]] if counts[1] else []
             print(f"{text.rstrip()}\n--- {number} of {len(parts)} parts", flush=True)
+    slowest = sorted(seconds, reverse=True)[:SLOWEST]
+    print("slowest files:", *(f"{taken:.0f} s {file}" for taken, file in slowest), sep="\n")
     print("\n".join(text[-MOST_OF_A_FAILURE:] for text in failures))
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def forks(file):
+    """Whether tests of a file fork commands, as far as its imports tell."""
+    return file.is_file() and FORKS.search(file.read_text()) is not None
+
+
+def parts_of(files, most):
+    """The files in parts of at most so many, neighbours apart: the heavy files of a folder are neighbours."""
+    number = -(-len(files) // most)
+    return [files[first::number] for first in range(number)]
 
 
 def files_of(place):

@@ -13,6 +13,7 @@ import sys
 
 import numpy as np
 import pytest
+from cli.fit_calls import forked
 from PIL import Image
 
 from experiments import files, pictures
@@ -37,7 +38,8 @@ def test_examples_in_docstrings(module):
 def test_a_study_starts_quietly():
     """TensorFlow's notices would go before what is refused."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    refused = study("upscaling", "--images=sample:coffee", "--shown=cat", env=environment)
+    command = [sys.executable, "-m", "experiments.upscaling.study", "--images=sample:coffee", "--shown=cat"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     told = "upscaling: shown must be some of the images sample:coffee, received cat\n"
     assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", told)
 
@@ -57,10 +59,16 @@ def test_a_study_is_imported_without_side_effects():
     assert done.returncode == 0, done.stderr
 
 
-def study(name, *flags, check=False, **options):
-    """The finished command of a study, which must have succeeded if that is to be checked."""
-    command = [sys.executable, "-m", f"experiments.{name}.study", *flags]
-    return subprocess.run(command, capture_output=True, text=True, check=check, cwd=ROOT, **options)
+def study(name, *flags):
+    """The finished command of a study."""
+    return forked(f"experiments.{name}.study", *flags)
+
+
+def succeeded(name, *flags):
+    """The same, which must have succeeded."""
+    done = study(name, *flags)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def assert_reached(rows):
@@ -84,7 +92,7 @@ def test_descent_s_results_are_reached_again():
         pytest.skip("set DESCENT_CAT to the path of descent's picture")
     seeds = ",".join(map(str, EXPECTED["seeds"]))
     flags = [f"--image={os.environ['DESCENT_CAT']}", f"--seeds={seeds}", "--name=again"]
-    study("descent", *flags, check=True)
+    subprocess.run([sys.executable, "-m", "experiments.descent.study", *flags], check=True, cwd=ROOT)
     assert_reached(json.loads((DESCENT / "results" / "again.json").read_text()))
 
 
@@ -152,7 +160,7 @@ def test_descent_s_figure_is_drawn_from_its_data(tmp_path):
     assert refused.returncode == 2
     assert "descent_cat_curves.json is missing: give --part=curves first" in refused.stderr
     shutil.copy(DESCENT / "results" / "descent_cat_curves.json", tmp_path)
-    study("descent", *flags, check=True)
+    succeeded("descent", *flags)
     names = ("descent_cat_curves.json", "descent_cat_curves.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     drawn, committed = (np.asarray(Image.open(folder / names[1]), float) for folder in (tmp_path, DESCENT / "results"))
@@ -197,10 +205,10 @@ def test_hash_upscaler_s_study_runs_and_goes_on(tmp_path):
     (tmp_path / "README.md").write_text("".join(2 * f"<!-- {name} -->\n" for name in ("pixels", "enlargement")))
     flags = ["--steps=1", "--pictures=coffee", "--methods=cell_grid_smooth"]
     flags += [f"--runs={tmp_path}/runs", f"--out={tmp_path}"]
-    first = study("hash_upscaler", *flags, check=True)
+    first = succeeded("hash_upscaler", *flags)
     fits = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     assert len([path for path in fits if path.suffix == ".json"]) == 2
-    again = study("hash_upscaler", *flags, check=True)
+    again = succeeded("hash_upscaler", *flags)
     assert fits == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     assert first.stdout == again.stdout
     readme = (tmp_path / "README.md").read_text()

@@ -1,11 +1,11 @@
 """experiments/modulation/study.py in small: what it runs, keeps and prints; its baselines and its pages."""
 
+import functools
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from cli.fit_calls import forked
 from published_rows import published_rows
 
 from experiments.modulation import baselines, pages
@@ -15,11 +15,10 @@ from keras_inr.signals.image import load_image
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "modulation"
 
 
-def study(*flags):
-    command = [sys.executable, "-m", "experiments.modulation.study", *flags]
-    return subprocess.run(command, cwd=FOLDER.parent.parent, capture_output=True, text=True, timeout=300, check=False)
+study = functools.partial(forked, "experiments.modulation.study")
 
 
+@pytest.mark.slow
 def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     readme = (FOLDER / "README.md").read_bytes()
     flags = ("--quick", "--modulations=shift", "--latents=4", "--most=4", "--most_tested=2", f"--runs={tmp_path}")

@@ -72,9 +72,22 @@ def test_the_runner_counts_and_tells_a_process_that_grows_too_big(tmp_path):
     assert any("at most 150 MB are allowed" in line for line in lines)
 
 
+def test_the_runner_keeps_files_that_fork_commands_together(tmp_path):
+    forking = "from cli.fit_calls import forked\n"
+    written(tmp_path, {f"test_{i}.py": (forking if i < 4 else "") + GOOD for i in range(8)})
+    (tmp_path / "cli").mkdir()
+    (tmp_path / "cli" / "fit_calls.py").write_text("forked = None\n")
+    code, lines = output_of([sys.executable, TESTS / "run.py", "."], tmp_path)
+    assert (code, lines[-1]) == (0, "8 passed, 0 failed")
+    counts = [line.partition(" ")[0] for line in lines if " passed in " in line]
+    assert counts == ["4", "2", "2"]
+
+
 def test_the_runner_passes_where_all_pass_and_fails_where_nothing_is_run(tmp_path):
     folder = written(tmp_path, {"test_1.py": GOOD, "test_2.py": GOOD})
     code, lines = output_of([sys.executable, TESTS / "run.py", ".", "--", "-p", "no:cacheprovider"], folder)
     assert (code, lines[-1]) == (0, "2 passed, 0 failed")
+    slowest = lines.index("slowest files:")
+    assert sorted(lines[slowest + 1 : slowest + 3]) == ["0 s test_1.py", "0 s test_2.py"]
     code, lines = output_of([sys.executable, TESTS / "run.py", "nowhere"], folder)
     assert (code, lines[-1]) == (1, "0 passed, 1 failed")

@@ -1,12 +1,12 @@
 """experiments/starting_points in small: what it measures, tells, and leaves alone."""
 
+import functools
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
+from cli.fit_calls import forked
 from published_rows import published_rows
 
 from experiments.starting_points import tables
@@ -22,9 +22,7 @@ def row(start="drawn", shift=0.0, image="chelsea", **values):
     return {"network": "siren", "start": start, "image": image, "curve": curve, **facts, **values}
 
 
-def study(*flags):
-    command = [sys.executable, "-m", "experiments.starting_points.study", *flags]
-    return subprocess.run(command, cwd=FOLDER.parent.parent, capture_output=True, text=True, timeout=300, check=False)
+study = functools.partial(forked, "experiments.starting_points.study")
 
 
 def test_pictures_have_one_part():
@@ -80,6 +78,7 @@ def test_the_published_page_is_that_of_the_published_fits():
     assert tables.facts(rows, STARTS) in page
 
 
+@pytest.mark.slow
 def test_quick_goes_on_where_it_was_and_publishes_nothing(tmp_path):
     shipped = sorted(SHIPPED.rglob("*"))
     flags = ("--quick", "--networks=siren", "--methods=reptile", "--size=12", "--batch_size=32", f"--runs={tmp_path}")

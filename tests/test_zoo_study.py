@@ -1,13 +1,13 @@
 """experiments/zoo/study.py in small: what it runs, keeps and prints."""
 
+import functools
 import json
 import pathlib
 import re
-import subprocess
-import sys
 import types
 
 import pytest
+from cli.fit_calls import forked
 from published_rows import published_rows
 
 from experiments.zoo import pages
@@ -20,9 +20,7 @@ MEASURED = json.loads((FOLDER.parent.parent / "keras_inr" / "measured.json").rea
 RATES = json.loads((FOLDER / "results" / "rates.json").read_text())["rates"]
 
 
-def study(*flags):
-    command = [sys.executable, "-m", "experiments.zoo.study", *flags]
-    return subprocess.run(command, cwd=FOLDER.parent.parent, capture_output=True, text=True, timeout=300, check=False)
+study = functools.partial(forked, "experiments.zoo.study")
 
 
 def test_every_architecture_has_a_preset_and_a_rate():
@@ -55,6 +53,7 @@ def test_list_presets_tells_what_was_measured():
 
 def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     flags = ("--quick", "--architectures=relu,multi_hash", "--images=sample:camera", "--size=24", f"--runs={tmp_path}")
+    flags += ("--steps=10", "--seconds=0.1", "--batch_size=64")
     first = study(*flags)
     assert first.returncode == 0, first.stderr
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}

@@ -1,5 +1,7 @@
 """Hooks for `conftest.py` that tell of processes of tests which die, or grow too big."""
 
+import collections
+import itertools
 import os
 import resource
 import sys
@@ -39,5 +41,12 @@ def pytest_sessionfinish(session):
 
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"at most {peak_mb():.0f} MB")
+    if "MOST_MB_OF_TESTS" in os.environ:  # for `run.py`
+        seconds = collections.Counter()
+        for report in itertools.chain(*terminalreporter.stats.values()):
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+        for file, taken in seconds.items():
+            terminalreporter.write_line(f"{taken:.1f} s in {file}")
     for line in died:
         terminalreporter.write_line(f"FAILED {line}", red=True)

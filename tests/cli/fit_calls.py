@@ -1,7 +1,7 @@
 """Calls of scripts/fit.py or another script, each in a process of its own.
 
-`call` starts Python as a user does. `Call` forks it from a process that has imported TensorFlow, which saves the
-seconds that the import takes; nothing that computes has run there.
+`call` starts Python as a user does. `forked` and `Call` fork it from a process that has imported TensorFlow and the
+commands, which saves the seconds that these imports take; nothing that computes has run there.
 """
 
 import multiprocessing.forkserver
@@ -11,11 +11,13 @@ import resource
 import runpy
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "fit.py"
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
+SCRIPT = SCRIPTS / "fit.py"
 TINY = ("--image=sample:chelsea", "--crop=100,150,24,32", "--units=8,8", "--batch_size=64", "--steps=20")
 TIMEOUT = 300
 
@@ -23,6 +25,12 @@ TIMEOUT = 300
 def call(*flags, cwd, command=(sys.executable, str(SCRIPT))):
     """The finished process: returncode, stdout, stderr."""
     return subprocess.run([*command, *flags], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+
+def forked(script, *flags, cwd=SCRIPTS.parent, **options):
+    """As `call`, of a script or a module, see `Call`."""
+    with tempfile.TemporaryDirectory() as log:
+        return subprocess.CompletedProcess(flags, *Call(*flags, cwd=cwd, log=log, script=script, **options).wait())
 
 
 class Call:
@@ -37,7 +45,7 @@ class Call:
     """
 
     def __init__(self, *flags, cwd, log, max_file_size=None, script=SCRIPT):
-        _start_server()
+        start_server()
         self.output = [pathlib.Path(log) / name for name in ("stdout", "stderr")]
         for path in self.output:
             path.write_text("")
@@ -65,7 +73,8 @@ class Call:
         return self.wait()
 
 
-def _start_server():
+def start_server():
+    """Starts the process that calls are forked from, one for all tests of a process."""
     multiprocessing.set_forkserver_preload(["cli.warm_python"])
     with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, pathlib.Path(__file__).resolve().parents[1:3])))

@@ -2,8 +2,6 @@
 
 import functools
 import json
-import pathlib
-import subprocess
 import sys
 import types
 
@@ -13,20 +11,18 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from cli.fit_calls import SCRIPTS, call, forked
 from keras_inr.cli import export as command
 from keras_inr.errors import InputError
 from keras_inr.export.publish import existing_versions
 from keras_inr.models import Siren
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "export.py"
+SCRIPT = SCRIPTS / "export.py"
 DEFINES = ("DEFINE_string", "DEFINE_integer")
 METRICS = {"psnr_db": 31.5, "image_sha256": "ab", "seed": 3, "steps": 10, "width": 999}
 
 
-def export(*flags, cwd):
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), *flags], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
-    )
+export = functools.partial(forked, SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +36,7 @@ def run(tmp_path_factory):
 
 
 def test_exports_a_run_from_any_folder(run, tmp_path):
-    done = export(f"--run={run}", "--max_pixels=600", cwd=tmp_path)
+    done = call(f"--run={run}", "--max_pixels=600", cwd=tmp_path, command=[sys.executable, SCRIPT])
     assert (done.returncode, done.stderr) == (0, "")
     version = run / "saved_model" / "1"
     lines = done.stdout.splitlines()

@@ -1,20 +1,21 @@
-import subprocess
+import functools
 import sys
-from pathlib import Path
 
 from fleet.small_fleets import write_pictures
 
-SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "fit_many.py"
+from cli.fit_calls import SCRIPTS, call, forked
+
+SCRIPT = SCRIPTS / "fit_many.py"
 SMALL = ("--preset=siren_256", "--units=8,8", "--sampling=full", "--steps=5")
 
 
-def fit_many(*flags):
-    return subprocess.run([sys.executable, str(SCRIPT), *flags], capture_output=True, text=True, timeout=200)
+fit_many = functools.partial(forked, SCRIPT)
 
 
 def test_all_fitted(tmp_path):
     write_pictures(tmp_path / "in", 3)
-    done = fit_many(f"--images={tmp_path}/in", *SMALL, f"--out={tmp_path}/out")
+    flags = (f"--images={tmp_path}/in", *SMALL, f"--out={tmp_path}/out")
+    done = call(*flags, cwd=tmp_path, command=[sys.executable, SCRIPT])
     assert done.returncode == 0, done.stderr
     first, last = done.stdout.splitlines()
     assert first.startswith("3 of 3 pictures fitted, PSNR from ")

@@ -1,12 +1,13 @@
 """--module: presets of a person's own file in every command."""
 
+import functools
 import json
 import pathlib
 import sys
 
 import pytest
 
-from cli.fit_calls import call
+from cli.fit_calls import call, forked
 
 MINE = '''
 import keras
@@ -44,12 +45,12 @@ def mine(tmp_path):
     return tmp_path
 
 
-def keras_inr(*arguments, cwd):
-    return call(*arguments, cwd=cwd, command=[sys.executable, "-m", "keras_inr"])
+keras_inr = functools.partial(forked, "keras_inr")
 
 
 def test_fitted_gone_on_with_rendered_and_exported(mine):
-    done = keras_inr("fit", "--module=mine.py", "--preset=tanh", "--units=4,4", *SHORT, cwd=mine)
+    flags = ("--module=mine.py", "--preset=tanh", "--units=4,4", *SHORT)
+    done = call("fit", *flags, cwd=mine, command=[sys.executable, "-m", "keras_inr"])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("tanh (47 parameters) on sample:chelsea")
     assert f"--module={mine}/mine.py\n" in (mine / "run" / "flags.cfg").read_text()

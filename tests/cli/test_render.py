@@ -1,54 +1,22 @@
 """scripts/render.py: from a run folder to a picture, and one readable line for what it cannot do."""
 
 import json
-import multiprocessing.forkserver
-import os
-import pathlib
-import runpy
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cli.fit_calls import SCRIPTS, call, forked
 from keras_inr.models import ReluMLP, Siren
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "render.py"
-TIMEOUT = 300
+SCRIPT = SCRIPTS / "render.py"
 
 
-def call(*flags, cwd):
-    """(exit code, standard output, standard error) of a Python started as a user does."""
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *flags], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
+def render(*flags, cwd):
+    """(exit code, standard output, standard error)."""
+    done = forked(SCRIPT, *flags, cwd=cwd)
     return done.returncode, done.stdout, done.stderr
-
-
-def warm_call(*flags, cwd, log):
-    """The same, forked from a process that has imported TensorFlow; see `fit_calls`."""
-    multiprocessing.set_forkserver_preload(["cli.warm_python"])
-    with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
-        patch.setenv("PYTHONPATH", str(pathlib.Path(__file__).resolve().parents[1]))
-        multiprocessing.forkserver.ensure_running()
-    outputs = [log / name for name in ("stdout", "stderr")]
-    process = multiprocessing.get_context("forkserver").Process(target=_run, args=(flags, cwd, outputs))
-    process.start()
-    process.join(TIMEOUT)
-    code = process.exitcode
-    process.kill()
-    assert code is not None, f"still running after {TIMEOUT} s"
-    return code, *(path.read_text() for path in outputs)
-
-
-def _run(flags, cwd, outputs):
-    for descriptor, path in zip((1, 2), outputs, strict=True):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-    os.chdir(cwd)
-    sys.path.insert(0, str(SCRIPT.parent))  # as Python does for a script
-    sys.argv = [str(SCRIPT), *flags]
-    runpy.run_path(str(SCRIPT), run_name="__main__")
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +35,10 @@ def field():
 
 
 def test_renders_a_run_from_any_folder(run, field, tmp_path):
-    code, out, error = call(f"--run={run}", "--scale=2", cwd=tmp_path)
+    done = call(f"--run={run}", "--scale=2", cwd=tmp_path, command=[sys.executable, SCRIPT])
     path = run / "render-40x60.png"
-    assert (code, out, error) == (0, f"{path}: value, 40 x 60, 3 uint8 per pixel\n", "")
+    told = f"{path}: value, 40 x 60, 3 uint8 per pixel\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
     np.testing.assert_array_equal(np.asarray(Image.open(path)), field.render(40, 60))
     assert list(tmp_path.iterdir()) == []
 
@@ -77,7 +46,7 @@ def test_renders_a_run_from_any_folder(run, field, tmp_path):
 def test_renders_a_part_of_a_file_small_as_an_array(run, field, tmp_path):
     flags = (f"--model={run / 'model.keras'}", "--box=-1,-0.5,1,0.5", "--size=5x6", "--out=part.npy")
     (tmp_path / "cwd").mkdir()
-    code, out, error = warm_call(*flags, cwd=tmp_path / "cwd", log=tmp_path)
+    code, out, error = render(*flags, cwd=tmp_path / "cwd")
     assert (code, error) == (0, "")
     assert out == "part.npy: value, 5 x 6, 3 float32 per pixel, mean of 3 x 5 points\n"
     expected = field.sample_grid(5, 6, (-1, -0.5, 1, 0.5))
@@ -88,7 +57,7 @@ def test_renders_a_part_of_a_file_small_as_an_array(run, field, tmp_path):
 def test_states_the_scale_of_a_picture_of_derivatives(run, tmp_path, output, unit):
     (tmp_path / "cwd").mkdir()
     flags = (f"--run={run}", f"--output={output}", "--out=a.png", "--range=12.5")
-    code, out, error = warm_call(*flags, cwd=tmp_path / "cwd", log=tmp_path)
+    code, out, error = render(*flags, cwd=tmp_path / "cwd")
     assert (code, error) == (0, "")
     told = f"of the luma (0.299, 0.587, 0.114), full scale 12.5 per coordinate {unit}"
     assert out == f"a.png: {output}, 20 x 30, 3 uint8 per pixel, {told}\n"
@@ -119,7 +88,7 @@ def test_bad_flags_give_one_sentence(run, tmp_path, flags, message):
     before = sorted(run.iterdir())
     (tmp_path / "cwd").mkdir()
     needs_run = flags and not flags[0].startswith("--run")
-    code, out, error = warm_call(*((f"--run={run}",) if needs_run else ()), *flags, cwd=tmp_path / "cwd", log=tmp_path)
+    code, out, error = render(*((f"--run={run}",) if needs_run else ()), *flags, cwd=tmp_path / "cwd")
     assert (code, out) == (2, "")
     assert error.startswith(f"render.py: {message}")
     assert error.count("\n") == 1
@@ -131,11 +100,11 @@ def test_an_existing_file_is_kept_without_overwrite(run, field, tmp_path):
     cwd = tmp_path / "cwd"
     cwd.mkdir()
     (cwd / "a.png").write_text("mine")
-    code, out, error = warm_call(f"--run={run}", "--out=a.png", cwd=cwd, log=tmp_path)
+    code, out, error = render(f"--run={run}", "--out=a.png", cwd=cwd)
     assert (code, out) == (2, "")
     assert error == "render.py: a.png exists already; add --overwrite, or give another name\n"
     assert (cwd / "a.png").read_text() == "mine"
-    code, out, error = warm_call(f"--run={run}", "--out=a.png", "--overwrite", cwd=cwd, log=tmp_path)
+    code, out, error = render(f"--run={run}", "--out=a.png", "--overwrite", cwd=cwd)
     assert (code, error) == (0, "")
     np.testing.assert_array_equal(np.asarray(Image.open(cwd / "a.png")), field.render())
 
@@ -144,10 +113,10 @@ def test_a_kinked_field_has_no_laplacian(tmp_path):
     ReluMLP((8,), picture_size=(4, 5)).save(tmp_path / "relu.keras")
     (tmp_path / "cwd").mkdir()
     flags = ("--model=../relu.keras", "--output=laplacian", "--out=a.npy")
-    code, out, error = warm_call(*flags, cwd=tmp_path / "cwd", log=tmp_path)
+    code, out, error = render(*flags, cwd=tmp_path / "cwd")
     assert (code, out) == (2, "")
     assert error.startswith("render.py: laplacian does not exist everywhere, since ")
     assert list((tmp_path / "cwd").iterdir()) == []
-    code, _, error = warm_call(*flags, "--allow_kinks", cwd=tmp_path / "cwd", log=tmp_path)
+    code, _, error = render(*flags, "--allow_kinks", cwd=tmp_path / "cwd")
     assert (code, error) == (0, "")
     assert not np.load(tmp_path / "cwd" / "a.npy").any()

@@ -254,7 +254,9 @@ class TestSignals:
     """A process that gets a signal at any time after Python itself has started."""
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    @pytest.mark.parametrize("delay", [0.0, 0.2, 0.7, 1.5, 3.0])
+    @pytest.mark.parametrize(
+        "delay", [0.0, pytest.param(0.2, marks=pytest.mark.slow), 0.7, pytest.param(1.5, marks=pytest.mark.slow), 3.0]
+    )
     def test_while_it_starts(self, tmp_path, number, delay):
         script = tmp_path / "script.py"
         # tells when the handler is there, which takes a shorter time than a loaded machine takes to start Python

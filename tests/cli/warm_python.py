@@ -1,5 +1,6 @@
 """Preloaded by the process that calls of commands are forked from; see `fit_calls`."""
 
+import importlib
 import sys
 
 sys.argv[:1] = ["keras-inr"]  # as a command, which imports TensorFlow quietly
@@ -7,3 +8,6 @@ sys.argv[:1] = ["keras-inr"]  # as a command, which imports TensorFlow quietly
 from keras_inr.cli import startup
 
 startup.start("keras-inr")
+for name in ("blend", "console.menu", "export", "fit", "fit_many", "main", "prepare_data", "pretrain", "render"):
+    importlib.import_module(f"keras_inr.cli.{name}")
+importlib.import_module("cli.fit_calls")  # with pytest, which every call would import otherwise

@@ -6,13 +6,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pyarrow.parquet
 import pytest
 import tensorflow as tf
+from cli.fit_calls import SCRIPTS, forked
 from tensorflow.python.framework import ops
 
 from fleet.small_fleets import metrics, small_settings, write_pictures
@@ -22,7 +20,7 @@ from keras_inr.fleet import exports, run, run_fleet
 from keras_inr.fleet.store import all_done
 from keras_inr.models import Siren
 
-SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+SCRIPT = SCRIPTS / "fit_many.py"
 
 
 def fitted(source, out, resume=False, export=True, **changes):
@@ -199,27 +197,26 @@ class TestInterrupts:
         """In the second picture's export, all of whose files are there but not under their name."""
         source = write_pictures(tmp_path / "in", 2)
         script = (
-            "import os, signal, sys, pathlib, runpy\n"
-            f"sys.argv[0] = {str(SCRIPTS / 'fit_many.py')!r}; sys.path.insert(0, {str(SCRIPTS)!r})\n"
+            "import os, signal, pathlib, runpy\n"
             "rename = pathlib.Path.rename\n"
             "def killed(self, target):\n"
             "    if '001' in str(target):\n"
             "        os.kill(os.getpid(), signal.SIGKILL)\n"
             "    return rename(self, target)\n"
             "pathlib.Path.rename = killed\n"
-            "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+            f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
         )
+        (tmp_path / "killed.py").write_text(script)
         flags = ["--preset=siren_256", "--units=8,8", "--sampling=full", "--steps=12", "--export", "--progress=false"]
         flags += [f"--images={source}", f"--out={tmp_path}/out"]
-        killed = subprocess.run([sys.executable, "-c", script, *flags], capture_output=True, text=True, timeout=200)
+        killed = forked(tmp_path / "killed.py", *flags)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         places = [tmp_path / "out" / "pictures" / name for name in ("000", "001")]
         left = [sorted(path.name for path in (place / "saved_model").iterdir()) for place in places]
         assert left[0] == ["1"]
         assert [name[:4] for name in left[1]] == ["tmp."]
         before = [(place / "model.keras").stat().st_mtime_ns for place in places]
-        command = [sys.executable, str(SCRIPTS / "fit_many.py"), *flags, "--resume"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+        done = forked(SCRIPT, *flags, "--resume")
         assert done.returncode == 0, done.stderr
         assert "; 2 exported" in done.stdout.splitlines()[0]
         assert [(place / "model.keras").stat().st_mtime_ns for place in places] == before

@@ -9,8 +9,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +18,7 @@ import numpy as np
 import PIL.Image
 import pyarrow.parquet
 import pytest
+from cli.fit_calls import SCRIPTS, Call, forked
 
 from fleet.small_fleets import RECIPE, figures, metrics, small_settings, write_pictures
 from keras_inr.datasets import pictures
@@ -464,22 +463,21 @@ class TestInterrupts:
     @pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGKILL,)])
     def test_twice_or_killed(self, tmp_path, signals):
         source = write_pictures(tmp_path / "in", 3)
-        script = str(work.__file__).rsplit("keras_inr", 1)[0] + "scripts/fit_many.py"
         flags = ["--preset=siren_256", "--units=8,8", "--sampling=full", "--steps=4000", "--pictures_per_task=1"]
-        command = [sys.executable, script, f"--images={source}", f"--out={tmp_path}/out", *flags]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        flags += [f"--images={source}", f"--out={tmp_path}/out"]
+        call = Call(*flags, cwd=tmp_path, log=tmp_path, script=SCRIPTS / "fit_many.py")
         first = tmp_path / "out" / "pictures" / "000" / "metrics.json"
         until = time.monotonic() + 100
-        while not first.exists() and time.monotonic() < until and process.poll() is None:
+        while not first.exists() and time.monotonic() < until and call.process.is_alive():
             time.sleep(0.05)
         for number in signals:
-            process.send_signal(number)
+            os.kill(call.process.pid, number)
             time.sleep(0.02)
-        _, error = process.communicate(timeout=60)
-        assert process.returncode == (130 if signals[0] == signal.SIGINT else -signal.SIGKILL), error
+        code, _, error = call.wait()
+        assert code == (130 if signals[0] == signal.SIGINT else -signal.SIGKILL), error
         assert "Traceback" not in error
         kept = metrics(tmp_path / "out", "000")
-        done = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=200)
+        done = forked(SCRIPTS / "fit_many.py", *flags, "--resume")
         assert done.returncode == 0, done.stderr
         assert metrics(tmp_path / "out", "000") == kept
         assert "3 of 3 pictures fitted" in done.stdout

@@ -1,16 +1,14 @@
 import json
-import os
 import pathlib
 import resource
 import signal
-import subprocess
-import sys
 import tracemalloc
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from cli.fit_calls import Call
 from PIL import Image
 
 from keras_inr.errors import InputError
@@ -253,15 +251,15 @@ class TestFaults:
 
     @pytest.mark.parametrize("name", ["a.png", "a.tif"])
     def test_kill_9_leaves_nothing_under_the_name(self, tmp_path, name):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", KILLED, str(tmp_path / name)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
-            assert process.stdout.readline() == b"writing\n"
-            process.send_signal(signal.SIGKILL)
-        (left,) = tmp_path.iterdir()
+        script, out = tmp_path / "script.py", tmp_path / "out"
+        script.write_text(KILLED)
+        out.mkdir()
+        killed = Call(str(out / name), cwd=out, log=tmp_path, script=script)
+        assert killed.send(signal.SIGKILL, after="writing\n")[0] == -signal.SIGKILL
+        (left,) = out.iterdir()
         assert left.name.startswith(".tmp-")
-        render_file(small_siren(), RenderSettings(out=tmp_path / name))
-        assert (tmp_path / name).is_file()
+        render_file(small_siren(), RenderSettings(out=out / name))
+        assert (out / name).is_file()
 
 
 KILLED = """
@@ -273,7 +271,7 @@ raster.POINTS_PER_CALL = 300
 strips = raster.FieldRaster.strips
 def slow(self, rows=None):
     yield from list(strips(self, rows))[:50]
-    print("writing", flush=True)
+    print("writing", file=sys.stderr, flush=True)
     time.sleep(600)
 raster.FieldRaster.strips = slow
 render_file(Siren(units=(8,)), RenderSettings(out=sys.argv[1], size=(100, 300)))

@@ -1,28 +1,23 @@
 """A fit that was killed, not asked to stop, ends bit-identical to an undisturbed one."""
 
-import os
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 
-import keras_inr
+from cli.fit_calls import Call
 
 SCRIPT = pathlib.Path(__file__).with_name("fit_process.py")
-PATHS = [pathlib.Path(keras_inr.__file__).parents[1], SCRIPT.parents[1]]
 
 
 def start(folder):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))}
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, folder], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    log = folder.with_suffix(".log")
+    log.mkdir(exist_ok=True)
+    return Call(str(folder), cwd=log, log=log, script=SCRIPT)
 
 
-def printed(process):
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
+def printed(call):
+    code, out, err = call.wait()
+    assert code == 0, err
     return out.strip()
 
 
@@ -34,12 +29,11 @@ def test_kill_9_in_the_middle(tmp_path):
     undisturbed, victim = start(tmp_path / "undisturbed"), start(tmp_path / "killed")
     patience = time.monotonic() + 200
     while newest_step(tmp_path / "killed") < 200:
-        assert victim.poll() is None, victim.communicate()
+        assert victim.process.is_alive(), victim.wait()
         assert time.monotonic() < patience
         time.sleep(0.002)
-    victim.kill()
-    victim.communicate()
-    assert victim.returncode == -signal.SIGKILL
+    victim.process.kill()
+    assert victim.wait()[0] == -signal.SIGKILL
     assert 200 <= newest_step(tmp_path / "killed") < 1000
     assert printed(start(tmp_path / "killed")) == printed(undisturbed)
     assert newest_step(tmp_path / "killed") == newest_step(tmp_path / "undisturbed") == 1000

@@ -1,9 +1,8 @@
 """Dialogues with scripts/console.py in a pseudo-terminal, in processes forked as in `fit_calls`."""
 
 import fcntl
-import multiprocessing.forkserver
+import multiprocessing
 import os
-import pathlib
 import pty
 import re
 import runpy
@@ -12,9 +11,10 @@ import sys
 import termios
 
 import pexpect.fdpexpect
-import pytest
 
-SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "console.py"
+from cli.fit_calls import SCRIPTS, start_server
+
+SCRIPT = SCRIPTS / "console.py"
 TIMEOUT = 60
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][0-9A-Za-z]|[=>78])")
 BREAK = rf"(?:\s|{ESCAPES.pattern})*"
@@ -32,10 +32,7 @@ class Dialogue:
     """
 
     def __init__(self, cwd, rows=24, columns=80, **environment):
-        multiprocessing.set_forkserver_preload(["cli.warm_python"])
-        with pytest.MonkeyPatch.context() as patch:  # the server is told of no other path
-            patch.setenv("PYTHONPATH", os.pathsep.join(map(str, pathlib.Path(__file__).resolve().parents[2:4])))
-            multiprocessing.forkserver.ensure_running()
+        start_server()
         self.master, self.slave = pty.openpty()
         self.resize(rows, columns)
         environment = {"TERM": "xterm-256color", **environment}
