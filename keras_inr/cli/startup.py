@@ -76,17 +76,22 @@ def run(command: types.ModuleType, arguments: Sequence[str]) -> None:
             the exit code; and perhaps `more_flags(arguments)`, flags to put in front of those that are given.
         arguments: of the command line, behind the command's name.
     """
-    from absl import app
+    from absl import app, flags
 
+    from keras_inr.cli import flagfile, own_modules
     from keras_inr.cli import help as flags_help
-    from keras_inr.cli import own_modules
     from keras_inr.errors import InputError
 
     try:
+        arguments = flagfile.expanded(arguments)
         own_modules.load(arguments)
-    except InputError as error:
-        messages.tell(error)
-        sys.exit(2)
+    except (InputError, flags.Error) as error:
+        asked = flags_help.asked_for(arguments)
+        if asked is None:
+            messages.tell(error)
+            sys.exit(2 if isinstance(error, InputError) else 1)
+        arguments = [asked]  # help is shown all the same
+    app.define_help_flags()  # here, so that absl's own are in no group
     with flags_help.group("Flags"):  # those that a command puts into no group of its own, as studies do
         command.define_flags()
     app.run(
@@ -114,9 +119,6 @@ def parsed(command: types.ModuleType, argv: list[str]) -> list[str]:
         sys.exit(0)
     except InputError as error:
         code, message = 2, error
-    except UnicodeDecodeError:
-        names = [text.removeprefix("--flagfile=") for text in argv[1:] if "flagfile=" in text] or argv[1:]
-        code, message = 2, f"flagfile must be a text file with a flag on each line, received {', '.join(names)}"
     except (flags.Error, ValueError) as error:
         code, message = 1, f"{error}{_meant(error)}; --help tells all flags"
     messages.tell(message)

@@ -205,13 +205,9 @@ class TestParsed:
             ),
             (["--preset=vgg16"], 1, "flag --preset=vgg16: value should be one of <siren|multi_hash>; --help tells all"),
             (["--noresume=3"], 1, "--noresume=3 does not take an argument"),
-            (["--flagfile=missing.cfg"], 1, "ERROR:: Unable to open flagfile: [Errno 2] No such file"),
-            (["--flagfile=a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
-            (["--flagfile", "a.png"], 2, "flagfile must be a text file with a flag on each line, received --flagfile,"),
         ],
     )
-    def test_one_line_and_a_code(self, parse, capsys, tmp_path, arguments, code, message):
-        (tmp_path / "a.png").write_bytes(b"\x89PNG\xff\n")
+    def test_one_line_and_a_code(self, parse, capsys, arguments, code, message):
         with pytest.raises(SystemExit) as caught:
             parse(*arguments)
         assert caught.value.code == code
@@ -305,3 +301,38 @@ def test_a_quiet_import_keeps_standard_error(capfd, monkeypatch):
     print("from Python", file=sys.stderr, flush=True)
     os.write(2, b"from C\n")
     assert capfd.readouterr().err == "from Python\nfrom C\n"
+
+
+class TestFlagfiles:
+    """Every command reads them by `keras_inr.cli.flagfile`."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(messages, "program", ["script.py"])
+        (tmp_path / "a.png").write_bytes(b"\x89PNG\xff\n")
+        os.mkfifo(tmp_path / "pipe")
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "message"),
+        [
+            (["--flagfile=missing.cfg"], 1, "flagfile missing.cfg cannot be opened: No such file or directory\n"),
+            (["--flagfile=a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
+            (["--flagfile", "a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
+            (["--flagfile=pipe"], 2, "flagfile must be a text file with a flag on each line: pipe must be a file, "),
+            (["--flagfile=/dev/zero"], 2, "flagfile must be a text file with a flag on each line: /dev/zero must be"),
+        ],
+    )
+    def test_one_line_and_a_code(self, capsys, arguments, code, message):
+        with pytest.raises(SystemExit) as caught:
+            startup.run(command(lambda argv: 0), arguments)
+        assert caught.value.code == code
+        out, told = capsys.readouterr()
+        assert (out, told.count("\n")) == ("", 1)
+        assert told.startswith(f"script.py: {message}")
+
+    def test_help_is_shown_all_the_same(self, capsys):
+        with pytest.raises(SystemExit) as caught:
+            startup.run(command(lambda argv: 0), ["--flagfile=pipe", "--help"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith("A command.\n\nusage: script.py")
