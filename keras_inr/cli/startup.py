@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -171,15 +172,29 @@ def _system_error(error):
     import tensorflow as tf
     from absl import flags
 
-    from keras_inr._disk_errors import FULL, MISPLACED, disk_error
+    from keras_inr._disk_errors import FULL, MISPLACED, disk_error, without_temporary_names
 
     problem = disk_error(error)
     if problem is not None:
-        again = problem.errno in FULL and "resume" in flags.FLAGS
+        again = problem.errno in FULL and "resume" in flags.FLAGS and _run_has_begun(problem.path)
         kept = "; what was finished is kept: go on with --out of this run and --resume" if again else ""
         return (2 if problem.errno in MISPLACED else 1), f"the system refused: {problem}{kept}"
     if isinstance(error, OSError):
-        return 1, f"the system refused: {error}"
+        return 1, f"the system refused: {without_temporary_names(error)}"
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return 1, "the network or the batch does not fit into memory: make it, or the picture, smaller"
     raise error
+
+
+def _run_has_begun(path):
+    """Whether there is something to go on with in the run folder, --out or a numbered one that a path lies in.
+
+    Where neither tells which folder it is, there is.
+    """
+    from absl import flags
+
+    from keras_inr.runs.folder import RUNS, holds_run
+
+    out = flags.FLAGS["out"].value if "out" in flags.FLAGS else None
+    numbered = [folder for folder in pathlib.Path(path or "").parents if folder.parent.name == RUNS]
+    return all(holds_run(folder) for folder in ([out] if out else numbered))
