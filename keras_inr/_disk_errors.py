@@ -55,9 +55,18 @@ def disk_error(error: BaseException, path: str | os.PathLike[str] | None = None)
         return None
     filename = getattr(error, "filename", None)
     told = _path_in(text, number) if filename is None else os.fsdecode(filename)
-    place = _TEMPORARY.sub("", told or str(path or "")) or None
+    place = without_temporary_names(told or str(path or "")) or None
     sentence = _NO_INODES if number == errno.ENOSPC and _lacks_inodes(place) else _SENTENCES[number]
     return DiskError(number, " ".join(sentence.format(place or "what was to be written").split()), place)
+
+
+def without_temporary_names(text: object) -> str:
+    """A path, or what an error says, with the names that files have in the end.
+
+    >>> without_temporary_names("No such file or directory: '/proc/.tmp-0123456789abcdef-x.png'")
+    "No such file or directory: '/proc/x.png'"
+    """
+    return _TEMPORARY.sub("", str(text))
 
 
 def _path_in(text: str, number: int) -> str | None:

@@ -18,10 +18,12 @@ from keras_inr.cli.help import group
 from keras_inr.datasets.pictures import list_pictures
 from keras_inr.errors import InputError
 from keras_inr.fleet.cluster import ray_cluster
+from keras_inr.fleet.places import SAVED_MODEL
 from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.run import run_fleet
 from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
+from keras_inr.runs.layout import whole_versions
 from keras_inr.runs.plan import recipe_with_length
 
 FLAGS = flags.FLAGS
@@ -33,7 +35,7 @@ IMAGES_HELP = (
     "them, with commas between"
 )
 EXPORT_HELP = (
-    "also write pictures/NAME/saved_model/1 for TensorFlow Serving, some seconds a picture, after all are fitted; "
+    "also write pictures/NAME/saved_model/ for TensorFlow Serving, some seconds a picture, after all are fitted; "
     "with --resume for pictures that were fitted before, too"
 )
 
@@ -82,6 +84,11 @@ def main(argv: list[str]) -> int:
     return 0 if all_done(rows, FLAGS.export) else SOME_FAILED
 
 
+def _has_versions(model):
+    """Whether there are exports beside a picture's model."""
+    return bool(whole_versions(model.with_name(SAVED_MODEL)))
+
+
 def summary(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]], export: bool = False) -> str:
     """How many were fitted, and exported, and how well, what failed, and where it is."""
     fitted, failed = ([row for row in rows if row["status"] == status] for status in (FITTED, FAILED))
@@ -98,6 +105,8 @@ def summary(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]], export: boo
     if export:
         lines[0] += f"; {sum(row['saved_model'] is not None for row in fitted)} exported"
         failed += [row for row in fitted if row["saved_model"] is None]
+    elif stale := sum(row["saved_model"] is None and _has_versions(folder / row["model"]) for row in fitted):
+        lines.append(f"{stale} of them with an export of an earlier model: --resume --export replaces it")
     lines += [f"{row['name']}: {row['reason']}" for row in failed[:FAILURES_SHOWN]]
     lines += [f"and {len(failed) - FAILURES_SHOWN} more, see the manifest"] if len(failed) > FAILURES_SHOWN else []
     lines.append(f"models and previews: {folder}/pictures   manifest: {folder}/manifest.csv, {folder}/manifest.parquet")

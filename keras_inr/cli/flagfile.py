@@ -1,16 +1,17 @@
 """The flags of a run as a flagfile that repeats it, and back from there when the run is resumed."""
 
 import copy
-import locale
+import io
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
-from keras_inr._reading import read_bytes
+from keras_inr._reading import MOST_BYTES, read_bytes
 from keras_inr.cli.help import GROUPS
-from keras_inr.errors import InputError
+from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.runs.folder import folder_path, holds_run
 from keras_inr.runs.folder import run_flags as stored_flags
 from keras_inr.runs.layout import FLAGFILE, RUN_JSON
@@ -58,7 +59,7 @@ def _line(flag, value):
     line = " ".join(text.split())
     if flag.name in PATHS:
         try:
-            text.encode(locale.getpreferredencoding(False))
+            text.encode()
             kept = text == text.strip() and len(text.splitlines()) == 1
         except UnicodeEncodeError:
             kept = False
@@ -69,11 +70,103 @@ def _line(flag, value):
     return line
 
 
-def flags_of_resumed(arguments: Sequence[str]) -> list[str]:
-    """The flags of the run that --resume goes on with, to put in front: what is given here wins.
+def expanded(arguments: Sequence[str]) -> list[str]:
+    """A command line with the lines of the flagfiles that it names in their place; flagfiles may name others.
 
-    They are those of flags.cfg, or where that is missing, since the run was killed before it was written or somebody
-    has removed it, those that run.json keeps.
+    absl would wait for a pipe, and read a device for ever.
+
+    Raises:
+        InputError: for a flagfile that is no regular file, too large or no text, or that names itself.
+        absl.flags.Error: for one that cannot be opened, or none behind --flagfile.
+    """
+    left = [MOST_BYTES]  # of all of them together: a few that name each other could be any number
+
+    def lines_of(path: str, above: tuple[str, ...] = ()) -> list[str]:
+        if path in above:
+            raise InputError(f"flagfile must not name itself, received {path}")
+        if not path:
+            return []
+        text = _read_given(path, left[0])
+        left[0] -= len(text)
+        found: list[str] = []
+        for line in _lines(text):
+            nested = _named(line)
+            found += [line] if nested is None else lines_of(nested, (*above, path))
+        return found
+
+    found, rest = [], list(arguments)
+    while rest and rest[0] != "--":
+        argument = rest.pop(0)
+        if argument in ("-flagfile", "--flagfile") and rest:
+            argument = f"--flagfile={rest.pop(0)}"
+        path = _named(argument)
+        found += [argument] if path is None else lines_of(path)
+    return found + rest
+
+
+def _named(line):
+    """The path of the flagfile that an argument names; None for one that is another flag."""
+    name, equals, path = line.partition("=")
+    if name not in ("-flagfile", "--flagfile"):
+        return None
+    if not equals:
+        raise flags.IllegalFlagValueError("--flagfile with no argument")
+    return os.path.expanduser(path.strip())
+
+
+def _lines(text):
+    """The flags of a flagfile, whose other lines are empty or comments."""
+    lines = (line for line in io.StringIO(text, newline=None) if not line.startswith(("#", "//")))
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _read_given(path, most_bytes):
+    """The text of a flagfile that a command line names."""
+    told = "flagfile must be a text file with a flag on each line"
+    try:
+        return read_bytes(path, most_bytes).decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{told}, received {path}") from None
+    except DamagedFileError as error:
+        raise InputError(f"{told}: {error}") from None
+    except OSError as error:
+        raise flags.CantOpenFlagFileError(f"flagfile {path} cannot be opened: {error.strerror}") from None
+
+
+def flags_of_run(folder: pathlib.Path) -> tuple[pathlib.Path, list[str]] | None:
+    """The file that keeps the flags of the run in a folder, and these; None for a run that has none.
+
+    That is run.json, which is written in one step with all else that makes the run; the flags.cfg beside it may be that
+    of before. A run of an older version has flags.cfg alone.
+
+    Raises:
+        InputError: for a file that is damaged, or names flagfiles: what they hold is no part of the run.
+    """
+    kept = stored_flags(folder) if holds_run(folder) else None
+    source = folder / (FLAGFILE if kept is None else RUN_JSON)
+    if not source.exists():
+        return None
+    lines = _lines(_whole_text(source) if kept is None else kept)
+    if any(line.partition("=")[0] in ("-flagfile", "--flagfile") for line in lines):
+        raise _damaged(source, "it names another flagfile")
+    return source, lines
+
+
+def _whole_text(source):
+    """The text of a flags.cfg, which ends with its last line."""
+    try:
+        text = read_bytes(source).decode()
+    except UnicodeDecodeError:
+        raise _damaged(source, "it is no text") from None
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror}") from None
+    if text and not text.endswith("\n"):
+        raise _damaged(source, "its last line is cut short")
+    return text
+
+
+def flags_of_resumed(arguments: Sequence[str]) -> list[str]:
+    """The flags of the run that --resume goes on with, see `flags_of_run`, to put in front: what is given here wins.
 
     Args:
         arguments: of the command line.
@@ -88,14 +181,11 @@ def flags_of_resumed(arguments: Sequence[str]) -> list[str]:
         return []
     if not given.resume or not given.out:
         return []
-    flagfile = folder_path(given.out) / FLAGFILE
-    if flagfile.exists():
-        return _checked(["--flagfile", str(flagfile.absolute())], flagfile, _cut_short(flagfile))
-    if holds_run(given.out):
-        lines = [line for line in (stored_flags(given.out) or "").splitlines() if line.strip()]
-        return _checked(lines, flagfile.with_name(RUN_JSON))
-    check_run_is_given(given)
-    return []
+    found = flags_of_run(folder_path(given.out))
+    if found is None:
+        check_run_is_given(given)
+        return []
+    return _checked(*found)
 
 
 def check_run_is_given(given: flags.FlagValues) -> None:
@@ -110,25 +200,20 @@ def check_run_is_given(given: flags.FlagValues) -> None:
         raise InputError(f"{given.out} holds no run to go on with; give the flags of the run to start one there")
 
 
-def _cut_short(flagfile):
-    """What is wrong with the end of a flagfile, or None."""
-    content = read_bytes(flagfile)
-    return "its last line is cut short" if content and not content.endswith(b"\n") else None
-
-
-def _checked(arguments, source, problem=None):
-    """The arguments; InputError unless they are flags and nothing else."""
+def _checked(source, lines):
+    """The lines of a run's flags; InputError unless they are flags and nothing else."""
     try:
-        rest = copy.deepcopy(FLAGS)(["", *arguments])
-        problem = problem or (f"{rest[1]!r} is no flag" if len(rest) > 1 else None)
-    except UnicodeDecodeError:
-        problem = "it is no text"
+        rest = copy.deepcopy(FLAGS)(["", *lines])
     except (flags.Error, ValueError) as error:
-        problem = problem or error
-    if problem:
-        again = "remove it" if source.name == FLAGFILE else "add --overwrite"
-        raise InputError(f"{source} is damaged ({problem}); {again} and give the run's flags again")
-    return arguments
+        raise _damaged(source, error) from None
+    if len(rest) > 1:
+        raise _damaged(source, f"{rest[1]!r} is no flag")
+    return lines
+
+
+def _damaged(source, problem):
+    again = "remove it" if source.name == FLAGFILE else "add --overwrite"
+    return InputError(f"{source} is damaged ({problem}); {again} and give the run's flags again")
 
 
 def absolute(path: str) -> str:

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     if name in ("--help", "-h", "--helpfull", "help"):
         print(overview())
         sys.exit(0)
-    if name == "--version":
+    if name == "--version" or rest[-1:] == ["--version"]:  # where it is no flag's value: export has one of that name
         print(f"keras_inr {__version__}")
         sys.exit(0)
     program = program or f"keras-inr {name}"

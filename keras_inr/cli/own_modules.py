@@ -1,14 +1,13 @@
 """--module: a person's own files, whose presets every command then knows."""
 
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
 
+from keras_inr.cli import flagfile
 from keras_inr.cli.help import group
 from keras_inr.presets import load_module
 from keras_inr.runs.folder import folder_path
-from keras_inr.runs.layout import FLAGFILE
 
 MODULE_HELP = "a .py file with PRESETS of your own, see CONTRIBUTING.md; may be given several times"
 
@@ -36,9 +35,9 @@ def load(arguments: Sequence[str]) -> None:
     flags.DEFINE_bool("resume", False, "go on", flag_values=values)
     try:
         values(["", *arguments], known_only=True)
-        stored = folder_path(values.out) / FLAGFILE if values.resume and values.out else pathlib.Path()
-        if stored.is_file():
-            values(["", f"--flagfile={stored}", *arguments], known_only=True)
+        found = flagfile.flags_of_run(folder_path(values.out)) if values.resume and values.out else None
+        if found is not None:
+            values(["", *found[1], *arguments], known_only=True)
     except (flags.Error, ValueError):  # reported when flags are parsed in earnest
         return
     for path in values.module:

@@ -7,6 +7,7 @@ photographs that scikit-image ships into the folder --out, as train/CLASS/NNN.pn
 
 from absl import flags
 
+from keras_inr._disk_errors import disk_error, without_temporary_names
 from keras_inr.cli.help import group
 from keras_inr.datasets.crops import write_crops
 from keras_inr.errors import InputError
@@ -40,5 +41,8 @@ def main(argv: list[str]) -> int:
             counts, folder = prepare(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
             print(f"{', '.join(f'{name}: {count}' for name, count in counts.items())} examples in {folder}")
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise InputError(f"out and data_dir must be folders that can be written: {error}") from None
+        told = without_temporary_names(error)
+        raise InputError(f"out and data_dir must be folders that can be written: {told}") from None
+    except OSError as error:
+        raise disk_error(error, FLAGS.out or FLAGS.data_dir) or error from None
     return 0

@@ -2,9 +2,11 @@
 
 from absl import flags
 
+from keras_inr._disk_errors import without_temporary_names
 from keras_inr.cli import own_modules
 from keras_inr.cli.help import group
 from keras_inr.cli.numbers import parse_numbers
+from keras_inr.errors import InputError
 from keras_inr.models.field_files import model_path, read_field
 from keras_inr.rendering.to_file import OUTPUTS, Rendered, RenderSettings, render_file
 from keras_inr.signals.luma import LUMA
@@ -56,7 +58,13 @@ def main(argv: list[str]) -> int:
         allow_kinks=FLAGS.allow_kinks,
     )
     path = model_path(FLAGS.run, FLAGS.model)
-    print(summary(render_file(read_field(path), settings, path.parent, FLAGS.overwrite, FLAGS.progress), FLAGS.output))
+    field = read_field(path)
+    try:
+        done = render_file(field, settings, path.parent, FLAGS.overwrite, FLAGS.progress)
+    except FileNotFoundError as error:  # of a folder in which nothing can be made, such as /proc
+        told = without_temporary_names(error.filename)
+        raise InputError(f"out must be a file that can be written, received {told!r}") from None
+    print(summary(done, FLAGS.output))
     return 0
 
 

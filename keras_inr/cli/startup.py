@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -76,17 +77,22 @@ def run(command: types.ModuleType, arguments: Sequence[str]) -> None:
             the exit code; and perhaps `more_flags(arguments)`, flags to put in front of those that are given.
         arguments: of the command line, behind the command's name.
     """
-    from absl import app
+    from absl import app, flags
 
+    from keras_inr.cli import flagfile, own_modules
     from keras_inr.cli import help as flags_help
-    from keras_inr.cli import own_modules
     from keras_inr.errors import InputError
 
     try:
+        arguments = flagfile.expanded(arguments)
         own_modules.load(arguments)
-    except InputError as error:
-        messages.tell(error)
-        sys.exit(2)
+    except (InputError, flags.Error) as error:
+        asked = flags_help.asked_for(arguments)
+        if asked is None:
+            messages.tell(error)
+            sys.exit(2 if isinstance(error, InputError) else 1)
+        arguments = [asked]  # help is shown all the same
+    app.define_help_flags()  # here, so that absl's own are in no group
     with flags_help.group("Flags"):  # those that a command puts into no group of its own, as studies do
         command.define_flags()
     app.run(
@@ -114,9 +120,6 @@ def parsed(command: types.ModuleType, argv: list[str]) -> list[str]:
         sys.exit(0)
     except InputError as error:
         code, message = 2, error
-    except UnicodeDecodeError:
-        names = [text.removeprefix("--flagfile=") for text in argv[1:] if "flagfile=" in text] or argv[1:]
-        code, message = 2, f"flagfile must be a text file with a flag on each line, received {', '.join(names)}"
     except (flags.Error, ValueError) as error:
         code, message = 1, f"{error}{_meant(error)}; --help tells all flags"
     messages.tell(message)
@@ -169,15 +172,29 @@ def _system_error(error):
     import tensorflow as tf
     from absl import flags
 
-    from keras_inr._disk_errors import FULL, MISPLACED, disk_error
+    from keras_inr._disk_errors import FULL, MISPLACED, disk_error, without_temporary_names
 
     problem = disk_error(error)
     if problem is not None:
-        again = problem.errno in FULL and "resume" in flags.FLAGS
+        again = problem.errno in FULL and "resume" in flags.FLAGS and _run_has_begun(problem.path)
         kept = "; what was finished is kept: go on with --out of this run and --resume" if again else ""
         return (2 if problem.errno in MISPLACED else 1), f"the system refused: {problem}{kept}"
     if isinstance(error, OSError):
-        return 1, f"the system refused: {error}"
+        return 1, f"the system refused: {without_temporary_names(error)}"
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return 1, "the network or the batch does not fit into memory: make it, or the picture, smaller"
     raise error
+
+
+def _run_has_begun(path):
+    """Whether there is something to go on with in the run folder, --out or a numbered one that a path lies in.
+
+    Where neither tells which folder it is, there is.
+    """
+    from absl import flags
+
+    from keras_inr.runs.folder import RUNS, holds_run
+
+    out = flags.FLAGS["out"].value if "out" in flags.FLAGS else None
+    numbered = [folder for folder in pathlib.Path(path or "").parents if folder.parent.name == RUNS]
+    return all(holds_run(folder) for folder in ([out] if out else numbered))

@@ -135,7 +135,7 @@ def export_all(store: FleetStore, should_stop: Callable[[], bool], progress: boo
         for name in names:
             if should_stop():
                 break
-            store.keep_export(name, exported(store.place(name), store.metrics(name)))
+            store.keep_export(name, *exported(store.place(name), store.metrics(name)))
             tried.append(name)
             bar.show()
             store.write_manifest(MANIFEST_SECONDS)
@@ -143,17 +143,16 @@ def export_all(store: FleetStore, should_stop: Callable[[], bool], progress: boo
         bar.close()
 
 
-def exported(place: pathlib.Path, metrics: Mapping[str, Any]) -> str | None:
-    """Exports the picture in a folder; None, or why that cannot be."""
+def exported(place: pathlib.Path, metrics: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Exports the picture in a folder; the version and None, or None and why that cannot be."""
     try:
-        export_picture(place, metrics)
+        return export_picture(place, metrics), None
     except Exception as error:  # whatever a network of one's own makes Keras or TensorFlow raise
         system = error if isinstance(error, OSError) else error.__cause__
         mine = isinstance(system, FileExistsError) or getattr(system, "errno", None) in OF_ONE_PLACE
         if isinstance(system, OSError) and not mine:  # a full disk, which TensorFlow tells without a number
             raise system from None
-        return reason_of(error)
-    return None
+        return None, reason_of(error)
 
 
 def lies_in(folder: pathlib.Path, source: str) -> bool:

@@ -14,7 +14,7 @@ from keras_inr._files import atomic_path
 from keras_inr._reading import read_json
 from keras_inr.datasets.pictures import Picture, printable
 from keras_inr.errors import DamagedFileError
-from keras_inr.fleet.exports import export_bytes, remove_export
+from keras_inr.fleet.exports import export_bytes
 from keras_inr.fleet.manifest import COLUMNS, FIGURES, are_figures, setup_of, write_manifest
 from keras_inr.fleet.places import METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places
 from keras_inr.fleet.work import FAILED, FITTED, PENDING, Outcome, failed
@@ -69,10 +69,12 @@ class FleetStore:
         self.rows[outcome.name] = self._row(outcome.name, outcome.row)
 
     def _write(self, outcome):
-        """Writes the folder of a picture that was fitted; metrics.json, which marks it as fitted, last."""
+        """Writes the folder of a picture that was fitted; metrics.json, which marks it as fitted, last.
+
+        An export of the model that was here before stays until the next one stands.
+        """
         place = self.place(outcome.name)
         place.mkdir(parents=True, exist_ok=True)
-        remove_export(place)  # it is of the model that was here before
         for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
             with atomic_path(place / name) as temporary:
                 temporary.write_bytes(content)
@@ -81,12 +83,12 @@ class FleetStore:
         facts = {"preview_bytes": len(outcome.preview), **self.facts}
         write_json(place / METRICS, {"format_version": FORMAT_VERSION, **own, **facts})
 
-    def keep_export(self, name: str, reason: str | None = None) -> None:
-        """Notes that a picture's model is exported, or the reason why it is not."""
-        if reason is None:
-            place, saved_model = self.place(name), f"{PICTURES}/{self.places[name]}/{SAVED_MODEL}/1"
+    def keep_export(self, name: str, version: str | None, reason: str | None = None) -> None:
+        """Notes as which version a picture's model is exported, or the reason why it is not."""
+        if version is not None:
+            place, saved_model = self.place(name), f"{PICTURES}/{self.places[name]}/{SAVED_MODEL}/{version}"
             metrics = self._read(self.places[name])
-            sizes = {"saved_model_bytes": export_bytes(place)}
+            sizes = {"saved_model_bytes": export_bytes(place, version)}
             write_json(place / METRICS, {**metrics, "saved_model": saved_model, **sizes})
             self.rows[name] |= {"saved_model": saved_model, "reason": None}
         else:
@@ -133,8 +135,10 @@ class FleetStore:
         sizes = {MODEL: row.get("model_bytes"), PREVIEW: row.get("preview_bytes")}
         if not all((place / file).is_file() and (place / file).stat().st_size == size for file, size in sizes.items()):
             return None
-        if row.get("saved_model") is not None and export_bytes(place) != row.get("saved_model_bytes"):
-            row["saved_model"] = None  # damaged, or not there any more
+        if row.get("saved_model") is not None:
+            version = row["saved_model"].rpartition("/")[2]
+            if not version.isdecimal() or export_bytes(place, version) != row.get("saved_model_bytes"):
+                row["saved_model"] = None  # damaged, or not there any more
         return row if same_picture(row, self.pictures[name].source) else None
 
 

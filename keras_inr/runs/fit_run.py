@@ -12,7 +12,7 @@ from keras_inr.alignment import best_offset
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError, RecipeWarning
 from keras_inr.models.field import to_uint8
 from keras_inr.models.field_files import bare_copy
-from keras_inr.runs.folder import check_run_folder, claim_run_folder
+from keras_inr.runs.folder import check_run_folder, claim_run_folder, keep_flags
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.layout import FLAGFILE, is_complete, missing_results
 from keras_inr.runs.plan import IDENTITY_DEFAULTS, Plan, PlannedFit
@@ -21,6 +21,7 @@ from keras_inr.runs.results import finished_metrics, write_history_and_curves, w
 from keras_inr.training.checkpoints import load_checkpoint
 from keras_inr.training.fitting import fit
 from keras_inr.training.objectives import kind_weights
+from keras_inr.training.recipe import LENGTHS
 from keras_inr.training.strategies import make_strategy
 
 
@@ -69,7 +70,8 @@ def run_image_fit(
     Returns:
         (folder, metrics), the dict of metrics.json. A finished run that is resumed is only read, unless results are
         missing, which are then made again from its checkpoint, or more steps or epochs are asked for. Those it takes
-        under any schedule but "cosine", whose learning rates depend on the length.
+        under any schedule but "cosine", whose learning rates depend on the length; the shorter run's results stay
+        until the longer one's are there.
 
     Raises:
         InputError: for a folder that cannot be used, or checkpoints none of which can be read.
@@ -80,11 +82,13 @@ def run_image_fit(
     plan, display = planned.plan, display or Display()
     claim = claim_run_folder(out, plan.identity, resume, overwrite, plan.may_grow, flags_text, IDENTITY_DEFAULTS)
     with Interrupts() as interrupts, claim as folder:
-        metrics, missing = finished_metrics(folder), missing_results(folder)
+        metrics = finished_metrics(folder, is_shorter=functools.partial(_is_shorter, planned))
+        missing = missing_results(folder)
         if metrics is not None and is_complete(folder, missing):
             return folder, metrics
+        keep_flags(folder, flags_text)
         with atomic_path(folder / FLAGFILE) as temporary:
-            temporary.write_text(flags_text)
+            temporary.write_text(flags_text, encoding="utf-8")
         with make_strategy(plan.strategy).scope():
             planned = dataclasses.replace(planned, field=bare_copy(planned.field))
         try:
@@ -96,6 +100,14 @@ def run_image_fit(
             write_history_and_curves(folder, planned, result.rows)
             raise InterruptedRunError(cast(int, interrupts.received), folder, f"at step {result.steps}")
         return folder, write_results(folder, planned, result, metrics, missing)
+
+
+def _is_shorter(planned, metrics):
+    """Whether metrics are those of a run of fewer steps or epochs, which the planned one goes on with."""
+    recipe = metrics.get("recipe")
+    if recipe is None:  # of an older version
+        return metrics["steps"] < planned.total_steps and metrics.get("stopped_by", "steps") == "steps"
+    return any(recipe.get(name) != getattr(planned.plan.recipe, name) for name in LENGTHS)
 
 
 def _fit(planned, folder, interrupts, display):

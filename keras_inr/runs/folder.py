@@ -1,7 +1,7 @@
 """The folder of a run: how it is chosen, claimed, recognised and refused.
 
-A run is resumed in these steps. The command puts the flags of its flags.cfg, or of run.json, in front of those that are
-given (`keras_inr.cli.flagfile`). `plan_fit` takes what was automatic from the identity in run.json. `claim_run_folder`
+A run is resumed in these steps. The command puts the flags that run.json keeps in front of those that are given
+(`keras_inr.cli.flagfile`). `plan_fit` takes what was automatic from the identity in run.json. `claim_run_folder`
 compares the plan's identity with that one. `run_image_fit` returns the metrics of a run that is finished and whole; for
 any other, `keras_inr.training.fitting.fit` restores the newest checkpoint and trains on.
 """
@@ -20,7 +20,7 @@ from keras_inr._disk_errors import FULL, disk_error
 from keras_inr._files import TEMPORARY_PREFIX, atomic_path
 from keras_inr._reading import kind_of, read_json
 from keras_inr.errors import DamagedFileError, InputError
-from keras_inr.runs.layout import LOCK, METRICS, RUN_JSON, check_files_and_folders, has_checkpoint, remove_written
+from keras_inr.runs.layout import LOCK, RUN_JSON, check_files_and_folders, has_checkpoint, remove_written
 
 FORMAT_VERSION = 1
 RUNS = "runs"
@@ -45,8 +45,8 @@ def claim_run_folder(
         identity: JSON-able dict of all that makes two runs the same run; kept in run.json.
         resume: go on with the run in `out`; an absent or empty folder starts.
         overwrite: replace the run in `out`; files that no run writes stay.
-        may_grow: names in the identity whose numbers may be larger than those of the run that is resumed, which is then
-            no longer a finished one.
+        may_grow: names in the identity whose numbers may be larger than those of the run that is resumed. What that had
+            finished stays until it is replaced.
         flags_text: None, or a flagfile that repeats the run. It is kept in run.json too, so that the run is there, with
             all that is needed to go on with it, as soon as that one file is.
         defaults: name -> value of settings that run.json of an older version does not name.
@@ -75,7 +75,6 @@ def claim_run_folder(
             remove_written(folder)
         run_json = folder / RUN_JSON
         if not run_json.exists() or any(_differing(_stored(run_json)["identity"], _as_json(identity), defaults)):
-            (folder / METRICS).unlink(missing_ok=True)  # a longer run was asked for, so it is not finished any more
             flags = {} if flags_text is None else {"flags": flags_text}
             write_json(run_json, {"format_version": FORMAT_VERSION, "identity": identity, **flags})
         yield folder
@@ -130,6 +129,13 @@ def run_identity(out: str | os.PathLike[str], *needed: str) -> dict[str, Any]:
 def run_flags(out: str | os.PathLike[str]) -> str | None:
     """The flagfile that a run was started with, as text; None for a run that has none."""
     return _stored(folder_path(out) / RUN_JSON).get("flags")
+
+
+def keep_flags(folder: pathlib.Path, text: str) -> None:
+    """Lets the run.json of a claimed folder keep a flagfile, where it keeps one and that is another."""
+    content = _stored(folder / RUN_JSON)
+    if content.get("flags", text) != text:
+        write_json(folder / RUN_JSON, {**content, "flags": text})
 
 
 def _check_run(folder, identity, resume, overwrite, may_grow, defaults):

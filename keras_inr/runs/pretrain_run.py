@@ -35,6 +35,9 @@ SUMMARIZED = {"method": str, "num_crops": int, "pictures": list, "psnr_db": NUMB
 RESULTS = (MODEL, "reconstruction.png")
 """What a finished run has beside its metrics."""
 
+COURSE = ("history.csv", "curves.png")
+"""What it has besides, but for the method "average", whose fits have no course in common."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingPlan:
@@ -138,8 +141,8 @@ def run_pretraining(
         out, resume, overwrite: see `claim_run_folder`.
 
     Returns:
-        (folder, metrics), the dict of metrics.json; a finished run that is resumed is only read, unless its model or
-        picture is missing, which is then made again from its checkpoint.
+        (folder, metrics), the dict of metrics.json; a finished run that is resumed is only read, unless results are
+        missing, which are then made again from its checkpoint.
 
     Raises:
         InputError: for a folder that cannot be used, or checkpoints none of which can be read.
@@ -150,7 +153,9 @@ def run_pretraining(
     claim = claim_run_folder(out, planned.identity, resume, overwrite)
     with Interrupts() as interrupts, claim as folder:
         metrics = finished_metrics(folder, SUMMARIZED, {})
-        missing = [name for name in RESULTS if not is_whole(folder / name)]
+        averages = plan.recipe.method == "average"
+        results = RESULTS if averages else (*RESULTS, *COURSE)
+        missing = [name for name in results if not is_whole(folder / name)]
         if metrics is not None and is_complete(folder, missing):
             return folder, metrics
         field = type(planned.field).from_config(planned.field.get_config())
@@ -162,21 +167,29 @@ def run_pretraining(
             should_stop=lambda: interrupts.received is not None,
             progress=plan.progress,
         )
-        averages = plan.recipe.method == "average"
         if result.stopped_by == "interrupt":
             kept = "nothing is saved of this method, begin again" if averages else "the state is saved, go on"
             raise InterruptedRunError(
                 cast(int, interrupts.received), folder, "while learning", f"{kept} with the same flags and"
             )
-        save_field(field_for_any_picture(field), folder / MODEL)  # first, as it is what was learnt
-        save_png(folder / "reconstruction.png", to_uint8(field.sample_grid()))
-        if result.rows:
-            write_history(folder / "history.csv", result.rows)
-            save_curves(result.rows, folder / "curves.png", f"{plan.recipe.method} of {plan.preset}")
+        for name in results if metrics is None else missing:
+            _write(folder / name, plan, field, result.rows)
         if metrics is None:
             metrics = described(planned, field, result)
             write_json(folder / METRICS, metrics)  # last: it marks the run as finished
         return folder, metrics
+
+
+def _write(path, plan, field, rows):
+    """Writes one of the results, by its name."""
+    if path.name == MODEL:
+        save_field(field_for_any_picture(field), path)
+    elif path.name == "reconstruction.png":
+        save_png(path, to_uint8(field.sample_grid()))
+    elif path.name == "history.csv":
+        write_history(path, rows)
+    else:
+        save_curves(rows, path, f"{plan.recipe.method} of {plan.preset}")
 
 
 def field_for_any_picture(field: Field) -> Field:

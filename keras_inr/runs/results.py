@@ -5,12 +5,13 @@ import os
 import pathlib
 import shutil
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_inr._files import atomic_path
 from keras_inr._reading import read_json
 from keras_inr.errors import DamagedFileError, InputError, NotExportedError
 from keras_inr.export.saved_model import export_saved_model
@@ -123,7 +124,10 @@ def write_results(
     wanted = missing if finished else (*RESULTS, "saved_model")
     bare, refusal = bare_copy(planned.field), None
     if MODEL in wanted:
-        save_field(bare, folder / MODEL)
+        with atomic_path(folder / MODEL) as temporary:
+            save_field(bare, temporary)
+            if not finished:
+                (folder / METRICS).unlink(missing_ok=True)  # of a shorter run, whose model goes now
     if "saved_model" in wanted:
         refusal = _export(bare, folder, metrics, whatever_stands=bool(finished))
     failure = _draw(folder, _pictures(planned, result, metrics), wanted)
@@ -275,13 +279,21 @@ def finished_metrics(
     folder: str | os.PathLike[str],
     needed: dict[str, Any] = SUMMARIZED,
     optional: dict[str, Any] = SUMMARIZED_IF_THERE,
+    is_shorter: Callable[[dict[str, Any]], bool] = lambda metrics: False,
 ) -> dict[str, Any] | None:
     """As `read_metrics`, for a run that is to be resumed.
 
+    Args:
+        folder, needed, optional: see `read_metrics`.
+        is_shorter: function of the metrics that tells whether they are of a shorter run, which is to be gone on with.
+            Such ones are None.
+
     Raises:
-        InputError: for damaged metrics of a run without a checkpoint, which would begin anew and lose what is there.
+        InputError: for damaged metrics, or a shorter run's, without a checkpoint: the run would begin anew and lose
+            what is there.
     """
     path, metrics = pathlib.Path(folder) / METRICS, read_metrics(folder, needed, optional)
-    if metrics is None and path.exists() and not has_checkpoint(pathlib.Path(folder)):
-        raise InputError(f"{path} is damaged, and there is no checkpoint to make it again from; add overwrite=True")
-    return metrics
+    problem = "is damaged" if metrics is None else "is of a shorter run" if is_shorter(metrics) else None
+    if problem and path.exists() and not has_checkpoint(pathlib.Path(folder)):
+        raise InputError(f"{path} {problem}, and there is no checkpoint to make it again from; add overwrite=True")
+    return None if problem else metrics

@@ -8,7 +8,7 @@ import re
 import pytest
 from absl import flags
 
-from keras_inr.cli import flagfile
+from keras_inr.cli import flagfile, own_modules
 from keras_inr.errors import InputError
 
 
@@ -105,8 +105,9 @@ class TestResumed:
     def test_however_it_is_spelled(self, run_flags, run, tmp_path, monkeypatch, arguments):
         monkeypatch.setenv("HOME", str(tmp_path))
         (tmp_path / "go on.cfg").write_text("--out=a run\n--resume\n")
+        arguments = run_flags.expanded(arguments)
         more = run_flags.flags_of_resumed(arguments)
-        assert more == ["--flagfile", str(run / "flags.cfg")]
+        assert more == ["--learning_rate=0.5", "--steps=20"]
         parsed(run_flags, *more, *arguments)
         assert (run_flags.FLAGS.learning_rate, run_flags.FLAGS.resume) == (0.5, True)
         assert run_flags.FLAGS.steps == (30 if "30" in arguments else 20)
@@ -122,7 +123,6 @@ class TestResumed:
             ["--resume", "--out=elsewhere", "--learning_rate=0.1"],
             ["--resume", "--out=a run", "--stepz=3"],  # told when they are parsed in earnest
             ["--resume", "--out=a run", "--steps=many"],
-            ["--resume", "--out=a run", "--flagfile=missing.cfg"],
             ["--resume", "--out"],
         ],
     )
@@ -175,4 +175,97 @@ class TestResumed:
 
     def test_a_run_that_left_no_flags(self, run_flags, run):
         (run / "flags.cfg").write_text("")
-        assert run_flags.flags_of_resumed(["--resume", "--out=a run"]) == ["--flagfile", str(run / "flags.cfg")]
+        assert run_flags.flags_of_resumed(["--resume", "--out=a run"]) == []
+
+    def test_run_json_decides(self, run_flags, run):
+        """The flags.cfg beside it may be of before the run was made longer, or torn."""
+        content = {"format_version": 1, "identity": {}, "flags": "--steps=60\n"}
+        (run / "run.json").write_text(json.dumps(content))
+        for text in ("--steps=40\n", "--ste", ""):
+            (run / "flags.cfg").write_text(text)
+            assert run_flags.flags_of_resumed(["--resume", "--out=a run"]) == ["--steps=60"]
+
+    @pytest.mark.parametrize("spelled", ["--flagfile={}", "-flagfile={}", "  --flagfile={}", "--flagfile\n{}"])
+    @pytest.mark.parametrize(("kept", "again"), [("flags.cfg", "remove it"), ("run.json", "add --overwrite")])
+    def test_another_flagfile_is_no_part_of_it(self, run_flags, run, tmp_path, spelled, kept, again):
+        """Which could be anything by now."""
+        os.mkfifo(tmp_path / "pipe")
+        text = f"--steps=3\n{spelled.format(tmp_path / 'pipe')}\n"
+        content = {"format_version": 1, "identity": {}, "flags": text}
+        (run / kept).write_text(text if kept == "flags.cfg" else json.dumps(content))
+        told = f"a run/{kept} is damaged (it names another flagfile); {again} and give the run's flags again"
+        with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
+            run_flags.flags_of_resumed(["--resume", "--out=a run"])
+        own_modules.load(["--resume", "--out=a run"])  # which looks there too
+
+
+class TestExpanded:
+    """As absl does it, but for what would never end."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        pathlib.Path("inner.cfg").write_text("\n--c=3 \n")
+        pathlib.Path("a.cfg").write_bytes("# a comment\r\n--a=ü\r\n// another\n -flagfile= ~/inner.cfg\n--b\n".encode())
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            [],
+            ["--steps=3", "rest"],
+            ["--flagfile=a.cfg", "--steps=3"],
+            ["-flagfile", "~/a.cfg", "--steps=3"],
+            ["--steps", "3", "--flagfile=inner.cfg", "--flagfile=inner.cfg", "--flagfile="],
+            ["--steps=3", "--", "--flagfile=missing.cfg"],
+        ],
+    )
+    def test_like_absl(self, arguments):
+        expected = flags.FlagValues().read_flags_from_files(arguments)
+        if "a.cfg" in str(arguments):  # of a nested one whose line is indented absl only knows later
+            assert expected[:3] == ["--a=ü", "-flagfile= ~/inner.cfg", "--b"]
+            expected[1] = "--c=3"
+        assert flagfile.expanded(arguments) == expected
+
+    @pytest.mark.parametrize("nested", [False, True])
+    @pytest.mark.parametrize(
+        ("name", "told"),
+        [
+            ("pipe", "flagfile must be a text file with a flag on each line: pipe must be a file, received a pipe"),
+            ("/dev/zero", "with a flag on each line: /dev/zero must be a file, received a device"),
+            (".", "with a flag on each line: . must be a file, received a folder"),
+            ("large.cfg", r"with a flag on each line: large.cfg must have at most 1677\d+ bytes, received more"),
+            ("a.png", "flagfile must be a text file with a flag on each line, received a.png"),
+            ("self.cfg", "flagfile must not name itself, received self.cfg"),
+        ],
+    )
+    def test_what_would_not_end_or_is_no_text(self, name, told, nested):
+        os.mkfifo("pipe")
+        with open("large.cfg", "wb") as file:
+            file.truncate(2**24 + 1)
+        pathlib.Path("a.png").write_bytes(b"\x89PNG\xff\n")
+        pathlib.Path("self.cfg").write_text("--flagfile=self.cfg\n")
+        pathlib.Path("outer.cfg").write_text(f"--flagfile={name}\n")
+        with pytest.raises(InputError, match=f"{told}$"):
+            flagfile.expanded(["--flagfile=outer.cfg" if nested else f"--flagfile={name}"])
+
+    def test_that_name_each_other_have_a_size_together(self, monkeypatch):
+        monkeypatch.setattr(flagfile, "MOST_BYTES", 2000)
+        for number in range(20):
+            pathlib.Path(f"{number}.cfg").write_text(f"--flagfile={number + 1}.cfg\n" * 2)
+        pathlib.Path("20.cfg").write_text("--a\n")
+        with pytest.raises(InputError, match="must have at most"):
+            flagfile.expanded(["--flagfile=0.cfg"])
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--flagfile=missing.cfg"], "flagfile missing.cfg cannot be opened: No such file or directory"),
+            (["--flagfile"], "--flagfile with no argument"),
+            (["--flagfile=bare.cfg"], "--flagfile with no argument"),
+        ],
+    )
+    def test_what_is_not_there(self, arguments, told):
+        pathlib.Path("bare.cfg").write_text("--flagfile\n/dev/zero\n")
+        with pytest.raises(flags.Error, match=told):
+            flagfile.expanded(arguments)

@@ -14,8 +14,10 @@ import pytest
 import tensorflow as tf
 from absl import app, flags, logging
 
+import keras_inr
+from cli.fit_calls import Call
 from keras_inr.cli import help as flags_help
-from keras_inr.cli import messages, startup
+from keras_inr.cli import main, messages, startup
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError
 from keras_inr.runs.interrupts import SignalInterrupt
 
@@ -205,13 +207,9 @@ class TestParsed:
             ),
             (["--preset=vgg16"], 1, "flag --preset=vgg16: value should be one of <siren|multi_hash>; --help tells all"),
             (["--noresume=3"], 1, "--noresume=3 does not take an argument"),
-            (["--flagfile=missing.cfg"], 1, "ERROR:: Unable to open flagfile: [Errno 2] No such file"),
-            (["--flagfile=a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
-            (["--flagfile", "a.png"], 2, "flagfile must be a text file with a flag on each line, received --flagfile,"),
         ],
     )
-    def test_one_line_and_a_code(self, parse, capsys, tmp_path, arguments, code, message):
-        (tmp_path / "a.png").write_bytes(b"\x89PNG\xff\n")
+    def test_one_line_and_a_code(self, parse, capsys, arguments, code, message):
         with pytest.raises(SystemExit) as caught:
             parse(*arguments)
         assert caught.value.code == code
@@ -307,3 +305,99 @@ def test_a_quiet_import_keeps_standard_error(capfd, monkeypatch):
     print("from Python", file=sys.stderr, flush=True)
     os.write(2, b"from C\n")
     assert capfd.readouterr().err == "from Python\nfrom C\n"
+
+
+class TestFlagfiles:
+    """Every command reads them by `keras_inr.cli.flagfile`."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(messages, "program", ["script.py"])
+        (tmp_path / "a.png").write_bytes(b"\x89PNG\xff\n")
+        os.mkfifo(tmp_path / "pipe")
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "message"),
+        [
+            (["--flagfile=missing.cfg"], 1, "flagfile missing.cfg cannot be opened: No such file or directory\n"),
+            (["--flagfile=a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
+            (["--flagfile", "a.png"], 2, "flagfile must be a text file with a flag on each line, received a.png\n"),
+            (["--flagfile=pipe"], 2, "flagfile must be a text file with a flag on each line: pipe must be a file, "),
+            (["--flagfile=/dev/zero"], 2, "flagfile must be a text file with a flag on each line: /dev/zero must be"),
+        ],
+    )
+    def test_one_line_and_a_code(self, capsys, arguments, code, message):
+        with pytest.raises(SystemExit) as caught:
+            startup.run(command(lambda argv: 0), arguments)
+        assert caught.value.code == code
+        out, told = capsys.readouterr()
+        assert (out, told.count("\n")) == ("", 1)
+        assert told.startswith(f"script.py: {message}")
+
+    def test_help_is_shown_all_the_same(self, capsys):
+        with pytest.raises(SystemExit) as caught:
+            startup.run(command(lambda argv: 0), ["--flagfile=pipe", "--help"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith("A command.\n\nusage: script.py")
+
+
+class TestFullDisk:
+    """To go on is only told where there is something to go on with."""
+
+    @pytest.fixture
+    def told_of(self, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+
+        def told_of(path, out):
+            values = flags.FlagValues()
+            flags.DEFINE_bool("resume", False, "go on", flag_values=values)
+            flags.DEFINE_string("out", out, "run folder", flag_values=values)
+            monkeypatch.setattr(flags, "FLAGS", values)
+            code, told = startup._system_error(OSError(errno.EFBIG, "File too large", path))
+            assert code == 1
+            return told
+
+        return told_of
+
+    @pytest.mark.parametrize(
+        ("path", "out", "folder"),
+        [
+            ("d/.tmp-0123456789abcdef-run.json", "d", "d"),
+            ("/elsewhere/model.keras", "d", "d"),
+            ("runs/0001/.tmp-0123456789abcdef-run.json", None, "runs/0001"),
+            ("runs/0001/saved_model/tmp.0123456789abcdef0123456789abcdef/variables", None, "runs/0001"),
+        ],
+    )
+    def test_before_and_after_run_json(self, told_of, path, out, folder):
+        pathlib.Path(folder).mkdir(parents=True)
+        assert "go on with" not in told_of(path, out)
+        pathlib.Path(folder, "run.json").write_text("{}")
+        assert told_of(path, out).endswith("what was finished is kept: go on with --out of this run and --resume")
+
+    def test_where_nothing_tells_the_folder(self, told_of):
+        assert "go on with" in told_of(None, None)
+
+
+def test_no_temporary_name_is_told():
+    error = FileNotFoundError(errno.ENOENT, "No such file or directory", "/proc/.tmp-0123456789abcdef-x.png")
+    told = "the system refused: [Errno 2] No such file or directory: '/proc/x.png'"
+    assert startup._system_error(error) == (1, told)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["fit", "--version"], ["export", "--run=a", "--version"]])
+def test_version(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main.main(arguments)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"keras_inr {keras_inr.__version__}\n"
+
+
+def test_absls_own_flags_are_in_no_group(tmp_path):
+    """So that flags.cfg has none, and --helpfull each once."""
+    log = {"cwd": tmp_path, "log": tmp_path}
+    code, told, error = Call("--helpfull", **log).wait()
+    assert (code, error) == (0, "")
+    shown = [line.split()[0] for line in told.splitlines() if line.startswith("  --")]
+    assert len(shown) == len(set(shown))
+    assert shown.index("--flagfile=FILE") < shown.index("--[no]help")

@@ -14,11 +14,14 @@ from cli.fit_calls import SCRIPTS, forked
 from tensorflow.python.framework import ops
 
 from fleet.small_fleets import metrics, small_settings, write_pictures
+from keras_inr.cli.fit_many import summary
 from keras_inr.datasets.pictures import list_pictures
 from keras_inr.errors import InterruptedRunError
 from keras_inr.fleet import exports, run, run_fleet
 from keras_inr.fleet.store import all_done
 from keras_inr.models import Siren
+from keras_inr.models.field_files import read_field
+from keras_inr.runs.results import holds_weights
 
 SCRIPT = SCRIPTS / "fit_many.py"
 
@@ -44,11 +47,12 @@ def copied(whole, tmp_path):
 
 def stub(place, facts):
     """Files of the names that an export has."""
-    exports.remove_export(place)
+    shutil.rmtree(place / "saved_model", ignore_errors=True)
     for name in exports.FILES:
         path = place / "saved_model" / "1" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("stub")
+    return "1"
 
 
 def counting(monkeypatch, work=stub):
@@ -56,7 +60,7 @@ def counting(monkeypatch, work=stub):
 
     def export(place, facts):
         calls.append(place.name)
-        work(place, facts)
+        return work(place, facts)
 
     monkeypatch.setattr(run, "export_picture", export)
     return calls
@@ -78,6 +82,7 @@ class TestWhole:
     def test_tensorflow_forgets_it(self, copied):
         """Else each takes 50 MB for as long as the process lives."""
         place = copied[1] / "pictures" / "000"
+        shutil.rmtree(place / "saved_model")
         before = len(ops.gradient_registry._registry)
         exports.export_picture(place, metrics(copied[1], "000"))
         gc.collect()
@@ -105,15 +110,27 @@ class TestWhole:
         assert all_done(rows, exported=True)
         assert [path.stat().st_mtime_ns for path in sorted(folder.rglob("model.keras"))] == models
 
-    def test_a_picture_that_is_fitted_again_loses_it(self, copied, monkeypatch):
-        """And nobody else's version."""
-        source, folder = copied
-        write_pictures(source.parent / "other", 1, side=7)
-        changed = [str(source.parent / "other" / "000.png"), str(source / "001.png")]
-        (folder / "pictures" / "000" / "saved_model" / "7").mkdir()
-        _, rows = run_fleet(list_pictures(changed), small_settings(), folder, resume=True, progress=False)
+    @pytest.mark.parametrize("others", [(), ("7",)])
+    def test_of_a_picture_that_is_fitted_again_it_stays_until_the_next_one_stands(self, copied, tmp_path, others):
+        """And what somebody else has exported stays for ever."""
+        folder = copied[1]
+        base = folder / "pictures" / "000" / "saved_model"
+        write_pictures(tmp_path / "other", 1, side=7)
+        changed = list_pictures([str(tmp_path / "other" / "000.png"), str(copied[0] / "001.png")])
+        for name in others:
+            shutil.copytree(base / "1", base / name)
+        _, rows = run_fleet(changed, small_settings(), folder, resume=True, progress=False)
         assert [row["saved_model"] is None for row in rows] == [True, False]
-        assert [path.name for path in (folder / "pictures" / "000" / "saved_model").iterdir()] == ["7"]
+        assert sorted(path.name for path in base.iterdir()) == ["1", *others]
+        assert "1 of them with an export of an earlier model: --resume --export replaces it" in summary(folder, rows)
+        _, rows = run_fleet(changed, small_settings(), folder, resume=True, progress=False, export=True)
+        version = "8" if others else "2"
+        assert rows[0]["saved_model"] == f"pictures/000/saved_model/{version}"
+        assert sorted(path.name for path in base.iterdir()) == (["1", "7", "8"] if others else ["2"])
+        assert holds_weights(base / version, read_field(base.with_name("model.keras")))
+        _, again = run_fleet(changed, small_settings(), folder, resume=True, progress=False)
+        assert again == rows
+        assert "earlier model" not in summary(folder, again)
 
 
 class TestFailures:
@@ -121,7 +138,7 @@ class TestFailures:
         def export(place, facts):
             if place.name == "001":
                 raise KeyError("wings")
-            stub(place, facts)
+            return stub(place, facts)
 
         calls = counting(monkeypatch, export)
         source = write_pictures(tmp_path / "in", 3)
@@ -147,7 +164,7 @@ class TestFailures:
         def full(place, facts):
             if place.name == "001":
                 raise OSError(number, "No space left") if number else OSError("cannot write: No space left")
-            stub(place, facts)
+            return stub(place, facts)
 
         counting(monkeypatch, full)
         source = write_pictures(tmp_path / "in", 3)
@@ -177,8 +194,8 @@ class TestFailures:
 class TestInterrupts:
     def test_the_first_one_keeps_what_is_done(self, tmp_path, monkeypatch):
         def interrupted(place, facts):
-            stub(place, facts)
             os.kill(os.getpid(), signal.SIGINT)
+            return stub(place, facts)
 
         source = write_pictures(tmp_path / "in", 3)
         with monkeypatch.context() as patch:
@@ -221,3 +238,59 @@ class TestInterrupts:
         assert "; 2 exported" in done.stdout.splitlines()[0]
         assert [(place / "model.keras").stat().st_mtime_ns for place in places] == before
         assert [[path.name for path in (place / "saved_model").iterdir()] for place in places] == [["1"], ["1"]]
+
+
+class TestThatStands:
+    """A version under its number is replaced by a rename, or not at all."""
+
+    def test_is_not_made_again_though_it_is_not_noted_yet(self, copied, monkeypatch):
+        """As after a kill between its rename and the note in metrics.json."""
+        source, folder = copied
+        path = folder / "pictures" / "000" / "metrics.json"
+        noted = json.loads(path.read_text())
+        path.write_text(json.dumps({**noted, "saved_model": None, "saved_model_bytes": None}))
+        monkeypatch.setattr(exports, "export_saved_model", lambda *args, **kwargs: pytest.fail("exported"))
+        _, rows = fitted(source, folder, resume=True)
+        assert rows[0]["saved_model"] == "pictures/000/saved_model/1"
+        assert json.loads(path.read_text()) == noted
+
+    def test_of_other_bytes_than_noted_stays_until_the_next_one_stands(self, copied, monkeypatch):
+        source, folder = copied
+        base, export = folder / "pictures" / "000" / "saved_model", exports.export_saved_model
+        with open(base / "1" / "saved_model.pb", "ab") as file:
+            file.write(b"damaged")
+
+        def watched(*args, **kwargs):
+            assert (base / "1").is_dir()
+            return export(*args, **kwargs)
+
+        monkeypatch.setattr(exports, "export_saved_model", watched)
+        _, rows = fitted(source, folder, resume=True)
+        assert (rows[0]["saved_model"], os.listdir(base)) == ("pictures/000/saved_model/2", ["2"])
+
+    def test_torn_it_gives_way(self, copied):
+        source, folder = copied
+        base = folder / "pictures" / "000" / "saved_model"
+        (base / "1" / "saved_model.pb").unlink()
+        (base / f"tmp.{32 * 'a'}").mkdir()
+        _, rows = fitted(source, folder, resume=True)
+        assert (rows[0]["saved_model"], os.listdir(base)) == ("pictures/000/saved_model/1", ["1"])
+
+    def test_behind_a_link_it_is_somebody_elses(self, copied, tmp_path):
+        source, folder = copied
+        base = folder / "pictures" / "000" / "saved_model"
+        base.rename(tmp_path / "served")
+        base.symlink_to(tmp_path / "served")
+        os.truncate(base / "1" / "saved_model.pb", 10)
+        _, rows = fitted(source, folder, resume=True)
+        assert rows[0]["saved_model"] == "pictures/000/saved_model/2"
+        assert sorted(os.listdir(base)) == ["1", "2"]
+
+    @pytest.mark.parametrize("version", ["..", "", "2/..", "999"])
+    def test_a_note_of_another_place(self, copied, version):
+        source, folder = copied
+        path = folder / "pictures" / "000" / "metrics.json"
+        noted = json.loads(path.read_text())
+        path.write_text(json.dumps({**noted, "saved_model": f"pictures/000/saved_model/{version}"}))
+        _, rows = fitted(source, folder, resume=True, export=False)
+        assert rows[0]["saved_model"] is None

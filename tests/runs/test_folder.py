@@ -258,12 +258,12 @@ class TestGrowth:
 
     LONGER = {**IDENTITY, "steps": 200}
 
-    def test_where_it_is_allowed_the_run_is_no_longer_finished(self, tmp_path):
+    def test_where_it_is_allowed_what_was_finished_stays(self, tmp_path):
         run = make_run(tmp_path / "run")
         check_run_folder(run, self.LONGER, resume=True, may_grow=("epochs", "steps"))
         assert (run / METRICS).exists()
         claim(run, self.LONGER, resume=True, may_grow=("epochs", "steps"))
-        assert not (run / METRICS).exists()
+        assert (run / METRICS).exists()
         assert json.loads((run / RUN_JSON).read_text())["identity"]["steps"] == 200
         refused(run, "steps was 200 and is 100", resume=True, may_grow=("steps",))
 

@@ -120,3 +120,24 @@ def test_ctrl_c_keeps_the_state(tmp_path, monkeypatch):
 def test_bad_input(changes, message):
     with pytest.raises(InputError, match=message):
         plan_pretraining(settings(**changes))
+
+
+@pytest.mark.parametrize("lost", ["model.keras", "reconstruction.png", "history.csv", "curves.png"])
+def test_what_is_lost_is_made_again_and_nothing_else(learnt, tmp_path, lost):
+    folder, metrics = shutil.copytree(learnt[0], tmp_path / "start"), learnt[1]
+    (folder / lost).unlink()
+    before = {name: (folder / name).stat().st_mtime_ns for name in names(folder)}
+    assert run_pretraining(plan_pretraining(settings()), folder, resume=True) == (folder, metrics)
+    after = {name: (folder / name).stat().st_mtime_ns for name in names(folder)}
+    assert after == {**before, lost: after[lost]}
+    if lost == "history.csv":
+        assert (folder / lost).read_text() == (learnt[0] / lost).read_text()
+
+
+def test_an_average_has_no_course(tmp_path):
+    plan = settings(recipe={"method": "average", "steps": 3, "batch_size": 64}, num_crops=2)
+    folder, metrics = run_pretraining(plan_pretraining(plan), tmp_path / "start")
+    assert not {"history.csv", "curves.png"} & set(names(folder))
+    before = {name: (folder / name).stat().st_mtime_ns for name in names(folder)}
+    assert run_pretraining(plan_pretraining(plan), folder, resume=True) == (folder, metrics)
+    assert {name: (folder / name).stat().st_mtime_ns for name in names(folder)} == before

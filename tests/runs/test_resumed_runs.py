@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 from small_runs import load_field, make_settings, names, plan, read_strict, run_planned, weights_sha
 
 from keras_inr._reading import read_json
+from keras_inr.cli.flagfile import flags_of_run
 from keras_inr.errors import CheckpointError, InputError
 from keras_inr.runs import results
 from keras_inr.runs.folder import run_flags
@@ -29,7 +31,7 @@ OF_GOLDEN = {
     "progress": False,
     "tensorboard": False,
 }
-CONSTANT = {"steps": 40, "batch_size": 64, "schedule": "constant"}
+CONSTANT = {"steps": 40, "batch_size": 64, "schedule": "constant", "learning_rate": 1e-3}
 LAST = "checkpoints/step-0000000040.npz"
 
 
@@ -268,3 +270,92 @@ def test_no_folder_is_not_the_current_one(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="checkpoint_dir must be a path, received ''"):
         save_checkpoint("", 1, {}, {})
     assert names(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    out = tmp_path_factory.mktemp("short") / "run"
+    run(out, settings(), flags_text="--steps=40\n")
+    return out
+
+
+class TestMadeLonger:
+    """Killed at any write, a run that is made longer goes on with the flags that it keeps, and never loses a result."""
+
+    def go_on(self, out, steps=None):
+        """As a bare --resume does where no steps are given."""
+        source, lines = flags_of_run(out)
+        assert source.name == "run.json"
+        steps = steps or int(lines[0].removeprefix("--steps="))
+        return run(out, settings(steps=steps), flags_text=f"--steps={steps}\n")
+
+    @pytest.mark.parametrize("number", [1, *range(0, 25, 2)])
+    def test_killed(self, short, tmp_path, monkeypatch, number):
+        out, left = shutil.copytree(short, tmp_path / "run"), [number]
+        figures = {name: (out / name).read_bytes() for name in ("metrics.json", "model.keras")}
+
+        def counted(work):
+            def write(*args, **kwargs):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise SystemExit  # and nothing is tidied up
+                return work(*args, **kwargs)
+
+            return write
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "replace", counted(os.replace))
+            patched.setattr(pathlib.Path, "unlink", counted(pathlib.Path.unlink))
+            with pytest.raises(SystemExit):
+                self.go_on(out, 60)
+        present = {name: (out / name).read_bytes() for name in figures if (out / name).exists()}
+        if present.get("metrics.json") == figures["metrics.json"]:
+            assert present == figures
+        longer = json.loads((out / "run.json").read_text())["identity"]["steps"] == 60
+        assert self.go_on(out)["steps"] == (60 if longer else 40)
+        assert self.go_on(out, 60)["steps"] == 60
+        assert holds_weights(max((out / "saved_model").iterdir()), load_field(out))
+
+    def test_its_results_stay_until_the_longer_ones_are_there(self, short, tmp_path, monkeypatch):
+        out = shutil.copytree(short, tmp_path / "run")
+        before = {name: (out / name).read_bytes() for name in ("metrics.json", *RESULTS)}
+
+        def disk_is_full(*args, **kwargs):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("keras_inr.runs.fit_run.fit", disk_is_full)
+            with pytest.raises(OSError, match="No space"):
+                self.go_on(out, 60)
+        assert {name: (out / name).read_bytes() for name in before} == before
+        assert self.go_on(out)["steps"] == 60
+
+    def test_without_a_checkpoint_it_does_not_begin_anew(self, short, tmp_path, monkeypatch):
+        out = shutil.copytree(short, tmp_path / "run")
+        with monkeypatch.context() as patched:
+            patched.setattr("keras_inr.runs.fit_run.fit", lambda *args, **kwargs: sys.exit())
+            with pytest.raises(SystemExit):
+                self.go_on(out, 60)
+        shutil.rmtree(out / "checkpoints")
+        told = r"metrics.json is of a shorter run, and there is no checkpoint to make it again from; add overwrite"
+        with pytest.raises(InputError, match=told):
+            self.go_on(out)
+        assert read_strict(out / "metrics.json")["steps"] == 40
+
+    def test_metrics_of_an_older_version_have_no_recipe(self, short, tmp_path):
+        out = shutil.copytree(short, tmp_path / "run")
+        metrics = read_strict(out / "metrics.json")
+        del metrics["recipe"]
+        (out / "metrics.json").write_text(json.dumps(metrics))
+        assert self.go_on(out) == metrics
+        assert self.go_on(out, 60)["steps"] == 60
+
+    def test_other_flags_are_kept_too(self, short, tmp_path):
+        """Such as the place of a picture that has moved."""
+        out = shutil.copytree(short, tmp_path / "run")
+        text = "--image=elsewhere.png\n--steps=40\n"
+        run(out, settings(), flags_text=text)  # finished, it is only read
+        assert (flags_of_run(out)[1], (out / "flags.cfg").read_text()) == (["--steps=40"], "--steps=40\n")
+        (out / "metrics.json").unlink()
+        run(out, settings(), flags_text=text)
+        assert (flags_of_run(out)[1], (out / "flags.cfg").read_text()) == (text.splitlines(), text)
