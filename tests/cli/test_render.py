@@ -122,7 +122,7 @@ def test_a_kinked_field_has_no_laplacian(tmp_path):
     assert not np.load(tmp_path / "cwd" / "a.npy").any()
 
 
-def test_a_folder_in_which_nothing_can_be_made(run, tmp_path):
-    code, out, told = warm_call(f"--run={run}", "--out=/proc/x.png", cwd=run, log=tmp_path)
+def test_a_folder_in_which_nothing_can_be_made(run):
+    code, out, error = render(f"--run={run}", "--out=/proc/x.png", cwd=run)
     assert (code, out) == (2, "")
-    assert told == "render.py: out must be a file that can be written, received '/proc/x.png'\n"
+    assert error == "render.py: out must be a file that can be written, received '/proc/x.png'\n"
