@@ -10,8 +10,10 @@ from keras_inr.errors import ImageError
 _CLASSIC = (4, "I", "H", "HHI", 4)  # place and format of the directory's offset; its length; an entry; inline bytes
 _BIG = (8, "Q", "Q", "HHQ", 8)
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_OTHERS = {2: "text", 5: "fractions", 7: "bytes of no type", 10: "fractions", 11: "floats", 12: "floats"}
 _MOST_ENTRIES = 4096  # tifffile reads no more
+_MOST_VALUES = 2**20
 
 PIXEL_TAGS = frozenset(
     [
@@ -21,6 +23,21 @@ PIXEL_TAGS = frozenset(
     ]
 )
 """What pixels depend on. Anything else in a directory may be broken without harm."""
+
+_ONE_NUMBER = dict(
+    [
+        *[(256, "ImageWidth"), (257, "ImageLength"), (259, "Compression"), (262, "PhotometricInterpretation")],
+        *[(266, "FillOrder"), (277, "SamplesPerPixel"), (278, "RowsPerStrip"), (284, "PlanarConfiguration")],
+        *[(292, "T4Options"), (293, "T6Options"), (317, "Predictor"), (322, "TileWidth"), (323, "TileLength")],
+        *[(32997, "ImageDepth"), (32998, "TileDepth")],
+    ]
+)
+_NUMBERS = dict(
+    [
+        *[(258, "BitsPerSample"), (273, "StripOffsets"), (279, "StripByteCounts"), (320, "ColorMap")],
+        *[(324, "TileOffsets"), (325, "TileByteCounts"), (338, "ExtraSamples"), (339, "SampleFormat")],
+    ]
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +61,15 @@ class Directory:
 
     def number(self, data: bytes, tag: int) -> int | None:
         """The one whole number of a tag; None where there is no such tag, or it is not one whole number."""
+        numbers = self.numbers(data, tag)
+        return numbers[0] if numbers is not None and len(numbers) == 1 else None
+
+    def numbers(self, data: bytes, tag: int) -> tuple[int, ...] | None:
+        """The whole numbers of a tag; None where there is no such tag, or it holds no such, or far too many."""
         entry = self.entries.get(tag)
-        if entry is None or entry.kind not in _WHOLE_NUMBERS or entry.count != 1 or not _inside(entry, data):
+        if entry is None or entry.kind not in _WHOLE_NUMBERS or entry.count > _MOST_VALUES or not _inside(entry, data):
             return None
-        return struct.unpack_from(self.order + _WHOLE_NUMBERS[entry.kind], data, entry.place)[0]
+        return struct.unpack_from(f"{self.order}{entry.count}{_WHOLE_NUMBERS[entry.kind]}", data, entry.place)
 
     def block(self, data: bytes, tag: int) -> bytes | None:
         """The bytes of a tag; None where there is no such tag, or it does not hold bytes, or they are not there."""
@@ -91,6 +113,39 @@ def read_directory(data: bytes) -> Directory:
     except (struct.error, OverflowError):
         raise ImageError("source is a TIFF file that is truncated: its directory is not whole") from None
     return Directory(order, (offset, entry_at), raw, entries)
+
+
+def check_pixel_tags(data: bytes, directory: Directory) -> None:
+    """Raises ImageError unless the tags that pixels need hold whole numbers, as many as they may and not too many.
+
+    A tag of an unknown type counts as absent, which the standard asks for, and so does a colour map that is not used.
+    """
+    is_palette = directory.number(data, 262) == 3
+    for tag, entry in directory.entries.items():
+        if tag not in PIXEL_TAGS or entry.kind not in _TYPE_SIZES or (tag == 320 and not is_palette):
+            continue
+        name = _ONE_NUMBER.get(tag) or _NUMBERS.get(tag) or str(tag)
+        wanted = None
+        if entry.count > _MOST_VALUES:
+            wanted = f"at most {_MOST_VALUES} values"
+        elif tag in _ONE_NUMBER and (entry.kind not in _WHOLE_NUMBERS or entry.count != 1):
+            wanted = "one whole number"
+        elif tag in _NUMBERS and entry.kind not in _WHOLE_NUMBERS:
+            wanted = "whole numbers"
+        elif tag == 320 and (entry.count < 3 or entry.count % 3):
+            wanted = "three whole numbers for each colour"
+        if wanted:
+            kind = _OTHERS.get(entry.kind, "whole numbers")
+            raise ImageError(
+                f"source is a TIFF file that is broken: its tag {name} must hold {wanted}, "
+                f"received {entry.count} values ({kind})"
+            )
+    formats = directory.numbers(data, 339) or ()
+    if len(set(formats)) > 1:
+        raise ImageError(
+            "source is a TIFF file that is broken: its tag SampleFormat must hold the same number for all samples, "
+            f"received {', '.join(map(str, formats[:9]))}"
+        )
 
 
 def _inside(entry: Entry, data: bytes) -> bool:
