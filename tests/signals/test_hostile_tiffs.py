@@ -1,5 +1,6 @@
 import io
 import logging
+import re
 import struct
 import types
 import zlib
@@ -362,3 +363,126 @@ def test_fax_that_is_cut(name, mask):
     for end in range(1, round(0.8 * len(segment))):
         with pytest.raises(ImageError, match=r"CCITT fax ends before its 20 rows|ccitt_fax3_decode returned"):
             decode_image(changed(data, t279=(4, 1, end)), LIMIT)
+
+
+PALETTE = {"photometric": "palette", "colormap": np.zeros((3, 256), "uint16")}
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "fields", "message"),
+    [
+        (
+            GREY,
+            {},
+            {"t256": (2, 2, 0x34)},
+            "ImageWidth must hold one whole number (SHORT or LONG), received 2 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t256": (3, 2, 0x40004)},
+            "ImageWidth must hold one whole number (SHORT or LONG), received 2 values (whole numbers)",
+        ),
+        (
+            GREY,
+            {},
+            {"t256": (1, 1, 16)},
+            "ImageWidth must hold one whole number (SHORT or LONG), received 1 values (bytes)",
+        ),
+        (
+            GREY,
+            {},
+            {"t257": (11, 1, 0)},
+            "ImageLength must hold one whole number (SHORT or LONG), received 1 values (floats)",
+        ),
+        (
+            GREY,
+            {},
+            {"t257": (5, 1, 8)},
+            "ImageLength must hold one whole number (SHORT or LONG), received 1 values (fractions)",
+        ),
+        (
+            GREY,
+            {},
+            {"t259": (3, 2, 0x10001)},
+            "Compression must hold one whole number (SHORT or LONG), received 2 values",
+        ),
+        (
+            GREY,
+            {},
+            {"t262": (2, 1, 97)},
+            "PhotometricInterpretation must hold one whole number (SHORT or LONG), received 1 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t277": (3, 0, 0)},
+            "SamplesPerPixel must hold one whole number (SHORT or LONG), received 0 values",
+        ),
+        (
+            GREY,
+            {},
+            {"t278": (2, 4, 0)},
+            "RowsPerStrip must hold one whole number (SHORT or LONG), received 4 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t258": (2, 1, 56)},
+            "BitsPerSample must hold whole numbers (SHORT or LONG), received 1 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t273": (7, 4, 0)},
+            "StripOffsets must hold whole numbers (SHORT or LONG), received 4 values (bytes)",
+        ),
+        (
+            GREY,
+            {},
+            {"t279": (11, 1, 0)},
+            "StripByteCounts must hold whole numbers (SHORT or LONG), received 1 values (floats)",
+        ),
+        (
+            GREY,
+            {"tile": (16, 16)},
+            {"t322": (2, 3, 0)},
+            "TileWidth must hold one whole number (SHORT or LONG), received 3 values (text)",
+        ),
+        (
+            GREY,
+            {"tile": (16, 16)},
+            {"t324": (11, 1, 0)},
+            "TileOffsets must hold whole numbers (SHORT or LONG), received 1 values",
+        ),
+        (RGB, {"compression": "lzw", "predictor": True}, {"t317": (2, 2, 50)}, "Predictor must hold one whole number"),
+        (RGB, {"planarconfig": "contig"}, {"t284": (2, 1, 49)}, "PlanarConfiguration must hold one whole number"),
+        (WITH_ALPHA, {"extrasamples": ["unassalpha"]}, {"t338": (2, 4, 0)}, "ExtraSamples must hold whole numbers"),
+        (
+            GREY,
+            PALETTE,
+            {"t320": (11, 3, 8)},
+            "ColorMap must hold whole numbers (SHORT or LONG), received 3 values (floats)",
+        ),
+        (
+            GREY,
+            PALETTE,
+            {"t320": (2, 3, 8)},
+            "ColorMap must hold whole numbers (SHORT or LONG), received 3 values (text)",
+        ),
+        (GREY, PALETTE, {"t320": (3, 4, 8)}, "ColorMap must hold three whole numbers for each colour"),
+        (RGB / np.float32(255), {}, {"t339": (3, 3, 8)}, "SampleFormat must hold the same number for all samples"),
+    ],
+)
+def test_wrongly_typed_tags_of_the_pixels(array, options, fields, message):
+    options = {"photometric": "rgb" if array.ndim == 3 else "minisblack"} | options
+    with pytest.raises(ImageError, match=f"source is a TIFF file that is broken: its tag {re.escape(message)}"):
+        decode_image(changed(tiff(array, **options), **fields), LIMIT)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"t284": (99, 1, 2)}, {"t256": (9, 1, 16)}, {"t284": (1, 1, 1)}, {"t257": (6, 1, 16)}]
+)
+def test_tags_of_types_that_are_passed_over_or_will_do(fields):
+    data = tiff(GREY, photometric="minisblack", planarconfig="contig")
+    np.testing.assert_array_equal(decode_image(changed(data, **fields), LIMIT).samples[..., 0], GREY)

@@ -11,7 +11,7 @@ _CLASSIC = (4, "I", "H", "HHI", 4)  # place and format of the directory's offset
 _BIG = (8, "Q", "Q", "HHQ", 8)
 _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-_OTHERS = {2: "text", 5: "fractions", 7: "bytes of no type", 10: "fractions", 11: "floats", 12: "floats"}
+_OTHERS = {1: "bytes", 2: "text", 5: "fractions", 7: "bytes", 10: "fractions", 11: "floats", 12: "floats"}
 _MOST_ENTRIES = 4096  # tifffile reads no more
 _MOST_VALUES = 2**20
 
@@ -119,28 +119,31 @@ def check_pixel_tags(data: bytes, directory: Directory) -> None:
     """Raises ImageError unless the tags that pixels need hold whole numbers, as many as they may and not too many.
 
     A tag of an unknown type counts as absent, which the standard asks for, and so does a colour map that is not used.
+    Single bytes are no numbers to tifffile; where it overlooks them, they may stand for what they are taken for.
     """
     is_palette = directory.number(data, 262) == 3
     for tag, entry in directory.entries.items():
         if tag not in PIXEL_TAGS or entry.kind not in _TYPE_SIZES or (tag == 320 and not is_palette):
             continue
-        name = _ONE_NUMBER.get(tag) or _NUMBERS.get(tag) or str(tag)
+        is_taken = tag == 338 or (tag in (266, 284) and directory.number(data, tag) == 1)
+        are_numbers = entry.kind in _WHOLE_NUMBERS and (entry.kind != 1 or is_taken)
         wanted = None
         if entry.count > _MOST_VALUES:
             wanted = f"at most {_MOST_VALUES} values"
-        elif tag in _ONE_NUMBER and (entry.kind not in _WHOLE_NUMBERS or entry.count != 1):
-            wanted = "one whole number"
-        elif tag in _NUMBERS and entry.kind not in _WHOLE_NUMBERS:
-            wanted = "whole numbers"
+        elif tag in _ONE_NUMBER and (not are_numbers or (entry.count != 1 and tag != 278)):  # tifffile mends that one
+            wanted = "one whole number (SHORT or LONG)"
+        elif tag in _NUMBERS and not are_numbers:
+            wanted = "whole numbers (SHORT or LONG)"
         elif tag == 320 and (entry.count < 3 or entry.count % 3):
             wanted = "three whole numbers for each colour"
         if wanted:
+            name = _ONE_NUMBER.get(tag) or _NUMBERS.get(tag) or str(tag)
             kind = _OTHERS.get(entry.kind, "whole numbers")
             raise ImageError(
                 f"source is a TIFF file that is broken: its tag {name} must hold {wanted}, "
                 f"received {entry.count} values ({kind})"
             )
-    formats = directory.numbers(data, 339) or ()
+    formats = (directory.numbers(data, 339) or ())[: directory.number(data, 277) or 1]
     if len(set(formats)) > 1:
         raise ImageError(
             "source is a TIFF file that is broken: its tag SampleFormat must hold the same number for all samples, "
