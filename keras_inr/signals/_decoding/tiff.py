@@ -65,7 +65,7 @@ def _checked_model(page: tifffile.TiffPage) -> str:
             f"received photometric {_name(_PHOTOMETRIC, page.photometric)} "
             f"with compression {compression_name(page.compression)}"
         )
-    is_float = page.sampleformat == tifffile.SAMPLEFORMAT.IEEEFP
+    is_float = page.sampleformat == tifffile.SAMPLEFORMAT.IEEEFP and page.bitspersample in (16, 24, 32, 64)
     is_small = page.sampleformat == tifffile.SAMPLEFORMAT.UINT and page.bitspersample in range(1, 17)
     if not (is_float or is_small):
         raise ImageError(
@@ -73,10 +73,11 @@ def _checked_model(page: tifffile.TiffPage) -> str:
             f"received {page.bitspersample} bits of sample format {_name(tifffile.SAMPLEFORMAT, page.sampleformat)}"
         )
     wanted = 1 if page.photometric == _PHOTOMETRIC.PALETTE else NUM_COLOURS[model]
-    if not wanted <= page.samplesperpixel <= wanted + 4 or page.imagedepth != 1:
+    depth = page.tiledepth if page.is_tiled and page.imagedepth == 1 else page.imagedepth
+    if not wanted <= page.samplesperpixel <= wanted + 4 or depth != 1:
         raise ImageError(
             f"source must be a flat TIFF of {wanted} to {wanted + 4} samples per pixel for photometric "
-            f"{_name(_PHOTOMETRIC, page.photometric)}, received {page.samplesperpixel} and depth {page.imagedepth}"
+            f"{_name(_PHOTOMETRIC, page.photometric)}, received {page.samplesperpixel} and depth {depth}"
         )
     return model
 

@@ -14,6 +14,7 @@ _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "
 _OTHERS = {1: "bytes", 2: "text", 5: "fractions", 7: "bytes", 10: "fractions", 11: "floats", 12: "floats"}
 _MOST_ENTRIES = 4096  # tifffile reads no more
 _MOST_VALUES = 2**20
+_JPEG = (6, 7, 33007, 34892)
 
 PIXEL_TAGS = frozenset(
     [
@@ -28,7 +29,7 @@ _ONE_NUMBER = dict(
     [
         *[(256, "ImageWidth"), (257, "ImageLength"), (259, "Compression"), (262, "PhotometricInterpretation")],
         *[(266, "FillOrder"), (277, "SamplesPerPixel"), (278, "RowsPerStrip"), (284, "PlanarConfiguration")],
-        *[(292, "T4Options"), (293, "T6Options"), (317, "Predictor"), (322, "TileWidth"), (323, "TileLength")],
+        *[(292, "T4Options"), (317, "Predictor"), (322, "TileWidth"), (323, "TileLength")],
         *[(32997, "ImageDepth"), (32998, "TileDepth")],
     ]
 )
@@ -118,26 +119,34 @@ def read_directory(data: bytes) -> Directory:
 def check_pixel_tags(data: bytes, directory: Directory) -> None:
     """Raises ImageError unless the tags that pixels need hold whole numbers, as many as they may and not too many.
 
-    A tag of an unknown type counts as absent, which the standard asks for, and so does a colour map that is not used.
-    Single bytes are no numbers to tifffile; where it overlooks them, they may stand for what they are taken for.
+    A tag of an unknown type counts as absent, which the standard asks for, and one that is not used does not matter.
+    Single bytes are no numbers to tifffile, which overlooks some, and more than one RowsPerStrip: it takes the height.
     """
-    is_palette = directory.number(data, 262) == 3
-    for tag, entry in directory.entries.items():
-        if tag not in PIXEL_TAGS or entry.kind not in _TYPE_SIZES or (tag == 320 and not is_palette):
+    compression = directory.number(data, 259)
+    unused = {347} if compression not in _JPEG else set()
+    unused |= {292} if compression != 3 else set()
+    unused |= {320} if directory.number(data, 262) != 3 else set()
+    unused |= {284} if directory.number(data, 277) in (None, 1) else set()
+    unused |= {273, 278, 279} if {322, 324} <= directory.entries.keys() else set()
+    for tag in PIXEL_TAGS & directory.entries.keys() - unused:
+        entry = directory.entries[tag]
+        if entry.kind not in _TYPE_SIZES:
             continue
         is_taken = tag == 338 or (tag in (266, 284) and directory.number(data, tag) == 1)
         are_numbers = entry.kind in _WHOLE_NUMBERS and (entry.kind != 1 or is_taken)
         wanted = None
         if entry.count > _MOST_VALUES:
             wanted = f"at most {_MOST_VALUES} values"
-        elif tag in _ONE_NUMBER and (not are_numbers or (entry.count != 1 and tag != 278)):  # tifffile mends that one
+        elif tag in _ONE_NUMBER and not (are_numbers and (entry.count == 1 or (tag == 278 and entry.count > 1))):
             wanted = "one whole number (SHORT or LONG)"
-        elif tag in _NUMBERS and not are_numbers:
+        elif tag in _NUMBERS and not (are_numbers and (entry.count >= 1 or tag not in (258, 339))):
             wanted = "whole numbers (SHORT or LONG)"
         elif tag == 320 and (entry.count < 3 or entry.count % 3):
             wanted = "three whole numbers for each colour"
+        elif tag == 347 and entry.kind not in (1, 7):
+            wanted = "bytes (UNDEFINED)"
         if wanted:
-            name = _ONE_NUMBER.get(tag) or _NUMBERS.get(tag) or str(tag)
+            name = _ONE_NUMBER.get(tag) or _NUMBERS.get(tag) or {347: "JPEGTables"}.get(tag, str(tag))
             kind = _OTHERS.get(entry.kind, "whole numbers")
             raise ImageError(
                 f"source is a TIFF file that is broken: its tag {name} must hold {wanted}, "

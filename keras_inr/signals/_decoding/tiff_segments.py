@@ -52,8 +52,7 @@ def check_segments(page: tifffile.TiffPage, data: bytes, max_pixels: int) -> Non
     _check_uncompressed(page, rows, grid[0])
     if page.compression in _OF_BYTES:
         return
-    tables = [content for content in (page.jpegtables, page.jpegheader) if content is not None]
-    shared = [header for content in tables for header in jpeg_headers(content)]
+    shared = [header for content in _tables(page) for header in jpeg_headers(content)]
     pixels = 0
     for index, (start, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
         its_rows = rows if page.is_tiled else min(rows, page.imagelength - index % grid[0] * rows)
@@ -68,6 +67,13 @@ def check_segments(page: tifffile.TiffPage, data: bytes, max_pixels: int) -> Non
             )
 
 
+def _tables(page: tifffile.TiffPage) -> list[bytes]:
+    """What is put in front of each strip or tile of JPEG."""
+    if page.compression not in (_COMPRESSION.OJPEG, *_JPEG):
+        return []
+    return [content for content in (page.jpegtables, page.jpegheader) if content is not None]
+
+
 def _check_presence(page: tifffile.TiffPage, data: bytes, wanted: int) -> None:
     kind = "tiles" if page.is_tiled else "strips"
     present = sum(start > 0 and count > 0 for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
@@ -79,7 +85,7 @@ def _check_presence(page: tifffile.TiffPage, data: bytes, wanted: int) -> None:
         raise ImageError(f"source is a TIFF file that is truncated: it ends after {len(data)} bytes")
     own = page.imagelength * page.imagewidth * page.samplesperpixel * page.bitspersample // 8
     most, total = _MOST_PASSES * len(data) + _SHARED_BYTES + own, sum(page.databytecounts)
-    total += len(page.jpegtables or b"") * len(page.databytecounts)  # read again for each
+    total += sum(map(len, _tables(page))) * len(page.databytecounts)  # read again for each
     if total > most:
         raise ImageError(
             f"source is a TIFF file that is broken: its {kind} lie over one another, with {total} bytes in all in a "
