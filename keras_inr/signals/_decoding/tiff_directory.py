@@ -14,6 +14,7 @@ _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "
 _OTHERS = {1: "bytes", 2: "text", 5: "fractions", 7: "bytes", 10: "fractions", 11: "floats", 12: "floats"}
 _MOST_ENTRIES = 4096  # tifffile reads no more
 _MOST_VALUES = 2**20
+_ALLOWED = {277: range(1, 2**16), 284: range(1, 3), 292: range(2**16)}  # with another 284 some pixels stay unset
 _JPEG = (6, 7, 33007, 34892)
 
 PIXEL_TAGS = frozenset(
@@ -128,11 +129,12 @@ def check_pixel_tags(data: bytes, directory: Directory) -> None:
     unused |= {320} if directory.number(data, 262) != 3 else set()
     unused |= {284} if directory.number(data, 277) in (None, 1) else set()
     unused |= {273, 278, 279} if {322, 324} <= directory.entries.keys() else set()
-    for tag in PIXEL_TAGS & directory.entries.keys() - unused:
+    for tag in sorted(PIXEL_TAGS & directory.entries.keys() - unused):
         entry = directory.entries[tag]
         if entry.kind not in _TYPE_SIZES:
             continue
-        is_taken = tag == 338 or (tag in (266, 284) and directory.number(data, tag) == 1)
+        number = directory.number(data, tag)
+        is_taken = tag == 338 or (tag in (266, 284) and number == 1)
         are_numbers = entry.kind in _WHOLE_NUMBERS and (entry.kind != 1 or is_taken)
         wanted = None
         if entry.count > _MOST_VALUES:
@@ -145,12 +147,14 @@ def check_pixel_tags(data: bytes, directory: Directory) -> None:
             wanted = "three whole numbers for each colour"
         elif tag == 347 and entry.kind not in (1, 7):
             wanted = "bytes (UNDEFINED)"
+        elif number is not None and tag in _ALLOWED and number not in _ALLOWED[tag]:
+            wanted = f"a number from {_ALLOWED[tag].start} to {_ALLOWED[tag].stop - 1}"
         if wanted:
             name = _ONE_NUMBER.get(tag) or _NUMBERS.get(tag) or {347: "JPEGTables"}.get(tag, str(tag))
             kind = _OTHERS.get(entry.kind, "whole numbers")
+            received = f"{entry.count} values ({kind})" if number is None or not are_numbers else number
             raise ImageError(
-                f"source is a TIFF file that is broken: its tag {name} must hold {wanted}, "
-                f"received {entry.count} values ({kind})"
+                f"source is a TIFF file that is broken: its tag {name} must hold {wanted}, received {received}"
             )
     formats = (directory.numbers(data, 339) or ())[: directory.number(data, 277) or 1]
     if len(set(formats)) > 1:

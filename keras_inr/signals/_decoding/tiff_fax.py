@@ -27,10 +27,6 @@ def check_fax(page: tifffile.TiffPage, segment: bytes, rows: int, columns: int) 
     if page.fillorder == 2:
         segment = bytes(imagecodecs.bitorder_decode(segment))
     options = (page.tags.valueof(292) or 0) if page.compression == _GROUP3 else 0
-    if not 0 <= options < 2**16:
-        raise ImageError(
-            f"source is a TIFF file that is broken: its tag T4Options has unknown bits, received {options}"
-        )
     if page.compression == _GROUP3:
         is_whole = _is_whole_group3(segment, rows, columns, options)
     else:
