@@ -481,7 +481,7 @@ def test_wrongly_typed_tags_of_the_pixels(array, options, fields, message):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"t284": (99, 1, 2)}, {"t256": (9, 1, 16)}, {"t284": (1, 1, 1)}, {"t257": (6, 1, 16)}]
+    "fields", [{"t284": (99, 1, 2)}, {"t256": (9, 1, 16)}, {"t266": (1, 1, 1)}, {"t257": (6, 1, 16)}]
 )
 def test_tags_of_types_that_are_passed_over_or_will_do(fields):
     data = tiff(GREY, photometric="minisblack", planarconfig="contig")

@@ -134,7 +134,7 @@ def check_pixel_tags(data: bytes, directory: Directory) -> None:
         if entry.kind not in _TYPE_SIZES:
             continue
         number = directory.number(data, tag)
-        is_taken = tag == 338 or (tag in (266, 284) and number == 1)
+        is_taken = tag == 338 or (tag == 266 and number == 1)
         are_numbers = entry.kind in _WHOLE_NUMBERS and (entry.kind != 1 or is_taken)
         wanted = None
         if entry.count > _MOST_VALUES:
