@@ -2,17 +2,19 @@
 
 import hashlib
 import importlib.util
+import mmap
 import os
 import pathlib
 import re
 import stat
+from typing import cast
 
 import numpy as np
 
 from keras_inr._arguments import did_you_mean
 from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import array_sha256, raster_from_array
-from keras_inr.signals._decoding.decode import HEAD_BYTES, decode_image, format_of
+from keras_inr.signals._decoding.decode import HEAD_BYTES, check_header, decode_image, format_of
 from keras_inr.signals._decoding.decoded import Raster
 from keras_inr.signals._tfds import read_tfds
 
@@ -26,7 +28,7 @@ BYTES_PER_PIXEL = 32
 """Of a file, at the most: four floats of 64 bits are what a TIFF may take for a pixel."""
 
 ALLOWANCE = 2**26
-"""Bytes of a file beyond those of its pixels: profiles, previews, later frames and pages."""
+"""Bytes of a file beyond those of its pixels: profiles and previews."""
 
 # Functions of skimage.data that are named unlike their file.
 _SAMPLE_FILES = {
@@ -103,6 +105,8 @@ def _sample_folder() -> pathlib.Path:
 def _read(source: str | os.PathLike[str], max_pixels: int) -> bytes:
     """The bytes of a regular file that starts as a picture does and is not too long; ImageError says why not."""
     name = repr(os.fsdecode(source))
+    if name == "''":
+        raise ImageError("source must not be empty: it must be a path, 'sample:NAME' or 'tfds:NAME/SPLIT#INDEX'")
     try:
         path = pathlib.Path(os.fsdecode(source)).expanduser()
         mode = path.stat().st_mode
@@ -123,11 +127,18 @@ def _picture_bytes(path: pathlib.Path, max_pixels: int) -> bytes:
     with path.open("rb") as file:
         format_of(file.read(HEAD_BYTES))
         length = os.fstat(file.fileno()).st_size
-    limit = BYTES_PER_PIXEL * max_pixels + ALLOWANCE
+        pixels, told = max_pixels, f"for max_pixels={max_pixels}"
+        if length > ALLOWANCE:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                found = check_header(cast("bytes", view), max_pixels)
+            if found is not None:
+                pixels, told = found, f"for the {found} pixels of its header"
+    limit = BYTES_PER_PIXEL * pixels + ALLOWANCE
     if length > limit:
         raise ImageError(
-            f"source has {length} bytes, more than the {limit} that are read for max_pixels={max_pixels} "
-            f"({BYTES_PER_PIXEL} a pixel and {ALLOWANCE}); raise max_pixels if you trust it"
+            f"source has {length} bytes, more than the {limit} that are read {told} "
+            f"({BYTES_PER_PIXEL} a pixel and {ALLOWANCE})"
+            f"{'; raise max_pixels if you trust it' if pixels == max_pixels else ''}"
         )
     return path.read_bytes()
 

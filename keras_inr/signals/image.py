@@ -112,9 +112,10 @@ def load_image(
         size: (height, width), or the longer side as one integer, which keeps the aspect. Lanczos with antialiasing,
             clipped to [0, 1].
         max_pixels: the most pixels that are accepted; a file is refused by its header, before it is decoded, also
-            where `crop` takes a small part of it, as a picture is decoded whole. Bounds, too, the result of `size`,
-            what is decoded inside of a TIFF, and the bytes that are read of a file: BYTES_PER_PIXEL (32) for each
-            of max_pixels, and 64 MiB. (For WebP, Pillow's own limit of 179 million pixels stays in force.)
+            where `crop` takes a small part of it, as a picture is decoded whole. Bounds, too, the result of `size` and
+            what is decoded inside of a TIFF. Of a file are read BYTES_PER_PIXEL (32) for each pixel that its header
+            tells, and 64 MiB; for each of max_pixels, where more pictures may follow: TIFF, GIF and animated WebP.
+            (For WebP, Pillow's own limit of 179 million pixels stays in force.)
         data_dir: where TensorFlow Datasets looks; its own default if None.
 
     Returns:

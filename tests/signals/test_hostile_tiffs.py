@@ -1,6 +1,8 @@
 import io
 import logging
+import re
 import struct
+import types
 import zlib
 
 import imagecodecs
@@ -41,9 +43,10 @@ def changed(data, **fields):
     return bytes(data)
 
 
-def holding(compression, content):
-    """A page of 16 x 16 grey pixels whose only strip is `content`."""
-    page = tiff(np.zeros((16, 16), "uint8"), photometric="minisblack")
+def holding(compression, content, samples=1):
+    """A page of 16 x 16 pixels, grey or RGB, whose only strip is `content`."""
+    shape, photometric = ((16, 16), "minisblack") if samples == 1 else ((16, 16, samples), "rgb")
+    page = tiff(np.zeros(shape, "uint8"), photometric=photometric)
     place = (4, 1, len(page))
     return changed(page, t259=(3, 1, compression), t273=place, t279=(4, 1, len(content))) + content
 
@@ -136,7 +139,9 @@ def test_a_picture_inside_of_the_right_size(name):
     compression, encode = CONTAINED[name]
     flat = np.full((16, 16), 90, "uint8")
     np.testing.assert_allclose(
-        decode_image(holding(compression, encode(flat)), 256).samples[..., 0].astype(int), 90, atol=2
+        decode_image(holding(compression, encode(flat), 3 if name == "WebP" else 1), 256).samples.astype(int),
+        90,
+        atol=2,
     )
 
 
@@ -192,7 +197,7 @@ def test_palette_without_a_colour_map(fields):
 
 def test_a_palette_that_is_too_short_for_its_places():
     data = tiff(GREY, photometric="palette", colormap=np.zeros((3, 256), "uint16"))
-    with pytest.raises(ImageError, match=r"broken or truncated: index .* is out of bounds"):
+    with pytest.raises(ImageError, match="its colour map has 2 colours and its pixels ask for number 254"):
         decode_image(changed(data, t320=(3, 6, 8)), LIMIT)
 
 
@@ -233,3 +238,251 @@ def test_strips_of_which_half_is_missing(compression):
         count = file.pages.first.databytecounts[0]
     with pytest.raises(ImageError, match=r"source is a TIFF file that is (broken or truncated|truncated or damaged)"):
         decode_image(changed(data, t279=(4, 1, count // 2)), LIMIT)
+
+
+@pytest.mark.parametrize("components", [2, 3, 4, 2000])
+def test_jpeg_2000_of_other_components_than_the_page(components):
+    content = imagecodecs.jpeg2k_encode(np.zeros((16, 16, components), "uint8"), codecformat="j2k", level=0)
+    message = f"of samples per pixel 1 and up to 8 bits lies a picture of samples per pixel {components} and 8 bits"
+    with pytest.raises(ImageError, match=message):
+        decode_image(holding(34712, content), LIMIT)
+
+
+def test_components_that_a_palette_of_jpeg_2000_makes():
+    content = imagecodecs.jpeg2k_encode(GREY, codecformat="jp2", level=0)
+    place = content.index(b"ihdr") - 4
+    palette = b"pclr" + struct.pack(">HB", 1, 255) + bytes([7]) * 255 + bytes(255)
+    inside = content[:place] + struct.pack(">I", len(palette) + 4) + palette + content[place:]
+    with pytest.raises(ImageError, match="lies a picture of samples per pixel 255 and 8 bits"):
+        decode_image(holding(34712, inside), LIMIT)
+
+
+def test_many_beginnings_of_jpeg_2000():
+    content = imagecodecs.jpeg2k_encode(GREY, codecformat="j2k", level=0)
+    with pytest.raises(ImageError, match="a strip or tile is a JPEG 2000 file that is broken: it has many beginnings"):
+        decode_image(holding(34712, content + content[:45] * 99), LIMIT)
+
+
+WITH_ALPHA = np.dstack([RGB[:16, :16], GREY])
+
+
+@pytest.mark.parametrize(
+    ("compression", "content", "samples", "received"),
+    [
+        (34933, encoded(RGB[:16, :16], "PNG"), 1, "3 and 8 bits"),
+        (34933, encoded(GREY, "PNG", transparency=1), 1, "2 and 8 bits"),
+        (34933, encoded(GREY, "PNG"), 3, "1 and 8 bits"),
+        (34933, encoded(GREY.astype("uint16"), "PNG"), 1, "1 and 16 bits"),
+        (7, encoded(RGB[:16, :16], "JPEG"), 1, "3 and 8 bits"),
+        (50001, encoded(RGB[:16, :16], "WEBP"), 1, "3 and 8 bits"),
+        (50001, encoded(WITH_ALPHA, "WEBP"), 3, "4 and 8 bits"),
+        (34927, encoded(WITH_ALPHA, "WEBP", lossless=True), 3, "4 and 8 bits"),
+        (34712, imagecodecs.jpeg2k_encode(GREY.astype("uint16"), codecformat="j2k"), 1, "1 and 16 bits"),
+        (34712, imagecodecs.jpeg2k_encode(GREY.astype("int8"), codecformat="j2k"), 1, "1 and 16 bits"),
+    ],
+)
+def test_samples_of_a_picture_inside_are_the_page_s(compression, content, samples, received):
+    message = f"samples per pixel {samples} and up to 8 bits lies a picture of samples per pixel {received}"
+    with pytest.raises(ImageError, match=message):
+        decode_image(holding(compression, content, samples), LIMIT)
+
+
+def strips(content, count, rows, columns, compression):
+    """A page of grey strips that all lie at one place."""
+    page = tiff(np.zeros((16, 16), "uint8"), photometric="minisblack")
+    lists = struct.pack(f"<{count}I", *[len(page)] * count) + struct.pack(f"<{count}I", *[len(content)] * count)
+    place = len(page) + len(content)
+    fields = {"t257": (4, 1, rows * count), "t256": (4, 1, columns), "t278": (4, 1, rows), "t259": (3, 1, compression)}
+    return changed(page, **fields, t273=(4, count, place), t279=(4, count, place + 4 * count)) + content + lists
+
+
+def test_strips_that_lie_over_one_another():
+    sound = encoded(GREY, "JPEG")
+    content = sound[:2] + b"\xff\xe1\0\2" * 16000 + sound[2:]
+    with pytest.raises(ImageError, match=f"lie over one another, with {500 * len(content)} bytes in all in a file of"):
+        decode_image(strips(content, 500, 16, 16, 7), LIMIT)
+    with pytest.raises(ImageError, match="lie over one another"):
+        decode_image(strips(bytes(2**20), 500, 1, 16, 1), LIMIT)
+    shared = decode_image(strips(sound, 500, 16, 16, 7), LIMIT).samples.reshape(500, 16, 16)
+    np.testing.assert_array_equal(shared, np.broadcast_to(PIL.Image.open(io.BytesIO(sound)), (500, 16, 16)))
+
+
+def test_pictures_inside_that_are_all_larger_than_their_strips():
+    content = encoded(np.zeros((60, 6000), "uint8"), "PNG")
+    with pytest.raises(ImageError, match="the pictures inside its strips or tiles have more than 4194304 pixels"):
+        decode_image(strips(content, 100, 1, 6000, 34933), LIMIT)
+
+
+def test_a_jpeg_inside_that_is_cut_and_has_an_end():
+    content = encoded(GREY, "JPEG")
+    np.testing.assert_array_equal(
+        decode_image(holding(7, content), LIMIT).samples[..., 0], PIL.Image.open(io.BytesIO(content))
+    )
+    first = content.index(b"\xff\xda")
+    for part in (0.3, 0.6, 0.9):
+        cut = content[: first + round(part * (len(content) - first))].rstrip(b"\xff") + b"\xff\xd9"
+        with pytest.raises(ImageError, match="a strip or tile of JPEG is not whole"):
+            decode_image(holding(7, cut), LIMIT)
+
+
+FAXES = {"group3": (3, 0), "group3, two dimensions": (3, 1), "group3, filled": (3, 4), "group4": (4, 0), "rle": (2, 0)}
+MASKS = {
+    "noise": RGB[..., 0] > 128,
+    "few": np.random.default_rng(1).random((20, 18)) < 0.02,
+    "white": np.ones((20, 18), bool),
+    "black": np.zeros((20, 18), bool),
+}
+
+
+def fax(mask, name, tags=types.MappingProxyType({})):
+    compression, options = FAXES[name]
+    stream = io.BytesIO()
+    names = {2: "tiff_ccitt", 3: "group3", 4: "group4"}
+    info = {292: options} if compression == 3 else {}
+    PIL.Image.fromarray(mask).save(stream, "TIFF", compression=names[compression], tiffinfo={**info, **tags})
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("rows", "order"), [(20, 1), (7, 1), (20, 2)])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("name", FAXES)
+def test_fax(name, mask, rows, order):
+    data = fax(MASKS[mask], name, {278: rows, 266: order})
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        assert (file.pages.first.rowsperstrip, file.pages.first.fillorder) == (rows, order)
+    np.testing.assert_array_equal(decode_image(data, LIMIT).samples[..., 0], MASKS[mask])
+
+
+@pytest.mark.parametrize("mask", ["noise", "few"])
+@pytest.mark.parametrize("name", FAXES)
+def test_fax_that_is_cut(name, mask):
+    data = fax(MASKS[mask], name)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        segment = data[page.dataoffsets[0] : page.dataoffsets[0] + page.databytecounts[0]]
+    for end in range(1, round(0.8 * len(segment))):
+        with pytest.raises(ImageError, match=r"CCITT fax ends before its 20 rows|ccitt_fax3_decode returned"):
+            decode_image(changed(data, t279=(4, 1, end)), LIMIT)
+
+
+PALETTE = {"photometric": "palette", "colormap": np.zeros((3, 256), "uint16")}
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "fields", "message"),
+    [
+        (
+            GREY,
+            {},
+            {"t256": (2, 2, 0x34)},
+            "ImageWidth must hold one whole number (SHORT or LONG), received 2 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t256": (3, 2, 0x40004)},
+            "ImageWidth must hold one whole number (SHORT or LONG), received 2 values (whole numbers)",
+        ),
+        (
+            GREY,
+            {},
+            {"t256": (1, 1, 16)},
+            "ImageWidth must hold one whole number (SHORT or LONG), received 1 values (bytes)",
+        ),
+        (
+            GREY,
+            {},
+            {"t257": (11, 1, 0)},
+            "ImageLength must hold one whole number (SHORT or LONG), received 1 values (floats)",
+        ),
+        (
+            GREY,
+            {},
+            {"t257": (5, 1, 8)},
+            "ImageLength must hold one whole number (SHORT or LONG), received 1 values (fractions)",
+        ),
+        (
+            GREY,
+            {},
+            {"t259": (3, 2, 0x10001)},
+            "Compression must hold one whole number (SHORT or LONG), received 2 values",
+        ),
+        (
+            GREY,
+            {},
+            {"t262": (2, 1, 97)},
+            "PhotometricInterpretation must hold one whole number (SHORT or LONG), received 1 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t277": (3, 0, 0)},
+            "SamplesPerPixel must hold one whole number (SHORT or LONG), received 0 values",
+        ),
+        (
+            GREY,
+            {},
+            {"t278": (2, 4, 0)},
+            "RowsPerStrip must hold one whole number (SHORT or LONG), received 4 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t258": (2, 1, 56)},
+            "BitsPerSample must hold whole numbers (SHORT or LONG), received 1 values (text)",
+        ),
+        (
+            GREY,
+            {},
+            {"t273": (7, 4, 0)},
+            "StripOffsets must hold whole numbers (SHORT or LONG), received 4 values (bytes)",
+        ),
+        (
+            GREY,
+            {},
+            {"t279": (11, 1, 0)},
+            "StripByteCounts must hold whole numbers (SHORT or LONG), received 1 values (floats)",
+        ),
+        (
+            GREY,
+            {"tile": (16, 16)},
+            {"t322": (2, 3, 0)},
+            "TileWidth must hold one whole number (SHORT or LONG), received 3 values (text)",
+        ),
+        (
+            GREY,
+            {"tile": (16, 16)},
+            {"t324": (11, 1, 0)},
+            "TileOffsets must hold whole numbers (SHORT or LONG), received 1 values",
+        ),
+        (RGB, {"compression": "lzw", "predictor": True}, {"t317": (2, 2, 50)}, "Predictor must hold one whole number"),
+        (RGB, {"planarconfig": "contig"}, {"t284": (2, 1, 49)}, "PlanarConfiguration must hold one whole number"),
+        (WITH_ALPHA, {"extrasamples": ["unassalpha"]}, {"t338": (2, 4, 0)}, "ExtraSamples must hold whole numbers"),
+        (
+            GREY,
+            PALETTE,
+            {"t320": (11, 3, 8)},
+            "ColorMap must hold whole numbers (SHORT or LONG), received 3 values (floats)",
+        ),
+        (
+            GREY,
+            PALETTE,
+            {"t320": (2, 3, 8)},
+            "ColorMap must hold whole numbers (SHORT or LONG), received 3 values (text)",
+        ),
+        (GREY, PALETTE, {"t320": (3, 4, 8)}, "ColorMap must hold three whole numbers for each colour"),
+        (RGB / np.float32(255), {}, {"t339": (3, 3, 8)}, "SampleFormat must hold the same number for all samples"),
+    ],
+)
+def test_wrongly_typed_tags_of_the_pixels(array, options, fields, message):
+    options = {"photometric": "rgb" if array.ndim == 3 else "minisblack"} | options
+    with pytest.raises(ImageError, match=f"source is a TIFF file that is broken: its tag {re.escape(message)}"):
+        decode_image(changed(tiff(array, **options), **fields), LIMIT)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"t284": (99, 1, 2)}, {"t256": (9, 1, 16)}, {"t266": (1, 1, 1)}, {"t257": (6, 1, 16)}]
+)
+def test_tags_of_types_that_are_passed_over_or_will_do(fields):
+    data = tiff(GREY, photometric="minisblack", planarconfig="contig")
+    np.testing.assert_array_equal(decode_image(changed(data, **fields), LIMIT).samples[..., 0], GREY)

@@ -125,9 +125,11 @@ def test_missing_files(tmp_path):
 
 
 def test_files_that_are_none(tmp_path):
-    for source in (tmp_path, str(tmp_path), ""):
+    for source in (tmp_path, str(tmp_path)):
         with pytest.raises(ImageError, match=r"^source '.*' must be a picture file but is a directory$"):
             read(source)
+    with pytest.raises(ImageError, match=r"^source must not be empty: it must be a path, 'sample:NAME' or 'tfds:NAME"):
+        read("")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ImageError, match=r"pipe' must be a picture file but is a pipe, a device or a socket$"):
         read(tmp_path / "pipe")

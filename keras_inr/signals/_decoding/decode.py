@@ -6,16 +6,19 @@ import threading
 from collections.abc import Callable, Iterator
 
 from keras_inr.errors import ImageError
-from keras_inr.signals._decoding.bmp import decode_bmp
-from keras_inr.signals._decoding.decoded import Raster
-from keras_inr.signals._decoding.gif import decode_gif
-from keras_inr.signals._decoding.jpeg import decode_jpeg
-from keras_inr.signals._decoding.png import decode_png
+from keras_inr.signals._decoding.bmp import bmp_size, decode_bmp
+from keras_inr.signals._decoding.decoded import Raster, check_pixels
+from keras_inr.signals._decoding.gif import decode_gif, gif_size
+from keras_inr.signals._decoding.jpeg import decode_jpeg, jpeg_headers
+from keras_inr.signals._decoding.png import decode_png, png_size
 from keras_inr.signals._decoding.tiff import decode_tiff
-from keras_inr.signals._decoding.webp import decode_webp
+from keras_inr.signals._decoding.tiff_directory import check_pixel_tags, read_directory
+from keras_inr.signals._decoding.webp import decode_webp, is_animated, webp_headers
 
 HEAD_BYTES = 16
 """How many of the first bytes tell the format."""
+
+_LONGEST_BMP_HEADER = 2**16
 
 
 def decode_image(data: bytes, max_pixels: int) -> Raster:
@@ -46,6 +49,34 @@ def format_of(head: bytes) -> tuple[str, Callable[[bytes, int], Raster]]:
     if head.startswith(b"BM") or _is_dib(head):
         return "BMP", decode_bmp
     raise ImageError(f"source is not a PNG, JPEG, WebP, TIFF, BMP or GIF picture: it starts with {bytes(head[:12])!r}")
+
+
+def check_header(data: bytes, max_pixels: int) -> int | None:
+    """How many pixels the header of a long file tells, of which alone its bytes may be; None where more may follow.
+
+    Raises ImageError where there are more than max_pixels of them, or the header is broken. `data` may be a map of the
+    file: little of it is read.
+    """
+    name, _ = format_of(data[:HEAD_BYTES])
+    with one_sentence(f"source is a {name} file that is broken or truncated"):
+        if name == "TIFF":
+            directory = read_directory(data)
+            check_pixel_tags(data, directory)
+            sizes = [(directory.number(data, 257) or 0, directory.number(data, 256) or 0)]
+        elif name == "GIF":
+            sizes = [gif_size(data)]
+        elif name == "PNG":
+            sizes = [png_size(data)]
+        elif name == "BMP":
+            sizes = [bmp_size(data[:_LONGEST_BMP_HEADER])]
+        else:
+            headers = jpeg_headers(data) if name == "JPEG" else webp_headers(data)
+            sizes = [(header.height, header.width) for header in headers] or [(0, 0)]
+        for height, width in sizes:
+            check_pixels(height, width, max_pixels)
+        if name in ("TIFF", "GIF") or (name == "WebP" and is_animated(data)):
+            return None
+        return max(height * width for height, width in sizes)
 
 
 def _is_dib(head: bytes) -> bool:

@@ -10,6 +10,16 @@ _NO_CROP = " (crop does not help, as the picture is decoded whole)"
 NUM_COLOURS = {"grey": 1, "rgb": 3, "cmyk": 4}
 
 
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a picture says of itself before its pixels: its size, samples a pixel, and bits a sample."""
+
+    height: int
+    width: int
+    samples: int
+    bits: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Raster:
     """Samples as they were stored.

@@ -1,18 +1,21 @@
 """PNG: the chunks that pixels need go to libpng, three more are read here, and nothing else is looked at."""
 
+import itertools
 import zlib
 from collections.abc import Iterator
 
 import imagecodecs
 
 from keras_inr.errors import ImageError
-from keras_inr.signals._decoding.decoded import Raster, check_pixels
+from keras_inr.signals._decoding.decoded import Header, Raster, check_pixels
 from keras_inr.signals._decoding.metadata import orientation_of, warn_ignored
 
 _COLOURS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))  # Adam7
 _LONGEST_SIDE = 10**6  # libpng's own limit
 _LONGEST_CHUNK = 2**30
+_MOST_CHUNKS = 2**18  # of pixels, mostly, which many a writer cuts into chunks of some KB
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _BROKEN = "source is a PNG file that is broken or truncated"
 _MOST_METADATA = 2**24  # bytes that a compressed profile or text may unpack to
 _EXIF_TEXT = b"Raw profile type exif"
@@ -47,11 +50,24 @@ def png_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])
 
 
+def png_header(data: bytes) -> Header:
+    """The header with the samples that libpng makes of palettes and transparency."""
+    height, width = png_size(data)
+    before = itertools.takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data))
+    is_transparent = any(name == b"tRNS" for name, _, _ in before)
+    samples = 3 if data[25] == 3 else _COLOURS.get(data[25], 0)
+    return Header(height, width, samples + is_transparent, max(data[24], 8))
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(name, start, end) of every chunk's content up to the end of the picture."""
-    start = 8
+    """(name, start, end) of every chunk's content up to the end of the picture; ImageError for one that is unknown."""
+    start, count = 8, 0
     while (end := start + 8 + int.from_bytes(data[start : start + 4])) + 4 <= len(data):
         name = data[start + 4 : start + 8]
+        if name not in _CRITICAL and not name[0] & 0x20:  # the bit that a decoder may pass it by
+            raise ImageError(f"{_BROKEN}: it has a chunk that is not known, {name!r}")
+        if (count := count + 1) > _MOST_CHUNKS:
+            raise ImageError(f"{_BROKEN}: it has more than {_MOST_CHUNKS} chunks")
         yield name, start + 8, end
         if name == b"IEND":
             return
@@ -69,8 +85,6 @@ def _essence(data: bytes, chunks: list[tuple[bytes, int, int]]) -> bytes:
             packed.append(data[start:end])
         elif (name == b"PLTE" and data[25] == 3) or (name == b"tRNS" and data[25] < 4 and not packed):
             kept.append(data[start - 8 : end + 4])
-        elif name not in (b"IHDR", b"PLTE", b"IEND") and not name[0] & 0x20:  # the bit that a decoder may pass it by
-            raise ImageError(f"{_BROKEN}: it has a chunk that is not known, {name!r}")
     stored = zlib.compress(_unpacked_pixels(b"".join(packed), _raw_bytes(data)), 0)
     for start in range(0, len(stored), _LONGEST_CHUNK):
         kept.append(_chunk(b"IDAT", stored[start : start + _LONGEST_CHUNK]))
@@ -134,14 +148,22 @@ def _profile(data: bytes, chunks: list[tuple[bytes, int, int]]) -> bytes | None:
 
 def _orientation(data: bytes, chunks: list[tuple[bytes, int, int]]) -> int:
     exif = _content(data, chunks, b"eXIf", "EXIF block")
+    packed, plain, xmps = (
+        [
+            (start + len(start_of) + 1, end)
+            for name, start, end in chunks
+            if name == wanted and data.startswith(start_of + b"\0", start)
+        ]
+        for wanted, start_of in ((b"zTXt", _EXIF_TEXT), (b"tEXt", _EXIF_TEXT), (b"iTXt", _XMP_TEXT))
+    )
+    if exif is None and packed + plain:
+        start, end = min(packed + plain)
+        exif = _written_exif(data[start:end], (start, end) in packed)
     xmp = None
-    for name, start, end in chunks:
-        if name in (b"zTXt", b"tEXt") and exif is None and data.startswith(_EXIF_TEXT + b"\0", start):
-            exif = _written_exif(data[start + len(_EXIF_TEXT) + 1 : end], name == b"zTXt")
-        if name == b"iTXt" and data.startswith(_XMP_TEXT + b"\0", start):
-            packed, content = data[start + len(_XMP_TEXT) + 1 : start + len(_XMP_TEXT) + 2], data[start:end]
-            text = content[len(_XMP_TEXT) + 3 :].split(b"\0", 2)[-1]  # after the language and the keyword in it
-            xmp = _unpacked(text) if packed == b"\1" else text
+    if xmps:  # one alone is unpacked, the last
+        content = data[slice(*xmps[-1])]
+        text = content[2:].split(b"\0", 2)[-1]  # after the language and the keyword in it
+        xmp = _unpacked(text) if content[:1] == b"\1" else text
     return orientation_of(exif, xmp)
 
 

@@ -9,7 +9,7 @@ from keras_inr.errors import ImageError
 from keras_inr.signals._arrays import check_unit_range
 from keras_inr.signals._decoding.decoded import NUM_COLOURS, Raster, check_pixels
 from keras_inr.signals._decoding.metadata import numbered_orientation, warn_ignored
-from keras_inr.signals._decoding.tiff_directory import Directory, PixelsOnly, read_directory
+from keras_inr.signals._decoding.tiff_directory import Directory, PixelsOnly, check_pixel_tags, read_directory
 from keras_inr.signals._decoding.tiff_segments import check_segments, compression_name
 
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
@@ -33,6 +33,7 @@ def decode_tiff(data: bytes, max_pixels: int) -> Raster:
     for what is not supported and for files cut short; tifffile's own exceptions pass through.
     """
     directory = read_directory(data)
+    check_pixel_tags(data, directory)
     with tifffile.TiffFile(PixelsOnly(data, directory)) as tiff:
         page = tiff.pages.first
         check_pixels(page.imagelength, page.imagewidth, max_pixels)
@@ -64,7 +65,7 @@ def _checked_model(page: tifffile.TiffPage) -> str:
             f"received photometric {_name(_PHOTOMETRIC, page.photometric)} "
             f"with compression {compression_name(page.compression)}"
         )
-    is_float = page.sampleformat == tifffile.SAMPLEFORMAT.IEEEFP
+    is_float = page.sampleformat == tifffile.SAMPLEFORMAT.IEEEFP and page.bitspersample in (16, 24, 32, 64)
     is_small = page.sampleformat == tifffile.SAMPLEFORMAT.UINT and page.bitspersample in range(1, 17)
     if not (is_float or is_small):
         raise ImageError(
@@ -72,10 +73,11 @@ def _checked_model(page: tifffile.TiffPage) -> str:
             f"received {page.bitspersample} bits of sample format {_name(tifffile.SAMPLEFORMAT, page.sampleformat)}"
         )
     wanted = 1 if page.photometric == _PHOTOMETRIC.PALETTE else NUM_COLOURS[model]
-    if not wanted <= page.samplesperpixel <= wanted + 4 or page.imagedepth != 1:
+    depth = page.tiledepth if page.is_tiled and page.imagedepth == 1 else page.imagedepth
+    if not wanted <= page.samplesperpixel <= wanted + 4 or depth != 1:
         raise ImageError(
             f"source must be a flat TIFF of {wanted} to {wanted + 4} samples per pixel for photometric "
-            f"{_name(_PHOTOMETRIC, page.photometric)}, received {page.samplesperpixel} and depth {page.imagedepth}"
+            f"{_name(_PHOTOMETRIC, page.photometric)}, received {page.samplesperpixel} and depth {depth}"
         )
     return model
 
@@ -104,6 +106,11 @@ def _interpreted(page: tifffile.TiffPage, samples: np.ndarray, model: str) -> tu
         if samples.dtype.kind != "u" or page.colormap is None:
             raise ImageError("source is a TIFF file that is broken: its photometric is PALETTE without a colour map")
         palette = np.moveaxis(page.colormap, 0, -1)
+        if samples.max() >= len(palette):
+            raise ImageError(
+                f"source is a TIFF file that is broken: its colour map has {len(palette)} colours and its pixels ask "
+                f"for number {samples.max()}, counted from 0"
+            )
         return palette[samples[..., 0]], 65535 if palette.max() > 255 else 255, False  # some writers store 8 bits
     colours = NUM_COLOURS[model]
     extra = page.extrasamples[0] if page.extrasamples else tifffile.EXTRASAMPLE.UNSPECIFIED
