@@ -1,5 +1,4 @@
 import json
-import pathlib
 import resource
 import signal
 import tracemalloc
@@ -19,7 +18,6 @@ from keras_inr.rendering.derivative_pictures import gradient_picture, laplacian_
 from keras_inr.rendering.raster import FieldRaster
 from keras_inr.rendering.to_file import RenderSettings, raster_size, render_file
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZE = (23, 31)
 
 
