@@ -39,9 +39,11 @@ class Candidate:
     band_db: float
 
     def field(self, signal: ImageSignal, **arguments: Any) -> Field:
-        """The field with fresh weights."""
+        """The field with fresh weights, and the rate that it is fitted with by Adam."""
         shared = {"channels": signal.channels, "picture_size": signal.size}
-        return MODELS[self.preset](**{**self.arguments, **shared, **arguments})
+        field = MODELS[self.preset](**{**self.arguments, **shared, **arguments})
+        field.recipes = {"adam": {"learning_rate": self.learning_rate}}
+        return field
 
     def weights(self, channels: int) -> tuple[int, int]:
         """(numbers in tables, weights of layers), as many as the field has for a picture of so many channels.
