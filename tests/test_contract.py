@@ -42,9 +42,9 @@ from keras_inr.metrics import MSE, PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.presets import get_preset, list_presets
-from keras_inr.training.optimizers import Muon
+from keras_inr.training.muon import Muon
 from keras_inr.training.schedules import WarmupExponentialDecay
-from keras_inr.training.stacked_optimizers import StackedAdam, StackedSGD
+from keras_inr.training.stacked_optimizers import StackedAdam, StackedMuon, StackedSGD
 
 RNG = np.random.default_rng(0)
 COORDS = RNG.uniform(-1, 1, (6, 2)).astype("float32")
@@ -111,6 +111,7 @@ EXAMPLES = [
     ),
     Example(Muon, {"learning_rate": 0.1}),
     Example(StackedAdam, {"num_fields": 2, "decay": 0.1, "clip_norm": 1.0, "learning_rate": 0.1}),
+    Example(StackedMuon, {"num_fields": 2, "decay": 0.1, "clip_norm": 1.0, "adam_lr_ratio": 0.1}),
     Example(StackedSGD, {"num_fields": 2, "decay": 0.1, "clip_norm": 1.0, "momentum": 0.9}),
     Example(KnownMeanSquaredError, {}, tuple(PICTURES)),
     Example(StackedMeanSquaredError, {}, tuple(PICTURES)),

@@ -132,7 +132,10 @@ class TestBadInput:
                 "freeze must leave one of the layers sine_0, sine_1, sine_2, sine_3, head to be trained, ",
             ),
             (["--epochs=nan"], "epochs must be in (0, 1000000000], received nan"),
-            (["--weight_decay=0.1"], "optimizer 'adam' takes no weight_decay, received 0.1: use 'adamw'"),
+            (
+                ["--optimizer=adam", "--weight_decay=0.1"],
+                "optimizer 'adam' takes no weight_decay, received 0.1: use 'adamw'",
+            ),
             (["--goal_psnr_db=-3"], "goal_psnr_db must be positive, received -3.0"),
             (["--out=full"], "full is not empty and holds no run; give another folder"),
             (["--out=full", "--overwrite"], "full is not empty and holds no run; give another folder"),
@@ -294,7 +297,10 @@ class TestFoundRate:
         for again in (("--resume", "--out=run"), (*flags, "--resume")):
             assert fit(*again)[:2] == (0, summary)
         code, _, error = fit("--flagfile=run/flags.cfg", "--out=same", "--noprogress")
-        assert (code, error) == (0, "")
+        assert code == 0
+        assert re.fullmatch(
+            r"(warning: learning_rate=.* is far from .*\n)?", error
+        )  # as a number it is anyone's choice
         assert weights_sha(cwd / "same") == weights_sha(cwd / "run")
 
     def test_a_dry_run_shows_the_number(self, cwd, fit):
