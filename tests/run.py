@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-FILES_PER_PROCESS = 3
+FILES_PER_PROCESS = 2
 FORKING_FILES_PER_PROCESS = 6
 """Of those whose tests fork commands: they share the process that these are forked from, see `cli/fit_calls.py`."""
 

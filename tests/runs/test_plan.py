@@ -104,8 +104,8 @@ class TestGoals:
 
 class TestFoundRates:
     def test_it_is_that_of_the_run_s_own_field_picture_and_recipe(self):
-        found = plan(make_settings(recipe={"learning_rate": "auto", "steps": 5})).plan
-        planned = plan(make_settings(recipe={"steps": 5}))
+        found = plan(make_settings(recipe={"learning_rate": "auto", "steps": 5, "optimizer": "adam"})).plan
+        planned = plan(make_settings(recipe={"steps": 5, "optimizer": "adam"}))
         expected = find_learning_rate(planned.field, planned.signal, planned.plan.recipe).learning_rate
         assert found.recipe == Recipe(steps=5, batch_size=256, learning_rate=expected)
 
