@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_inr.models import from_preset
@@ -32,6 +33,13 @@ SMALL = {
     "cell_grid_source": {"layout": ((6, 4.0, 2),), "units": (16,)},
 }
 """Presets made small: every model of the zoo, and each kind of what its call can take."""
+
+DAILY = ("siren", "siren_256", "relu_pe", "multi_hash", "hash_smooth", "wire")
+"""Those whose exports every run of the tests tries."""
+
+EVERY = [pytest.param(name, marks=[] if name in DAILY else pytest.mark.slow) for name in SMALL]
+MANY = [pytest.param(DAILY, id="daily"), pytest.param(tuple(SMALL), id="every", marks=pytest.mark.slow)]
+"""For `pytest.mark.parametrize`: one preset at a time, and several at once."""
 
 
 def small_field(preset="siren_256", **arguments):

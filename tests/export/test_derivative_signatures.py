@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_inr.export.replay as replay
-from export.small_fields import CHUNK, COORDS, ROOT, SMALL, caller, small_field
+from export.small_fields import CHUNK, COORDS, EVERY, MANY, ROOT, SMALL, caller, small_field
 from export.test_saved_model import WITHOUT_KERAS
 from keras_inr.derivatives import differentiate, has_rules
 from keras_inr.export import export_saved_model
@@ -55,13 +55,13 @@ def test_both_kinds_of_presets_are_tested():
     assert set(SMOOTH) == smooth | {"hash_smooth"}
 
 
-@pytest.mark.parametrize("preset", SMALL)
+@pytest.mark.parametrize("preset", EVERY)
 def test_every_preset(served, preset):
     field, signatures = served(preset)
     assert_derivatives(field, ask(signatures))
 
 
-@pytest.mark.parametrize("preset", SMALL)
+@pytest.mark.parametrize("preset", EVERY)
 def test_fields_with_kinks_have_no_laplacian(served, preset):
     _, signatures = served(preset)
     assert "gradient" in signatures
@@ -102,12 +102,13 @@ def test_chunks_of_a_single_point(tmp_path):
     assert_derivatives(field, ask(signatures, COORDS[:5]), COORDS[:5])
 
 
-def test_every_preset_runs_in_the_cpp_session_without_xla(exported, serve):
+@pytest.mark.parametrize("presets", MANY)
+def test_every_preset_runs_in_the_cpp_session_without_xla(exported, serve, presets):
     """The loader and session of TensorFlow Serving, with XLA off, as it starts by default."""
     replies, _ = serve(
-        [(exported(preset)[1], [(name, {"coords": COORDS}) for name in requests_of(preset)]) for preset in SMALL]
+        [(exported(preset)[1], [(name, {"coords": COORDS}) for name in requests_of(preset)]) for preset in presets]
     )
-    for preset, reply in zip(SMALL, replies, strict=True):
+    for preset, reply in zip(presets, replies, strict=True):
         answers = dict(zip(requests_of(preset), reply, strict=True))
         assert_derivatives(exported(preset)[0], answers)
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from export.small_fields import COORDS, SMALL
+from export.small_fields import COORDS, EVERY
 from export.test_derivative_signatures import Foreign
 from keras_inr.derivatives import differentiate
 from keras_inr.export import export_saved_model
@@ -47,7 +47,7 @@ def assert_gradients(field, signatures, names=tuple(OUTPUTS)):
             np.testing.assert_allclose(gradient(of_export(signatures, name)), expected, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("preset", SMALL)
+@pytest.mark.parametrize("preset", EVERY)
 def test_values_of_every_preset(served, preset):
     assert_gradients(*served(preset), ["serving_default"])
 

@@ -19,7 +19,9 @@ from export.small_fields import (
     BOXES,
     CHUNK,
     COORDS,
+    EVERY,
     FRAMES,
+    MANY,
     ROOT,
     SIZES,
     SMALL,
@@ -39,7 +41,7 @@ def test_the_small_presets_have_every_public_model():
     assert {get_preset(name).model for name in SMALL} == {get_preset(info.name).model for info in PUBLIC}
 
 
-@pytest.mark.parametrize("preset", SMALL)
+@pytest.mark.parametrize("preset", EVERY)
 def test_every_preset_answers_like_its_field(served, preset):
     field, signatures = served(preset)
     check_answers(field, caller(signatures))
@@ -145,7 +147,8 @@ def test_loads_without_keras_and_keras_inr(exported, tmp_path):
     assert [json.loads(text)["psnr_db"] for text in answers["info"]["info"]] == [31.5, 31.5]
 
 
-def test_every_preset_runs_in_the_cpp_session_without_xla(exported, serve):
+@pytest.mark.parametrize("presets", MANY)
+def test_every_preset_runs_in_the_cpp_session_without_xla(exported, serve, presets):
     """The loader and session of TensorFlow Serving, with XLA off, as it starts by default."""
     requests = {
         "serving_default": {"coords": COORDS},
@@ -153,8 +156,8 @@ def test_every_preset_runs_in_the_cpp_session_without_xla(exported, serve):
         "render_png": FRAMES,
         "info": {"query": np.array([b"", b"anything"])},
     }
-    replies, _ = serve([(exported(preset)[1], list(requests.items())) for preset in SMALL])
-    for preset, reply in zip(SMALL, replies, strict=True):
+    replies, _ = serve([(exported(preset)[1], list(requests.items())) for preset in presets])
+    for preset, reply in zip(presets, replies, strict=True):
         answers = dict(zip(requests, reply, strict=True))
         check_answers(exported(preset)[0], lambda name, inputs, answers=answers: answers[name])
         assert [json.loads(text)["psnr_db"] for text in answers["info"]["info"]] == [31.5, 31.5]
