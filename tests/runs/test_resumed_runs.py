@@ -31,7 +31,7 @@ OF_GOLDEN = {
     "progress": False,
     "tensorboard": False,
 }
-CONSTANT = {"steps": 40, "batch_size": 64, "schedule": "constant", "learning_rate": 1e-3}
+CONSTANT = {"steps": 40, "batch_size": 64, "schedule": "constant", "optimizer": "adam", "learning_rate": 1e-3}
 LAST = "checkpoints/step-0000000040.npz"
 
 
