@@ -122,7 +122,7 @@ class TestOther:
     @pytest.mark.parametrize(
         ("arguments", "received"),
         [
-            ({"omega_0": 5.0}, r"field_omega_0 was 1\.0 and is 5\.0$"),
+            ({"omega_0": 2.0}, r"field_omega_0 was 1\.0 and is 2\.0$"),
             ({"scheme": "paper", "omega_0": 1.0}, r"field_scheme was 'descent' and is 'paper'$"),
             ({"value_range": (-1, 1)}, r"field_value_range was \[0\.0, 1\.0\] and is \[-1\.0, 1\.0\]$"),
         ],
