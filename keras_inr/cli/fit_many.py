@@ -23,8 +23,9 @@ from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.run import run_fleet
 from keras_inr.fleet.store import all_done
 from keras_inr.fleet.work import FAILED, FITTED
+from keras_inr.runs.folder import holds_run, run_identity
 from keras_inr.runs.layout import whole_versions
-from keras_inr.runs.plan import recipe_with_length
+from keras_inr.runs.plan import recipe_for
 
 FLAGS = flags.FLAGS
 SOME_FAILED = 4
@@ -69,7 +70,7 @@ def main(argv: list[str]) -> int:
     pictures = list_pictures(FLAGS.images, FLAGS.data_dir)
     plan = FleetPlan(
         preset=FLAGS.preset,
-        recipe=recipe_with_length(training_flags.recipe()),
+        recipe=recipe_for(FLAGS.preset, training_flags.recipe(), recipe_of_resumed()),
         arguments=training_flags.arguments(),
         weights=FLAGS.weights,
         image_options=picture_flags.reading_options(FLAGS),
@@ -87,6 +88,14 @@ def main(argv: list[str]) -> int:
 def _has_versions(model):
     """Whether there are exports beside a picture's model."""
     return bool(whole_versions(model.with_name(SAVED_MODEL)))
+
+
+def recipe_of_resumed() -> dict[str, Any] | None:
+    """The recipe of the run that --resume goes on with; None where there is none."""
+    if not FLAGS.resume or not FLAGS.out or not holds_run(FLAGS.out):
+        return None
+    recipe = run_identity(FLAGS.out).get("recipe")
+    return recipe if isinstance(recipe, dict) else None  # a damaged one is told of when runs are compared
 
 
 def summary(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]], export: bool = False) -> str:

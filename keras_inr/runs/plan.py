@@ -196,6 +196,20 @@ def _with_own(given, preset, resumed):
     return {**own_recipe(get_preset(preset).own_recipes, given), **given}
 
 
+def recipe_for(preset: str, given: Mapping[str, Any], resumed: Mapping[str, Any] | None = None) -> Recipe:
+    """The `Recipe` of a fit of a preset.
+
+    Args:
+        preset: its name.
+        given: those arguments that are given; the preset's own recipe and the defaults tell the others.
+        resumed: None, or the recipe of the run that is resumed, which tells them then, but for its length.
+
+    >>> recipe_for("siren", {"optimizer": "sgd", "steps": 5}).learning_rate
+    0.001
+    """
+    return recipe_with_length(_with_own(given, preset, resumed))
+
+
 def recipe_with_length(given: Mapping[str, Any]) -> Recipe:
     """A `Recipe` of the arguments that are given; of 2000 steps where neither steps nor epochs are."""
     timed = given.get("steps") is not None or given.get("epochs") is not None

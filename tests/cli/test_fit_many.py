@@ -1,9 +1,11 @@
 import functools
+import json
 import sys
 
 from fleet.small_fleets import write_pictures
 
 from cli.fit_calls import SCRIPTS, call, forked
+from keras_inr.presets import get_preset
 
 SCRIPT = SCRIPTS / "fit_many.py"
 SMALL = ("--preset=siren_256", "--units=8,8", "--sampling=full", "--steps=5")
@@ -65,3 +67,22 @@ def test_the_rate_is_a_number():
     done = fit_many("--images=sample:camera", "--learning_rate=auto")
     assert done.returncode == 1
     assert "learning_rate must be a number (keras-inr fit alone takes auto), received 'auto'" in done.stderr
+
+
+def test_the_recipe_is_the_preset_s_own_and_stays_that_of_a_run(tmp_path):
+    source, flags = write_pictures(tmp_path / "in", 1), ("--preset=siren", "--units=8,8", "--steps=5", "--out=out")
+    done = fit_many(f"--images={source}", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    run_json = tmp_path / "out" / "run.json"
+    content = json.loads(run_json.read_text())
+    own = get_preset("siren").own_recipes
+    recipe = content["identity"]["recipe"]
+    assert recipe["optimizer"] == next(iter(own))
+    assert recipe["learning_rate"] == own[recipe["optimizer"]]["learning_rate"]
+    recipe |= {"optimizer": "adam", "learning_rate": 0.001}  # as an earlier version started it
+    run_json.write_text(json.dumps(content))
+    again = fit_many(f"--images={source}", *flags, "--resume", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    other = fit_many(f"--images={source}", *flags, "--resume", "--learning_rate=0.5", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "Traceback" not in other.stderr
