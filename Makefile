@@ -1,4 +1,4 @@
-# make fit   installs into .venv, fits a bundled photograph, and tells where the results are (two to four minutes)
+# make fit   installs into .venv, fits a bundled photograph, and tells where the results are (one to three minutes)
 # make test  installs into .venv and runs the tests, a few files at a time in fresh processes
 # make test-all  the same, with the slow ones
 PYTHON ?= python3

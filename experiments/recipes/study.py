@@ -25,7 +25,7 @@ from absl import flags
 
 from experiments.files import ROOT, put_between, write_json
 from keras_inr.errors import DivergedError, InputError
-from keras_inr.presets import from_preset, list_presets
+from keras_inr.presets import RECIPES, from_preset, list_presets
 from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
@@ -34,7 +34,6 @@ from keras_inr.training.recipe import Recipe
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
 MARKER = "<!-- recipes -->"
-RECIPES = ROOT / "keras_inr" / "recipes.json"
 STARTS = {"adam": 1e-3, "muon": 3.16e-3}
 STEP, HALF_STEP = math.sqrt(10), 10**0.25
 LEAST, MOST = 1e-5, 1.0

@@ -37,7 +37,7 @@ class Recipe:
         optimizer: "adam", "adamw" (decoupled weight decay), "sgd" (momentum beta_1) or "muon": orthogonalised momentum
             of 0.95 for the kernels of hidden layers, and Adam at a tenth of the learning rate for the rest. Its steps
             are 0.2 sqrt(max(rows, columns)) times the learning rate, whatever the gradient's size: sine layers with an
-            omega_0 of 30, whose kernels are small, take a rate 20 times lower than those with 1.
+            omega_0 of 30, whose kernels are small, take a rate some 20 times lower than those with 1.
         learning_rate: what the schedule decays from, or warms up to.
         beta_1: Adam's decay rate of the first moment; the momentum of sgd (not of muon).
         beta_2: Adam's decay rate of the second moment; does nothing under sgd.

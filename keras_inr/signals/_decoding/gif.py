@@ -37,9 +37,9 @@ def _first_frame(data: bytes) -> tuple[int, bytes]:
     """(place, control) of the first frame: of the block in front of it, what matters to its pixels."""
     place = 13 + _palette_bytes(data, 10)
     control, left = b"", _MOST_BLOCKS
-    while (found := _BLOCK.search(data, place, place + _MOST_BETWEEN)) and found[
-        0
-    ] != b";":  # the rest is passed over, as browsers do
+    while found := _BLOCK.search(data, place, place + _MOST_BETWEEN):  # the rest is passed over, as browsers do
+        if found[0] == b";":
+            break
         place = found.start()
         if found[0] == b",":
             return place, control
