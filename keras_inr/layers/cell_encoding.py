@@ -1,4 +1,4 @@
-"""The cell grid: hashed features of square cells that are so many pixels long."""
+"""The cell grid: learnt features of square cells that are so many pixels long."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from keras_inr.forward_rules import Jet, side_by_side, sum_of
 from keras_inr.initializers.rules import derive_seed
 from keras_inr.layers.hash_encoding import PRIMES, gathered
 
-FORMS = ("corrected", "source")
+FORMS = ("corrected", "source", "plain")
 CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
 MOST_BITS = 24
 MOST_VERTICES = 2**24  # along a side: what float32 counts without gaps
@@ -30,18 +30,21 @@ class CellEncoding(keras.layers.Layer):
 
     Level l is (hash_size, cell_size, dimensions): a table of up to 2^hash_size entries of `dimensions` features for
     vertices cell_size pixels apart, the first at the centre of the first pixel. Its features are multiplied by
-    softmax(level_weights)_l; all levels are concatenated, then the position.
+    softmax(level_weights)_l; all levels are concatenated, then the position. Neither weights nor position are there in
+    the plain form, whose levels of cells of one pixel have a vertex at every pixel's centre: a pixel reads one entry.
 
     Args:
         layout: the levels, a sequence of (hash_size 1 to 24, cell_size > 0, dimensions > 0).
         picture_size: (height, width) of the picture that pixels are of.
         form: "corrected" interpolates linearly between the four vertices around a point, gives vertices entries of
             their own where the table has room for all of them, and appends coordinates in [-1, 1]. "source" takes the
-            one entry of the cell that a point is in, always hashed, and appends pixel positions from 0.
+            one entry of the cell that a point is in, always hashed, and appends pixel positions from 0. "plain" is
+            "corrected" without level weights and coordinates.
         num_fields: None, or K for K stacked tables and coordinates (K or 1, ..., 2).
         seed: int for repeatable tables.
 
-    Tables start from N(0, 0.01^2), level weights from U(0, 1). Shapes: (..., 2) -> (..., sum of dimensions + 2).
+    Tables start from N(0, 0.01^2), level weights from U(0, 1). Shapes: (..., 2) -> (..., sum of dimensions + 2),
+    without the 2 in the plain form.
     Beyond the outermost pixel centres points are clamped to them: the layer is constant there, its derivatives zero.
     A cell_size below 1 has vertices between pixels, which only sampling="continuous" trains. The source form is
     constant in every cell but for the appended position; its positions are rounded to 1/64 of a pixel before cells are
@@ -98,13 +101,13 @@ class CellEncoding(keras.layers.Layer):
     def vertices_along(self, side: int, cell_size: float) -> int:
         """How many there are along a side of so many pixels; the last pixel centre has one on both sides of it."""
         cells = (side - 1) / cell_size
-        return max(math.ceil(cells), 1) + 1 if self.form == "corrected" else math.floor(cells) + 1
+        return math.floor(cells) + 1 if self.form == "source" else max(math.ceil(cells), 1) + 1
 
     @property
     def num_entries(self) -> tuple[int, ...]:
         """Entries of each level's table: one for each vertex where there is room for all, else 2^hash_size."""
         return tuple(
-            columns * rows if self.form == "corrected" and columns * rows <= 2**hash_size else 2**hash_size
+            columns * rows if self.form != "source" and columns * rows <= 2**hash_size else 2**hash_size
             for (hash_size, _, _), (columns, rows) in zip(self.layout, self.num_vertices, strict=True)
         )
 
@@ -121,12 +124,13 @@ class CellEncoding(keras.layers.Layer):
             )
             for level, (entries, (_, _, dimensions)) in enumerate(zip(self.num_entries, self.layout, strict=True))
         ]
-        self.level_weights = self.add_weight(
-            shape=(*fields, len(self.layout)),
-            initializer=keras.initializers.RandomUniform(0.0, 1.0, seed=derive_seed(self.seed, len(self.layout))),
-            autocast=False,
-            name="level_weights",
-        )
+        if self.form != "plain":
+            self.level_weights = self.add_weight(
+                shape=(*fields, len(self.layout)),
+                initializer=keras.initializers.RandomUniform(0.0, 1.0, seed=derive_seed(self.seed, len(self.layout))),
+                autocast=False,
+                name="level_weights",
+            )
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         coords = ops.cast(inputs, coords_dtype(self.variable_dtype))
@@ -136,8 +140,9 @@ class CellEncoding(keras.layers.Layer):
             cell, corners = self.cell_and_features(level, position)
             weights = self.corner_weights(*tf.split(position / cell_size - cell, 2, axis=-1))
             encoded = sum_of([weight * features for weight, features in zip(weights, corners, strict=True)])
-            parts.append(encoded * self.level_weight(level, encoded))
-        parts.append(self.for_all_fields(self.appended(position)))
+            parts.append(self.weighed(level, encoded))
+        if self.form != "plain":
+            parts.append(self.for_all_fields(self.appended(position)))
         return ops.cast(tf.concat(parts, axis=-1), self.compute_dtype)
 
     def propagate(self, jet: Jet) -> Jet:
@@ -155,8 +160,9 @@ class CellEncoding(keras.layers.Layer):
             )
             weighted = zip(self.corner_weights(x, y), corners, strict=True)
             encoded = sum_of([weight.linear(lambda part, f=features: part * f) for weight, features in weighted])
-            parts.append(encoded * self.level_weight(level, encoded.value))
-        parts.append(self.appended(position).linear(self.for_all_fields))
+            parts.append(encoded.linear(lambda part, level=level: self.weighed(level, part)))
+        if self.form != "plain":
+            parts.append(self.appended(position).linear(self.for_all_fields))
         return side_by_side(parts)
 
     def for_all_fields(self, part: tf.Tensor) -> tf.Tensor:
@@ -216,10 +222,12 @@ class CellEncoding(keras.layers.Layer):
         folded = tf.bitwise.bitwise_xor(hashed, tf.bitwise.right_shift(hashed, FOLD))
         return tf.bitwise.bitwise_and(folded, self.num_entries[level] - 1)
 
-    def level_weight(self, level: int, features: tf.Tensor) -> tf.Tensor:
-        """softmax(level_weights)_level, in the dtype of features (..., dimensions) and with axes to multiply them."""
+    def weighed(self, level: int, features: tf.Tensor) -> tf.Tensor:
+        """Features (..., dimensions) times softmax(level_weights)_level; as they are in the plain form."""
+        if self.form == "plain":
+            return features
         weight = tf.nn.softmax(ops.cast(self.level_weights, features.dtype), axis=-1)[..., level]
-        return weight if self.num_fields is None else tf.reshape(weight, (-1, *[1] * (features.shape.rank - 1)))
+        return features * (weight if self.num_fields is None else tf.reshape(weight, (-1, *[1] * (features.shape.rank - 1))))
 
     def corner_weights(self, x: tf.Tensor | Jet, y: tf.Tensor | Jet) -> list[tf.Tensor | Jet]:
         """The corners' weights, from fractions (..., 1) of a cell; the source form has one corner, of weight 1."""
@@ -229,7 +237,7 @@ class CellEncoding(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         leading = input_shape[:-1] if self.num_fields is None else (self.num_fields, *input_shape[1:-1])
-        return (*leading, sum(dimensions for _, _, dimensions in self.layout) + 2)
+        return (*leading, sum(dimensions for _, _, dimensions in self.layout) + (0 if self.form == "plain" else 2))
 
     def get_config(self) -> dict[str, Any]:
         names = ("layout", "picture_size", "form", "num_fields", "seed")
