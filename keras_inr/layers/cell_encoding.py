@@ -227,7 +227,9 @@ class CellEncoding(keras.layers.Layer):
         if self.form == "plain":
             return features
         weight = tf.nn.softmax(ops.cast(self.level_weights, features.dtype), axis=-1)[..., level]
-        return features * (weight if self.num_fields is None else tf.reshape(weight, (-1, *[1] * (features.shape.rank - 1))))
+        return features * (
+            weight if self.num_fields is None else tf.reshape(weight, (-1, *[1] * (features.shape.rank - 1)))
+        )
 
     def corner_weights(self, x: tf.Tensor | Jet, y: tf.Tensor | Jet) -> list[tf.Tensor | Jet]:
         """The corners' weights, from fractions (..., 1) of a cell; the source form has one corner, of weight 1."""

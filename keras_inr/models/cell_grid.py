@@ -125,7 +125,9 @@ PRESETS = (
         {"layout": ((14, 8.0, 4), (16, 2.0, 8), (18, 0.5, 8)), "form": "source"},
     ),
     Preset(
-        PresetInfo("pixel_grid", 0, "6 levels of cells of 1 to 32 pixels, squareplus 64: 2.4 parameters a pixel", _OURS),
+        PresetInfo(
+            "pixel_grid", 0, "6 levels of cells of 1 to 32 pixels, squareplus 64: 2.4 parameters a pixel", _OURS
+        ),
         CellGrid,
         {**_PIXELS, "layout": pixel_layout((1, 4, 4, 4, 4, 4))},
     ),

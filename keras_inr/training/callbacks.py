@@ -1,5 +1,6 @@
 """Keras callbacks that record, watch and stop a run."""
 
+import contextlib
 import math
 import numbers
 import time
@@ -7,18 +8,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from keras_inr.alignment import best_offset
+from keras_inr.coordinates import pixel_coords
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import finite, psnr
 from keras_inr.models.field import Field
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._state import TrainingState
+from keras_inr.training.averaging import Averager
 from keras_inr.training.objectives import Objective
 from keras_inr.training.optimizers import inner_optimizers
 
 MEASUREMENTS_PER_RUN = 20
 """How often the whole picture is measured in a run that does not fit values."""
+
+PROBED = 16384
+"""Pixels that tell about the average's PSNR, each round."""
 
 PLATEAU_THRESHOLD = 1e-4
 """Least relative fall of the loss that counts as improvement."""
@@ -159,6 +167,7 @@ class StopAtGoal(StopWhen):
         goal_psnr_db: None, or the PSNR over all pixels to stop at. The whole picture is evaluated at the end of a round
             whose batches come within 1 dB of it, and where batches have no PSNR of every round.
         max_seconds, should_stop: as in `StopWhen`.
+        averager: None, or the `Averager` whose averages are measured in the place of the weights.
 
     Raises:
         InputError: for a goal or a budget that is not finite and positive.
@@ -173,6 +182,7 @@ class StopAtGoal(StopWhen):
         goal_psnr_db: float | None = None,
         max_seconds: float | None = None,
         should_stop: Callable[[], bool] | None = None,
+        averager: Averager | None = None,
     ) -> None:
         super().__init__(state, should_stop, max_seconds)
         check_goals(goal_psnr_db, max_seconds)
@@ -180,9 +190,18 @@ class StopAtGoal(StopWhen):
         self.signal = signal
         self.objective = objective
         self.goal_psnr_db = goal_psnr_db
+        self.averager = averager
+        self.probed = None if averager is None else probe_pixels(signal)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.state.open_round or not self.should_measure(logs or {}):
+        if self.state.open_round:
+            return
+        with contextlib.nullcontext() if self.averager is None else self.averager.applied():
+            self.measure(logs or {})
+
+    def measure(self, logs: Mapping[str, Any]) -> None:
+        """Measures the whole picture where that is due, and ends the run at the goal."""
+        if not self.should_measure(logs):
             return
         prediction = self.field.sample_grid(self.signal.height, self.signal.width)
         if not self.objective.knows_values:
@@ -195,11 +214,27 @@ class StopAtGoal(StopWhen):
     def should_measure(self, logs: Mapping[str, Any]) -> bool:
         """Whether the whole picture is measured at the end of this round."""
         if self.objective.measures_psnr:
-            psnr_db = batches_psnr(logs)
+            psnr_db = batches_psnr(logs) if self.averager is None else self.probe()
             return self.goal_psnr_db is not None and psnr_db is not None and psnr_db >= self.goal_psnr_db - 1
         before = self.state.rows[-2]["step"] if len(self.state.rows) > 1 else 0
         due = [MEASUREMENTS_PER_RUN * step // self.state.total_steps for step in (before, self.state.step)]
         return self.goal_psnr_db is not None or due[0] < due[1]
+
+    def probe(self) -> float:
+        """PSNR of the average at some pixels, which its row keeps."""
+        assert self.probed is not None
+        coords, values = self.probed
+        psnr_db = psnr(values, keras.ops.convert_to_numpy(self.field(coords))[None])
+        self.state.rows[-1]["average_psnr_db"] = finite(psnr_db)
+        return psnr_db
+
+
+def probe_pixels(signal: ImageSignal) -> tuple[tf.Tensor, np.ndarray]:
+    """Coordinates (N, 2) and values (1, N, C) of up to 16384 pixels, drawn without replacement, always the same."""
+    height, width = signal.values.shape[:2]
+    drawn = np.random.default_rng(0).choice(height * width, min(height * width, PROBED), replace=False)
+    rows, columns = np.divmod(np.sort(drawn), width)
+    return pixel_coords(rows, columns, height, width), signal.values[rows, columns][None]
 
 
 def check_goals(goal_psnr_db: float | None, max_seconds: float | None) -> None:

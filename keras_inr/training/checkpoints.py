@@ -12,11 +12,12 @@ import pathlib
 import re
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_inr._arguments import local_path
 from keras_inr._disk_errors import disk_error
@@ -116,13 +117,17 @@ class Checkpointer(keras.callbacks.Callback):
         state: the `TrainingState`.
         folder: where checkpoints go.
         seconds: least time between two.
+        more: variables beside those of model and optimizer, such as averages of weights.
     """
 
-    def __init__(self, state: TrainingState, folder: str | os.PathLike[str], seconds: float) -> None:
+    def __init__(
+        self, state: TrainingState, folder: str | os.PathLike[str], seconds: float, more: Sequence[tf.Variable] = ()
+    ) -> None:
         super().__init__()
         self.state = state
         self.folder = folder
         self.seconds = seconds
+        self.more = more
         self.saved_at = -math.inf  # the first round is saved, however short
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -134,7 +139,7 @@ class Checkpointer(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Writes a checkpoint, unless something in it is not finite."""
-        arrays = {f"{i:04d}": np.asarray(v) for i, v in enumerate(run_variables(self.model))}
+        arrays = {f"{i:04d}": np.asarray(v) for i, v in enumerate(run_variables(self.model, self.more))}
         if all(np.isfinite(array).all() for array in arrays.values()):
             save_checkpoint(self.folder, self.state.step, arrays, dataclasses.asdict(self.state))
         self.saved_at = time.perf_counter()
@@ -145,6 +150,7 @@ def restore(
     state: TrainingState,
     folder: str | os.PathLike[str],
     identity_defaults: Mapping[str, Any] | None = None,
+    more: Sequence[tf.Variable] = (),
 ) -> None:
     """Puts the newest checkpoint of a folder, if there is one, into weights, optimizer and state.
 
@@ -153,6 +159,7 @@ def restore(
         state: the `TrainingState`, whose identity says which run it is.
         folder: where checkpoints are.
         identity_defaults: values of settings that the identity of an older version's checkpoint does not name.
+        more: as in `Checkpointer`.
 
     Raises:
         CheckpointError: for checkpoints that cannot be read, or are of another run or of more steps.
@@ -163,7 +170,7 @@ def restore(
     _, arrays, stored = checkpoint
     if problem := state_problem(stored):
         raise CheckpointError(f"the checkpoint in {folder} is damaged: {problem}; remove it to start again")
-    variables = run_variables(model)
+    variables = run_variables(model, more)
     if [v.shape for v in variables] != [a.shape for a in arrays.values()]:
         expected, received = (sum(math.prod(x.shape) for x in xs) for xs in (variables, arrays.values()))
         raise CheckpointError(
@@ -189,9 +196,9 @@ def restore(
         state.stopped_by = None
 
 
-def run_variables(model: keras.Model) -> list[keras.Variable]:
-    """Everything that a step changes: weights, then the optimizer's variables."""
-    return [*model.weights, *model.optimizer.variables]
+def run_variables(model: keras.Model, more: Sequence[tf.Variable] = ()) -> list[keras.Variable | tf.Variable]:
+    """Everything that a step changes: weights, then the optimizer's variables, then more."""
+    return [*model.weights, *model.optimizer.variables, *more]
 
 
 def _read(path: pathlib.Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:

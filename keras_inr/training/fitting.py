@@ -22,6 +22,7 @@ from keras_inr.training._progress import ProgressBar
 from keras_inr.training._shared_steps import share_steps
 from keras_inr.training._state import TrainingState
 from keras_inr.training.advice import advise
+from keras_inr.training.averaging import Averager
 from keras_inr.training.callbacks import Plateau, Recorder, StopAtGoal, StopOnDivergence
 from keras_inr.training.checkpoints import Checkpointer, restore
 from keras_inr.training.compilation import Compilation, compilation_for
@@ -59,6 +60,7 @@ def fit(
     should_stop: Callable[[], bool] | None = None,
     objective: Objective | None = None,
     compilation: Compilation | None = None,
+    round_steps: int | None = None,
     **others: Unpack[OtherRecipeArguments],
 ) -> FitResult:
     """Fits a field to a picture.
@@ -74,7 +76,7 @@ def fit(
         batch_size: points in a step; 0 takes all pixels in every step.
         learning_rate: what the schedule decays from, or warms up to.
         optimizer: "adam", "adamw", "sgd" or "muon".
-        schedule: "constant", "cosine", "warmup_exponential" or "plateau".
+        schedule: "constant", "cosine", "inverse", "warmup_exponential" or "plateau".
         sampling: "random", "shuffled", "full" or "continuous".
         seed: of the batches.
         goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
@@ -90,11 +92,13 @@ def fit(
         objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
         compilation: a `Compilation` that takes the place of the measured table's; one step in a call lets callbacks see
             every step of a hash grid, whose steps are called eight at a time.
+        round_steps: least steps in a round, which is a row of the history; None cuts the run into 200.
         **others: what else a `Recipe` has, where each is explained:
             of the optimizer: beta_1, beta_2, epsilon, weight_decay, clip_norm;
             of the tables of hash encodings: table_learning_rate, table_beta_1, table_beta_2, table_epsilon,
                 table_weight_decay;
-            of the schedule: warmup_epochs, half_life_epochs, final_fraction, plateau_factor, plateau_patience;
+            of the schedule: warmup_epochs, half_life_epochs, hold_epochs, final_fraction, plateau_factor,
+                plateau_patience, averaging;
             of what is fitted: supervise, value_weight, gradient_weight, laplacian_weight, derivative_rule, freeze.
 
     Returns:
@@ -138,20 +142,24 @@ def fit(
         state = TrainingState(recipe.total_steps(num_pixels), identity=identity_of(field, signal, recipe))
         with strategy.scope():
             compile_model(model, objective, recipe, num_pixels, compilation)
+        averager = Averager(state, model.trainable_variables, recipe.averaging) if recipe.averaging else None
+        averages = averager.averages if averager else ()
         if checkpoint_dir is not None:
-            restore(model, state, checkpoint_dir, identity_defaults(model))
+            restore(model, state, checkpoint_dir, identity_defaults(model), averages)
         recorder = Recorder(state, started)
-        watchers = [recorder, StopOnDivergence(state)]
-        watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop))
+        watchers = [recorder, StopOnDivergence(state), *([averager] if averager else [])]
+        watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop, averager))
         if recipe.schedule == "plateau":
             watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
         bar = ProgressBar(state)
         watchers += [*([bar] if progress else []), *callbacks]
         if checkpoint_dir is not None:
-            watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds))
+            watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds, averages))
         try:
-            run_rounds(model, Sampler(signal, recipe, field.values_dtype, objective), state, watchers)
+            run_rounds(model, Sampler(signal, recipe, field.values_dtype, objective), state, watchers, round_steps)
             recorder.finish()
+            if averager is not None:
+                averager.apply()
             return measure(field, signal, state, objective, model.optimizer)
         except DivergedError as error:
             error.rows = state.rows
@@ -218,14 +226,18 @@ def compile_model(
 
 
 def run_rounds(
-    model: keras.Model, sampler: BatchSource, state: TrainingState, watchers: Sequence[keras.callbacks.Callback]
+    model: keras.Model,
+    sampler: BatchSource,
+    state: TrainingState,
+    watchers: Sequence[keras.callbacks.Callback],
+    round_steps: int | None = None,
 ) -> None:
     """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end.
 
     A run of 35 steps in rounds of 10 that goes on after 4 calls it three times: for one round of the steps 4 to 9, for
     two rounds of 10 to 29, and for one of 30 to 34.
     """
-    length = round_length(state.total_steps, model.steps_per_execution)
+    length = round_length(state.total_steps, model.steps_per_execution, round_steps)
     while state.step < state.total_steps and state.stopped_by is None:
         to_boundary = min(length - state.step % length, state.total_steps - state.step)
         rounds = max(1, (state.total_steps - state.step) // length) if to_boundary == length else 1
@@ -245,6 +257,6 @@ def run_rounds(
         state.stopped_by = "steps"
 
 
-def round_length(total_steps: int, steps_per_execution: int) -> int:
-    """Steps in a round: about 1/200 of the run, whole executions."""
-    return steps_per_execution * max(1, round(total_steps / ROUNDS / steps_per_execution))
+def round_length(total_steps: int, steps_per_execution: int, round_steps: int | None = None) -> int:
+    """Steps in a round: about 1/200 of the run, or so many, whole executions."""
+    return steps_per_execution * max(1, round((round_steps or total_steps / ROUNDS) / steps_per_execution))

@@ -12,7 +12,7 @@ from keras_inr.signals.derivatives import RULES
 
 SAMPLINGS = ("random", "shuffled", "full", "continuous")
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
-SCHEDULES = ("constant", "cosine", "warmup_exponential", "plateau")
+SCHEDULES = ("constant", "cosine", "inverse", "warmup_exponential", "plateau")
 SUPERVISED = ("value", "gradient", "laplacian", "combined")
 CHOICES = {
     "sampling": SAMPLINGS,
@@ -46,15 +46,20 @@ class Recipe:
         weight_decay: per step and unit of learning rate; not for adam.
         table_learning_rate, table_beta_1, table_beta_2, table_epsilon, table_weight_decay: for the tables of hash
             encodings what the name without table_ is for the network; by default the network's.
-        schedule: "constant"; "cosine" from learning_rate to final_fraction of it; "warmup_exponential", descent's
+        schedule: "constant"; "cosine" from learning_rate to final_fraction of it; "inverse", learning_rate for
+            hold_epochs, then as 1 / step, which needs no length to be known; "warmup_exponential", descent's
             min(t / warmup_epochs, 1) * 0.5^(t / half_life_epochs) with t = epoch + 1/2; "plateau", times
             plateau_factor whenever the loss has not fallen by 0.01 % for plateau_patience steps.
         warmup_epochs: length of the linear warm-up of cosine and warmup_exponential, in epochs.
         half_life_epochs: of warmup_exponential, in epochs.
+        hold_epochs: how long inverse keeps the rate, in epochs.
         final_fraction: what cosine ends at, as a fraction of learning_rate, in [0, 1].
         plateau_factor: what plateau multiplies the learning rate by, in (0, 1).
         plateau_patience: steps without improvement before plateau acts.
         clip_norm: longest gradient over all weights of an optimizer; 0 clips nothing.
+        averaging: 0 for none. Otherwise the field that is measured, and left at the end, has the average of the weights
+            of all steps, in which step t counts in proportion to t^averaging; beside "inverse" or "constant" it is worth
+            what the fall of the rate is worth under "cosine".
         seed: of the batches (and, from a script, of the initial weights).
         supervise: what the field is fitted to: "value"; "gradient" or "laplacian" of the picture per coordinate unit,
             which leave a constant (a harmonic function) undetermined; "combined", all three by their weights.
@@ -91,10 +96,12 @@ class Recipe:
     schedule: str = "cosine"
     warmup_epochs: float = 0.0
     half_life_epochs: float = 40.0
+    hold_epochs: float = 8.0
     final_fraction: float = 0.0
     plateau_factor: float = 0.5
     plateau_patience: int = 500
     clip_norm: float = 0.0
+    averaging: float = 0.0
     seed: int = 0
     supervise: str = "value"
     value_weight: float = 1.0
@@ -164,10 +171,12 @@ class OtherRecipeArguments(TypedDict, total=False):
     table_weight_decay: float | None
     warmup_epochs: float
     half_life_epochs: float
+    hold_epochs: float
     final_fraction: float
     plateau_factor: float
     plateau_patience: int
     clip_norm: float
+    averaging: float
     supervise: str
     value_weight: float
     gradient_weight: float
@@ -271,10 +280,12 @@ _RANGES = {
     "table_weight_decay": (0, 1e3, True),
     "warmup_epochs": (0, 1e9, True),
     "half_life_epochs": (0, 1e9, False),
+    "hold_epochs": (0, 1e9, False),
     "final_fraction": (0, 1, True),
     "plateau_factor": (0, 0.9999999, False),
     "plateau_patience": (1, 2**31 - 1, True),
     "clip_norm": (0, 1e9, True),
+    "averaging": (0, 100, True),
     "seed": (0, 2**31 - 1, True),
     "value_weight": (0, 1e9, True),
     "gradient_weight": (0, 1e9, True),

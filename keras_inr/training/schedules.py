@@ -32,7 +32,36 @@ def make_schedule(recipe: Recipe, num_pixels: int) -> float | keras.optimizers.s
             warmup_target=recipe.learning_rate if warmup else None,
             warmup_steps=warmup,
         )
+    if recipe.schedule == "inverse":
+        return InverseDecay(recipe.learning_rate, max(1, round(recipe.hold_epochs * steps_per_epoch)))
     return recipe.learning_rate
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class InverseDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate times min(1, hold_steps / (step + 1)).
+
+    With the weights averaged over the steps it is good at any time: no length has to be known before.
+
+    Args:
+        initial_learning_rate: learning rate of the first steps.
+        hold_steps: how many they are.
+
+    Source: Robbins and Monro, A Stochastic Approximation Method, 1951.
+
+    >>> [float(InverseDecay(1.0, 10)(step)) for step in (0, 9, 19)]
+    [1.0, 1.0, 0.5]
+    """
+
+    def __init__(self, initial_learning_rate: float, hold_steps: int) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.hold_steps = hold_steps
+
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
+        return self.initial_learning_rate * ops.minimum(1.0, self.hold_steps / (ops.cast(step, "float32") + 1.0))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"initial_learning_rate": self.initial_learning_rate, "hold_steps": self.hold_steps}
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
