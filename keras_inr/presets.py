@@ -18,6 +18,7 @@ from typing import Any
 import keras_inr.models
 from keras_inr._arguments import did_you_mean, local_path, one_of
 from keras_inr.choosing.choice import choose
+from keras_inr.choosing.sizes import fresh
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.initial_weights import read_start
@@ -155,7 +156,7 @@ def from_preset(name: str, /, weights: str | os.PathLike[str] | None = None, **a
 
     Args:
         name: a name of `list_presets()`; or "auto", with signal=... and perhaps goal="40dB", "50kB" or "30s": then
-            `keras_inr.choosing.choice.choose` picks network and size for the picture; for how many steps, ask that.
+            `keras_inr.choosing.choice.choose` picks a pixel grid of the right size for the picture; and max_parameters.
         weights: None for weights drawn by the preset's rule; "photos" for those learnt from photographs, where they
             are shipped (see `keras_inr.models.initial_weights.list_starts`); or the path of a .keras file with a field
             of the same network. A colour start serves for grey pictures too, and the other way round.
@@ -194,13 +195,16 @@ def _arguments_of(model: type[Field]) -> list[str]:
     return [*dict.fromkeys(named), "dtype", "name"]
 
 
-def _chosen(signal: Any = None, goal: str | None = None, **arguments: Any) -> Field:
+def _chosen(signal: Any = None, goal: str | None = None, max_parameters: int | None = None, **arguments: Any) -> Field:
     """The field that suits a picture and a goal."""
-    allowed = ("seed", "dtype", "name")
+    allowed = ("signal", "goal", "max_parameters", "seed", "dtype", "name")
     for argument in arguments:
         if argument not in allowed:
-            told = f"{argument!r} is not an argument of preset 'auto', which takes signal, goal, {allowed}"
-            raise InputError(f"{told}{did_you_mean(argument, ('signal', 'goal', *allowed))}")
+            told = f"{argument!r} is not an argument of preset 'auto', which takes {allowed}"
+            raise InputError(f"{told}{did_you_mean(argument, allowed)}")
     if signal is None:
         raise InputError("preset 'auto' needs signal=..., what load_image returns, received None")
-    return choose(signal, goal).candidate.field(signal, **arguments)
+    choice = choose(signal, goal, max_parameters)
+    field = fresh(choice.arguments["layout"], signal.size, signal.channels, **arguments)
+    field.recipes = {"muon": {name: value for name, value in choice.recipe.items() if name != "optimizer"}}
+    return field

@@ -25,6 +25,11 @@ FLAGS = flags.FLAGS
 PREVIEW_HELP = "steps between preview pictures; each comes with the end of a round, about 1/200 of the run; 0 for none"
 GOAL_HELP = "40dB or 30s: where to stop; with --preset=auto what to choose for, and then 50kB or 5MB too"
 
+GROW_HELP = (
+    "let a pixel grid become a larger one where its curve says that it will not reach the goal in dB; on by default "
+    "with --preset=auto"
+)
+
 more_flags = flagfile.flags_of_resumed
 preset_flags = training_flags.preset_flags
 
@@ -37,6 +42,8 @@ def define_flags() -> None:
         flags.DEFINE_string("goal", None, GOAL_HELP)
         flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
         flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
+        flags.DEFINE_bool("grow", None, GROW_HELP)
+        flags.DEFINE_integer("max_parameters", None, "the most weights that --preset=auto may take and grow to", 1)
     with group("Run folder"):
         flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
         flags.DEFINE_bool("resume", False, "go on with the run in --out")
@@ -69,6 +76,8 @@ def planned_from_flags() -> PlannedFit:
         goal=FLAGS.goal,
         goal_psnr_db=FLAGS.goal_psnr_db,
         max_seconds=FLAGS.max_seconds,
+        grow=FLAGS.grow,
+        max_parameters=FLAGS.max_parameters,
         strategy=FLAGS.strategy,
         resumed=resumed,
         check=lambda plan: check_image_fit(plan, FLAGS.out, FLAGS.resume, FLAGS.overwrite),
@@ -130,7 +139,7 @@ def main(argv: list[str]) -> int:
     if FLAGS.dry_run:
         print(json.dumps(planned.plan.identity, indent=2))
         return 0
-    display = Display(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress)
+    display = Display(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress, messages.tell)
     folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, display)
     print(summary(folder, metrics))
     return 0

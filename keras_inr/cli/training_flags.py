@@ -173,4 +173,5 @@ def values_of(plan: Plan) -> dict[str, Any]:
     """The flags that repeat a plan, name -> value: what was open in those that were given is settled."""
     arguments = {name: as_text(value) for name, value in plan.arguments.items()}
     goals = {"goal": None, "goal_psnr_db": plan.goal_psnr_db, "max_seconds": plan.max_seconds}
+    goals |= {"grow": plan.grow or None, "max_parameters": plan.max_parameters}
     return {"preset": plan.preset, **arguments, **goals, **dataclasses.asdict(plan.recipe)}

@@ -21,6 +21,9 @@ UNKNOWN_SIZE = (512, 512)
 
 ACTIVATIONS = ("relu", "squareplus")
 
+Layout = tuple[tuple[int, float, int], ...]
+"""Levels, each (hash_size, cell_size, dimensions)."""
+
 
 @keras.saving.register_keras_serializable(package="keras_inr")
 class CellGrid(Field):
@@ -47,7 +50,7 @@ class CellGrid(Field):
 
     def __init__(
         self,
-        layout: tuple[tuple[int, float, int], ...] = ((14, 8.0, 4), (16, 2.0, 8), (18, 0.5, 8)),
+        layout: Layout = ((14, 8.0, 4), (16, 2.0, 8), (18, 0.5, 8)),
         form: str = "corrected",
         units: tuple[int, ...] = (64,),
         activation: str = "relu",
@@ -87,7 +90,7 @@ class CellGrid(Field):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def pixel_layout(features: Sequence[int], hash_size: int = 24) -> tuple[tuple[int, float, int], ...]:
+def pixel_layout(features: Sequence[int], hash_size: int = 24) -> Layout:
     """A layout of cells of 1, 2, 4, ... pixels.
 
     Args:

@@ -16,7 +16,7 @@ from keras_inr._files import atomic_path
 from keras_inr._version import __version__
 from keras_inr.training.callbacks import PARTIAL_LOSSES
 
-HISTORY = ("step", "seconds", "loss", "psnr_db", "learning_rate", "picture_psnr_db", *PARTIAL_LOSSES)
+HISTORY = ("step", "seconds", "loss", "psnr_db", "average_psnr_db", "learning_rate", "picture_psnr_db", *PARTIAL_LOSSES)
 
 
 def write_history(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -96,8 +96,8 @@ def save_curves(rows: Iterable[Mapping[str, Any]], path: str | os.PathLike[str],
 
     Args:
         rows: dicts with `step`, `loss`, `psnr_db` (of training batches), `learning_rate`, `seconds` and, in some of
-            them, `picture_psnr_db` (of all pixels). A value that is missing, None, "" or not finite is left out, except
-            that a last PSNR of infinity is stated.
+            them, `average_psnr_db` (of averaged weights) and `picture_psnr_db` (of all pixels). A value that is
+            missing, None, "" or not finite is left out, except that a last PSNR of infinity is stated.
         path: the file, replaced atomically.
         title: short text, shown bold.
 
@@ -176,14 +176,14 @@ def _draw_comparison(panels, captions, title, figures):
 
 
 def _draw_curves(rows, title):
-    keys = ("step", "seconds", "loss", "psnr_db", "picture_psnr_db", "learning_rate")
-    steps, seconds, loss, psnr, whole, rate = (_column(rows, key) for key in keys)
+    keys = ("step", "seconds", "loss", "psnr_db", "average_psnr_db", "picture_psnr_db", "learning_rate")
+    steps, seconds, loss, psnr, average, whole, rate = (_column(rows, key) for key in keys)
     facts = [f"step {_grouped(_last(steps))}"]
     if not math.isnan(_last(seconds)):
         facts.append(_duration(_last(seconds)))
     figure, top = headed_figure(PAGE_WIDTH, 1105, title, facts, PAGE_FONT, PAGE_MARGIN)
     _draw_loss(_add_axes(figure, steps, "loss", top, 390), steps, loss)
-    _draw_psnr(_add_axes(figure, steps, "PSNR in dB", top + 450, 390), steps, psnr, whole)
+    _draw_psnr(_add_axes(figure, steps, "PSNR in dB", top + 450, 390), steps, psnr, average, whole)
     _draw_rate(_add_axes(figure, steps, "learning rate", top + 900, 90), steps, rate)
     return figure
 
@@ -198,13 +198,15 @@ def _draw_loss(axes, steps, loss):
     _label_last(axes, loss, _scientific, BLUE)
 
 
-def _draw_psnr(axes, steps, psnr, whole):
+def _draw_psnr(axes, steps, psnr, average, whole):
     _plot_noisy(axes, steps, psnr, BLUE, "training batches")
-    if np.all(np.isnan(whole)):
-        _label_last(axes, psnr, _decibels, BLUE)
-    else:
-        _plot(axes, steps, whole, ORANGE, "all pixels")
-        _label_last(axes, whole, _decibels, ORANGE)
+    more = [(average, GREEN, "averaged weights, at some pixels"), (whole, ORANGE, "all pixels")]
+    more = [(values, colour, name) for values, colour, name in more if not np.all(np.isnan(values))]
+    for values, colour, name in more:
+        _plot(axes, steps, values, colour, name)
+    values, colour, _ = more[-1] if more else (psnr, BLUE, None)
+    _label_last(axes, values, _decibels, colour)
+    if more:
         axes.legend(loc="lower right", frameon=False, prop=font(PAGE_FONT), labelcolor=INK)
 
 

@@ -5,6 +5,7 @@ import functools
 import os
 import pathlib
 import warnings
+from collections.abc import Callable
 from typing import Any, cast
 
 from keras_inr._files import atomic_path
@@ -19,7 +20,8 @@ from keras_inr.runs.plan import IDENTITY_DEFAULTS, Plan, PlannedFit
 from keras_inr.runs.previews import Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_history_and_curves, write_results
 from keras_inr.training.checkpoints import load_checkpoint
-from keras_inr.training.fitting import fit
+from keras_inr.training.fitting import fit, rounds_of
+from keras_inr.training.growing import fit_growing
 from keras_inr.training.objectives import kind_weights
 from keras_inr.training.recipe import LENGTHS
 from keras_inr.training.strategies import make_strategy
@@ -33,11 +35,13 @@ class Display:
         preview_every: steps between two pictures in previews/; 0 for none.
         tensorboard: whether to write logs for TensorBoard.
         progress: whether to show a progress bar.
+        tell: called with lines about what the run decides.
     """
 
     preview_every: int = 0
     tensorboard: bool = True
     progress: bool = True
+    tell: Callable[[str], None] = lambda line: None
 
     def __post_init__(self) -> None:
         if self.preview_every < 0:
@@ -92,7 +96,7 @@ def run_image_fit(
         with make_strategy(plan.strategy).scope():
             planned = dataclasses.replace(planned, field=bare_copy(planned.field))
         try:
-            result = _fit(planned, folder, interrupts, display)
+            planned, result = _fit(planned, folder, interrupts, display)
         except DivergedError as error:
             write_history_and_curves(folder, planned, error.rows)
             raise
@@ -111,38 +115,44 @@ def _is_shorter(planned, metrics):
 
 
 def _fit(planned, folder, interrupts, display):
-    """The `FitResult`, with checkpoints, previews and logs in the folder."""
+    """(planned, result): checkpoints, previews and logs are in the folder; the field may have grown."""
     plan = planned.plan
-    checkpoint = load_checkpoint(folder / "checkpoints")
+
+    def stage(number):
+        place = (folder / name for name in ("checkpoints", "previews", "tensorboard"))
+        checkpoints, *shown = (path / f"grown-{number}" if number else path for path in place)
+        return {
+            "checkpoint_dir": checkpoints,
+            "should_stop": lambda: interrupts.received is not None,
+            "callbacks": _watchers(planned, display, load_checkpoint(checkpoints), *shown),
+            "progress": display.progress,
+        }
+
+    goals = {"goal_psnr_db": plan.goal_psnr_db, "max_seconds": plan.max_seconds}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecipeWarning)  # the plan has warned
+        if not plan.grow:
+            return planned, fit(planned.field, planned.signal, plan.recipe, **goals, **stage(0))
+        more = {"stage": stage, "tell": display.tell}
+        field, result = fit_growing(planned.field, planned.signal, plan.recipe, planned.larger, **goals, **more)
+    arguments = plan.arguments if field is planned.field else {**plan.arguments, "layout": field.layout}
+    return dataclasses.replace(planned, field=field, plan=dataclasses.replace(plan, arguments=arguments)), result
+
+
+def _watchers(planned, display, checkpoint, previews, logs):
+    """The callbacks that show a run."""
     shown = {
         "every": display.preview_every,
         "total_steps": planned.total_steps,
         "step": checkpoint[0] if checkpoint else 0,
-        "draw": functools.partial(_preview, planned),
+        "most": rounds_of(planned.plan.recipe, planned.signal.height * planned.signal.width),
     }
-    callbacks = []
-    if display.preview_every:
-        callbacks.append(Previews(folder / "previews", **shown))
-    if display.tensorboard:
-        callbacks.append(TensorBoardLog(folder / "tensorboard", **shown))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RecipeWarning)  # the plan has warned
-        return fit(
-            planned.field,
-            planned.signal,
-            plan.recipe,
-            goal_psnr_db=plan.goal_psnr_db,
-            max_seconds=plan.max_seconds,
-            checkpoint_dir=folder / "checkpoints",
-            should_stop=lambda: interrupts.received is not None,
-            callbacks=callbacks,
-            progress=display.progress,
-        )
+    draw = {} if "value" in kind_weights(planned.plan.recipe) else {"draw": functools.partial(_preview, planned)}
+    found = [Previews(previews, **shown, **draw)] if display.preview_every else []
+    return [*found, TensorBoardLog(logs, **shown, **draw)] if display.tensorboard else found
 
 
 def _preview(planned):
-    """The picture as it is now, uint8; shifted to the original's mean where values are not fitted."""
-    if "value" in kind_weights(planned.plan.recipe):
-        return planned.field.render()
+    """The picture as it is now, uint8, of a field that is not fitted to values: shifted to the original's mean."""
     values = planned.field.sample_grid()
     return to_uint8(values + best_offset(planned.signal.values, values))

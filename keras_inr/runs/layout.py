@@ -29,6 +29,7 @@ WRITTEN_PATTERNS = (
     r"checkpoints/step-\d{10}[.]npz",
     r"previews/step-\d{7,10}[.]png",
     r"tensorboard/events[.]out[.]tfevents[.]\d+[.].+[.]\d+[.]\d+[.]v2",
+    r"(checkpoints|previews|tensorboard)/grown-\d+",
     r"saved_model/(\d+|tmp[.][0-9a-f]{32})",
     rf"((checkpoints|previews)/)?{_TEMPORARY}",
 )

@@ -9,17 +9,17 @@ from typing import Any
 
 import keras
 
-from keras_inr._arguments import one_of
-from keras_inr.choosing.candidates import Candidate
-from keras_inr.choosing.choice import Goal, choose, file_kb
-from keras_inr.choosing.expectations import POINTS_PER_STEP
+from keras_inr._arguments import one_of, positive_int
+from keras_inr.choosing.choice import choose, file_kb
+from keras_inr.choosing.goal import Goal
+from keras_inr.choosing.sizes import check_may_grow, larger_layouts
 from keras_inr.errors import InputError
+from keras_inr.models.cell_grid import Layout
 from keras_inr.models.initial_weights import Start, read_start
 from keras_inr.presets import from_preset, get_preset
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.advice import advise
 from keras_inr.training.callbacks import check_goals
-from keras_inr.training.fitting import fit
 from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision
 from keras_inr.training.range_test import find_learning_rate
@@ -29,9 +29,11 @@ from keras_inr.training.strategies import check_share, make_strategy
 AUTO = "auto"
 PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 DEFAULT_STEPS = 2000
-PILOT_STEPS = 64
-PILOT_SECONDS = 2.0
-"""At which a fit ends, after two calls of its training function, that only tells how long a step takes."""
+EPOCHS = 100
+"""Length of a fit whose network is chosen, where no goal ends it."""
+
+MOST_EPOCHS = 100_000
+"""Of a fit that its goal ends."""
 
 ARGUMENT_OF_UNIT = {"dB": "goal_psnr_db", "s": "max_seconds"}
 
@@ -48,6 +50,8 @@ class Plan:
         weights: None, or what to start from, see `from_preset`; and weights_sha256, of their file.
         precision: "float32", "float64", "mixed_float16" or "mixed_bfloat16".
         goal_psnr_db, max_seconds: see `keras_inr.fit`.
+        grow: whether a pixel grid becomes a larger one where its curve says that it will not reach goal_psnr_db.
+        max_parameters: None, or the most weights that it may grow to.
         strategy: "none", or "mirrored" for all GPUs of the machine, see `keras_inr.training.strategies`.
     """
 
@@ -62,6 +66,8 @@ class Plan:
     precision: str = "float32"
     goal_psnr_db: float | None = None
     max_seconds: float | None = None
+    grow: bool = False
+    max_parameters: int | None = None
     strategy: str = "none"
 
     @property
@@ -81,7 +87,7 @@ class Plan:
 
 _IMAGE_OPTIONS = tuple(inspect.signature(load_image).parameters)[1:]
 _RECIPE_SETTINGS = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in LENGTHS)
-_IDENTITY = ("image_sha256", "preset", "precision", "goal_psnr_db", "max_seconds")
+_IDENTITY = ("image_sha256", "preset", "precision", "goal_psnr_db", "max_seconds", "grow", "max_parameters")
 
 IDENTITY_DEFAULTS = {
     field.name: field.default
@@ -105,6 +111,11 @@ class PlannedFit:
         """Length of the fit."""
         return self.plan.recipe.total_steps(self.signal.height * self.signal.width)
 
+    @property
+    def larger(self) -> list[Layout]:
+        """The layouts that the field may grow to."""
+        return larger_layouts(self.field, self.signal.size, self.plan.max_parameters) if self.plan.grow else []
+
 
 def plan_fit(
     image: Any,
@@ -118,6 +129,8 @@ def plan_fit(
     goal: str | None = None,
     goal_psnr_db: float | None = None,
     max_seconds: float | None = None,
+    grow: bool | None = None,
+    max_parameters: int | None = None,
     strategy: str = "none",
     resumed: Mapping[str, Any] | None = None,
     check: Callable[[Plan], None] | None = None,
@@ -136,6 +149,7 @@ def plan_fit(
         precision, goal_psnr_db, max_seconds, strategy: see `Plan`.
         goal: text such as "40dB" or "30s", which stands for goal_psnr_db or max_seconds; with preset="auto" also a size
             of model.keras, such as "50kB".
+        grow, max_parameters: see `Plan`; by default preset="auto" grows for a goal in dB, and no other preset does.
         resumed: None, or the identity of the run that is resumed: what was automatic is what it was there.
         check: called with the plan before anything that takes long, with a learning rate that may not be final.
         tell: called with lines about what is chosen.
@@ -163,7 +177,8 @@ def plan_fit(
         raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
     signal = load_image(image, **options)
     if choosing:
-        preset, arguments, given, reason = _chosen(signal, aim, given)
+        arguments, given, growing, reason = _chosen(signal, _goal_of(goals, aim), given, max_parameters)
+        preset, grow = "pixel_grid", growing if grow is None else grow
         tell(f"preset='auto' is {reason}")
     given, searching = _with_rate(_with_own(given, preset, resumed), resumed)
     initial_weights = None if weights is None else read_start(weights, preset)
@@ -178,6 +193,8 @@ def plan_fit(
         weights_sha256=None if initial_weights is None else initial_weights.sha256,
         precision=precision,
         strategy=strategy,
+        grow=bool((resumed or {}).get("grow") if grow is None else grow),
+        max_parameters=None if max_parameters is None else positive_int("max_parameters", max_parameters),
         **goals,
     )
     planned = PlannedFit(plan, signal, _field(plan, signal, initial_weights))
@@ -187,6 +204,18 @@ def plan_fit(
     if not choosing and not searching:
         advise(planned.field, signal, plan.recipe)
     return _with_found_rate(planned, tell) if searching else planned
+
+
+def _goal_of(goals, aim):
+    """What a network is chosen for: a quality before a time, however they were given."""
+    if goals["goal_psnr_db"] is not None:
+        return Goal(goals["goal_psnr_db"], "dB")
+    return Goal(goals["max_seconds"], "s") if aim is None and goals["max_seconds"] is not None else aim
+
+
+def _timed(given):
+    """Whether a length is among what is given of a recipe."""
+    return any(given.get(name) is not None for name in LENGTHS)
 
 
 def _with_own(given, preset, resumed):
@@ -212,8 +241,7 @@ def recipe_for(preset: str, given: Mapping[str, Any], resumed: Mapping[str, Any]
 
 def recipe_with_length(given: Mapping[str, Any]) -> Recipe:
     """A `Recipe` of the arguments that are given; of 2000 steps where neither steps nor epochs are."""
-    timed = given.get("steps") is not None or given.get("epochs") is not None
-    return Recipe(**given) if timed else Recipe(**{**given, "steps": DEFAULT_STEPS})
+    return Recipe(**given) if _timed(given) else Recipe(**{**given, "steps": DEFAULT_STEPS})
 
 
 def _goals(aim, goal_psnr_db, max_seconds, resumed):
@@ -240,32 +268,20 @@ def _check_auto_may_choose(arguments, weights, recipe):
         raise InputError(f"preset must be one of list_presets() for supervise={supervise!r}, received 'auto'")
 
 
-def _chosen(signal, aim, given):
-    """(preset, arguments, recipe, reason): what is given stays."""
-    length = {name: given[name] for name in ("steps", "epochs") if given.get(name) is not None}
-    points = given.get("batch_size", POINTS_PER_STEP)
-    recipe = Recipe(**(length or {"steps": 1}), batch_size=points, seed=given.get("seed", 0))
-    steps = recipe.total_steps(signal.height * signal.width) if length else None
-    choice = choose(signal, aim, steps, lambda candidate: seconds_per_step(candidate, signal, recipe.seed, points))
-    chosen = {"optimizer": "adam", "learning_rate": choice.candidate.learning_rate, "batch_size": points}
-    chosen |= {} if length else {"steps": choice.steps}
-    return choice.candidate.preset, dict(choice.candidate.arguments), {**chosen, **given}, choice.reason
+def _chosen(signal, aim, given, max_parameters):
+    """(arguments, recipe, whether it may grow, reason): what is given of the recipe stays.
 
-
-def seconds_per_step(
-    candidate: Candidate, signal: ImageSignal, seed: int = 0, batch_size: int = POINTS_PER_STEP
-) -> float:
-    """How long a step of a candidate takes on this machine, by a short fit."""
-    pilot = fit(
-        candidate.field(signal, seed=seed),
-        signal,
-        steps=PILOT_STEPS,
-        batch_size=batch_size,
-        learning_rate=candidate.learning_rate,
-        max_seconds=PILOT_SECONDS,
-        progress=False,
-    )
-    return max(pilot.train_seconds, 1e-6) / pilot.steps
+    Another optimizer than the chosen one leaves the rate to the recipe's default, another schedule is not averaged.
+    """
+    choice = choose(signal, aim, max_parameters)
+    chosen = dict(choice.recipe)
+    if given.get("optimizer", chosen["optimizer"]) != chosen["optimizer"]:
+        del chosen["learning_rate"], chosen["beta_2"]
+    if given.get("schedule", chosen["schedule"]) != chosen["schedule"]:
+        del chosen["averaging"]
+    if not _timed(given):
+        chosen["epochs"] = MOST_EPOCHS if aim is not None and aim.unit in ARGUMENT_OF_UNIT else EPOCHS
+    return choice.arguments, {**chosen, **given}, bool(choice.larger), choice.reason
 
 
 def _with_rate(given, resumed):
@@ -292,6 +308,8 @@ def _field(plan, signal, initial_weights: Start | None):
     check_supervision(field, plan.recipe)
     check_share(make_strategy(plan.strategy), plan.recipe.points_per_step(signal.height * signal.width))
     frozen_layers(field, plan.recipe.freeze)
+    if plan.grow:
+        check_may_grow(field, plan.goal_psnr_db)
     try:
         json.dumps(plan.identity, allow_nan=False)
     except (ValueError, TypeError) as error:

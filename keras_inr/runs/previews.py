@@ -1,5 +1,6 @@
 """Keras callbacks that show a run while it goes on: preview pictures and TensorBoard logs."""
 
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ class Previews(keras.callbacks.Callback):
         total_steps: length of the run, of which a round is a part.
         step: finished steps of the run that is resumed.
         draw: callable that gives the picture, uint8 (height, width, channels); None renders the model.
+        most: steps that a round has at most, see `rounds_of`.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class Previews(keras.callbacks.Callback):
         total_steps: int,
         step: int = 0,
         draw: Callable[[], np.ndarray] | None = None,
+        most: float = math.inf,
     ) -> None:
         super().__init__()
         self.draw = draw
         self.folder = folder
         self.every = every
         self.total_steps = total_steps
+        self.most = most
         self.step = step  # counted here, since an optimizer that scales the loss leaves steps out
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -47,7 +51,7 @@ class Previews(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.step += self.batches
-        length = round_length(self.total_steps, self.model.steps_per_execution)
+        length = round_length(self.total_steps, self.model.steps_per_execution, self.most)
         if self.step % length == 0 or self.step == self.total_steps:
             self.on_round_end(self.step, (self.step - 1) // length * length, logs or {})
 
@@ -67,7 +71,7 @@ class TensorBoardLog(Previews):
 
     Args:
         folder: where event files go.
-        every, total_steps, step, draw: as in `Previews`.
+        every, total_steps, step, draw, most: as in `Previews`.
     """
 
     writer: Any = None

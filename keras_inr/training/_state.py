@@ -13,14 +13,15 @@ class TrainingState:
         step: finished steps.
         train_seconds: wall-clock time of the training loop so far, over all resumed parts.
         setup_seconds: time spent before the loop: building, tracing and compiling.
-        rows: one dict for each round of steps: step, seconds, loss, psnr_db, learning_rate, and picture_psnr_db where
-            the whole picture was evaluated. loss and psnr_db are over the round's batches.
+        rows: one dict for each round of steps: step, seconds, loss, psnr_db, learning_rate; average_psnr_db, of the
+            averaged weights at some pixels, where there are averages; and picture_psnr_db where the whole picture was
+            evaluated. loss and psnr_db are over the round's batches.
         plateau: best loss and the step of the last improvement or reduction, for the plateau schedule.
         open_round: sums of the metrics over a round that an interrupt has cut short, from which the round goes on.
         identity: what makes two runs the same but for their length: picture and recipe.
-        stopped_by: None, "steps", "psnr", "time", "callback" or "interrupt". A batch of stacked fields also stops by
-            "smaller", to go on with fewer of them, and by "goal", when the last one has reached it; a field of it by
-            "diverged".
+        stopped_by: None, "steps", "psnr", "time", "stalled" where the goal is out of reach, "callback" or "interrupt".
+            A batch of stacked fields also stops by "smaller", to go on with fewer of them, and by "goal", when the last
+            one has reached it; a field of it by "diverged".
     """
 
     total_steps: int

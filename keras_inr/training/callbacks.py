@@ -4,7 +4,7 @@ import contextlib
 import math
 import numbers
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -25,8 +25,8 @@ from keras_inr.training.optimizers import inner_optimizers
 MEASUREMENTS_PER_RUN = 20
 """How often the whole picture is measured in a run that does not fit values."""
 
-PROBED = 16384
-"""Pixels that tell about the average's PSNR, each round."""
+PROBED = 8192
+"""The most pixels that tell about the average's PSNR, each round."""
 
 PLATEAU_THRESHOLD = 1e-4
 """Least relative fall of the loss that counts as improvement."""
@@ -167,6 +167,7 @@ class StopAtGoal(StopWhen):
         goal_psnr_db: None, or the PSNR over all pixels to stop at. The whole picture is evaluated at the end of a round
             whose batches come within 1 dB of it, and where batches have no PSNR of every round.
         max_seconds, should_stop: as in `StopWhen`.
+        hopeless: None, or a callable from the history's rows to whether the goal is out of reach; asked each round.
         averager: None, or the `Averager` whose averages are measured in the place of the weights.
 
     Raises:
@@ -182,6 +183,7 @@ class StopAtGoal(StopWhen):
         goal_psnr_db: float | None = None,
         max_seconds: float | None = None,
         should_stop: Callable[[], bool] | None = None,
+        hopeless: Callable[[Sequence[Mapping[str, Any]]], bool] | None = None,
         averager: Averager | None = None,
     ) -> None:
         super().__init__(state, should_stop, max_seconds)
@@ -190,6 +192,7 @@ class StopAtGoal(StopWhen):
         self.signal = signal
         self.objective = objective
         self.goal_psnr_db = goal_psnr_db
+        self.hopeless = hopeless
         self.averager = averager
         self.probed = None if averager is None else probe_pixels(signal)
 
@@ -198,6 +201,8 @@ class StopAtGoal(StopWhen):
             return
         with contextlib.nullcontext() if self.averager is None else self.averager.applied():
             self.measure(logs or {})
+        if self.state.stopped_by is None and self.hopeless is not None and self.hopeless(self.state.rows):
+            self.stop("stalled")
 
     def measure(self, logs: Mapping[str, Any]) -> None:
         """Measures the whole picture where that is due, and ends the run at the goal."""
@@ -230,9 +235,13 @@ class StopAtGoal(StopWhen):
 
 
 def probe_pixels(signal: ImageSignal) -> tuple[tf.Tensor, np.ndarray]:
-    """Coordinates (N, 2) and values (1, N, C) of up to 16384 pixels, drawn without replacement, always the same."""
+    """Coordinates (N, 2) and values (1, N, C) of some pixels, drawn without replacement, always the same.
+
+    An eighth of them, but at least 512 and at most 8192, where there are as many.
+    """
     height, width = signal.values.shape[:2]
-    drawn = np.random.default_rng(0).choice(height * width, min(height * width, PROBED), replace=False)
+    number = min(height * width, max(PROBED // 16, min(PROBED, height * width // 8)))
+    drawn = np.random.default_rng(0).choice(height * width, number, replace=False, shuffle=False)
     rows, columns = np.divmod(np.sort(drawn), width)
     return pixel_coords(rows, columns, height, width), signal.values[rows, columns][None]
 

@@ -3,9 +3,10 @@
 import dataclasses
 import inspect
 import json
+import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -60,7 +61,7 @@ def fit(
     should_stop: Callable[[], bool] | None = None,
     objective: Objective | None = None,
     compilation: Compilation | None = None,
-    round_steps: int | None = None,
+    hopeless: Callable[[Sequence[Mapping[str, Any]]], bool] | None = None,
     **others: Unpack[OtherRecipeArguments],
 ) -> FitResult:
     """Fits a field to a picture.
@@ -92,7 +93,8 @@ def fit(
         objective: an `Objective` that takes the place of what recipe.supervise asks for; PSNR is still against signal.
         compilation: a `Compilation` that takes the place of the measured table's; one step in a call lets callbacks see
             every step of a hash grid, whose steps are called eight at a time.
-        round_steps: least steps in a round, which is a row of the history; None cuts the run into 200.
+        hopeless: callable from the rows of the history to whether the goal is out of reach, which ends the run as
+            "stalled"; asked after each round.
         **others: what else a `Recipe` has, where each is explained:
             of the optimizer: beta_1, beta_2, epsilon, weight_decay, clip_norm;
             of the tables of hash encodings: table_learning_rate, table_beta_1, table_beta_2, table_epsilon,
@@ -147,16 +149,18 @@ def fit(
         if checkpoint_dir is not None:
             restore(model, state, checkpoint_dir, identity_defaults(model), averages)
         recorder = Recorder(state, started)
+        stops: dict[str, Any] = {"max_seconds": max_seconds, "should_stop": should_stop, "hopeless": hopeless}
         watchers = [recorder, StopOnDivergence(state), *([averager] if averager else [])]
-        watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, max_seconds, should_stop, averager))
+        watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, **stops, averager=averager))
         if recipe.schedule == "plateau":
             watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
-        bar = ProgressBar(state)
+        bar = ProgressBar(state, goal_psnr_db, max_seconds)
+        sampler = Sampler(signal, recipe, field.values_dtype, objective)
         watchers += [*([bar] if progress else []), *callbacks]
         if checkpoint_dir is not None:
             watchers.append(Checkpointer(state, checkpoint_dir, checkpoint_seconds, averages))
         try:
-            run_rounds(model, Sampler(signal, recipe, field.values_dtype, objective), state, watchers, round_steps)
+            run_rounds(model, sampler, state, watchers, rounds_of(recipe, num_pixels))
             recorder.finish()
             if averager is not None:
                 averager.apply()
@@ -230,7 +234,7 @@ def run_rounds(
     sampler: BatchSource,
     state: TrainingState,
     watchers: Sequence[keras.callbacks.Callback],
-    round_steps: int | None = None,
+    round_steps: float = math.inf,
 ) -> None:
     """Calls `Model.fit` for the rest of a begun round, for all whole rounds, and for what is left at the end.
 
@@ -257,6 +261,11 @@ def run_rounds(
         state.stopped_by = "steps"
 
 
-def round_length(total_steps: int, steps_per_execution: int, round_steps: int | None = None) -> int:
-    """Steps in a round: about 1/200 of the run, or so many, whole executions."""
-    return steps_per_execution * max(1, round((round_steps or total_steps / ROUNDS) / steps_per_execution))
+def rounds_of(recipe: Recipe, num_pixels: int) -> float:
+    """The most steps that a round may have: an epoch where a run may be as long as it takes."""
+    return recipe.steps_per_epoch(num_pixels) if recipe.schedule == "inverse" else math.inf
+
+
+def round_length(total_steps: int, steps_per_execution: int, most: float = math.inf) -> int:
+    """Steps in a round: about 1/200 of the run, but no more than so many, whole executions."""
+    return steps_per_execution * max(1, round(min(most, total_steps / ROUNDS) / steps_per_execution))

@@ -58,8 +58,8 @@ class Recipe:
         plateau_patience: steps without improvement before plateau acts.
         clip_norm: longest gradient over all weights of an optimizer; 0 clips nothing.
         averaging: 0 for none. Otherwise the field that is measured, and left at the end, has the average of the weights
-            of all steps, in which step t counts in proportion to t^averaging; beside "inverse" or "constant" it is worth
-            what the fall of the rate is worth under "cosine".
+            of all steps, in which step t counts in proportion to t^averaging; beside "inverse" it is worth what
+            the fall of the rate is worth under "cosine".
         seed: of the batches (and, from a script, of the initial weights).
         supervise: what the field is fitted to: "value"; "gradient" or "laplacian" of the picture per coordinate unit,
             which leave a constant (a harmonic function) undetermined; "combined", all three by their weights.

@@ -1,1 +1,0 @@
-"""What `choose` expects of networks, and whether its goals are met."""

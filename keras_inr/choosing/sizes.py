@@ -1,0 +1,77 @@
+"""Pixel grids of every size for a picture, from small to large."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from keras_inr.errors import InputError
+from keras_inr.models.cell_grid import CellGrid, Layout, pixel_layout
+from keras_inr.models.field import Field
+from keras_inr.models.growth import is_larger
+
+CELLS = 12
+"""How many of the coarsest cells the longer side of a picture has at least, where it has as many pixels."""
+
+SMALLEST_TABLE = 6
+FEATURES = ((1, 1, 2, 4), (1, 1, 4, 4), (1, 4, 4, 4), (2, 4, 4, 4), (4, 4, 4, 4))
+"""Features at cells of 1, 2, 4, and 8 or more pixels: of the layouts whose vertices share no entries."""
+
+
+def ladder(size: Sequence[int]) -> list[Layout]:
+    """Layouts for a picture, each no smaller than the one before at any level, so that a field can grow from it.
+
+    From tables that hold one entry for thousands of pixels, each twice as large as the one before, to four features
+    for every pixel.
+
+    Args:
+        size: (height, width).
+
+    >>> [layout[0] for layout in ladder((20, 30))][2:]
+    [(8, 1.0, 1), (9, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
+    """
+    pixels, levels = size[0] * size[1], max(1, math.floor(math.log2(max(size) / CELLS)) + 1)
+    shared = [bits for bits in range(SMALLEST_TABLE, 24) if 2**bits < pixels]
+    found = [pixel_layout(_features(FEATURES[0], levels), bits) for bits in shared]
+    return found + [pixel_layout(_features(features, levels)) for features in FEATURES]
+
+
+def _features(first: Sequence[int], levels: int) -> list[int]:
+    return [first[min(level, len(first) - 1)] for level in range(levels)]
+
+
+def num_parameters(layout: Layout, size: tuple[int, int], channels: int, units: Sequence[int] = (64,)) -> int:
+    """How many weights a `CellGrid` of a plain layout has, without making it.
+
+    >>> layout = ladder((20, 30))[0]
+    >>> field = CellGrid(layout, form="plain", activation="squareplus", picture_size=(20, 30))
+    >>> num_parameters(layout, (20, 30), 3) == field.count_params()
+    True
+    """
+    inputs = sum(features for _, _, features in layout)
+    sides = (inputs, *units, channels)
+    dense = sum((a + 1) * b for a, b in itertools.pairwise(sides))
+    return dense + sum(min(2**bits, _vertices(size, cell)) * features for bits, cell, features in layout)
+
+
+def _vertices(size, cell):
+    return math.prod(max(math.ceil((side - 1) / cell), 1) + 1 for side in size)
+
+
+def larger_layouts(field: CellGrid, size: tuple[int, int], max_parameters: int | None = None) -> list[Layout]:
+    """The layouts of the `ladder` that a field may grow to, each no smaller than it at any level."""
+    found = [layout for layout in ladder(size) if layout != field.layout and is_larger(layout, field.layout)]
+    most = math.inf if max_parameters is None else max_parameters
+    return [layout for layout in found if num_parameters(layout, size, field.channels, field.units) <= most]
+
+
+def check_may_grow(field: Field, goal_psnr_db: float | None) -> None:
+    """Raises an InputError for a field that cannot grow, or that has no PSNR to grow for."""
+    if not isinstance(field, CellGrid) or field.form != "plain":
+        raise InputError(f"grow needs a pixel grid, such as preset='pixel_grid', received a {type(field).__name__}")
+    if goal_psnr_db is None:
+        raise InputError("grow needs a goal in dB, such as goal='40dB', received none")
+
+
+def fresh(layout: Layout, size: tuple[int, int], channels: int, **arguments: object) -> CellGrid:
+    """A `CellGrid` of a plain layout with new weights."""
+    return CellGrid(layout, form="plain", activation="squareplus", picture_size=size, channels=channels, **arguments)
