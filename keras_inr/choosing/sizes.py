@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 from keras_inr.errors import InputError
+from keras_inr.layers.cell_encoding import MOST_BITS
 from keras_inr.models.cell_grid import CellGrid, Layout, pixel_layout
 from keras_inr.models.field import Field
 from keras_inr.models.growth import is_larger
@@ -29,10 +30,28 @@ def ladder(size: Sequence[int]) -> list[Layout]:
     >>> [layout[0] for layout in ladder((20, 30))][2:]
     [(8, 1.0, 1), (9, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
     """
-    pixels, levels = size[0] * size[1], max(1, math.floor(math.log2(max(size) / CELLS)) + 1)
-    shared = [bits for bits in range(SMALLEST_TABLE, 24) if 2**bits < pixels]
-    found = [pixel_layout(_features(FEATURES[0], levels), bits) for bits in shared]
+    levels = _levels(size)
+    found = [pixel_layout(_features(FEATURES[0], levels), bits) for bits in _shared(size)]
     return found + [pixel_layout(_features(features, levels)) for features in FEATURES]
+
+
+def all_layouts(size: Sequence[int]) -> list[Layout]:
+    """Layouts with every size of table and every number of features, of which the `ladder` is a part.
+
+    >>> set(ladder((20, 30))) < set(all_layouts((20, 30)))
+    True
+    """
+    sizes, levels = [*_shared(size), MOST_BITS], _levels(size)
+    return [pixel_layout(_features(features, levels), bits) for bits in sizes for features in FEATURES]
+
+
+def _levels(size):
+    return max(1, math.floor(math.log2(max(size) / CELLS)) + 1)
+
+
+def _shared(size):
+    """log2 of the sizes of tables that have not room for all vertices."""
+    return [bits for bits in range(SMALLEST_TABLE, MOST_BITS) if 2**bits < size[0] * size[1]]
 
 
 def _features(first: Sequence[int], levels: int) -> list[int]:

@@ -1,0 +1,1 @@
+"""Goals: are they reached, and how soon, see README.md."""

@@ -1,0 +1,1 @@
+"""Kodak: the best picture per second, see README.md."""
