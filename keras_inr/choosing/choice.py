@@ -24,6 +24,9 @@ PARAMETERS_PER_BYTE = 4.0
 DEEPER = (64, 64)
 """Widths of a network of a given size: a second layer is slower, and worth 0.3 to 1 dB where entries are shared."""
 
+NARROW = (16,)
+"""Where these are too many."""
+
 STEPS_PER_EPOCH = 24
 BATCHES = (512, 2**18)
 """The least and the most points in a step; between them so many that an epoch has about 24 steps."""
@@ -68,7 +71,7 @@ def choose(signal: ImageSignal, goal: Goal | str | None = None, max_parameters: 
         InputError: for a goal that cannot be read, or a size that no network fits into.
 
     >>> from keras_inr.signals.image import load_image
-    >>> choose(load_image("sample:camera", size=64), "30dB").arguments["layout"][0]
+    >>> choose(load_image("sample:camera", size=64)).arguments["layout"][0]
     (24, 1.0, 1)
     """
     goal = goal if goal is None or isinstance(goal, Goal) else Goal.parse(goal)
@@ -128,17 +131,21 @@ def _for_quality(counts, goal_psnr_db, signal):
 
 def _within(goal, signal, max_parameters):
     """(arguments, weights) of the largest network whose model.keras is no larger than a goal in kB."""
+    for units in (DEEPER, NARROW):
 
-    def count(layout):
-        return num_parameters(layout, signal.size, signal.channels, DEEPER)
+        def count(layout, units=units):
+            return num_parameters(layout, signal.size, signal.channels, units)
 
-    found = sorted(all_layouts(signal.size), key=count)
-    least = file_kb(fresh(found[0], signal.size, signal.channels, units=DEEPER))
-    extra = least - 0.004 * count(found[0])
-    near = [layout for layout in found if 0.004 * count(layout) + extra <= goal.amount + 1]
-    for layout in reversed([layout for layout in near if count(layout) <= max_parameters]):
-        if file_kb(fresh(layout, signal.size, signal.channels, units=DEEPER)) <= goal.amount:
-            return {"layout": layout, "units": DEEPER}, count(layout)
+        def kilobytes(layout, units=units):
+            return file_kb(fresh(layout, signal.size, signal.channels, units=units))
+
+        found = sorted(all_layouts(signal.size), key=count)
+        least = kilobytes(found[0])
+        extra = least - 0.004 * count(found[0])  # 4 bytes for each weight, and much the same for any network
+        near = [layout for layout in found if 0.004 * count(layout) + extra <= goal.amount + 1]
+        for layout in reversed([layout for layout in near if count(layout) <= max_parameters]):
+            if kilobytes(layout) <= goal.amount:
+                return {"layout": layout, "units": units}, count(layout)
     raise InputError(f"goal must be at least {math.ceil(least)} kB for this picture, received {goal}")
 
 
