@@ -18,6 +18,11 @@ FEATURES = ((1, 1, 2, 4), (1, 1, 4, 4), (1, 4, 4, 4), (2, 4, 4, 4), (4, 4, 4, 4)
 """Features at cells of 1, 2, 4, and 8 or more pixels: of the layouts whose vertices share no entries."""
 
 
+SHARED_FEATURES = ((1, 1, 2, 4), (1, 1, 4, 4), (1, 2, 4, 4))
+"""Where vertices share entries: one feature at the finest, since many entries tell vertices better apart than many
+features."""
+
+
 def ladder(size: Sequence[int]) -> list[Layout]:
     """Layouts for a picture, each no smaller than the one before at any level, so that a field can grow from it.
 
@@ -36,13 +41,15 @@ def ladder(size: Sequence[int]) -> list[Layout]:
 
 
 def all_layouts(size: Sequence[int]) -> list[Layout]:
-    """Layouts with every size of table and every number of features, of which the `ladder` is a part.
+    """Layouts with every size of table and several numbers of features, of which the `ladder` is a part.
 
     >>> set(ladder((20, 30))) < set(all_layouts((20, 30)))
     True
     """
-    sizes, levels = [*_shared(size), MOST_BITS], _levels(size)
-    return [pixel_layout(_features(features, levels), bits) for bits in sizes for features in FEATURES]
+    levels = _levels(size)
+    kinds = [(bits, features) for bits in _shared(size) for features in SHARED_FEATURES]
+    kinds += [(MOST_BITS, features) for features in FEATURES]
+    return [pixel_layout(_features(features, levels), bits) for bits, features in kinds]
 
 
 def _levels(size):
