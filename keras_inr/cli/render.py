@@ -8,6 +8,7 @@ from keras_inr.cli.help import group
 from keras_inr.cli.numbers import parse_numbers
 from keras_inr.errors import InputError
 from keras_inr.models.field_files import model_path, read_field
+from keras_inr.rendering.between_pixels import WAYS
 from keras_inr.rendering.to_file import OUTPUTS, Rendered, RenderSettings, render_file
 from keras_inr.signals.luma import LUMA
 
@@ -22,6 +23,10 @@ BITS_HELP = "8 (default) or 16 for PNG; 32 (default, floating point), 8 or 16 fo
 RANGE_HELP = "magnitude at which a picture of derivatives is brightest; the 99th percentile by default"
 SUPERSAMPLING_HELP = (
     "points along each side of a pixel, 1 to 64; by default so many that pixels larger than the picture's are averaged"
+)
+BETWEEN_HELP = (
+    "what is shown between the picture's pixels: the field's own values, or the cubic spline through those at pixel "
+    "centres; auto takes the spline for a field that is not smooth there"
 )
 
 
@@ -38,6 +43,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("bits", None, BITS_HELP)
     flags.DEFINE_float("range", None, RANGE_HELP)
     flags.DEFINE_integer("supersampling", None, SUPERSAMPLING_HELP)
+    flags.DEFINE_enum("between", "auto", WAYS, BETWEEN_HELP)
     flags.DEFINE_bool("allow_kinks", False, "take the Laplacian between the kinks of a field that has them")
     flags.DEFINE_bool("overwrite", False, "replace the file if it exists")
     flags.DEFINE_bool("progress", True, "tell the rows done, where it takes long")
@@ -56,6 +62,7 @@ def main(argv: list[str]) -> int:
         full_scale=FLAGS.range,
         supersampling=FLAGS.supersampling,
         allow_kinks=FLAGS.allow_kinks,
+        between=FLAGS.between,
     )
     path = model_path(FLAGS.run, FLAGS.model)
     field = read_field(path)
@@ -75,6 +82,8 @@ def summary(done: Rendered, output: str) -> str:
     down, across = done.supersampling
     if down * across > 1:
         text += f", mean of {down} x {across} points"
+    if done.between == "spline":
+        text += "; between its pixels the field is not smooth: they are joined by a spline, --between=field shows it"
     if done.full_scale is not None:
         weights = ", ".join(map(str, LUMA))
         text += f", of the luma ({weights}), full scale {done.full_scale:.4g} per coordinate unit"

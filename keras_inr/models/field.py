@@ -296,16 +296,19 @@ class Field(keras.Model):
         width: int | None = None,
         box: Sequence[float] | None = None,
         supersampling: int | None = None,
+        between: str = "auto",
     ) -> np.ndarray:
         """The field as a picture: `sample_grid`, clamped to [0, 1] and rounded to uint8, (height, width, channels).
 
-        Filtered as there where it is smaller than the field's picture.
+        Filtered as there where it is smaller than the field's picture. Where it is larger, "auto" shows a field that is
+        not smooth between the picture's pixels by the cubic spline through its values at pixel centres, as "spline"
+        does any; "field" shows its own values, which may be noise there. See `keras_inr.rendering.between_pixels`.
 
         >>> from keras_inr.models import Siren
         >>> Siren(units=(16, 16), picture_size=(20, 30)).render(40, 60).shape
         (40, 60, 3)
         """
-        return FieldRaster(self, height, width, box, supersampling).array(to_uint8)
+        return FieldRaster(self, height, width, box, supersampling, between=between).array(to_uint8)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; layers only of a class whose constructor takes them."""

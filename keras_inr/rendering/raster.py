@@ -11,6 +11,7 @@ from keras_inr._arguments import one_of, positive_int
 from keras_inr.coordinates import box_coords, in_float64, picture_box, pixel_pitch
 from keras_inr.derivatives import OUTPUTS, differentiate
 from keras_inr.errors import InputError
+from keras_inr.rendering.between_pixels import Spline, way_of
 
 POINTS_PER_CALL = 65536
 # a Jacobian or Laplacian carries about four times as much through every layer, and twice that between layers
@@ -36,12 +37,16 @@ class FieldRaster:
         supersampling: None for the rule above, or an integer from 1 to 64, the points along each side of every pixel.
         output: "values", "jacobian" or "laplacian"; derivatives are per coordinate unit.
         allow_kinks: whether a Laplacian may be the one between the kinks, see `keras_inr.derivatives`.
+        between: what values between the picture's pixels are: "field", its own; "spline", the cubic spline through
+            those at pixel centres; or "auto", the spline where pixels are smaller than the picture's and the field is
+            not smooth between them, see `keras_inr.rendering.between_pixels`.
 
     Attributes:
         shape: (height, width, channels) for values and Laplacian, (height, width, channels, 2) for the Jacobian; with
             (K,) in front for K stacked fields.
         dtype: of the values, float32 or float64.
         supersampling: (s_y, s_x).
+        between: "field" or "spline".
 
     Raises:
         InputError: for a size that is not positive or is missing where the field has no picture, a box without four
@@ -62,6 +67,7 @@ class FieldRaster:
         supersampling: int | None = None,
         output: str = "values",
         allow_kinks: bool = False,
+        between: str = "field",
     ) -> None:
         one_of("output", output, OUTPUTS)
         self.field = field
@@ -74,7 +80,11 @@ class FieldRaster:
         self._leading = () if field.num_fields is None else (field.num_fields,)
         self._trailing = (field.channels, field.num_dims) if output == "jacobian" else (field.channels,)
         self.shape = (*self._leading, self.height, self.width, *self._trailing)
-        self._evaluate = field.traced if output == "values" else _traced_derivative(field, output, allow_kinks)
+        self.between = way_of(between, field, self.box, self.height, self.width) if output == "values" else "field"
+        if self.between == "spline":
+            self._evaluate = Spline(field)
+        else:
+            self._evaluate = field.traced if output == "values" else _traced_derivative(field, output, allow_kinks)
         points = POINTS_PER_CALL if output == "values" else DERIVATIVE_POINTS_PER_CALL
         self._pixels_per_call = max(1, points // int(np.prod(self.supersampling)) // (field.num_fields or 1))
 

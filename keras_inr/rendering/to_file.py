@@ -51,7 +51,7 @@ class RenderSettings:
             Pictures of derivatives have 8.
         full_scale: magnitude at which a picture of derivatives is at its brightest; None takes the 99th percentile of
             32 rows.
-        supersampling, allow_kinks: see `keras_inr.rendering.raster.FieldRaster`.
+        supersampling, allow_kinks, between: see `keras_inr.rendering.raster.FieldRaster`.
     """
 
     out: str | pathlib.Path | None = None
@@ -63,12 +63,14 @@ class RenderSettings:
     full_scale: float | None = None
     supersampling: int | None = None
     allow_kinks: bool = False
+    between: str = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
     """A file that was written: path, (height, width, samples) or (height, width, channels, 2), dtype, the points along
-    the sides of a pixel (s_y, s_x), and the full_scale of a picture of derivatives, else None.
+    the sides of a pixel (s_y, s_x), the full_scale of a picture of derivatives, else None, and what is shown between
+    the picture's pixels, "field" or "spline".
     """
 
     path: pathlib.Path
@@ -76,6 +78,7 @@ class Rendered:
     dtype: np.dtype
     supersampling: tuple[int, int]
     full_scale: float | None
+    between: str
 
 
 def render_file(
@@ -118,14 +121,14 @@ def render_file(
     path = _checked_path(settings, folder, height, width, overwrite)
     bits = _checked_bits(path, settings, field.channels)
     shared = (height, width, settings.box, settings.supersampling)
-    raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks)
+    raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks, settings.between)
     convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
     strips: Iterator[np.ndarray] = (convert(strip) for strip in raster.strips())
     if progress:
         strips = _with_progress(strips, height)
     with atomic_path(path) as temporary:
         WRITERS[path.suffix.lower()](temporary, strips, shape, dtype, _description(raster, settings, full_scale))
-    return Rendered(path, shape, np.dtype(dtype), raster.supersampling, full_scale)
+    return Rendered(path, shape, np.dtype(dtype), raster.supersampling, full_scale, raster.between)
 
 
 def raster_size(field: keras.Model, settings: RenderSettings) -> tuple[int, int]:
@@ -229,6 +232,7 @@ def _description(raster: FieldRaster, settings: RenderSettings, full_scale: floa
         "unit": "sRGB-coded, nominally [0, 1]" if settings.output == "value" else "per coordinate unit",
         "picture_size": raster.field.picture_size,
         "points_per_pixel": raster.supersampling,
+        "between": raster.between,
     }
     return json.dumps(facts if full_scale is None else {**facts, "full_scale": full_scale}, allow_nan=False)
 

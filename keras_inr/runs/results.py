@@ -18,6 +18,7 @@ from keras_inr.export.saved_model import export_saved_model
 from keras_inr.metrics import finite, psnr_text
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy, save_field
+from keras_inr.rendering.between_pixels import between_pixels
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.png import save_png
 from keras_inr.rendering.raster import FieldRaster
@@ -62,6 +63,7 @@ def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
         "psnr_8bit_db": finite(result.psnr_8bit_db),
         "ssim": result.ssim,
         **aligned_figures(result.alignment),
+        "between_pixels": found.figures if (found := between_pixels(planned.field)) else None,
         "steps": result.steps,
         "epochs": result.steps / per_epoch,
         "points_per_step": plan.recipe.points_per_step(signal.height * signal.width),

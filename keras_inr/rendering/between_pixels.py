@@ -1,0 +1,124 @@
+"""What a field is worth between the pixels of its picture, and a rendering that is never noise there."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_inr._arguments import one_of
+from keras_inr.coordinates import pixel_pitch
+from keras_inr.metrics import finite, psnr
+
+WAYS = ("auto", "field", "spline")
+MOST_SIDE = 1024
+"""Pixels along a side of the part, around the centre, that a field is judged by."""
+
+NEARER_DB = 6.0
+"""How much nearer to the spline than bilinear interpolation a field must be to be shown itself."""
+
+SMALLER = 0.95
+"""A pixel whose side is less than this, in pixels of the picture, is one of an enlargement."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BetweenPixels:
+    """How a field runs between the pixels that it was fitted to.
+
+    Attributes:
+        psnr_db: of the field halfway between pixel centres, against the cubic spline through its values at the centres.
+        bilinear_psnr_db: of bilinear interpolation between these values, against the same spline.
+
+    What a picture shows between its pixels is not known; what interpolations differ by is about what there is to win.
+    A field that differs from the spline by as much as bilinear interpolation does is no better, and one that differs by
+    more has noise there.
+    """
+
+    psnr_db: float
+    bilinear_psnr_db: float
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether the field is 6 dB nearer to the spline than bilinear interpolation is."""
+        return self.psnr_db >= self.bilinear_psnr_db + NEARER_DB
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """For metrics.json."""
+        known = {"psnr_db": finite(self.psnr_db), "bilinear_psnr_db": finite(self.bilinear_psnr_db)}
+        return {**known, "shown_by": "field" if self.is_smooth else "spline"}
+
+
+def between_pixels(field: keras.Model) -> BetweenPixels | None:
+    """How a single field runs between its picture's pixels; None for a picture of less than 2 x 2.
+
+    Of a large picture the middle 1024 x 1024 pixels are looked at.
+
+    >>> from keras_inr.models import MultiHash, Siren
+    >>> between_pixels(Siren(units=(8,), picture_size=(40, 60), seed=0)).is_smooth
+    True
+    >>> between_pixels(MultiHash(table_size=64, picture_size=(40, 60), seed=0)).is_smooth
+    False
+    """
+    height, width = field.picture_size
+    rows, columns = min(height, MOST_SIDE), min(width, MOST_SIDE)
+    if min(rows, columns) < 2:
+        return None
+    x, y = columns / max(height, width), rows / max(height, width)
+    half = pixel_pitch(height, width) / 2
+    centres = field.sample_grid(rows, columns, (-x, -y, x, y), supersampling=1)
+    halfway = (-x + half, -y + half, x - half, y - half)
+    between = field.sample_grid(rows - 1, columns - 1, halfway, supersampling=1)
+    places = np.meshgrid(np.arange(rows - 1) + 0.5, np.arange(columns - 1) + 0.5, indexing="ij")
+    spline = _interpolated(centres, places)
+    bilinear = (centres[1:, 1:] + centres[1:, :-1] + centres[:-1, 1:] + centres[:-1, :-1]) / 4
+    return BetweenPixels(*(psnr(spline, np.asarray(values)) for values in (between, bilinear)))
+
+
+def is_enlarged(field: keras.Model, box: Sequence[float], height: int, width: int) -> bool:
+    """Whether the pixels of a raster over a box are smaller than those of the field's picture."""
+    if field.picture_size is None or field.num_fields is not None:
+        return False
+    sides = (abs(box[3] - box[1]) / height, abs(box[2] - box[0]) / width)
+    return min(sides) < SMALLER * pixel_pitch(*field.picture_size)
+
+
+def way_of(way: str, field: keras.Model, box: Sequence[float], height: int, width: int) -> str:
+    """ "field" or "spline", in the place of "auto": a spline for enlargements by a field that is not smooth."""
+    one_of("between", way, WAYS)
+    if way != "auto":
+        return way
+    found = between_pixels(field) if is_enlarged(field, box, height, width) else None
+    return "field" if found is None or found.is_smooth else "spline"
+
+
+class Spline:
+    """The cubic spline through a field's values at its picture's pixel centres; constant beyond the outermost.
+
+    Called with coords (N, 2) it gives values (N, channels), as the field does.
+
+    Args:
+        field: a single `Field` with a picture_size.
+    """
+
+    def __init__(self, field: keras.Model) -> None:
+        self.height, self.width = field.picture_size
+        self.dtype = field.values_dtype
+        self.values = field.sample_grid()
+
+    def __call__(self, coords: tf.Tensor) -> tf.Tensor:
+        scale = max(self.height, self.width) / 2
+        x, y = np.moveaxis(np.asarray(coords, np.float64), -1, 0)
+        places = (y * scale + (self.height - 1) / 2, x * scale + (self.width - 1) / 2)
+        return tf.convert_to_tensor(_interpolated(self.values, places), self.dtype)
+
+
+def _interpolated(values: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
+    """Values (H, W, C) at places (rows, columns) between their pixels, (..., C)."""
+    from scipy.ndimage import map_coordinates
+
+    order = min(3, *(side - 1 for side in values.shape[:2]))
+    planes = (map_coordinates(plane, places, order=order, mode="nearest") for plane in np.moveaxis(values, -1, 0))
+    return np.stack(list(planes), axis=-1)
