@@ -14,11 +14,14 @@ from experiments.pictures import reduced, short_name
 from keras_inr._files import atomic_path
 from keras_inr._reading import read_json
 from keras_inr._version import __version__
+from keras_inr.choosing.choice import recipe_for_any_time
 from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.metrics import SSIM_WINDOW, finite, psnr, ssim
+from keras_inr.models.cell_grid import pixel_layout
 from keras_inr.models.field import to_uint8
 from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
+from keras_inr.rendering.raster import FieldRaster
 from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.signals.resampling import resampled
@@ -35,12 +38,15 @@ MEASURED = {"format_version", "psnr_db", "psnr_small_db", "ssim", "train_seconds
 class FieldRecipe:
     """How the study fits a preset: `arguments` of the longer side of the small picture, and a `training` recipe.
 
+    `between` is what is shown between the pixels, see `FieldRaster`.
+
     >>> RECIPES["multi_hash"].arguments(128)
     {'finest_resolution': 96}
     """
 
     arguments: Callable
     training: dict
+    between: str = "field"
 
 
 # How fast a network may oscillate between two pixels goes with the pixel pitch, so bandwidth is set per pixel. With the
@@ -53,6 +59,11 @@ RECIPES = {
     "multi_hash": FieldRecipe(
         lambda longer: {"finest_resolution": max(2, round(0.75 * longer))},
         {"steps": 400, "batch_size": 4096, "learning_rate": 0.02, "beta_2": 0.99},
+    ),
+    "pixel_grid": FieldRecipe(
+        lambda longer: {"layout": pixel_layout((4, 4, 4, 4))},
+        {**recipe_for_any_time((128, 192)), "steps": 1200},
+        between="auto",
     ),
 }
 
@@ -192,9 +203,10 @@ def _fitted(case, original, small, folder, tell):
     path = case_path(folder, case)
     row = _read(path, case)
     if row is None:
-        field = from_preset(case["method"], seed=case["seed"], **case["arguments"])
+        field = from_preset(case["method"], seed=case["seed"], picture_size=small.size, **case["arguments"])
         result = fit(field, small, Recipe(**case["recipe"]), progress=False)
-        values = field.sample_grid(*original.size)  # both pictures have one box
+        between = RECIPES[case["method"]].between
+        values = FieldRaster(field, *original.size, between=between).array()  # both pictures have one box
         row = {
             "format_version": FORMAT_VERSION,
             **case,

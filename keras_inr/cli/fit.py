@@ -30,6 +30,9 @@ GROW_HELP = (
     "with --preset=auto"
 )
 
+MISSED = 5
+"""Exit code of a run that has not come to its goal in dB; all that it came to is written."""
+
 more_flags = flagfile.flags_of_resumed
 preset_flags = training_flags.preset_flags
 
@@ -118,7 +121,12 @@ def goal_lines(metrics: Mapping[str, Any], psnr: str) -> list[str]:
     """A line on a goal in dB, and one where time ran out before the learning rate had fallen; none for older runs."""
     lines = []
     if metrics.get("goal") is not None:
-        lines.append(f"goal {metrics['goal']}: {'reached' if metrics.get('goal_met') else f'not reached ({psnr})'}")
+        why = " and out of reach for the largest network" if metrics.get("stopped_by") == "stalled" else ""
+        lines.append(
+            f"goal {metrics['goal']}: {'reached' if metrics.get('goal_met') else f'not reached ({psnr}){why}'}"
+        )
+    if (metrics.get("between_pixels") or {}).get("shown_by") == "spline":
+        lines.append("between its pixels the field is not smooth: enlargements join them by a spline")
     recipe = metrics.get("recipe", {})
     if metrics.get("stopped_by") == "time" and recipe.get("schedule") == "cosine":
         whole = "" if recipe.get("steps") is None else f" of {recipe['steps']}"
@@ -142,4 +150,4 @@ def main(argv: list[str]) -> int:
     display = Display(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress, messages.tell)
     folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, display)
     print(summary(folder, metrics))
-    return 0
+    return MISSED if metrics.get("goal_met") is False else 0

@@ -105,6 +105,12 @@ def pixel_layout(features: Sequence[int], hash_size: int = 24) -> Layout:
 
 _SOURCE = "andreidanrusu/HashGrid-AI-Upscaler"
 _OURS = "after Müller et al. 2022, aligned with the pixels"
+_PIXEL_RECIPES = {
+    "muon": {"learning_rate": 0.1, "beta_2": 0.99, "sampling": "shuffled"},
+    "adam": {"learning_rate": 0.01},
+}
+"""As measured on photographs of 768 x 512, see benchmarks/NOTES.md."""
+
 _PIXELS = {"form": "plain", "activation": "squareplus", "units": (64,)}
 PRESETS = (
     Preset(
@@ -133,10 +139,12 @@ PRESETS = (
         ),
         CellGrid,
         {**_PIXELS, "layout": pixel_layout((1, 4, 4, 4, 4, 4))},
+        _PIXEL_RECIPES,
     ),
     Preset(
         PresetInfo("pixel_grid_small", 0, "the same levels with fewer features: 1.5 parameters a pixel", _OURS),
         CellGrid,
         {**_PIXELS, "layout": pixel_layout((1, 1, 2, 4, 4, 4))},
+        _PIXEL_RECIPES,
     ),
 )
