@@ -73,7 +73,7 @@ def choose(signal: ImageSignal, goal: Goal | str | None = None, max_parameters: 
         raise InputTypeError(f"signal must be an ImageSignal from load_image, received {type(signal).__name__}")
     layouts = ladder(signal.size)
     counts = [num_parameters(layout, signal.size, signal.channels) for layout in layouts]
-    allowed = [place for place, count in enumerate(counts) if count <= (max_parameters or math.inf)]
+    allowed = [place for place, count in enumerate(counts) if max_parameters is None or count <= max_parameters]
     if not allowed:
         raise InputError(f"max_parameters must be at least {counts[0]} for this picture, received {max_parameters}")
     place, told = len(layouts) + PLENTY, ""

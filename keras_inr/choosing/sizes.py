@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from keras_inr.errors import InputError
 from keras_inr.models.cell_grid import CellGrid, Layout, pixel_layout
@@ -27,12 +28,13 @@ def ladder(size: Sequence[int]) -> list[Layout]:
         size: (height, width).
 
     >>> [layout[0] for layout in ladder((20, 30))][2:]
-    [(8, 1.0, 1), (9, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
+    [(8, 1.0, 1), (9, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
     """
     pixels, levels = size[0] * size[1], max(1, math.floor(math.log2(max(size) / CELLS)) + 1)
     shared = [bits for bits in range(SMALLEST_TABLE, 24) if 2**bits < pixels]
     found = [pixel_layout(_features(FEATURES[0], levels), bits) for bits in shared]
-    return found + [pixel_layout(_features(features, levels)) for features in FEATURES]
+    found += [pixel_layout(_features(features, levels)) for features in FEATURES]
+    return list(dict.fromkeys(found))  # of few levels some are the same
 
 
 def _features(first: Sequence[int], levels: int) -> list[int]:
@@ -72,6 +74,6 @@ def check_may_grow(field: Field, goal_psnr_db: float | None) -> None:
         raise InputError("grow needs a goal in dB, such as goal='40dB', received none")
 
 
-def fresh(layout: Layout, size: tuple[int, int], channels: int, **arguments: object) -> CellGrid:
+def fresh(layout: Layout, size: tuple[int, int], channels: int, **arguments: Any) -> CellGrid:
     """A `CellGrid` of a plain layout with new weights."""
     return CellGrid(layout, form="plain", activation="squareplus", picture_size=size, channels=channels, **arguments)

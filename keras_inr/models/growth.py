@@ -31,7 +31,8 @@ def grown(field: CellGrid, layout: Iterable[tuple[int, float, int]]) -> CellGrid
     """
     layout = checked_layout(layout)
     if field.form != "plain" or field.num_fields is not None:
-        raise InputError(f"field must be a single CellGrid of form='plain', received form={field.form!r}")
+        told = f"received form={field.form!r}, num_fields={field.num_fields!r}"
+        raise InputError(f"field must be a single CellGrid of form='plain', {told}")
     if not is_larger(layout, field.layout):
         told = f"layout must have the cells of {field.layout} and no level that is smaller"
         raise InputError(f"{told}, received {layout}")

@@ -306,7 +306,7 @@ def test_positions_stay_float32_under_mixed_policies(policy):
         ({"picture_size": (20, 30, 3)}, r"picture_size must be \(height, width\), received \(20, 30, 3\)"),
         ({"picture_size": (20, 0)}, "picture_size must be a positive integer, received 0"),
         ({"picture_size": 20}, "picture_size must be a sequence of positive integers, received 20"),
-        ({"form": "hashed"}, r"form must be one of \('corrected', 'source'\), received 'hashed'"),
+        ({"form": "hashed"}, r"form must be one of \('corrected', 'source', 'plain'\), received 'hashed'"),
         ({"num_fields": 0}, "num_fields must be a positive integer, received 0"),
     ],
 )
