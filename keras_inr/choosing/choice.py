@@ -66,7 +66,7 @@ def choose(signal: ImageSignal, goal: Goal | str | None = None, max_parameters: 
 
     >>> from keras_inr.signals.image import load_image
     >>> choose(load_image("sample:camera", size=64), "30dB").arguments["layout"][0]
-    (24, 1.0, 1)
+    (11, 1.0, 1)
     """
     goal = goal if goal is None or isinstance(goal, Goal) else Goal.parse(goal)
     if not isinstance(signal, ImageSignal):

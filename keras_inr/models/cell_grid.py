@@ -33,7 +33,7 @@ class CellGrid(Field):
         layout: see `CellEncoding`.
         form: see `CellEncoding`.
         units: widths of the layers behind the encoding.
-        activation: "relu", or "squareplus" for layers that are smooth, see `SquareplusDense`.
+        activation: "relu", or "squareplus" for `SquareplusDense` layers, which are smooth.
         value_range: (low, high) that the head works in; it is mapped onto [0, 1] as the last step.
         pixels: (height, width) of the picture whose pixels cell_size counts; None takes picture_size, or 512 x 512. It
             stays when picture_size is set anew.

@@ -72,8 +72,9 @@ def _origins(old: CellEncoding, new: CellEncoding, level: int) -> np.ndarray:
 
 def _with_zero_rows(field, larger):
     """The first layer's kernel with rows of zeros for the features that are new."""
-    kernel, first, before = np.zeros(larger.stack[1].kernel.shape, np.float32), 0, 0
+    old_kernel = field.stack[1].kernel.numpy()
+    kernel, first, before = np.zeros(larger.stack[1].kernel.shape, old_kernel.dtype), 0, 0
     for (_, _, old), (_, _, new) in zip(field.layout, larger.layout, strict=True):
-        kernel[first : first + old] = field.stack[1].kernel.numpy()[before : before + old]
+        kernel[first : first + old] = old_kernel[before : before + old]
         first, before = first + new, before + old
     return kernel

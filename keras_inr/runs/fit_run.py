@@ -41,7 +41,7 @@ class Display:
     preview_every: int = 0
     tensorboard: bool = True
     progress: bool = True
-    tell: Callable[[str], None] = lambda line: None
+    tell: Callable[[str], None] = dataclasses.field(default_factory=lambda: lambda line: None)
 
     def __post_init__(self) -> None:
         if self.preview_every < 0:
