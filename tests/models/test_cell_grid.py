@@ -3,7 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from keras_inr.layers.leaky_relu_dense import LeakyReluDense
+from keras_inr.layers.squareplus_dense import SquareplusDense
 from keras_inr.models import CellGrid, from_preset
+from keras_inr.models.cell_grid import pixel_layout
 
 LAYOUT = ((6, 4.0, 3), (8, 1.0, 2))
 
@@ -29,6 +32,26 @@ def test_source_has_the_published_number_of_parameters():
     assert from_preset("cell_grid_source").count_params() == 2688711 - 65
     layout = from_preset("cell_grid_4").layout
     assert from_preset("cell_grid_source", layout=layout).count_params() == 3737544 - 65
+
+
+@pytest.mark.parametrize(("activation", "layer"), [("relu", LeakyReluDense), ("squareplus", SquareplusDense)])
+def test_activation(activation, layer):
+    field = CellGrid(LAYOUT, units=(8, 4), activation=activation)
+    assert [type(hidden) for hidden in field.stack[1:3]] == [layer, layer]
+    assert CellGrid.from_config(field.get_config()).activation == activation
+
+
+def test_pixel_layout():
+    assert pixel_layout((2, 1, 3), 9) == ((9, 1.0, 2), (9, 2.0, 1), (9, 4.0, 3))
+
+
+@pytest.mark.parametrize(("preset", "per_pixel"), [("pixel_grid", 2.4), ("pixel_grid_small", 1.5)])
+def test_pixel_grids_have_so_many_parameters_a_pixel(preset, per_pixel):
+    """And no vertices that share an entry."""
+    field = from_preset(preset, picture_size=(700, 900))
+    assert field.count_params() / 630000 == pytest.approx(per_pixel, abs=0.06)
+    encoding = field.stack[0]
+    assert encoding.num_entries == tuple(columns * rows for columns, rows in encoding.num_vertices)
 
 
 def test_network_starts_as_pytorch_does():

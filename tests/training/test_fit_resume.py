@@ -82,7 +82,7 @@ class TestMultiHash:
 
     def test_rounds_of_an_epoch_and_averages(self, tmp_path):
         rows = assert_alike("multi_hash", {**HASH, **ANY_TIME, "batch_size": 10}, tmp_path, 4, 1, 3)
-        assert [row["step"] for row in rows] == [*range(16, 84, 16), 84] or [row["step"] for row in rows]
+        assert [row["step"] for row in rows] == [16, 32, 48, 64, 80, 84]
         assert rows[-1]["learning_rate"] == pytest.approx(0.05 * 24 / 85)
 
 
