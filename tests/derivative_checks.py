@@ -18,6 +18,7 @@ ENCODED = 1024  # 2^7 pi = 402 radians
 LATTICE = 4096  # 512 cells, and the second derivative of a smoothstep changes by its own size within a tenth of one
 FIELDS_OF = {"relu": RELU, "relu_pe": ENCODED, "siren": SINE, "multi_hash": LATTICE, "siren_jax": SINE}
 FIELDS_OF |= {"finer": 2 * SINE}  # its phase changes twice as fast
+FIELDS_OF |= {"pixel_grid": LATTICE, "pixel_grid_small": LATTICE}  # 511 cells along a side
 FIELDS_OF |= {"cell_grid": LATTICE, "cell_grid_4": LATTICE}  # up to 4088 cells along a side, but no smoothstep
 
 

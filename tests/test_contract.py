@@ -43,7 +43,7 @@ from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.presets import get_preset, list_presets
 from keras_inr.training.muon import Muon
-from keras_inr.training.schedules import WarmupExponentialDecay
+from keras_inr.training.schedules import InverseDecay, WarmupExponentialDecay
 from keras_inr.training.stacked_optimizers import StackedAdam, StackedMuon, StackedSGD
 
 RNG = np.random.default_rng(0)
@@ -125,6 +125,7 @@ EXAMPLES = [
         {"initial_learning_rate": 0.02, "steps_per_epoch": 16, "warmup_epochs": 10, "half_life_epochs": 40},
         (0, 1, 16, 3199, 10**6),
     ),
+    Example(InverseDecay, {"initial_learning_rate": 0.02, "hold_steps": 16}, (0, 15, 16, 3199, 10**6)),
     *ZOO,
 ]
 WRITTEN_OUT = list(dict.fromkeys(example.cls for example in EXAMPLES))

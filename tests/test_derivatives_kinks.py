@@ -14,6 +14,7 @@ from keras_inr.models import Field, MultiHash, ReluMLP, Siren, from_preset
 
 NARROW = COORDS.astype("float32")
 LATTICE = {"num_levels": 3, "table_size": 64, "base_resolution": 3, "finest_resolution": 9}
+PIXEL_GRIDS = {"pixel_grid", "pixel_grid_small"}
 PLAIN = "piecewise linear (a sine network such as Siren is smooth)"
 
 
@@ -142,7 +143,7 @@ def test_smoothstep_has_second_derivatives_at_the_vertices(method):
 def test_presets_with_kinks():
     kinked = {info.name for info in PUBLIC if kinks_of(from_preset(info.name))}
     rectified = {"relu", "relu_pe", "fourier", "multi_hash", "dense_grid", "tiled_grid", "hash_16", "hash_large"}
-    assert kinked == rectified | {"cell_grid", "cell_grid_4", "cell_grid_smooth", "cell_grid_source"}
+    assert kinked == rectified | {"cell_grid", "cell_grid_4", "cell_grid_smooth", "cell_grid_source"} | PIXEL_GRIDS
 
 
 @pytest.mark.parametrize("method", ["tape", "forward"])

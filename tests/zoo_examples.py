@@ -19,6 +19,7 @@ from keras_inr.layers import (
     MultiplicativeFilters,
     PositionalEncoding,
 )
+from keras_inr.layers.squareplus_dense import SquareplusDense
 from keras_inr.models import (
     Bacon,
     CellGrid,
@@ -85,6 +86,16 @@ LAYERS = [
         growth=4,
         phase_growth=200,
     ),
+    Example(
+        CellEncoding,
+        {"layout": LAYOUT, "picture_size": (20, 30), "form": "plain"},
+        COORDS,
+        growth=4,
+        phase_growth=200,
+    ),
+    Example(SquareplusDense, {"units": 8, "softness": 0.3}, FEATURES, growth=8),
+    Example(SquareplusDense, {"units": 8, "use_bias": False, "reads_coords": True}, COORDS, phase_growth=8),
+    Example(SquareplusDense, {"units": 8, **GIVEN}, FEATURES, growth=8),
     Example(HashEncoding, {**LATTICE, "grid": "dense"}, COORDS, phase_growth=500),
     Example(HashEncoding, {**LATTICE, "grid": "tiled"}, COORDS, phase_growth=500),
 ]
@@ -137,6 +148,13 @@ FIELDS = [
     ),
     Example(CellGrid, {**FIELD, "layout": LAYOUT, "pixels": (25, 33)}, COORDS, growth=16, phase_growth=400),
     Example(CellGrid, {**FIELD, "layout": LAYOUT, "form": "source"}, COORDS, growth=16, phase_growth=800),
+    Example(
+        CellGrid,
+        {**FIELD, "layout": LAYOUT, "form": "plain", "activation": "squareplus"},
+        COORDS,
+        growth=16,
+        phase_growth=400,
+    ),
     Example(MultiHash, {**FIELD, **LATTICE, "grid": "dense"}, COORDS, growth=16, phase_growth=1000),
 ]
 GIVEN_LAYERS = [

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from keras_inr.errors import InputError
 from keras_inr.layers.cell_encoding import MOST_BITS
@@ -33,11 +34,12 @@ def ladder(size: Sequence[int]) -> list[Layout]:
         size: (height, width).
 
     >>> [layout[0] for layout in ladder((20, 30))][2:]
-    [(8, 1.0, 1), (9, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
+    [(8, 1.0, 1), (9, 1.0, 1), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
     """
     levels = _levels(size)
     found = [pixel_layout(_features(FEATURES[0], levels), bits) for bits in _shared(size)]
-    return found + [pixel_layout(_features(features, levels)) for features in FEATURES]
+    found += [pixel_layout(_features(features, levels)) for features in FEATURES]
+    return list(dict.fromkeys(found))  # of few levels some are the same
 
 
 def all_layouts(size: Sequence[int]) -> list[Layout]:
@@ -49,7 +51,7 @@ def all_layouts(size: Sequence[int]) -> list[Layout]:
     levels = _levels(size)
     kinds = [(bits, features) for bits in _shared(size) for features in SHARED_FEATURES]
     kinds += [(MOST_BITS, features) for features in FEATURES]
-    return [pixel_layout(_features(features, levels), bits) for bits, features in kinds]
+    return list(dict.fromkeys(pixel_layout(_features(features, levels), bits) for bits, features in kinds))
 
 
 def _levels(size):
@@ -98,6 +100,6 @@ def check_may_grow(field: Field, goal_psnr_db: float | None) -> None:
         raise InputError("grow needs a goal in dB, such as goal='40dB', received none")
 
 
-def fresh(layout: Layout, size: tuple[int, int], channels: int, **arguments: object) -> CellGrid:
+def fresh(layout: Layout, size: tuple[int, int], channels: int, **arguments: Any) -> CellGrid:
     """A `CellGrid` of a plain layout with new weights."""
     return CellGrid(layout, form="plain", activation="squareplus", picture_size=size, channels=channels, **arguments)

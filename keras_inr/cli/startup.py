@@ -68,7 +68,7 @@ def _no_standard_error() -> Iterator[None]:
 
 def run(command: types.ModuleType, arguments: Sequence[str]) -> None:
     """Parses the flags, runs a command and exits: 0, 1 a flag or the system, 2 bad input, 3 diverged, 130 Ctrl-C,
-    143 SIGTERM.
+    143 SIGTERM, or what the command has of its own, such as 5 for a goal that was missed.
 
     Errors that a person can mend are one line on standard error; everything else keeps its traceback.
 

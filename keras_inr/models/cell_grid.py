@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 
@@ -33,7 +33,7 @@ class CellGrid(Field):
         layout: see `CellEncoding`.
         form: see `CellEncoding`.
         units: widths of the layers behind the encoding.
-        activation: "relu", or "squareplus" for layers that are smooth, see `SquareplusDense`.
+        activation: "relu", or "squareplus" for `SquareplusDense` layers, which are smooth.
         value_range: (low, high) that the head works in; it is mapped onto [0, 1] as the last step.
         pixels: (height, width) of the picture whose pixels cell_size counts; None takes picture_size, or 512 x 512. It
             stays when picture_size is set anew.
@@ -67,7 +67,7 @@ class CellGrid(Field):
         self.value_range = number_range("value_range", value_range)
         self.pixels = checked_size("pixels", self.picture_size or UNKNOWN_SIZE if pixels is None else pixels)
         encoding = CellEncoding(self.layout, self.pixels, form, name="encoding", **self.place(0))
-        fans_in = (encoding.compute_output_shape((None, 2))[-1], *self.units)
+        fans_in = (cast(int, encoding.compute_output_shape((None, 2))[-1]), *self.units)
         layers = [self.make_layer(i, *fans) for i, fans in enumerate(itertools.pairwise(fans_in))]
         head = self.make_head(len(self.units) + 1, self.units[-1], UNIFORM_FAN_IN, UNIFORM_FAN_IN)
         values = ValueRange(*self.value_range, dtype=self.values_dtype, name="value_range")
@@ -135,14 +135,14 @@ PRESETS = (
     ),
     Preset(
         PresetInfo(
-            "pixel_grid", 0, "6 levels of cells of 1 to 32 pixels, squareplus 64: 2.4 parameters a pixel", _OURS
+            "pixel_grid", 616919, "6 levels of cells of 1 to 32 pixels, squareplus 64: 2.4 parameters a pixel", _OURS
         ),
         CellGrid,
         {**_PIXELS, "layout": pixel_layout((1, 4, 4, 4, 4, 4))},
         _PIXEL_RECIPES,
     ),
     Preset(
-        PresetInfo("pixel_grid_small", 0, "the same levels with fewer features: 1.5 parameters a pixel", _OURS),
+        PresetInfo("pixel_grid_small", 385170, "the same levels with fewer features: 1.5 parameters a pixel", _OURS),
         CellGrid,
         {**_PIXELS, "layout": pixel_layout((1, 1, 2, 4, 4, 4))},
         _PIXEL_RECIPES,

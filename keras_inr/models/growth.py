@@ -31,7 +31,8 @@ def grown(field: CellGrid, layout: Iterable[tuple[int, float, int]]) -> CellGrid
     """
     layout = checked_layout(layout)
     if field.form != "plain" or field.num_fields is not None:
-        raise InputError(f"field must be a single CellGrid of form='plain', received form={field.form!r}")
+        told = f"received form={field.form!r}, num_fields={field.num_fields!r}"
+        raise InputError(f"field must be a single CellGrid of form='plain', {told}")
     if not is_larger(layout, field.layout):
         told = f"layout must have the cells of {field.layout} and no level that is smaller"
         raise InputError(f"{told}, received {layout}")
@@ -71,8 +72,9 @@ def _origins(old: CellEncoding, new: CellEncoding, level: int) -> np.ndarray:
 
 def _with_zero_rows(field, larger):
     """The first layer's kernel with rows of zeros for the features that are new."""
-    kernel, first, before = np.zeros(larger.stack[1].kernel.shape, np.float32), 0, 0
+    old_kernel = field.stack[1].kernel.numpy()
+    kernel, first, before = np.zeros(larger.stack[1].kernel.shape, old_kernel.dtype), 0, 0
     for (_, _, old), (_, _, new) in zip(field.layout, larger.layout, strict=True):
-        kernel[first : first + old] = field.stack[1].kernel.numpy()[before : before + old]
+        kernel[first : first + old] = old_kernel[before : before + old]
         first, before = first + new, before + old
     return kernel

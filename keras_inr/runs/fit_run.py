@@ -41,7 +41,7 @@ class Display:
     preview_every: int = 0
     tensorboard: bool = True
     progress: bool = True
-    tell: Callable[[str], None] = lambda line: None
+    tell: Callable[[str], None] = dataclasses.field(default_factory=lambda: lambda line: None)
 
     def __post_init__(self) -> None:
         if self.preview_every < 0:
@@ -131,7 +131,7 @@ def _fit(planned, folder, interrupts, display):
     goals = {"goal_psnr_db": plan.goal_psnr_db, "max_seconds": plan.max_seconds}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecipeWarning)  # the plan has warned
-        if not plan.grow:
+        if not (plan.grow or plan.is_open_ended):
             return planned, fit(planned.field, planned.signal, plan.recipe, **goals, **stage(0))
         more = {"stage": stage, "tell": display.tell}
         field, result = fit_growing(planned.field, planned.signal, plan.recipe, planned.larger, **goals, **more)

@@ -80,6 +80,11 @@ class Plan:
         return facts | dataclasses.asdict(self.recipe)
 
     @property
+    def is_open_ended(self) -> bool:
+        """Whether only a goal, or a curve that says that it is out of reach, ends the run."""
+        return self.recipe.epochs == MOST_EPOCHS
+
+    @property
     def may_grow(self) -> tuple[str, ...]:
         """What may be larger when the run is resumed."""
         return () if self.recipe.schedule == "cosine" else ("steps", "epochs")
@@ -165,7 +170,7 @@ def plan_fit(
     options, arguments = dict(image_options or {}), dict(arguments or {})
     for name in options:
         one_of("image_options", name, _IMAGE_OPTIONS)
-    goals = _goals(aim, goal_psnr_db, max_seconds, resumed)
+    goals = _goals(aim, preset, goal_psnr_db, max_seconds, resumed)
     one_of("precision", precision, PRECISIONS)
     choosing = preset == AUTO and resumed is None
     if choosing:
@@ -173,8 +178,6 @@ def plan_fit(
         tell(f"preset='auto' is choosing a network for {image}")
     elif preset == AUTO:
         preset = _of_resumed(resumed, "preset")
-    elif aim is not None and aim.unit == "kB":
-        raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
     signal = load_image(image, **options)
     if choosing:
         arguments, given, growing, reason = _chosen(signal, _goal_of(goals, aim), given, max_parameters)
@@ -197,8 +200,7 @@ def plan_fit(
         max_parameters=None if max_parameters is None else positive_int("max_parameters", max_parameters),
         **goals,
     )
-    planned = PlannedFit(plan, signal, _field(plan, signal, initial_weights))
-    check_size(planned.field, aim)
+    planned = PlannedFit(plan, signal, _field(plan, signal, initial_weights, aim))
     if check is not None:
         check(plan)
     if not choosing and not searching:
@@ -244,9 +246,11 @@ def recipe_with_length(given: Mapping[str, Any]) -> Recipe:
     return Recipe(**given) if _timed(given) else Recipe(**{**given, "steps": DEFAULT_STEPS})
 
 
-def _goals(aim, goal_psnr_db, max_seconds, resumed):
+def _goals(aim, preset, goal_psnr_db, max_seconds, resumed):
     """goal_psnr_db and max_seconds, checked, of which a goal may stand for one."""
     check_goals(goal_psnr_db, max_seconds)
+    if preset != AUTO and aim is not None and aim.unit == "kB":
+        raise InputError(f"goal must be in dB or s for a preset that is given, or preset='auto', received {aim}")
     goals = {"goal_psnr_db": goal_psnr_db, "max_seconds": max_seconds}
     name = None if aim is None else ARGUMENT_OF_UNIT.get(aim.unit)
     if name is None:
@@ -281,7 +285,7 @@ def _chosen(signal, aim, given, max_parameters):
         del chosen["averaging"]
     if not _timed(given):
         chosen["epochs"] = MOST_EPOCHS if aim is not None and aim.unit in ARGUMENT_OF_UNIT else EPOCHS
-    return choice.arguments, {**chosen, **given}, bool(choice.larger), choice.reason
+    return choice.arguments, {**chosen, **given}, aim is not None and aim.unit == "dB", choice.reason
 
 
 def _with_rate(given, resumed):
@@ -299,7 +303,7 @@ def _of_resumed(resumed, name):
     return resumed[name]
 
 
-def _field(plan, signal, initial_weights: Start | None):
+def _field(plan, signal, initial_weights: Start | None, aim: Goal | None):
     """The field with its initial weights, after a look at all that depends on it."""
     shared = {"channels": signal.channels, "picture_size": signal.size, "seed": plan.recipe.seed}
     field = from_preset(plan.preset, **shared, dtype=plan.precision, **plan.arguments)
@@ -314,6 +318,7 @@ def _field(plan, signal, initial_weights: Start | None):
         json.dumps(plan.identity, allow_nan=False)
     except (ValueError, TypeError) as error:
         raise InputError(f"arguments must be numbers that JSON can hold, received {plan.arguments!r}") from error
+    check_size(field, aim)
     return field
 
 

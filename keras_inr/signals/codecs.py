@@ -8,15 +8,18 @@ import numpy as np
 from PIL import Image
 
 from keras_inr._arguments import one_of
-from keras_inr.metrics import psnr
 from keras_inr.signals._spectrum import windows_of
 
 CODECS = {"JPEG": {"subsampling": 0}, "WebP": {"method": 4}}
 """Names, as Pillow has them, and how files are written; JPEG with as many samples of colour as of brightness."""
 
+LONGEST_SIDES = {"JPEG": 65500, "WebP": 16383}
+
 
 def encoded_bytes(codec: str, values: np.ndarray, psnr_db: float) -> int | None:
     """Bytes of the smallest file of a picture that has a PSNR, None where the codec does not come to it.
+
+    Nor does it to a picture that is longer than its files may be.
 
     Of a picture of more than 2^20 pixels, windows of it are encoded, see `windows_of`, and their bytes are taken for
     as many pixels as there are.
@@ -33,6 +36,8 @@ def encoded_bytes(codec: str, values: np.ndarray, psnr_db: float) -> int | None:
     """
     one_of("codec", codec, list(CODECS))
     windows = [_colours(window) for window in windows_of(values)]
+    if max(windows[0].shape[:2]) > LONGEST_SIDES[codec]:
+        return None
     low, high = 0, 101  # the least quality that is enough is in (low, high]
     best = None
     while high - low > 1:
@@ -60,5 +65,5 @@ def _encoded(codec: str, pictures: Sequence[np.ndarray], quality: int) -> tuple[
         length += file.tell()
         with Image.open(file) as image:
             decoded.append(np.asarray(image.convert("RGB" if picture.ndim == 3 else "L")))
-    both = [np.stack(parts).reshape(-1, 1, 1) / 255.0 for parts in (pictures, decoded)]
-    return length, psnr(*both)
+    error = np.mean(np.square((np.stack(pictures) - np.stack(decoded, dtype=float)) / 255.0))
+    return length, -10.0 * math.log10(error) if error else math.inf

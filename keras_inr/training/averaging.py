@@ -42,7 +42,7 @@ class Averager(keras.callbacks.Callback):
         share = 1.0 - (self.last / step) ** (self.power + 1.0)
         for average, weight in zip(self.averages, self.weights, strict=True):
             value = tf.convert_to_tensor(weight)
-            average.assign_add(tf.cast(share, average.dtype) * (value - average))
+            average.assign_add(share * (value - average))
         self.last = step
 
     def apply(self) -> None:

@@ -126,14 +126,8 @@ def fit(
     """
     started = time.perf_counter()
     recipe = recipe_of(fit, locals(), getattr(field, "recipes", None))
-    check_pair(field, signal)
-    check_preconditions(field, several_devices=True)
     check_callbacks(callbacks, should_stop, checkpoint_dir)
-    check_supervision(field, recipe)
-    objective = objective or make_objective(recipe, signal)
-    if not objective.knows_values:
-        check_offset(field, recipe.freeze)
-    advise(field, signal, recipe)
+    objective = _checked_objective(objective, field, signal, recipe)
     num_pixels = signal.height * signal.width
     strategy = field.distribute_strategy
     check_share(strategy, recipe.points_per_step(num_pixels))
@@ -149,9 +143,9 @@ def fit(
         if checkpoint_dir is not None:
             restore(model, state, checkpoint_dir, identity_defaults(model), averages)
         recorder = Recorder(state, started)
-        stops: dict[str, Any] = {"max_seconds": max_seconds, "should_stop": should_stop, "hopeless": hopeless}
         watchers = [recorder, StopOnDivergence(state), *([averager] if averager else [])]
-        watchers.append(StopAtGoal(state, field, signal, objective, goal_psnr_db, **stops, averager=averager))
+        goals = (goal_psnr_db, max_seconds, should_stop, hopeless)
+        watchers.append(StopAtGoal(state, field, signal, objective, *goals, averager))
         if recipe.schedule == "plateau":
             watchers.append(Plateau(state, recipe.plateau_factor, recipe.plateau_patience))
         bar = ProgressBar(state, goal_psnr_db, max_seconds)
@@ -170,6 +164,18 @@ def fit(
             raise
         finally:
             bar.close()
+
+
+def _checked_objective(objective, field, signal, recipe):
+    """The objective, or what the recipe asks for, after a look at whether the field can be fitted."""
+    check_pair(field, signal)
+    check_preconditions(field, several_devices=True)
+    check_supervision(field, recipe)
+    objective = objective or make_objective(recipe, signal)
+    if not objective.knows_values:
+        check_offset(field, recipe.freeze)
+    advise(field, signal, recipe)
+    return objective
 
 
 def check_pair(field: Field, signal: ImageSignal) -> None:

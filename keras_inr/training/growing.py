@@ -14,7 +14,8 @@ from keras_inr.training.recipe import Recipe
 from keras_inr.training.result import FitResult
 
 FIRST_EPOCHS = 10
-"""After which a curve is first judged."""
+FIRST_STEPS = 240
+"""After which, whichever come later, a curve is first judged: an epoch of a small picture has few steps."""
 
 REACH = 2.5
 """How many times what the last doubling of the steps has gained is still to be hoped for: gains shrink by 0.7."""
@@ -45,7 +46,7 @@ def fit_growing(
         largest field will not reach the goal either.
     """
     done: list[FitResult] = []
-    per_epoch = recipe.steps_per_epoch(signal.height * signal.width)
+    first_step = max(FIRST_EPOCHS * recipe.steps_per_epoch(signal.height * signal.width), FIRST_STEPS)
     while True:
         spent = sum(result.train_seconds for result in done)
         result = fit(
@@ -54,7 +55,7 @@ def fit_growing(
             recipe,
             goal_psnr_db=goal_psnr_db,
             max_seconds=None if max_seconds is None else max(max_seconds - spent, 1e-3),
-            hopeless=lambda rows: out_of_reach(rows, goal_psnr_db, FIRST_EPOCHS * per_epoch),
+            hopeless=lambda rows: out_of_reach(rows, goal_psnr_db, first_step),
             **stage(len(done)),
         )
         done.append(result)

@@ -1,186 +1,167 @@
-"""Choices are tested on pictures that the measured fits have not seen: coins, moon, hubble_deep_field, rocket."""
+"""What is chosen for a picture and a goal, and that a goal is met."""
 
+import math
 import re
 
 import pytest
-from choosing_table import TABLE
 
-from keras_inr.choosing.choice import HEADROOM, LENGTHS, MARGIN, MOST_PILOTS, Goal, choose, file_kb
-from keras_inr.choosing.expectations import POINTS_PER_STEP, options_for
+from keras_inr.choosing.choice import PARAMETERS_PER_BYTE, PLENTY, choose, file_kb, recipe_for_any_time
+from keras_inr.choosing.goal import Goal
+from keras_inr.choosing.sizes import fresh, ladder, num_parameters
 from keras_inr.models import from_preset
 from keras_inr.signals import load_image
-from keras_inr.training import fit
+from keras_inr.signals.codecs import encoded_bytes
+from keras_inr.training import Recipe, fit
 
 COINS = load_image("sample:coins", size=64)
-MOON = load_image("sample:moon", size=64)
-LARGE = load_image("sample:rocket", size=400)
+CAT = load_image("sample:chelsea", size=48)
+RUNGS = ladder(COINS.size)
+COUNTS = [num_parameters(layout, COINS.size, 1) for layout in RUNGS]
 
 
-def option_of(choice, signal=COINS, table=TABLE):
-    return next(o for o in options_for(signal, table) if o.candidate == choice.candidate)
-
-
-class TestGoal:
-    @pytest.mark.parametrize(
-        ("text", "amount", "unit"),
-        [
-            *(("40dB", 40, "dB"), ("32.5 db", 32.5, "dB"), ("150dB", 150, "dB"), ("50kB", 50, "kB")),
-            *((" 30s ", 30, "s"), (".5S", 0.5, "s"), ("5MB", 5000, "kB"), ("0.5mb", 500, "kB")),
-        ],
-    )
-    def test_read(self, text, amount, unit):
-        assert Goal.parse(text) == Goal(amount, unit)
-
-    @pytest.mark.parametrize(
-        "text", ["", "40", "dB", "40 minutes", "-3dB", "1e3dB", "40dB or so", "٤٠dB", "４０dB", None, 40]
-    )
-    def test_refused(self, text):
-        message = f"goal must be a number with dB, kB, MB or s behind it, such as 40dB, received {text!r}"
-        with pytest.raises(ValueError, match=re.escape(message)):
-            Goal.parse(text)
-
-    @pytest.mark.parametrize(
-        ("text", "most"), [("400dB", "150 dB"), ("0dB", "150 dB"), ("0s", r"1e\+06 s"), ("5000000MB", r"1e\+09 kB")]
-    )
-    def test_out_of_range(self, text, most):
-        with pytest.raises(ValueError, match=f"goal must be above 0 and at most {most}, received '{text}'"):
-            Goal.parse(text)
-
-    def test_of_no_picture(self):
-        with pytest.raises(TypeError, match="signal must be an ImageSignal from load_image, received ndarray"):
-            choose(COINS.values, "30dB")
+def place_of(choice):
+    return RUNGS.index(choice.arguments["layout"])
 
 
 class TestQuality:
-    def test_more_takes_longer(self):
-        found = [choose(COINS, goal, table=TABLE) for goal in ("20dB", "30dB", "40dB")]
-        times = [option_of(choice).pace * choice.steps for choice in found]
-        assert times[0] < times[1] < times[2]
+    @pytest.mark.parametrize("goal_psnr_db", [15, 18, 20, 22])
+    def test_four_weights_for_each_byte_of_a_jpeg(self, goal_psnr_db):
+        choice = choose(COINS, f"{goal_psnr_db}dB")
+        enough = PARAMETERS_PER_BYTE * encoded_bytes("JPEG", COINS.values, goal_psnr_db)
+        place = place_of(choice)
+        assert choice.num_parameters == COUNTS[place]
+        assert COUNTS[place] >= enough or place == len(RUNGS) + PLENTY
+        assert place == 0 or COUNTS[place - 1] < enough
 
-    def test_a_smoother_picture_takes_less(self):
-        smooth, rough = (choose(signal, "30dB", table=TABLE) for signal in (MOON, COINS))
-        assert option_of(smooth, MOON).pace * smooth.steps < option_of(rough).pace * rough.steps
+    def test_more_of_it_takes_no_fewer(self):
+        places = [place_of(choose(COINS, f"{psnr_db}dB")) for psnr_db in range(10, 46, 5)]
+        assert places == sorted(places)
+        assert places[0] < places[-1] == len(RUNGS) + PLENTY
 
-    def test_nothing_that_is_expected_to_reach_it_is_cheaper(self):
-        choice = choose(COINS, "32dB", table=TABLE)
-        assert choice.expected_db - MARGIN * choice.spread_db >= 32
-        time = option_of(choice).pace * choice.steps
-        for option in options_for(COINS, TABLE):
-            for steps in LENGTHS:
-                assert option.pace * steps >= time or option.expected_db(steps) - MARGIN * option.spread_db < 32
+    def test_it_may_grow_to_all_that_is_larger(self):
+        choice = choose(COINS, "20dB")
+        assert list(choice.larger) == RUNGS[place_of(choice) + 1 :]
+        assert choice.larger
 
-    def test_what_is_out_of_reach_is_told(self):
-        choice = choose(COINS, "140dB", table=TABLE)
-        most = max(option.expected_db(LENGTHS[-1]) for option in options_for(COINS, TABLE))
-        assert choice.steps == LENGTHS[-1]
-        assert choice.expected_db == pytest.approx(most, abs=0.1)
-        assert ": not expected to be reached, " in choice.reason
+    def test_files_of_the_quality_are_told(self):
+        lengths = {codec: encoded_bytes(codec, CAT.values, 30.0) / 1000 for codec in ("JPEG", "WebP")}
+        told = f"a JPEG of it has {lengths['JPEG']:.0f} kB and a WebP of it has {lengths['WebP']:.0f} kB"
+        assert choose(CAT, Goal(30.0, "dB")).reason.endswith(f"; {told}")
 
-    def test_a_length_that_is_given(self):
-        choice = choose(COINS, "40dB", steps=20, table=TABLE)
-        assert choice.steps == 20
-        assert choice.expected_db == option_of(choice).expected_db(20) < 40
-        assert ": not expected to be reached, " in choice.reason
+    def test_beyond_all_files_it_is_plenty(self):
+        choice = choose(COINS, "140dB")
+        assert place_of(choice) == len(RUNGS) + PLENTY
+        assert choice.reason.endswith("; no JPEG comes to it and no WebP comes to it")
 
-    def test_no_goal_is_one_of_50_db(self):
-        plain, aimed = (choose(MOON, goal, table=TABLE) for goal in (None, "50dB"))
-        assert (plain.candidate, plain.steps) == (aimed.candidate, aimed.steps)
-        assert "for as much as 8 bits show on 64 x 64" in plain.reason
+    @pytest.mark.parametrize("place", [0, 2, len(RUNGS) - 1])
+    def test_most_weights(self, place):
+        for most in (COUNTS[place], COUNTS[place] + 1):
+            choice = choose(COINS, "40dB", max_parameters=most)
+            assert place_of(choice) == min(place, len(RUNGS) + PLENTY)
+            assert list(choice.larger) == RUNGS[place_of(choice) + 1 : place + 1]
 
 
 class TestSize:
-    @pytest.mark.parametrize("kb", [30, 60, 200])
-    def test_is_kept_and_used(self, kb):
-        choice = choose(COINS, f"{kb}kB", table=TABLE)
-        assert file_kb(choice.candidate.field(COINS)) <= kb
-        best = max(
-            (option for option in options_for(COINS, TABLE) if 0.004 * option.num_parameters < kb - 22),
-            key=lambda option: option.expected_db(LENGTHS[-1]),
-        )
-        assert file_kb(best.candidate.field(COINS)) <= kb  # files have less than 22 kB beside their weights
-        assert choice.expected_db >= best.expected_db(LENGTHS[-1]) - 0.1
+    @pytest.mark.parametrize("kb", [35, 60, 200])
+    @pytest.mark.parametrize("signal", [COINS, CAT], ids=["coins", "cat"])
+    def test_is_kept_and_used(self, signal, kb):
+        choice = choose(signal, f"{kb}kB")
+        rungs = ladder(signal.size)
+        sizes = [file_kb(fresh(layout, signal.size, signal.channels)) for layout in rungs]
+        assert rungs.index(choice.arguments["layout"]) == max(p for p, size in enumerate(sizes) if size <= kb)
+        assert choice.larger == ()
+
+    def test_most_weights(self):
+        assert choose(COINS, "200kB", max_parameters=COUNTS[1]).num_parameters == COUNTS[1]
 
     def test_that_nothing_fits_into(self):
-        with pytest.raises(ValueError, match=r"goal must be at least \d+ kB for this picture, received 1 kB"):
+        with pytest.raises(ValueError, match=r"at least \d+ kB for this picture, received 1 kB") as error:
             choose(COINS, "1kB")
+        least = int(re.search(r"least (\d+)", str(error.value))[1])
+        assert choose(COINS, f"{least}kB").num_parameters >= COUNTS[0]
 
 
-class TestSeconds:
-    @pytest.mark.parametrize("table", [TABLE, None], ids=["invented", "committed"])
-    @pytest.mark.parametrize("signal", [COINS, LARGE], ids=["small", "large"])
-    def test_more_are_never_expected_to_be_worse(self, signal, table):
-        found = [choose(signal, f"{seconds}s", table=table) for seconds in (1, 3, 10, 100, 3000)]
-        expected = [choice.expected_db for choice in found]
-        assert expected == sorted(expected)
-
-    def test_few_take_another_network_than_many(self):
-        few, many = (choose(LARGE, goal, table=TABLE) for goal in ("3s", "3000s"))
-        assert few.num_parameters < many.num_parameters
-        assert option_of(few, LARGE).pace < option_of(many, LARGE).pace
-        assert few.steps * option_of(few, LARGE).pace * TABLE.reference_seconds <= 3 * HEADROOM
-
-    def test_nothing_is_expected_to_be_better_in_the_same_time(self):
-        choice = choose(LARGE, "5s", table=TABLE)
-        for option in options_for(LARGE, TABLE):
-            steps = int(5 * HEADROOM / (option.pace * TABLE.reference_seconds))
-            assert option.expected_db(max(1, steps)) <= choice.expected_db
-
-    def test_the_pace_is_the_machine_s(self):
-        """Of one that is ten times slower, and whose grids are two thousand times slower."""
-        own = {str(option.candidate): option.pace * TABLE.reference_seconds for option in options_for(LARGE, TABLE)}
-        seen = []
-
-        def pilot(candidate):
-            seen.append(candidate)
-            return own[str(candidate)] * (2000 if candidate.family == "hash" else 10)
-
-        choice = choose(LARGE, "30s", pilot=pilot, table=TABLE)
-        assert choice.candidate in seen
-        assert len(seen) <= MOST_PILOTS
-        assert choice.candidate.family == "sine"
-        assert choice.steps == int(30 * HEADROOM / (10 * own[str(choice.candidate)]))
-
-    def test_pilots_come_to_an_end(self):
-        """Though each tells that its network is slower than any other."""
-        seen = []
-
-        def pilot(candidate):
-            seen.append(candidate)
-            return 10.0 ** len(seen)
-
-        choice = choose(LARGE, "30s", pilot=pilot, table=TABLE)
-        assert len(seen) <= MOST_PILOTS
-        assert choice.candidate in seen
-        assert choice.steps >= 1
-
-    def test_a_length_that_is_given_is_the_greatest(self):
-        assert choose(COINS, "1000s", steps=70, table=TABLE).steps == 70
-        assert choose(COINS, "0.1s", steps=7000, table=TABLE).steps < 7000
+@pytest.mark.parametrize("goal", [None, "3s"])
+def test_where_no_quality_is_asked_for(goal):
+    choice = choose(COINS, goal)
+    assert place_of(choice) == len(RUNGS) + PLENTY
+    assert choice.larger == ()
+    why = "for as much as 8 bits show" if goal is None else "for 3 s"
+    assert choice.reason.endswith(f"; {choice.num_parameters:,} parameters, 0.033 MB) {why} on 64 x 51 pixels")
+    assert "3 levels, the finest with 1 for each of 3264 entries" in choice.reason
 
 
-def test_the_reason_is_one_line_with_the_goal():
-    choice = choose(COINS, "30dB", table=TABLE)
-    assert len(choice.reason.splitlines()) == 1
-    assert f"; {choice.num_parameters:,} parameters; {choice.steps} steps) for 30 dB on 51 x 64" in choice.reason
-    assert re.search(r"wavelets: \d+ ± \d+ dB expected$", choice.reason)
+def test_the_entries_of_a_shared_table_are_told():
+    assert "the finest with 1 for each of 64 entries" in choose(COINS, "20dB", max_parameters=COUNTS[0]).reason
 
 
-@pytest.mark.parametrize("name", ["coins", "moon", "hubble_deep_field"])
+class TestRecipe:
+    @pytest.mark.parametrize(
+        ("size", "batch", "per_epoch"),
+        [
+            ((1, 1), 512, 1),
+            ((64, 64), 512, 8),
+            ((512, 768), 16384, 24),
+            ((300, 451), 4096, 33),
+            ((9000, 9000), 2**18, 308),
+        ],
+    )
+    def test_batches(self, size, batch, per_epoch):
+        recipe = Recipe(**recipe_for_any_time(size), epochs=1)
+        assert recipe.batch_size == batch
+        assert recipe.steps_per_epoch(math.prod(size)) == per_epoch
+
+    def test_it_is_that_of_the_choice(self):
+        assert choose(COINS, "20dB").recipe == recipe_for_any_time(COINS.size)
+
+
+@pytest.mark.parametrize("most", [COUNTS[0] - 1, 0, -3])
+def test_fewer_weights_than_any_network_has(most):
+    told = f"max_parameters must be at least {COUNTS[0]} for this picture, received {most}"
+    with pytest.raises(ValueError, match=told):
+        choose(COINS, "30dB", max_parameters=most)
+
+
+def test_what_is_no_picture_or_no_goal():
+    with pytest.raises(TypeError, match="signal must be an ImageSignal from load_image, received ndarray"):
+        choose(COINS.values, "30dB")
+    with pytest.raises(ValueError, match=r"goal must be a number with dB.* received 'soon'"):
+        choose(COINS, "soon")
+
+
+@pytest.mark.parametrize("name", ["coins", "moon"])
 def test_a_goal_in_db_is_met(name):
     signal = load_image(f"sample:{name}", size=64)
-    choice = choose(signal, "30dB")
-    field = choice.candidate.field(signal, seed=0)
-    rate = choice.candidate.learning_rate
-    result = fit(field, signal, steps=choice.steps, batch_size=POINTS_PER_STEP, learning_rate=rate, progress=False)
+    field = from_preset("auto", signal=signal, goal="30dB", seed=0)
+    result = fit(field, signal, epochs=200, goal_psnr_db=30.0, progress=False)
+    assert result.stopped_by == "psnr"
     assert result.psnr_db >= 30
 
 
-def test_from_preset():
-    field = from_preset("auto", signal=COINS, goal="30dB", seed=3)
-    assert field.channels == 1
-    assert field.picture_size == COINS.size
-    assert field.count_params() == choose(COINS, "30dB").num_parameters
-    with pytest.raises(ValueError, match="'omega_0' is not an argument of preset 'auto', which takes signal, goal"):
-        from_preset("auto", signal=COINS, omega_0=20)
-    with pytest.raises(ValueError, match=r"preset 'auto' needs signal=\.\.\., what load_image returns, received None"):
-        from_preset("auto")
+class TestPreset:
+    def test_it_is_what_is_chosen(self):
+        field = from_preset("auto", signal=COINS, goal="20dB", max_parameters=COUNTS[2], seed=3)
+        choice = choose(COINS, "20dB", COUNTS[2])
+        assert (field.channels, field.picture_size, field.layout) == (1, COINS.size, choice.arguments["layout"])
+        assert field.count_params() == choice.num_parameters
+        assert field.get_config()["seed"] == 3
+
+    def test_it_is_fitted_by_the_recipe_for_any_time(self):
+        """Whose rounds, of an epoch of 6 steps in whole executions of 8, and averages show."""
+        field = from_preset("auto", signal=COINS, seed=0)
+        result = fit(field, COINS, epochs=6, progress=False)
+        assert [row["step"] for row in result.rows] == [8, 16, 24, 32, 36]
+        assert {type(row["average_psnr_db"]) for row in result.rows} == {float}
+        # held for 4 epochs
+        rates = [row["learning_rate"] for row in result.rows]
+        assert rates == pytest.approx([0.1, 0.1, *(0.1 * 24 / (step + 1) for step in (24, 32, 36))])
+
+    def test_other_arguments(self):
+        with pytest.raises(
+            ValueError, match=r"'omega_0' is not an argument of preset 'auto', which takes \('signal', 'goal'"
+        ):
+            from_preset("auto", signal=COINS, omega_0=20)
+        with pytest.raises(
+            ValueError, match=r"preset 'auto' needs signal=\.\.\., what load_image returns, received None"
+        ):
+            from_preset("auto")

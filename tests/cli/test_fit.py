@@ -414,12 +414,15 @@ class TestAutomatic:
         assert code == 0, error
         first, second = error.splitlines()
         assert first == "fit.py: --preset=auto is choosing a network for sample:coins"
-        assert re.fullmatch(r"fit\.py: --preset=auto is .* for 25 dB on .* expected", second)
+        told = r"pixel_grid \(1 levels, .* parameters, .* MB\) for 25 dB on .*; a JPEG of it has 1 kB and .*"
+        assert re.fullmatch(rf"fit\.py: --preset=auto is {told}", second)
         text = (cwd / "run" / "flags.cfg").read_text()
         assert "preset=auto" not in text
         assert "--goal_psnr_db=25.0\n" in text
         assert "--goal=" not in text
-        assert read_strict(cwd / "run" / "run.json")["identity"]["goal_psnr_db"] == 25.0
+        assert "--grow=true\n" in text.lower()
+        identity = read_strict(cwd / "run" / "run.json")["identity"]
+        assert (identity["goal_psnr_db"], identity["grow"]) == (25.0, True)
         for again in (("--resume", "--out=run"), (*flags, "--steps=40", "--out=run", "--resume")):
             assert fit(*again)[:2] == (0, summary)
         for goal, told in (
@@ -436,7 +439,7 @@ class TestAutomatic:
         flags = ("--image=sample:coins", "--size=24", "--noprogress", "--notensorboard", "--steps=8")
         code, summary, error = fit(*flags, "--preset=auto", "--goal=100dB", "--out=run")
         assert code == 0, error
-        assert re.search(r": not expected to be reached, \d+ ± \d dB expected\n$", error)
+        assert error.endswith("; no JPEG comes to it and no WebP comes to it\n")
         metrics = read_strict(cwd / "run" / "metrics.json")
         assert (metrics["goal"], metrics["goal_met"]) == ("100 dB", False)
         assert f"\ngoal 100 dB: not reached ({metrics['psnr_db']:.2f} dB)\n" in summary

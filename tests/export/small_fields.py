@@ -31,6 +31,7 @@ SMALL = {
     "hash_smooth": {"num_levels": 4, "table_size": 256, "finest_resolution": 20, "units": (16,)},
     "cell_grid": {"layout": ((6, 4.0, 2), (6, 0.5, 4)), "units": (16,)},
     "cell_grid_source": {"layout": ((6, 4.0, 2),), "units": (16,)},
+    "pixel_grid": {"layout": ((24, 1.0, 2), (6, 2.0, 4)), "units": (16,)},
 }
 """Presets made small: every model of the zoo, and each kind of what its call can take."""
 

@@ -306,7 +306,7 @@ def test_positions_stay_float32_under_mixed_policies(policy):
         ({"picture_size": (20, 30, 3)}, r"picture_size must be \(height, width\), received \(20, 30, 3\)"),
         ({"picture_size": (20, 0)}, "picture_size must be a positive integer, received 0"),
         ({"picture_size": 20}, "picture_size must be a sequence of positive integers, received 20"),
-        ({"form": "hashed"}, r"form must be one of \('corrected', 'source'\), received 'hashed'"),
+        ({"form": "hashed"}, r"form must be one of \('corrected', 'source', 'plain'\), received 'hashed'"),
         ({"num_fields": 0}, "num_fields must be a positive integer, received 0"),
     ],
 )
@@ -318,3 +318,43 @@ def test_arguments_out_of_range(arguments, message):
 def test_last_axis_must_be_two():
     with pytest.raises(ValueError, match=r"last axis of the inputs must be 2 \(x, y\), received \(5, 3\)"):
         CellEncoding(LAYOUT, SIZE).build((5, 3))
+
+
+class TestPlain:
+    def test_it_is_the_corrected_form_without_weights_and_position(self):
+        plain, corrected = built(form="plain"), built()
+        corrected.set_weights([*(table.numpy() for table in plain.tables), corrected.level_weights.numpy()])
+        powers = np.exp(corrected.level_weights.numpy())
+        weights = np.repeat(powers / powers.sum(), [dimensions for _, _, dimensions in LAYOUT])
+        np.testing.assert_allclose(plain(points()) * weights, corrected(points())[:, :-2], rtol=1e-14, atol=1e-14)
+        assert plain.compute_output_shape((7, 2)) == (7, 9)
+        assert len(plain.weights) == len(LAYOUT)
+
+    def test_a_pixel_reads_the_entry_of_its_own(self):
+        layer = built(((24, 1.0, 2),), form="plain", dtype="float32")
+        rows, columns = np.divmod(np.arange(600), 30)
+        values = layer(pixel_coords(rows, columns, *SIZE)).numpy()
+        table = layer.tables[0].numpy()
+        assert layer.num_entries == (600,)
+        # pixels are met within 3 roundings of 30 pixels, and features change by at most 8 a cell
+        np.testing.assert_allclose(values, table, rtol=0, atol=8 * 3 * 30 * 2**-24)
+
+    @pytest.mark.parametrize("method", ["tape", "forward"])
+    def test_derivatives(self, method):
+        coords = np.random.default_rng(2).uniform([-0.9, -0.55], [0.9, 0.55], (50, 2))
+        layer = built(((9, 8.0, 3),), form="plain")
+        position = (coords * 15 + [14.5, 9.5]) / 8
+        coords = coords[np.abs(position - np.rint(position)).min(axis=1) > 0.05]
+        actual, h = jacobian(layer, coords, method).numpy(), 1e-6
+        for axis, step in enumerate(h * np.eye(2)):
+            central = (layer(coords + step).numpy() - layer(coords - step).numpy()) / (2 * h)
+            np.testing.assert_allclose(actual[..., axis], central, rtol=0, atol=3 * 4 * 2**-53 / h)
+
+    def test_stacked(self):
+        stacked, coords = built(form="plain", num_fields=3), points(count=7)
+        together = stacked(coords[None])
+        assert together.shape == (3, len(coords), 9)
+        for k in range(3):
+            single = built(form="plain")
+            single.set_weights([weight[k] for weight in stacked.get_weights()])
+            np.testing.assert_allclose(together[k], single(coords), rtol=0, atol=1e-15)

@@ -19,6 +19,7 @@ from keras_inr.runs.layout import (
 WRITTEN = (
     *(METRICS, *RESULTS, "flags.cfg", RUN_JSON, ".tmp-0123456789abcdef-metrics.json"),
     *("checkpoints/step-0000000060.npz", "checkpoints/.tmp-0123456789abcdef-step-0000000061.npz"),
+    *("checkpoints/grown-1/step-0000000060.npz", "previews/grown-12/step-0000020.png", "tensorboard/grown-1/any"),
     *("previews/step-0000020.png", "tensorboard/events.out.tfevents.1.a.host.23.0.v2"),
     f"saved_model/tmp.{'a' * 32}/file",
     *(f"saved_model/1/{name}" for name in SAVED_MODEL),
@@ -36,6 +37,8 @@ FOREIGN = (
         "checkpoints/step-00000000060.npz",
         "tensorboard/events.out.tfevents.mine",
         "previews/20.png",
+        "checkpoints/grown-x/step-0000000060.npz",
+        "saved_model/grown-1/step-0000000060.npz",
     ),
     *("saved_model/latest/saved_model.pb", "data/run.json"),
 )

@@ -1,19 +1,22 @@
 """What a fit is asked to be becomes what it is: networks that are chosen, goals, rates that are found."""
 
+import dataclasses
 import json
 import re
 
 import pytest
 from small_runs import make_settings, plan, run_planned
 
-from keras_inr.choosing.candidates import sine_candidate
-from keras_inr.choosing.choice import HEADROOM, Goal, choose
-from keras_inr.choosing.expectations import POINTS_PER_STEP
+from keras_inr.choosing.choice import choose
+from keras_inr.choosing.goal import Goal
+from keras_inr.choosing.sizes import ladder, num_parameters
+from keras_inr.cli.preset_arguments import parse_overrides
+from keras_inr.cli.training_flags import values_of
 from keras_inr.errors import ImageError, InputError
 from keras_inr.models.siren import Siren
 from keras_inr.presets import get_preset
 from keras_inr.runs import plan as planning
-from keras_inr.runs.plan import Plan, check_size, plan_fit, recipe_with_length, seconds_per_step
+from keras_inr.runs.plan import EPOCHS, MOST_EPOCHS, Plan, check_size, plan_fit, recipe_with_length
 from keras_inr.signals import load_image
 from keras_inr.training.range_test import find_learning_rate
 from keras_inr.training.recipe import Recipe
@@ -28,37 +31,105 @@ def automatic(goal=None, **arguments):
 
 
 class TestChosenNetworks:
-    @pytest.mark.parametrize("goal", [None, "30dB", "40kB"])
-    def test_it_is_what_was_chosen(self, goal):
+    @pytest.mark.parametrize(
+        ("goal", "goals", "epochs"),
+        [
+            (None, {}, EPOCHS),
+            ("30dB", {"goal_psnr_db": 30.0, "grow": True}, MOST_EPOCHS),
+            ("2s", {"max_seconds": 2.0}, MOST_EPOCHS),
+            ("50kB", {}, EPOCHS),
+        ],
+    )
+    def test_it_is_what_was_chosen(self, goal, goals, epochs):
         planned, told = automatic(goal)
         choice = choose(load_image("sample:coins", size=32), goal)
-        assert (planned.plan.preset, planned.plan.arguments) == (choice.candidate.preset, choice.candidate.arguments)
-        recipe = Recipe(steps=choice.steps, batch_size=POINTS_PER_STEP, learning_rate=choice.candidate.learning_rate)
-        assert planned.plan.recipe == recipe
-        assert planned.plan.goal_psnr_db == (30.0 if goal == "30dB" else None)
+        assert (planned.plan.preset, planned.plan.arguments) == ("pixel_grid", choice.arguments)
+        assert planned.field.count_params() == choice.num_parameters
+        assert planned.plan.recipe == Recipe(**choice.recipe, epochs=epochs)
+        expected = {"goal_psnr_db": None, "max_seconds": None, "grow": False, "max_parameters": None, **goals}
+        assert {name: planned.plan.identity[name] for name in expected} == expected
+        assert planned.larger == list(choice.larger)
         assert told == [
             "preset='auto' is choosing a network for sample:coins",
             f"preset='auto' is {choice.reason}",
         ]
 
-    def test_seconds_become_steps_at_the_machine_s_pace(self, monkeypatch):
-        seen = []
-        monkeypatch.setattr(planning, "seconds_per_step", lambda *arguments: seen.append(arguments) or 0.01)
-        planned, told = automatic("50s", recipe={"seed": 7, "batch_size": 300})
-        assert (planned.plan.recipe.steps, planned.plan.max_seconds) == (round(HEADROOM * 50 / 0.01), 50.0)
-        assert f"; {planned.plan.recipe.steps} steps) for 50 s on" in told[-1]
-        assert seen[-1][2:] == (7, 300)
-        assert planned.plan.arguments["units"] in [candidate.arguments["units"] for candidate, *_ in seen]
+    def test_a_goal_that_is_a_number(self):
+        for given, goal in (({"goal_psnr_db": 30.0}, "30dB"), ({"max_seconds": 2.0}, "2s")):
+            assert automatic(**given)[0].plan == automatic(goal)[0].plan
 
-    def test_the_pace_of_a_candidate_is_timed(self):
-        assert 0 < seconds_per_step(sine_candidate(8, 9.0, 40), load_image("sample:coins", size=32), 0, 300) < 10
+    def test_a_quality_is_chosen_for_before_a_time(self):
+        found = automatic("30dB", max_seconds=9.0)[0].plan
+        assert (found.goal_psnr_db, found.max_seconds, found.grow) == (30.0, 9.0, True)
+        assert found.arguments == automatic("30dB")[0].plan.arguments
+        assert automatic("9s", goal_psnr_db=30.0)[0].plan == found
+
+    def test_it_need_not_grow(self):
+        planned, _ = automatic("30dB", grow=False)
+        assert (planned.plan.grow, planned.larger) == (False, [])
+
+    def test_most_weights(self):
+        layouts = ladder((25, 32))
+        most = [num_parameters(layout, (25, 32), 1) for layout in layouts]
+        for place in (0, 3):
+            planned, _ = automatic("30dB", max_parameters=most[place])
+            assert planned.plan.max_parameters == most[place]
+            assert planned.field.count_params() <= most[place]
+            assert [planned.field.layout, *planned.larger][-1] == layouts[place]
+        assert not automatic("30dB", max_parameters=most[0])[0].plan.grow  # there is nothing to grow to
+        assert automatic("500kB", max_parameters=most[2])[0].field.layout == layouts[2]
 
     @pytest.mark.parametrize(("length", "steps"), [({"steps": 20}, 20), ({"epochs": 3}, 6)])
     def test_a_length_that_is_given_stays(self, length, steps):
-        planned, told = automatic("60dB", recipe={**length, "batch_size": 300})
+        planned, _ = automatic("60dB", recipe={**length, "batch_size": 300})
         assert (planned.total_steps, planned.plan.recipe.batch_size) == (steps, 300)
-        assert f"; {steps} steps) for 60 dB" in told[-1]
-        assert ": not expected to be reached, " in told[-1]
+
+    def test_what_is_given_of_the_recipe_stays(self):
+        recipe = automatic(recipe={"learning_rate": 0.03, "averaging": 2.0, "seed": 4})[0].plan.recipe
+        assert (recipe.learning_rate, recipe.averaging, recipe.seed) == (0.03, 2.0, 4)
+        assert (recipe.optimizer, recipe.schedule, recipe.beta_2) == ("muon", "inverse", 0.99)
+        recipe = automatic(recipe={"schedule": "cosine"})[0].plan.recipe
+        assert (recipe.schedule, recipe.averaging, recipe.learning_rate) == ("cosine", 0.0, 0.1)
+        recipe = automatic(recipe={"optimizer": "adam"})[0].plan.recipe
+        assert (recipe.averaging, recipe.learning_rate, recipe.beta_2) == (4.0, Recipe.learning_rate, Recipe.beta_2)
+
+    @pytest.mark.parametrize("goal", ["30dB", "2s", "50kB"])
+    def test_its_flags_repeat_it(self, goal):
+        """As flags.cfg and run.json have them."""
+        planned, _ = automatic(goal, max_parameters=5000, recipe={"seed": 3})
+        values = json.loads(json.dumps(values_of(planned.plan)))
+        given = {name: value for name, value in values.items() if value is not None}
+        assert "goal" not in given
+        recipe = {name: given[name] for name in dataclasses.asdict(planned.plan.recipe) if name in given}
+        limits = {name: given.get(name) for name in ("goal_psnr_db", "max_seconds", "grow", "max_parameters")}
+        arguments = parse_overrides(given["preset"], {"layout": given["layout"]})
+        for resumed in (None, json.loads(json.dumps(planned.plan.identity))):
+            again = plan_fit(
+                "sample:coins",
+                given["preset"],
+                arguments=arguments,
+                recipe=recipe,
+                resumed=resumed,
+                **limits,
+                **OPTIONS,
+            )
+            assert again.plan == planned.plan
+            assert again.larger == planned.larger
+
+    def test_a_run_that_is_gone_on_with_keeps_growing(self):
+        planned, _ = automatic("30dB")
+        started = json.loads(json.dumps(planned.plan.identity))
+        recipe = {"epochs": MOST_EPOCHS}
+        again = plan_fit(
+            "sample:coins",
+            "auto",
+            goal="30dB",
+            arguments=planned.plan.arguments,
+            recipe=recipe,
+            resumed=started,
+            **OPTIONS,
+        )
+        assert again.plan == planned.plan
 
     def test_a_picture_is_decoded_once(self, monkeypatch):
         loaded = []
@@ -156,6 +227,11 @@ def test_identity_has_neither_paths_nor_devices():
         ({"goal": "50kB"}, "goal must be in dB or s for a preset that is given, or preset='auto', received 50 kB"),
         ({"preset": "auto", "arguments": {"units": (8,)}}, "one of list_presets() to take units, received 'auto'"),
         ({"preset": "auto", "recipe": {"supervise": "gradient"}}, "one of list_presets() for supervise='gradient'"),
+        ({"grow": True, "goal": "30dB"}, "grow needs a pixel grid, such as preset='pixel_grid', received a Siren"),
+        ({"preset": "pixel_grid", "grow": True}, "grow needs a goal in dB, such as goal='40dB', received none"),
+        ({"preset": "auto", "grow": True, "goal": "9s"}, "grow needs a goal in dB, such as goal='40dB', received none"),
+        ({"preset": "auto", "max_parameters": 20}, "max_parameters must be at least 385 for this picture, received 20"),
+        ({"max_parameters": 0}, "max_parameters must be a positive integer, received 0"),
         ({"preset": "auto", "resumed": {}}, "the run to resume is damaged: identity.preset is missing"),
         ({"image_options": {"sizes": 3}}, "received 'sizes'; did you mean 'size'?"),
         ({"recipe": {"learning_rate": "auto", "freeze": "tanh"}}, "freeze must name some of the layers sine_0"),

@@ -12,6 +12,7 @@ from training.small_fits import StopAfter, fingerprint, small_field, small_pictu
 SIREN = {"steps": 20, "batch_size": 32, "learning_rate": 0.05}
 HASH = {"steps": 84, "batch_size": 32, "learning_rate": 0.05, "table_learning_rate": 0.2}
 # so slow that which round is better is left to the luck of its batches, and half a round would often tell otherwise
+ANY_TIME = {"schedule": "inverse", "hold_epochs": 2.0, "averaging": 4.0}
 PLATEAU = {"schedule": "plateau", "plateau_patience": 4, "optimizer": "sgd", "learning_rate": 1e-4}
 
 
@@ -55,6 +56,8 @@ class TestSiren:
             ("shuffled", PLATEAU, (3, 9)),
             ("full", {"warmup_epochs": 2.0}, (13, 4)),
             ("continuous", PLATEAU, (10, 1, 1)),
+            ("shuffled", ANY_TIME, (1, 5, 4)),
+            ("random", {**ANY_TIME, "optimizer": "muon"}, (13, 2)),
         ],
     )
     def test_stopped_and_resumed(self, tmp_path, sampling, schedule, moments):
@@ -76,6 +79,11 @@ class TestMultiHash:
     def test_stopped_and_resumed(self, tmp_path, sampling, schedule, moments):
         rows = assert_alike("multi_hash", {**HASH, "sampling": sampling, **schedule}, tmp_path, *moments)
         assert [row["step"] for row in rows] == [16, 32, 48, 64, 80, 84]
+
+    def test_rounds_of_an_epoch_and_averages(self, tmp_path):
+        rows = assert_alike("multi_hash", {**HASH, **ANY_TIME, "batch_size": 10}, tmp_path, 4, 1, 3)
+        assert [row["step"] for row in rows] == [16, 32, 48, 64, 80, 84]
+        assert rows[-1]["learning_rate"] == pytest.approx(0.05 * 24 / 85)
 
 
 class TestDerivatives:
@@ -111,10 +119,11 @@ class TestOther:
         assert again[2].psnr_db == first[2].psnr_db
         assert again[2].train_seconds == first[2].train_seconds
 
-    def test_more_steps_than_before_go_on(self, tmp_path):
-        constant = {**SIREN, "schedule": "constant"}
-        run("siren", constant, tmp_path)
-        longer = {**constant, "steps": 31}
+    @pytest.mark.parametrize("schedule", [{"schedule": "constant"}, ANY_TIME], ids=["constant", "inverse"])
+    def test_more_steps_than_before_go_on(self, tmp_path, schedule):
+        short = {**SIREN, **schedule}
+        run("siren", short, tmp_path)
+        longer = {**short, "steps": 31}
         extended = run("siren", longer, tmp_path)
         assert extended[2].steps == 31
         assert extended[0] == run("siren", longer)[0]
@@ -136,6 +145,11 @@ class TestOther:
         run("siren", SIREN, tmp_path)
         with pytest.raises(CheckpointError, match=r"has 20 steps already, .* received steps=19$"):
             run("siren", {**SIREN, "steps": 19}, tmp_path)
+
+    def test_a_checkpoint_without_averages_is_refused(self, tmp_path):
+        run("siren", SIREN, tmp_path)
+        with pytest.raises(CheckpointError, match=r"expected 1485 numbers in 25 arrays, received 1114 in 19$"):
+            run("siren", {**SIREN, "averaging": 4.0}, tmp_path)
 
     @pytest.mark.parametrize("arguments", [{"units": (16, 17)}, {"units": (16,)}])
     def test_a_checkpoint_of_another_network_is_refused(self, tmp_path, arguments):

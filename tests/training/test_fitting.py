@@ -13,9 +13,9 @@ from keras_inr.models import from_preset
 from keras_inr.signals import load_image
 from keras_inr.training import FitResult, Recipe, fit
 from keras_inr.training.checkpoints import load_checkpoint
-from keras_inr.training.fitting import round_length
+from keras_inr.training.fitting import round_length, rounds_of
 from keras_inr.training.objectives import Objective
-from training.small_fits import fingerprint, small_field, small_picture
+from training.small_fits import StopAfter, fingerprint, small_field, small_picture
 
 BRIEF = {"batch_size": 64, "learning_rate": 0.01, "progress": False}
 
@@ -151,6 +151,35 @@ class TestArguments:
     )
     def test_a_round_is_a_200th_of_the_run_in_whole_executions(self, total_steps, steps_per_execution, length):
         assert round_length(total_steps, steps_per_execution) == length
+
+    @pytest.mark.parametrize(
+        ("total_steps", "steps_per_execution", "most", "length"),
+        [(10**6, 1, 24, 24), (10**6, 8, 24, 24), (10**6, 8, 30, 32), (10**6, 8, 2, 8), (1600, 1, 24, 8)],
+    )
+    def test_but_no_more_than_so_many_steps(self, total_steps, steps_per_execution, most, length):
+        assert round_length(total_steps, steps_per_execution, most) == length
+
+    def test_it_is_an_epoch_where_a_run_may_be_as_long_as_it_takes(self):
+        recipe = Recipe(epochs=1000, batch_size=32, sampling="shuffled", schedule="inverse")
+        assert rounds_of(recipe, 120) == 3
+        assert rounds_of(dataclasses.replace(recipe, schedule="constant"), 120) == math.inf
+        result = fit(small_field("siren"), small_picture(), recipe, should_stop=StopAfter(7), progress=False)
+        assert [row["step"] for row in result.rows] == [3, 6]
+
+    def test_a_goal_that_is_out_of_reach_ends_it(self):
+        seen = []
+
+        def hopeless(rows):
+            seen.append(len(rows))
+            return len(rows) == 4
+
+        result = fit(small_field("siren"), small_picture(), steps=400, hopeless=hopeless, **BRIEF)
+        assert (result.stopped_by, result.steps, seen) == ("stalled", 8, [1, 2, 3, 4])
+        assert result.psnr_db is not None
+
+    def test_one_that_is_reached_is_not_out_of_reach(self):
+        more = {"goal_psnr_db": 1.0, "hopeless": lambda rows: True}
+        assert fit(small_field("siren"), small_picture(), steps=400, **more, **BRIEF).stopped_by == "psnr"
 
 
 class TestSeeds:

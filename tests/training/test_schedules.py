@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from keras_inr.training import Recipe
-from keras_inr.training.schedules import WarmupExponentialDecay, make_schedule
+from keras_inr.training.schedules import InverseDecay, WarmupExponentialDecay, make_schedule
 
 SQUARE = 512 * 512
 # float32: t / 40 is rounded (6e-8 of an exponent of 5 at most, times ln 2), then a power and two products
 FLOAT32 = 1e-6
+INVERSE = {"epochs": 9, "learning_rate": 0.02, "schedule": "inverse"}
 DESCENT = {"epochs": 200, "learning_rate": 0.02, "schedule": "warmup_exponential", "warmup_epochs": 10}
 
 
@@ -77,12 +78,27 @@ def test_cosine_of_runs_no_longer_than_their_warm_up(steps, warmup_epochs):
     assert max(values) > 0 or steps == 1
 
 
+@pytest.mark.parametrize(("hold_epochs", "hold_steps"), [(8, 128), (0.5, 8), (1e-3, 1)])
+def test_inverse(hold_epochs, hold_steps):
+    schedule = make_schedule(Recipe(**{**INVERSE, "hold_epochs": hold_epochs}), SQUARE)
+    steps = np.array([0, 1, 6, 7, 8, 127, 128, 129, 3199, 10**6])
+    expected = 0.02 * np.where(steps < hold_steps, 1.0, hold_steps / (steps + 1.0))
+    np.testing.assert_allclose(rates(schedule, steps), expected, rtol=FLOAT32)
+
+
+def test_inverse_knows_no_length():
+    short, long = (make_schedule(Recipe(**{**INVERSE, "epochs": epochs}), SQUARE) for epochs in (1, 10**5))
+    assert rates(short, range(0, 4000, 90)) == rates(long, range(0, 4000, 90))
+
+
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])
 def test_schedules_that_start_as_a_number(schedule):
     assert make_schedule(Recipe(steps=100, learning_rate=0.01, schedule=schedule), SQUARE) == 0.01
 
 
-@pytest.mark.parametrize("recipe", [Recipe(**DESCENT), Recipe(epochs=10, warmup_epochs=1)], ids=lambda r: r.schedule)
+@pytest.mark.parametrize(
+    "recipe", [Recipe(**DESCENT), Recipe(**INVERSE), Recipe(epochs=10, warmup_epochs=1)], ids=lambda r: r.schedule
+)
 def test_serialisation_round_trip(recipe):
     schedule = make_schedule(recipe, SQUARE)
     text = json.dumps(keras.optimizers.schedules.serialize(schedule))
@@ -95,5 +111,6 @@ def test_serialisation_round_trip(recipe):
 def test_registered_name_is_a_file_format():
     schedule = WarmupExponentialDecay(0.02, 16, 10, 40)
     assert keras.saving.get_registered_name(type(schedule)) == "keras_inr>WarmupExponentialDecay"
+    assert keras.saving.get_registered_name(InverseDecay) == "keras_inr>InverseDecay"
     optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(keras.optimizers.Adam(schedule)))
     assert optimizer.get_config()["learning_rate"]["config"] == schedule.get_config()
