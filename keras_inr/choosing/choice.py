@@ -78,20 +78,22 @@ def choose(signal: ImageSignal, goal: Goal | str | None = None, max_parameters: 
     if not isinstance(signal, ImageSignal):
         raise InputTypeError(f"signal must be an ImageSignal from load_image, received {type(signal).__name__}")
     most = math.inf if max_parameters is None else max_parameters
+    larger: tuple[Layout, ...] = ()
+    told = ""
     if goal is not None and goal.unit == "kB":
         arguments, count = _within(goal, signal, most)
-        larger, told = (), ""
     else:
         layouts = ladder(signal.size)
         counts = [num_parameters(layout, signal.size, signal.channels) for layout in layouts]
         allowed = sum(count <= most for count in counts)
         if not allowed:
             raise InputError(f"max_parameters must be at least {counts[0]} for this picture, received {max_parameters}")
-        for_quality = goal is not None and goal.unit == "dB"
-        place, told = _for_quality(counts, goal.amount, signal) if for_quality else (len(layouts) + PLENTY, "")
+        place = len(layouts) + PLENTY
+        if goal is not None and goal.unit == "dB":
+            place, told = _for_quality(counts, goal.amount, signal)
+            larger = tuple(layouts[place + 1 : allowed])
         place = min(place, allowed - 1)
         arguments, count = {"layout": layouts[place]}, counts[place]
-        larger = tuple(layouts[place + 1 : allowed]) if for_quality else ()
     reason = _reason(arguments["layout"], count, signal.size, goal) + told
     return Choice(arguments, count, larger, recipe_for_any_time(signal.size), reason)
 

@@ -121,10 +121,9 @@ def goal_lines(metrics: Mapping[str, Any], psnr: str) -> list[str]:
     """A line on a goal in dB, and one where time ran out before the learning rate had fallen; none for older runs."""
     lines = []
     if metrics.get("goal") is not None:
-        why = " and out of reach for the largest network" if metrics.get("stopped_by") == "stalled" else ""
-        lines.append(
-            f"goal {metrics['goal']}: {'reached' if metrics.get('goal_met') else f'not reached ({psnr}){why}'}"
-        )
+        why = ", out of reach for the largest network" if metrics.get("stopped_by") == "stalled" else ""
+        told = "reached" if metrics.get("goal_met") else f"not reached ({psnr}){why}"
+        lines.append(f"goal {metrics['goal']}: {told}")
     if (metrics.get("between_pixels") or {}).get("shown_by") == "spline":
         lines.append("between its pixels the field is not smooth: enlargements join them by a spline")
     recipe = metrics.get("recipe", {})

@@ -105,7 +105,7 @@ def pixel_layout(features: Sequence[int], hash_size: int = 24) -> Layout:
 
 _SOURCE = "andreidanrusu/HashGrid-AI-Upscaler"
 _OURS = "after Müller et al. 2022, aligned with the pixels"
-_PIXEL_RECIPES = {
+_PIXEL_RECIPES: dict[str, dict[str, Any]] = {
     "muon": {"learning_rate": 0.1, "beta_2": 0.99, "sampling": "shuffled"},
     "adam": {"learning_rate": 0.01},
 }

@@ -81,6 +81,7 @@ class FieldRaster:
         self._trailing = (field.channels, field.num_dims) if output == "jacobian" else (field.channels,)
         self.shape = (*self._leading, self.height, self.width, *self._trailing)
         self.between = way_of(between, field, self.box, self.height, self.width) if output == "values" else "field"
+        self._evaluate: Callable[[tf.Tensor], tf.Tensor]
         if self.between == "spline":
             self._evaluate = Spline(field)
         else:
