@@ -414,7 +414,7 @@ class TestAutomatic:
         assert code == 0, error
         first, second = error.splitlines()
         assert first == "fit.py: --preset=auto is choosing a network for sample:coins"
-        told = r"pixel_grid \(1 levels, .* parameters, .* MB\) for 25 dB on .*; a JPEG of it has 1 kB and .*"
+        told = r"pixel_grid \(2 levels, .* parameters, .* MB\) for 25 dB on 24 x 19 pixels; a JPEG of it has 0 kB .*"
         assert re.fullmatch(rf"fit\.py: --preset=auto is {told}", second)
         text = (cwd / "run" / "flags.cfg").read_text()
         assert "preset=auto" not in text
