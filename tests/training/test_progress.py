@@ -80,8 +80,9 @@ def test_a_run_that_its_goal_ends(shown):
 
     state = TrainingState(total_steps=10**6)
     lines = shown(io.StringIO(), state, 8, rounds=32, row=row, goal_psnr_db=30.0).splitlines()
-    # half of 32 rounds took 32 s
-    assert "step 128: loss 1.235e-02, PSNR 28.00 dB, about 32 s left" in lines
+    # of 23 rounds of 2 s; steps of the second half, from 88 on, have gained 2 log2(184 / 88) dB
+    left = 46 * (2 ** ((30 - row(184)["average_psnr_db"]) / (2 * math.log2(184 / 88))) - 1)
+    assert f"step 184: loss 1.235e-02, PSNR 29.05 dB, about {left:.0f} s left" in lines
     assert lines[-1] == "step 256: loss 1.235e-02, PSNR 30.00 dB, about 0 s left"
     assert 8 <= len(lines) <= 10
 
