@@ -182,6 +182,18 @@ class TestCurves:
         assert texts(psnr) == [f"{rows[-1]['picture_psnr_db']:.2f} dB"]
         assert [text.get_text() for text in psnr.get_legend().get_texts()] == ["training batches", "all pixels"]
 
+    def test_averaged_weights_have_a_line_of_their_own(self):
+        rows = [{**row, "average_psnr_db": row["psnr_db"] + 1} for row in make_rows(50)]
+        psnr = figures._draw_curves(rows, "").axes[1]
+        np.testing.assert_array_equal(psnr.lines[1].get_ydata(), [row["average_psnr_db"] for row in rows])
+        assert texts(psnr) == [f"{rows[-1]['average_psnr_db']:.2f} dB"]
+        named = ["training batches", "averaged weights, at some pixels"]
+        assert [text.get_text() for text in psnr.get_legend().get_texts()] == named
+        rows[-1]["picture_psnr_db"] = 12.25
+        psnr = figures._draw_curves(rows, "").axes[1]
+        assert texts(psnr) == ["12.25 dB"]
+        assert [text.get_text() for text in psnr.get_legend().get_texts()] == [*named, "all pixels"]
+
     def test_many_rows_get_a_running_mean(self):
         rows = make_rows(1000)
         loss = figures._draw_curves(rows, "").axes[0]
