@@ -2,9 +2,9 @@
 
 From the root of the repository: python -m experiments.goals.study --kodak=FOLDER
 
-Each picture is fitted as `keras-inr fit --preset=auto --goal=...` fits it. A goal in dB is compared with the best length
-by hand: the preset pixel_grid under a cosine schedule, of the shortest of several lengths that reaches the goal. Every fit
-is kept in --runs and not made again. The result is results/fits.csv and the table of this folder's README.
+Each picture is fitted as `keras-inr fit --preset=auto --goal=...` fits it. A goal in dB is compared with the best
+length by hand: the preset pixel_grid under a cosine schedule, of the shortest of several lengths that reaches the goal.
+Every fit is kept in --runs and not made again. The result is results/fits.csv and the table of this folder's README.
 """
 
 from keras_inr.cli import messages, startup

@@ -121,7 +121,7 @@ def _for_quality(counts, goal_psnr_db, signal):
     """(place in the ladder, what a JPEG and a WebP of the quality have)."""
     lengths = {codec: encoded_bytes(codec, signal.values, goal_psnr_db) for codec in CODECS}
     files = " and ".join(
-        f"no {codec} comes to it" if length is None else f"a {codec} of it has {length / 1000:.0f} kB"
+        f"no {codec} comes to it" if length is None else f"a {codec} of it has {length / 1000:.3g} kB"
         for codec, length in lengths.items()
     )
     if lengths["JPEG"] is None:
