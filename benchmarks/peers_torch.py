@@ -1,6 +1,8 @@
-"""The steps of bench_derivatives.py in PyTorch: eager, and three ways of compiling them."""
+"""In PyTorch: the steps of bench_derivatives.py, eager and compiled in three ways, and the fits of bench_quality.py."""
 
 import itertools
+import math
+import time
 
 import torch
 
@@ -105,3 +107,91 @@ FUNC = {
     "gradient": lambda network, coords: func_gradient(network, coords)[:, None, :],
     "laplacian": func_laplacian,
 }
+
+
+def quality_curve(method, values, seconds):
+    """(seconds since now, PSNR) of a fit of a picture (H, W, C) in PyTorch, and facts about it.
+
+    Args:
+        method: "torch_siren" or "torch_hash", see bench_quality.py.
+        values: in [0, 1].
+        seconds: of training.
+    """
+    started = time.perf_counter()
+    torch.manual_seed(0)
+    height, width, channels = values.shape
+    targets = torch.tensor(values).reshape(-1, channels)
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    centres = torch.stack([2 * columns + 1 - width, 2 * rows + 1 - height], -1).reshape(-1, 2) / max(height, width)
+    whole = method == "torch_siren"
+    network = SineNetwork(channels) if whole else HashGrid(max(height, width), channels)
+    rate = 1e-4 if whole else 1e-2
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate, eps=1e-8 if whole else 1e-15)
+    curve, errors, begun = [], [], time.perf_counter()
+    while (elapsed := time.perf_counter() - begun) < seconds:
+        index = slice(None) if whole else torch.randint(len(targets), (16384,))
+        if not whole:
+            optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * elapsed / seconds)) / 2
+        loss = torch.nn.functional.mse_loss(network(centres[index]), targets[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        errors.append(loss.item())
+        recent = errors[-1:] if whole else errors[-16:]
+        curve.append((time.perf_counter() - started, -10 * math.log10(sum(recent) / len(recent))))
+    return curve, {"num_parameters": sum(p.numel() for p in network.parameters()), "setup_seconds": 0.0}
+
+
+class SineNetwork(torch.nn.Module):
+    """The paper's SIREN, 256-256-256, omega_0 = 30 in all layers, onto [0, 1]."""
+
+    def __init__(self, channels, width=256, depth=3, omega_0=30.0):
+        super().__init__()
+        self.omega_0 = omega_0
+        sizes = [2] + [width] * depth
+        self.hidden = torch.nn.ModuleList(torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.head = torch.nn.Linear(width, channels)
+        with torch.no_grad():
+            self.hidden[0].weight.uniform_(-1 / 2, 1 / 2)
+            bound = math.sqrt(6 / width) / omega_0
+            for layer in [*self.hidden[1:], self.head]:
+                layer.weight.uniform_(-bound, bound)
+
+    def forward(self, x):
+        for layer in self.hidden:
+            x = torch.sin(self.omega_0 * layer(x))
+        return (self.head(x) + 1) / 2
+
+
+class HashGrid(torch.nn.Module):
+    """A multi-resolution hash grid of 8 levels, tables of up to 2^18 entries of 2 features, and a network 64-64."""
+
+    def __init__(self, finest, channels, levels=8, coarsest=8, table_size=2**18, features=2):
+        super().__init__()
+        ratio = (finest / coarsest) ** (1 / (levels - 1))
+        self.cells = [int(coarsest * ratio**level + 1e-6) for level in range(levels)]
+        counts = [min((cells + 1) ** 2, table_size) for cells in self.cells]
+        self.tables = torch.nn.ModuleList(torch.nn.Embedding(count, features) for count in counts)
+        for table in self.tables:
+            torch.nn.init.uniform_(table.weight, -1e-4, 1e-4)
+        self.network = torch.nn.Sequential(
+            *(torch.nn.Linear(levels * features, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU()),
+            torch.nn.Linear(64, channels),
+        )
+
+    def forward(self, x):
+        encoded = []
+        for cells, table in zip(self.cells, self.tables, strict=True):
+            position = (x + 1) / 2 * cells
+            lower = position.floor().clamp(max=cells - 1).long()
+            fraction, level = position - lower, 0
+            for right, below in itertools.product((0, 1), repeat=2):
+                column, row = lower[:, 0] + right, lower[:, 1] + below
+                dense = table.num_embeddings == (cells + 1) ** 2
+                entry = column + row * (cells + 1) if dense else (column ^ (row * 2654435761)) % table.num_embeddings
+                weight = (fraction[:, 0] if right else 1 - fraction[:, 0]) * (
+                    fraction[:, 1] if below else 1 - fraction[:, 1]
+                )
+                level = level + weight[:, None] * table(entry)
+            encoded.append(level)
+        return self.network(torch.cat(encoded, -1))

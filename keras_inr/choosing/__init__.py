@@ -1,4 +1,4 @@
-"""Which network, of which size, for how many steps: from measured fits."""
+"""Which network, and of which size, for a picture and a goal."""
 
 from keras_inr._lazy import attach as _attach
 

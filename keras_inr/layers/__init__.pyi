@@ -13,4 +13,5 @@ from keras_inr.layers.learnt_sine_dense import LearntSineDense as LearntSineDens
 from keras_inr.layers.multiplicative_filters import MultiplicativeFilters as MultiplicativeFilters
 from keras_inr.layers.positional_encoding import PositionalEncoding as PositionalEncoding
 from keras_inr.layers.sine_dense import SineDense as SineDense
+from keras_inr.layers.squareplus_dense import SquareplusDense as SquareplusDense
 from keras_inr.layers.value_range import ValueRange as ValueRange

@@ -25,7 +25,7 @@ def make_schedule(recipe: Recipe, num_pixels: int) -> float | keras.optimizers.s
     if recipe.schedule == "cosine":
         total, warmup = recipe.total_steps(num_pixels), round(recipe.warmup_epochs * steps_per_epoch)
         warmup = min(warmup, total - 1)
-        return keras.optimizers.schedules.CosineDecay(
+        return CosineDecay(
             0.0 if warmup else recipe.learning_rate,
             decay_steps=total - warmup,
             alpha=recipe.final_fraction,
@@ -35,6 +35,32 @@ def make_schedule(recipe: Recipe, num_pixels: int) -> float | keras.optimizers.s
     if recipe.schedule == "inverse":
         return InverseDecay(recipe.learning_rate, max(1, round(recipe.hold_epochs * steps_per_epoch)))
     return recipe.learning_rate
+
+
+def held(number: float) -> tf.Variable:
+    """A number as a variable: what is traced with it is the same for every number, and is compiled once."""
+    return tf.Variable(float(number), trainable=False, dtype="float32")
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class CosineDecay(keras.optimizers.schedules.CosineDecay):
+    """`keras.optimizers.schedules.CosineDecay`, whose rates and lengths are variables, see `held`.
+
+    >>> [round(float(CosineDecay(1.0, 10)(step)), 3) for step in (0, 5, 10)]
+    [1.0, 0.5, 0.0]
+    """
+
+    _HELD = ("initial_learning_rate", "decay_steps", "warmup_target", "warmup_steps")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._numbers = {name: getattr(self, name) for name in self._HELD}
+        for name, number in self._numbers.items():
+            if number is not None:  # warmup_target where there is no warm-up
+                setattr(self, name, held(number))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._numbers}
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -56,9 +82,10 @@ class InverseDecay(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, initial_learning_rate: float, hold_steps: int) -> None:
         self.initial_learning_rate = initial_learning_rate
         self.hold_steps = hold_steps
+        self._rate, self._hold = held(initial_learning_rate), held(hold_steps)
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
-        return self.initial_learning_rate * ops.minimum(1.0, self.hold_steps / (ops.cast(step, "float32") + 1.0))
+        return self._rate * ops.minimum(1.0, self._hold / (ops.cast(step, "float32") + 1.0))
 
     def get_config(self) -> dict[str, Any]:
         return {"initial_learning_rate": self.initial_learning_rate, "hold_steps": self.hold_steps}
@@ -87,11 +114,13 @@ class WarmupExponentialDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.steps_per_epoch = steps_per_epoch
         self.warmup_epochs = warmup_epochs
         self.half_life_epochs = half_life_epochs
+        numbers = (initial_learning_rate, steps_per_epoch, warmup_epochs, half_life_epochs)
+        self._rate, self._per_epoch, self._warmup, self._half_life = map(held, numbers)
 
     def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
-        t = ops.floor(ops.cast(step, "float32") / self.steps_per_epoch) + 0.5
-        ramp = ops.minimum(t / self.warmup_epochs, 1.0) if self.warmup_epochs else 1.0
-        return self.initial_learning_rate * ramp * 0.5 ** (t / self.half_life_epochs)
+        t = ops.floor(ops.cast(step, "float32") / self._per_epoch) + 0.5
+        ramp = ops.minimum(t / self._warmup, 1.0) if self.warmup_epochs else 1.0
+        return self._rate * ramp * 0.5 ** (t / self._half_life)
 
     def get_config(self) -> dict[str, Any]:
         return {

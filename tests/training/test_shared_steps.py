@@ -32,9 +32,10 @@ def graphs():
 
 @pytest.mark.parametrize("preset", SMALL)
 def test_a_second_fit_compiles_nothing_and_leaves_nothing(preset):
+    """Nor does one at another rate, or of another length."""
     fitted(preset)
     compiled, before = len(shared_steps.COMPILED), graphs()
-    kept = [weakref.ref(fitted(preset, seed)) for seed in (1, 2, 3)]
+    kept = [weakref.ref(fitted(preset, seed, learning_rate=0.01 * seed, steps=4 * seed)) for seed in (1, 2, 3)]
     assert len(shared_steps.COMPILED) == compiled
     assert graphs() <= before
     assert [reference() for reference in kept] == [None] * 3
