@@ -19,6 +19,9 @@ MOST_SIDE = 1024
 NEARER_DB = 6.0
 """How much nearer to the spline than bilinear interpolation a field must be to be shown itself."""
 
+HALFWAY = ((1, 1), (1, 0), (0, 1))
+"""Where the field is looked at, in half pixels down and across from the centres."""
+
 SMALLER = 0.95
 """A pixel whose side is less than this, in pixels of the picture, is one of an enlargement."""
 
@@ -28,7 +31,8 @@ class BetweenPixels:
     """How a field runs between the pixels that it was fitted to.
 
     Attributes:
-        psnr_db: of the field halfway between pixel centres, against the cubic spline through its values at the centres.
+        psnr_db: of the field halfway between neighbouring pixel centres, against the cubic spline through its values
+            at the centres.
         bilinear_psnr_db: of bilinear interpolation between these values, against the same spline.
 
     What a picture shows between its pixels is not known; what interpolations differ by is about what there is to win.
@@ -69,12 +73,19 @@ def between_pixels(field: keras.Model) -> BetweenPixels | None:
     x, y = columns / max(height, width), rows / max(height, width)
     half = pixel_pitch(height, width) / 2
     centres = field.sample_grid(rows, columns, (-x, -y, x, y), supersampling=1)
-    halfway = (-x + half, -y + half, x - half, y - half)
-    between = field.sample_grid(rows - 1, columns - 1, halfway, supersampling=1)
-    places = np.meshgrid(np.arange(rows - 1) + 0.5, np.arange(columns - 1) + 0.5, indexing="ij")
-    spline = _interpolated(centres, places)
-    bilinear = (centres[1:, 1:] + centres[1:, :-1] + centres[:-1, 1:] + centres[:-1, :-1]) / 4
-    return BetweenPixels(*(psnr(spline, np.asarray(values)) for values in (between, bilinear)))
+    found: dict[str, list[np.ndarray]] = {"spline": [], "field": [], "bilinear": []}
+    for down, across in HALFWAY:
+        box = (-x + across * half, -y + down * half, x - across * half, y - down * half)
+        size = rows - down, columns - across
+        places = np.meshgrid(*(np.arange(side) + step / 2 for side, step in zip(size, (down, across), strict=True)))
+        found["spline"].append(_interpolated(centres, [place.T for place in places]))
+        found["field"].append(field.sample_grid(*size, box, supersampling=1))
+        corners = [centres[i : i + size[0], j : j + size[1]] for i in {0, down} for j in {0, across}]
+        found["bilinear"].append(np.mean(corners, axis=0))
+    joined = {
+        name: np.concatenate([part.reshape(-1) for part in parts])[:, None, None] for name, parts in found.items()
+    }
+    return BetweenPixels(*(psnr(joined["spline"], joined[name]) for name in ("field", "bilinear")))
 
 
 def is_enlarged(field: keras.Model, box: Sequence[float], height: int, width: int) -> bool:
