@@ -1,4 +1,4 @@
-# make fit   installs into .venv, fits a bundled photograph, and tells where the results are (one to three minutes)
+# make fit   installs into .venv, fits a bundled photograph, and tells where the results are (one to two minutes)
 # make test  installs into .venv and runs the tests, a few files at a time in fresh processes
 # make test-all  the same, with the slow ones
 PYTHON ?= python3
@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: fit test test-all style install clean
 
 fit: $(INSTALLED)
-	$(VENV)/bin/python scripts/fit.py --flagfile=configs/siren.cfg
+	$(VENV)/bin/python scripts/fit.py --flagfile=configs/pixel_grid.cfg
 
 test: style
 	$(VENV)/bin/python tests/run.py

@@ -48,7 +48,7 @@ def replay(folder: str | os.PathLike[str], field: Field) -> None:
     _compare("render", served["render"](**frame)["image"][0], picture, field)
     if "render_png" in served:
         png = tf.io.decode_png(served["render_png"](**frame)["png_bytes"][0])
-        _compare("render_png", png / 255, field.render(*size, box[0]) / 255, field, rounding=1 / 255)
+        _compare("render_png", png / 255, field.render(*size, box[0], between="field") / 255, field, rounding=1 / 255)
     json.loads(served["info"](query=tf.constant([""]))["info"][0].numpy())
 
 

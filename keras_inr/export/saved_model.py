@@ -50,6 +50,7 @@ def export_saved_model(
     | `render_png`      | box float32 [B, 4], size int32 [B, 2] | png_bytes string [B], 8 bit, as `Field.render`    |
     | `info`            | query string [B], its text is ignored | info string [B], strict JSON, see `information`   |
 
+    Values between the picture's pixels are the field's own, as `Field.render` shows them with between="field".
     Coordinates, boxes (x0, y0, x1, y1) and sizes (height, width) follow `keras_inr.coordinates`. Derivatives are of
     the values, per coordinate unit: jacobian[n, c] = (d values_c / dx, d values_c / dy). `laplacian` is left out for
     fields with a kink, where it does not exist (`keras_inr.derivatives.kinks_of` tells). `render` needs one size for

@@ -85,7 +85,7 @@ def check_answers(field, call):
     assert 0 < np.mean(expected == 0) + np.mean(expected == 1) < 1, "the field must need clamping somewhere"
     np.testing.assert_allclose(image, expected[None], rtol=0, atol=ATOL)
     for png, box, size in zip(call("render_png", FRAMES)["png_bytes"], BOXES, SIZES, strict=True):
-        assert_same_pixels(decoded(png), field.render(*size, box))
+        assert_same_pixels(decoded(png), field.render(*size, box, between="field"))
 
 
 def caller(signatures):

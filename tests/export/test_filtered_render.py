@@ -23,7 +23,7 @@ def test_an_export_filters_like_its_field(served, preset, size):
     image = caller(signatures)("render", frame)["image"][0]
     np.testing.assert_allclose(image, np.clip(expected, 0, 1), rtol=0, atol=ATOL)
     png = caller(signatures)("render_png", frame)["png_bytes"][0]
-    assert_same_pixels(decoded(png), field.render(*size, BOX[0]))
+    assert_same_pixels(decoded(png), field.render(*size, BOX[0], between="field"))
 
 
 def test_rows_are_filtered_each_in_its_own_way(served):
