@@ -148,6 +148,9 @@ def _within(goal, signal, max_parameters):
         for layout in reversed([layout for layout in near if count(layout) <= max_parameters]):
             if kilobytes(layout) <= goal.amount:
                 return {"layout": layout, "units": units}, count(layout)
+    if count(found[0]) > max_parameters:
+        told = f"max_parameters must be at least {count(found[0])} for this picture"
+        raise InputError(f"{told}, received {max_parameters}")
     raise InputError(f"goal must be at least {math.ceil(least)} kB for this picture, received {goal}")
 
 

@@ -124,8 +124,6 @@ def goal_lines(metrics: Mapping[str, Any], psnr: str) -> list[str]:
         why = ", out of reach for the largest network" if metrics.get("stopped_by") == "stalled" else ""
         told = "reached" if metrics.get("goal_met") else f"not reached ({psnr}){why}"
         lines.append(f"goal {metrics['goal']}: {told}")
-    if (metrics.get("between_pixels") or {}).get("shown_by") == "spline":
-        lines.append("between its pixels the field is not smooth: enlargements join them by a spline")
     recipe = metrics.get("recipe", {})
     if metrics.get("stopped_by") == "time" and recipe.get("schedule") == "cosine":
         whole = "" if recipe.get("steps") is None else f" of {recipe['steps']}"

@@ -51,7 +51,8 @@ class RenderSettings:
             Pictures of derivatives have 8.
         full_scale: magnitude at which a picture of derivatives is at its brightest; None takes the 99th percentile of
             32 rows.
-        supersampling, allow_kinks, between: see `keras_inr.rendering.raster.FieldRaster`.
+        supersampling, allow_kinks: see `keras_inr.rendering.raster.FieldRaster`.
+        between: see there; "auto" leaves floating point as the field has it.
     """
 
     out: str | pathlib.Path | None = None
@@ -121,7 +122,9 @@ def render_file(
     path = _checked_path(settings, folder, height, width, overwrite)
     bits = _checked_bits(path, settings, field.channels)
     shared = (height, width, settings.box, settings.supersampling)
-    raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks, settings.between)
+    # numbers are the field's own unless a spline is asked for
+    between = "field" if settings.between == "auto" and bits in (None, 32) else settings.between
+    raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks, between)
     convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
     strips: Iterator[np.ndarray] = (convert(strip) for strip in raster.strips())
     if progress:

@@ -59,7 +59,7 @@ class TestFiles:
     @pytest.mark.parametrize("channels", [1, 3, 4])
     def test_16_bits(self, tmp_path, name, channels):
         field = small_siren(channels=channels)
-        read, _ = written(tmp_path, name, field, bits=16)
+        read, _ = written(tmp_path, name, field, bits=16, between="field")
         values = np.clip(field.sample_grid(*SIZE).astype("float64"), 0, 1)
         assert read.dtype == np.uint16
         assert {0, 65535} <= set(np.unique(read))
