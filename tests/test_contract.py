@@ -43,10 +43,11 @@ from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.presets import get_preset, list_presets
 from keras_inr.training.muon import Muon
-from keras_inr.training.schedules import InverseDecay, WarmupExponentialDecay
+from keras_inr.training.schedules import CosineDecay, InverseDecay, WarmupExponentialDecay
 from keras_inr.training.stacked_optimizers import StackedAdam, StackedMuon, StackedSGD
 
 RNG = np.random.default_rng(0)
+WARMED = {"initial_learning_rate": 0.01, "decay_steps": 16, "alpha": 0.1, "warmup_target": 0.02, "warmup_steps": 5}
 COORDS = RNG.uniform(-1, 1, (6, 2)).astype("float32")
 COORDS_3D = RNG.uniform(-1, 1, (6, 3)).astype("float32")
 FEATURES = RNG.uniform(-1, 1, (6, 5)).astype("float32")
@@ -125,6 +126,7 @@ EXAMPLES = [
         {"initial_learning_rate": 0.02, "steps_per_epoch": 16, "warmup_epochs": 10, "half_life_epochs": 40},
         (0, 1, 16, 3199, 10**6),
     ),
+    Example(CosineDecay, WARMED, (0, 1, 8, 16, 3199)),
     Example(InverseDecay, {"initial_learning_rate": 0.02, "hold_steps": 16}, (0, 15, 16, 3199, 10**6)),
     *ZOO,
 ]

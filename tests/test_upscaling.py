@@ -148,7 +148,10 @@ REFUSED = [
     ({"images": ()}, r"images must be different pictures, received \(\)"),
     ({"images": ("a", "a")}, r"images must be different pictures, received \('a', 'a'\)"),
     ({"factors": (2, 1)}, r"factors must be different integers from 2, received \(2, 1\)"),
-    ({"presets": ("relu",)}, r"presets must be different names of siren_256, multi_hash, received \('relu',\)"),
+    (
+        {"presets": ("relu",)},
+        r"presets must be different names of siren_256, multi_hash, pixel_grid, received \('relu',\)",
+    ),
     ({"seeds": (-1,)}, r"seeds must be different integers from 0 to 2147483647, received \(-1,\)"),
     ({"reduction": "box"}, r"reduction must be one of \('area', 'lanczos'\), received 'box'"),
     ({"size": 0}, "size and steps must be at least 1, received 0 and None"),

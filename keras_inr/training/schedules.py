@@ -52,8 +52,16 @@ class CosineDecay(keras.optimizers.schedules.CosineDecay):
 
     _HELD = ("initial_learning_rate", "decay_steps", "warmup_target", "warmup_steps")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        name: str = "CosineDecay",
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
+        super().__init__(initial_learning_rate, decay_steps, alpha, name, warmup_target, warmup_steps)
         self._numbers = {name: getattr(self, name) for name in self._HELD}
         for name, number in self._numbers.items():
             if number is not None:  # warmup_target where there is no warm-up
