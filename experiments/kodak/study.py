@@ -36,7 +36,7 @@ FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
 MARKER = "<!-- kodak -->"
 BUDGETS = {
-    "300 k": {"layout": pixel_layout((1, 1, 1, 4, 4, 4, 4), 17), "units": (64, 64), "epochs": 120},
+    "300 k": {"layout": pixel_layout((1, 1, 1, 4, 4, 4, 4), 17), "units": (64, 64), "epochs": 60},
     "560 k": {"layout": pixel_layout((1, 1, 1, 4, 4, 4, 4)), "units": (64,), "epochs": 100},
     "1.0 M": {"layout": pixel_layout((1, 4, 4, 4, 4, 4, 4)), "units": (64,), "epochs": 80},
 }

@@ -76,8 +76,8 @@ class TestChosenNetworks:
             assert planned.plan.max_parameters == most[place]
             assert planned.field.count_params() <= most[place]
             assert [planned.field.layout, *planned.larger][-1] == layouts[place]
-        assert not automatic("30dB", max_parameters=most[0])[0].plan.grow  # there is nothing to grow to
-        assert automatic("500kB", max_parameters=most[2])[0].field.layout == layouts[2]
+        assert automatic("30dB", max_parameters=most[0])[0].larger == []
+        assert automatic("500kB", max_parameters=5000)[0].field.count_params() <= 5000
 
     @pytest.mark.parametrize(("length", "steps"), [({"steps": 20}, 20), ({"epochs": 3}, 6)])
     def test_a_length_that_is_given_stays(self, length, steps):
@@ -91,7 +91,7 @@ class TestChosenNetworks:
         recipe = automatic(recipe={"schedule": "cosine"})[0].plan.recipe
         assert (recipe.schedule, recipe.averaging, recipe.learning_rate) == ("cosine", 0.0, 0.1)
         recipe = automatic(recipe={"optimizer": "adam"})[0].plan.recipe
-        assert (recipe.averaging, recipe.learning_rate, recipe.beta_2) == (4.0, Recipe.learning_rate, Recipe.beta_2)
+        assert (recipe.averaging, recipe.learning_rate, recipe.beta_2) == (4.0, 0.01, Recipe.beta_2)  # its own
 
     @pytest.mark.parametrize("goal", ["30dB", "2s", "50kB"])
     def test_its_flags_repeat_it(self, goal):
@@ -102,7 +102,8 @@ class TestChosenNetworks:
         assert "goal" not in given
         recipe = {name: given[name] for name in dataclasses.asdict(planned.plan.recipe) if name in given}
         limits = {name: given.get(name) for name in ("goal_psnr_db", "max_seconds", "grow", "max_parameters")}
-        arguments = parse_overrides(given["preset"], {"layout": given["layout"]})
+        told = {name: given[name] for name in ("layout", "units") if name in given}
+        arguments = parse_overrides(given["preset"], told)
         for resumed in (None, json.loads(json.dumps(planned.plan.identity))):
             again = plan_fit(
                 "sample:coins",
