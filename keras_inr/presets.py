@@ -205,6 +205,6 @@ def _chosen(signal: Any = None, goal: str | None = None, max_parameters: int | N
     if signal is None:
         raise InputError("preset 'auto' needs signal=..., what load_image returns, received None")
     choice = choose(signal, goal, max_parameters)
-    field = fresh(choice.arguments["layout"], signal.size, signal.channels, **arguments)
+    field = fresh(size=signal.size, channels=signal.channels, **choice.arguments, **arguments)
     field.recipes = {"muon": {name: value for name, value in choice.recipe.items() if name != "optimizer"}}
     return field

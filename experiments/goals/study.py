@@ -98,8 +98,8 @@ def by_goal(name, source, goal):
         planned, wanted = plan_fit(source, "auto", goal=goal), Goal.parse(goal)
         plan = planned.plan
         goals = {"goal_psnr_db": plan.goal_psnr_db, "max_seconds": plan.max_seconds}
-        stage = lambda number: {"progress": False}  # noqa: E731
-        field, result = fit_growing(planned.field, planned.signal, plan.recipe, planned.larger, **goals, stage=stage)
+        goals["stage"] = lambda number: {"progress": False}
+        field, result = fit_growing(planned.field, planned.signal, plan.recipe, planned.larger, **goals)
         kb = file_kb(bare_copy(field))
         met = {
             "dB": result.psnr_db >= wanted.amount,

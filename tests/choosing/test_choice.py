@@ -73,6 +73,12 @@ class TestSize:
         assert file_kb(fresh(choice.arguments["layout"], signal.size, signal.channels, units=units)) <= kb
         assert choice.larger == ()
 
+    @pytest.mark.parametrize("kb", [25, 60])
+    def test_is_that_of_the_field_in_python(self, kb):
+        field = from_preset("auto", signal=COINS, goal=f"{kb}kB", seed=0)
+        assert field.units == choose(COINS, f"{kb}kB").arguments["units"]
+        assert file_kb(field) <= kb
+
     def test_most_weights(self):
         within = [choose(COINS, "200kB", max_parameters=most).num_parameters for most in (2000, 8000)]
         assert 1000 < within[0] <= 2000 < within[1] <= 8000
