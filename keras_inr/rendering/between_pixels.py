@@ -22,6 +22,9 @@ NEARER_DB = 6.0
 HALFWAY = ((1, 1), (1, 0), (0, 1))
 """Where the field is looked at, in half pixels down and across from the centres."""
 
+BORDER = 12
+"""Pixels that a picture's border is repeated by, so that the spline does not know where it ends; as SciPy does."""
+
 SMALLER = 0.95
 """A pixel whose side is less than this, in pixels of the picture, is one of an enlargement."""
 
@@ -73,12 +76,13 @@ def between_pixels(field: keras.Model) -> BetweenPixels | None:
     x, y = columns / max(height, width), rows / max(height, width)
     half = pixel_pitch(height, width) / 2
     centres = field.sample_grid(rows, columns, (-x, -y, x, y), supersampling=1)
+    spline = _Interpolation(centres)
     found: dict[str, list[np.ndarray]] = {"spline": [], "field": [], "bilinear": []}
     for down, across in HALFWAY:
         box = (-x + across * half, -y + down * half, x - across * half, y - down * half)
         size = rows - down, columns - across
         places = np.meshgrid(*(np.arange(side) + step / 2 for side, step in zip(size, (down, across), strict=True)))
-        found["spline"].append(_interpolated(centres, [place.T for place in places]))
+        found["spline"].append(spline([place.T for place in places]))
         found["field"].append(field.sample_grid(*size, box, supersampling=1))
         corners = [centres[i : i + size[0], j : j + size[1]] for i in {0, down} for j in {0, across}]
         found["bilinear"].append(np.mean(corners, axis=0))
@@ -117,19 +121,30 @@ class Spline:
     def __init__(self, field: keras.Model) -> None:
         self.height, self.width = field.picture_size
         self.dtype = field.values_dtype
-        self.values = field.sample_grid()
+        self.spline = _Interpolation(field.sample_grid())
 
     def __call__(self, coords: tf.Tensor) -> tf.Tensor:
         scale = max(self.height, self.width) / 2
         x, y = np.moveaxis(np.asarray(coords, np.float64), -1, 0)
         places = (y * scale + (self.height - 1) / 2, x * scale + (self.width - 1) / 2)
-        return tf.convert_to_tensor(_interpolated(self.values, places), self.dtype)
+        return tf.convert_to_tensor(self.spline(places), self.dtype)
 
 
-def _interpolated(values: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
-    """Values (H, W, C) at places (rows, columns) between their pixels, (..., C)."""
-    from scipy.ndimage import map_coordinates
+class _Interpolation:
+    """The cubic spline through values (H, W, C), filtered once; called with (rows, columns), it gives (..., C)."""
 
-    order = min(3, *(side - 1 for side in values.shape[:2]))
-    planes = (map_coordinates(plane, places, order=order, mode="nearest") for plane in np.moveaxis(values, -1, 0))
-    return np.stack(list(planes), axis=-1)
+    def __init__(self, values: np.ndarray) -> None:
+        from scipy.ndimage import spline_filter
+
+        self.dtype, self.last = values.dtype, [side - 1 for side in values.shape[:2]]
+        self.order = min(3, *self.last)
+        padded = np.pad(values, [(BORDER, BORDER)] * 2 + [(0, 0)], mode="edge")
+        planes = np.moveaxis(padded, -1, 0)
+        self.coefficients = [spline_filter(p, self.order, mode="nearest") if self.order > 1 else p for p in planes]
+
+    def __call__(self, places: Sequence[np.ndarray]) -> np.ndarray:
+        from scipy.ndimage import map_coordinates
+
+        inside = [np.clip(place, 0, last) + BORDER for place, last in zip(places, self.last, strict=True)]
+        shared = {"output": self.dtype, "order": self.order, "mode": "nearest", "prefilter": False}
+        return np.stack([map_coordinates(plane, inside, **shared) for plane in self.coefficients], axis=-1)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_inr._arguments import one_of
-from keras_inr.signals._spectrum import windows_of
+from keras_inr.signals._windows import windows_of
 
 CODECS = {"JPEG": {"subsampling": 0}, "WebP": {"method": 4}}
 """Names, as Pillow has them, and how files are written; JPEG with as many samples of colour as of brightness."""
