@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_inr.choosing.goal import Goal
-from keras_inr.choosing.sizes import all_layouts, fresh, ladder, num_parameters
+from keras_inr.choosing.sizes import all_layouts, fresh, ladder, num_entries, num_parameters
 from keras_inr.errors import InputError, InputTypeError
 from keras_inr.models.cell_grid import Layout
 from keras_inr.models.field import Field
@@ -163,8 +163,7 @@ def file_kb(field: Field) -> float:
 
 
 def _reason(layout, count, size, goal):
-    bits, cell, features = layout[0]
-    entries = min(2**bits, math.prod(math.ceil((side - 1) / cell) + 1 for side in size))
-    network = f"{len(layout)} levels, the finest with {features} for each of {entries} entries"
+    entries = num_entries(layout, size)[0]
+    network = f"{len(layout)} levels, the finest with {layout[0][2]} for each of {entries} entries"
     why = f"for {goal}" if goal is not None else "for as much as 8 bits show"
     return f"pixel_grid ({network}; {count:,} parameters, {4e-6 * count:.2g} MB) {why} on {size[1]} x {size[0]} pixels"

@@ -2,11 +2,12 @@
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 from keras_inr.errors import InputError
-from keras_inr.layers.cell_encoding import MOST_BITS
+from keras_inr.layers.cell_encoding import MOST_BITS, CellEncoding
 from keras_inr.models.cell_grid import CellGrid, Layout, pixel_layout
 from keras_inr.models.field import Field
 from keras_inr.models.growth import is_larger
@@ -17,7 +18,6 @@ CELLS = 12
 SMALLEST_TABLE = 6
 FEATURES = ((1, 1, 2, 4), (1, 1, 4, 4), (1, 4, 4, 4), (2, 4, 4, 4), (4, 4, 4, 4))
 """Features at cells of 1, 2, 4, and 8 or more pixels: of the layouts whose vertices share no entries."""
-
 
 SHARED_FEATURES = ((1, 1, 2, 4), (1, 1, 4, 4), (1, 2, 4, 4))
 """Where vertices share entries: one feature at the finest, since many entries tell vertices better apart than many
@@ -75,14 +75,14 @@ def num_parameters(layout: Layout, size: tuple[int, int], channels: int, units: 
     >>> num_parameters(layout, (20, 30), 3) == field.count_params()
     True
     """
-    inputs = sum(features for _, _, features in layout)
-    sides = (inputs, *units, channels)
-    dense = sum((a + 1) * b for a, b in itertools.pairwise(sides))
-    return dense + sum(min(2**bits, _vertices(size, cell)) * features for bits, cell, features in layout)
+    features = [number for _, _, number in layout]
+    dense = sum((a + 1) * b for a, b in itertools.pairwise((sum(features), *units, channels)))
+    return dense + sum(map(operator.mul, num_entries(layout, size), features))
 
 
-def _vertices(size, cell):
-    return math.prod(max(math.ceil((side - 1) / cell), 1) + 1 for side in size)
+def num_entries(layout: Layout, size: tuple[int, int]) -> tuple[int, ...]:
+    """Entries of each level's table, for a picture of a size."""
+    return CellEncoding(layout, size, form="plain").num_entries
 
 
 def larger_layouts(field: CellGrid, size: tuple[int, int], max_parameters: int | None = None) -> list[Layout]:

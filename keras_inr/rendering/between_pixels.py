@@ -136,8 +136,8 @@ class _Interpolation:
     def __init__(self, values: np.ndarray) -> None:
         from scipy.ndimage import spline_filter
 
-        self.dtype, self.last = values.dtype, [side - 1 for side in values.shape[:2]]
-        self.order = min(3, *self.last)
+        self.dtype = values.dtype
+        self.order = min(3, *(side - 1 for side in values.shape[:2]))
         padded = np.pad(values, [(BORDER, BORDER)] * 2 + [(0, 0)], mode="edge")
         planes = np.moveaxis(padded, -1, 0)
         self.coefficients = [spline_filter(p, self.order, mode="nearest") if self.order > 1 else p for p in planes]
@@ -145,6 +145,6 @@ class _Interpolation:
     def __call__(self, places: Sequence[np.ndarray]) -> np.ndarray:
         from scipy.ndimage import map_coordinates
 
-        inside = [np.clip(place, 0, last) + BORDER for place, last in zip(places, self.last, strict=True)]
+        inside = [place + BORDER for place in places]
         shared = {"output": self.dtype, "order": self.order, "mode": "nearest", "prefilter": False}
         return np.stack([map_coordinates(plane, inside, **shared) for plane in self.coefficients], axis=-1)
