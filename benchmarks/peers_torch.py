@@ -139,13 +139,17 @@ def quality_curve(method, values, seconds):
         errors.append(loss.item())
         recent = errors[-1:] if whole else errors[-16:]
         curve.append((time.perf_counter() - started, -10 * math.log10(sum(recent) / len(recent))))
-    return curve, {"num_parameters": sum(p.numel() for p in network.parameters()), "setup_seconds": 0.0}
+    with torch.no_grad():
+        prediction = torch.cat([network(part) for part in centres.split(65536)]).clamp(0, 1)
+        psnr_db = -10 * math.log10(torch.nn.functional.mse_loss(prediction, targets).item())
+    facts = {"num_parameters": sum(p.numel() for p in network.parameters()), "setup_seconds": 0.0}
+    return curve, {**facts, "psnr_db": round(psnr_db, 2)}
 
 
 class SineNetwork(torch.nn.Module):
-    """The paper's SIREN, 256-256-256, omega_0 = 30 in all layers, onto [0, 1]."""
+    """The paper's SIREN, four sine layers of 256, omega_0 = 30 in all layers, onto [0, 1]."""
 
-    def __init__(self, channels, width=256, depth=3, omega_0=30.0):
+    def __init__(self, channels, width=256, depth=4, omega_0=30.0):
         super().__init__()
         self.omega_0 = omega_0
         sizes = [2] + [width] * depth

@@ -1,0 +1,32 @@
+"""benchmarks/bench_quality.py: the README shows its results, and its fits run in small."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SCRIPT = ROOT / "benchmarks" / "bench_quality.py"
+RESULTS = json.loads((ROOT / "benchmarks" / "results" / "quality.json").read_text())
+
+
+def test_readme_shows_the_results():
+    sys.path.insert(0, str(SCRIPT.parent))
+    try:
+        import bench_quality
+    finally:
+        sys.path.remove(str(SCRIPT.parent))
+    _, shown, _ = (ROOT / "README.md").read_text().split("<!-- quality -->\n")
+    assert shown.strip() == bench_quality.table(RESULTS["rows"])
+    assert {row["method"] for row in RESULTS["rows"]} == set(bench_quality.METHODS)
+
+
+def test_a_case_of_ours_runs():
+    case = "pixel_grid|24|sample:camera"
+    command = [sys.executable, SCRIPT, "--case", case, "--seconds=0.3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    row = json.loads(done.stdout.splitlines()[-1])
+    assert (row["method"], row["size"], row["picture"]) == ("pixel_grid", 24, "sample:camera")
+    assert row["best_db"] > 15
+    assert set(row["seconds_to"]) == {"30", "35", "40", "44.4", "50"}
