@@ -37,7 +37,7 @@ class GrowingRun:
     Args:
         field: a `Field`.
         signal: an `ImageSignal`.
-        recipe: a `Recipe` with a constant schedule; its length does not count.
+        recipe: a `Recipe` whose schedule does not depend on its length, "constant" or "inverse".
 
     Attributes:
         step, seconds: of training so far.

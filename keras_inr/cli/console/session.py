@@ -21,12 +21,13 @@ from keras_inr.models.stacking import network_of
 from keras_inr.rendering.raster import MAX_EDGE, MAX_SUPERSAMPLING, default_box, supersampling_of
 from keras_inr.rendering.to_file import Rendered, RenderSettings, raster_size, render_file
 from keras_inr.signals.image import ImageSignal, load_image
-from keras_inr.training.recipe import Recipe
+from keras_inr.training.recipe import Recipe, own_recipe
 
 MAX_BATCH_SIZE = 2**18
 MAX_EPOCHS = 10**6
 MAX_RENDERED_PIXELS = 2**28
-SUGGESTED_RATES = {"tables": 1e-2, "no tables": 1e-3}
+AT_ANY_TIME = {"schedule": "inverse", "hold_epochs": 10.0, "averaging": 4.0}
+"""Of a recipe whose length is not known: the rate falls as 1 / step, and weights are averaged."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,15 +124,14 @@ class Session:
         if not 1 <= batch_size <= MAX_BATCH_SIZE:
             raise InputError(f"batch_size must be from 1 to {MAX_BATCH_SIZE}, received {batch_size!r}")
         recipe = Recipe(steps=1, learning_rate=learning_rate, batch_size=batch_size)
-        self._learning_rate, self.batch_size = recipe.learning_rate, recipe.batch_size
+        if recipe.learning_rate != self.learning_rate:  # else it stays the network's own
+            self._learning_rate = recipe.learning_rate
+        self.batch_size = recipe.batch_size
 
     @property
     def learning_rate(self) -> float:
-        """What was chosen; until then 0.01 for networks with tables of features and 0.001 for others."""
-        if self._learning_rate is not None:
-            return self._learning_rate
-        has_tables = self.field is not None and any(getattr(layer, "gathers", False) for layer in self.field.stack)
-        return SUGGESTED_RATES["tables" if has_tables else "no tables"]
+        """What was chosen; until then what was measured best for the network, see `Field.recipes`, or else 0.001."""
+        return Recipe(steps=1, **self._own_recipe).learning_rate
 
     @property
     def steps_per_epoch(self) -> int:
@@ -145,7 +145,10 @@ class Session:
         on_progress: Callable[[Progress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> str:
-        """Trains on, from where the last training ended, at a constant learning rate (Adam, mean squared error).
+        """Trains on, from where the last training ended, by the optimizer that suits the network (mean squared error).
+
+        The learning rate stays for ten epochs and falls as 1 / step then; the network has the average of its weights
+        over the steps, in which later ones count more. So the picture is good whenever training stops.
 
         As long as neither learning rate nor batch size change, all trainings are one run: weights end as they would
         have without the pauses. After a change the weights go on, with a fresh optimizer.
@@ -276,7 +279,13 @@ class Session:
         batch_size = min(self.batch_size, self.signal.height * self.signal.width)
         # every run with a seed of its own, so that it sees other batches than those before it
         seed = self.seed + self._num_runs
-        return Recipe(steps=1, schedule="constant", learning_rate=self.learning_rate, batch_size=batch_size, seed=seed)
+        return Recipe(**{**self._own_recipe, **AT_ANY_TIME, "steps": 1, "batch_size": batch_size, "seed": seed})
+
+    @property
+    def _own_recipe(self):
+        """Of the network; a learning rate that was chosen takes the place of its own."""
+        chosen = {} if self._learning_rate is None else {"learning_rate": self._learning_rate}
+        return {**own_recipe({} if self.field is None else self.field.recipes, chosen), **chosen}
 
     def _current_run(self):
         recipe = self._recipe

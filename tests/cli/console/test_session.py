@@ -10,6 +10,7 @@ from PIL import Image
 from keras_inr.cli.console.session import MAX_BATCH_SIZE, Session
 from keras_inr.errors import InputError
 from keras_inr.metrics import psnr, ssim
+from keras_inr.presets import get_preset
 from keras_inr.rendering.to_file import RenderSettings
 
 CODE = "__import__('os').system('touch x')"
@@ -78,14 +79,14 @@ class TestChoices:
         session.train(2)
         assert session.steps == 2 * (session.signal.height * session.signal.width // 64)
 
-    def test_a_learning_rate_for_the_kind_of_network_until_one_is_chosen(self):
+    def test_a_learning_rate_that_suits_the_network_until_one_is_chosen(self):
         session = Session()
         session.choose_picture("sample:camera", longer_side=8)
-        rates = []
-        for preset in ("siren", "multi_hash", "cell_grid_smooth"):
+        for preset in ("siren", "multi_hash", "pixel_grid"):
             session.choose_network(preset)
-            rates.append(session.learning_rate)
-        assert rates == [0.001, 0.01, 0.01]
+            recipe = next(iter(get_preset(preset).own_recipes.values()))
+            assert session.learning_rate == recipe["learning_rate"]
+            session.choose_training(session.learning_rate, 32)  # the network's own is not chosen for the next one
         session.choose_training(0.02, 32)
         assert (session.learning_rate, session.batch_size) == (0.02, 32)
 
