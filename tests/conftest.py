@@ -40,3 +40,8 @@ def fresh_keras_state():
     told = too_big()
     if told:
         pytest.fail(told)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--server_url", help="of a REST API to try the contract on, such as http://localhost:8501")
+    parser.addoption("--grpc_url", help="its gRPC address, such as localhost:8500")

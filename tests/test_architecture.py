@@ -51,6 +51,7 @@ RANKS = {
     "presets": 5,
     "training": 6,
     "export": 6,
+    "serving": 7,
     "runs": 7,
     "fleet": 8,
     "cli": 9,

@@ -1,7 +1,12 @@
-"""Exports a run's model for TensorFlow Serving: keras-inr export --run=runs/0001"""
+"""Exports a run's model for TensorFlow Serving: keras-inr export --run=runs/0001 --to=models
+
+--to writes what a server is started with: a folder of models, of points and of pictures, with models.config. Without
+it one SavedModel with all signatures is written beside the model, for Python or for a server of this model alone.
+"""
 
 import os
 import pathlib
+import re
 import shlex
 from typing import Any
 
@@ -12,6 +17,9 @@ from keras_inr._arguments import holds_pattern, servable_path
 from keras_inr._reading import read_json
 from keras_inr.cli import own_modules
 from keras_inr.cli.help import group
+from keras_inr.errors import InputError
+from keras_inr.export.instructions import curl_commands, docker_command
+from keras_inr.export.model_base import BaseVersion, export_model_base
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.models.field_files import model_path, read_field
 from keras_inr.runs.layout import METRICS
@@ -26,6 +34,11 @@ def define_flags() -> None:
     flags.DEFINE_string("run", None, "run folder; its model.keras is exported, with the figures of its metrics.json")
     flags.DEFINE_string("model", None, "another .keras file to export; figures come from a metrics.json beside it")
     flags.DEFINE_string("base_path", None, "folder of the versions; saved_model/ beside the model")
+    flags.DEFINE_string("to", None, "model base, a folder of models for tensorflow_model_server; made if absent")
+    flags.DEFINE_string("name", None, "in the model base; that of the picture by default")
+    flags.DEFINE_bool("add_version", False, "the name is there already, and this is a newer version of it")
+    flags.DEFINE_list("label", [], "names for this version in the model base, such as stable, with commas between")
+    flags.DEFINE_string("container_path", "/models", "where the server sees the model base")
     flags.DEFINE_integer("version", None, "version number; the largest existing plus 1 by default", lower_bound=1)
     flags.DEFINE_integer("max_pixels", 2**24, "most points that a render request may evaluate", lower_bound=1)
     own_modules.define()
@@ -34,6 +47,11 @@ def define_flags() -> None:
 def main(argv: list[str]) -> int:
     """Exports the model that the flags name; the exit code."""
     model = model_path(FLAGS.run, FLAGS.model)
+    if FLAGS.to is not None:
+        return export_to_base(model)
+    for name in ("name", "add_version", "label", "container_path"):
+        if FLAGS[name].present:
+            raise InputError(f"--{name} goes with --to")
     base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
     field = read_field(model)
     metrics = load_metrics(model.with_name(METRICS))
@@ -41,6 +59,57 @@ def main(argv: list[str]) -> int:
     folder = export_saved_model(field, base_path, FLAGS.version, info=facts, max_pixels=FLAGS.max_pixels)
     print(summary(folder))
     return 0
+
+
+def export_to_base(model: pathlib.Path) -> int:
+    """Exports a .keras file into the model base that the flags name; the exit code."""
+    if FLAGS.base_path is not None:
+        raise InputError("--base_path is for one SavedModel: give it or --to")
+    metrics = load_metrics(model.with_name(METRICS))
+    made = export_model_base(
+        read_field(model),
+        FLAGS.to,
+        FLAGS.name or name_of(metrics, model),
+        FLAGS.version,
+        add_version=FLAGS.add_version,
+        labels=FLAGS.label,
+        container_path=FLAGS.container_path,
+        info=served_facts(metrics),
+        max_pixels=FLAGS.max_pixels,
+    )
+    print(base_summary(made))
+    return 0
+
+
+def name_of(metrics: dict[str, Any], model: pathlib.Path) -> str:
+    """What a model is called: as its picture, or else as its file.
+
+    >>> name_of({"image": "photos/my fox.jpg"}, pathlib.Path("model.keras"))
+    'my_fox'
+    >>> name_of({}, pathlib.Path("runs/0001/model.keras"))
+    'model'
+    """
+    image = metrics.get("image")
+    stem = pathlib.PurePath(image.removeprefix("sample:") if isinstance(image, str) else model.name).stem
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", stem).strip("._-")[:50] or "field"
+
+
+def base_summary(made: BaseVersion) -> str:
+    """Where the models are, how they are served, and one line that asks each signature."""
+    asked = [
+        line for signature, command in curl_commands(made).items() for line in (f"  # {signature}", f"  {command}")
+    ]
+    labels = "".join(f", {label} is version {version}" for label, version in sorted(made.labels.items()))
+    return "\n".join(
+        [
+            *(str(made.base / model / str(made.version)) for model in made.signatures),
+            f"{made.name}: version {made.version}{labels}",
+            "serve it:",
+            f"  {docker_command(made, FLAGS.container_path)}",
+            "ask it:",
+            *asked,
+        ]
+    )
 
 
 def load_metrics(path: str | os.PathLike[str]) -> dict[str, Any]:

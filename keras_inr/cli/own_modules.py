@@ -6,7 +6,6 @@ from absl import flags
 
 from keras_inr.cli import flagfile
 from keras_inr.cli.help import group
-from keras_inr.presets import load_module
 from keras_inr.runs.folder import folder_path
 
 MODULE_HELP = "a .py file with PRESETS of your own, see CONTRIBUTING.md; may be given several times"
@@ -41,4 +40,6 @@ def load(arguments: Sequence[str]) -> None:
     except (flags.Error, ValueError):  # reported when flags are parsed in earnest
         return
     for path in values.module:
+        from keras_inr.presets import load_module  # not above: it needs Keras, which a server has not
+
         load_module(path)

@@ -14,11 +14,12 @@ from keras_inr.cli import messages, stop_signals
 # nothing that takes long to import may stand above: a signal that comes before `start` gets Python's own treatment
 
 
-def start(name: str) -> None:
+def start(name: str, with_keras: bool = True) -> None:
     """Imports TensorFlow, quietly: Ctrl-C and SIGTERM end the process meanwhile.
 
     Args:
         name: what messages are headed with, such as "keras-inr fit".
+        with_keras: whether the command makes fields; without them Keras stays out of the process.
     """
     messages.program[:] = [name]
     stop_signals.leave_on_signals()
@@ -26,7 +27,7 @@ def start(name: str) -> None:
 
     surroundings.settle()
     try:
-        import_tensorflow()
+        import_tensorflow(with_keras)
     except ImportError as error:
         if error.name != "keras":
             raise
@@ -34,7 +35,7 @@ def start(name: str) -> None:
         sys.exit(2)
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(with_keras: bool = True) -> None:
     """Imports the package, and TensorFlow with it, without TensorFlow's start-up notices on standard error.
 
     What its C++ parts say later is kept back too, unless TF_CPP_MIN_LOG_LEVEL is set; errors reach Python anyway.
@@ -44,9 +45,12 @@ def import_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     aloud = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0" or "TF_XLA_FLAGS" in os.environ
     with contextlib.nullcontext() if aloud else _no_standard_error():
-        from keras_inr._registration import register
+        if with_keras:
+            from keras_inr._registration import register
 
-        register()  # looks at Keras's settings before TensorFlow does
+            register()  # looks at Keras's settings before TensorFlow does
+        else:
+            sys.modules["keras"] = None  # type: ignore[assignment]  # TensorFlow imports it where it can
         import tensorflow as tf
 
         tf.config.list_physical_devices()

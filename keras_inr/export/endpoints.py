@@ -1,7 +1,7 @@
 """The functions that an exported field answers with."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -40,7 +40,7 @@ def signature_names(field: Field) -> list[str]:
 
 
 def make_endpoints(
-    field: Field, limits: Limits, text: str
+    field: Field, limits: Limits, text: str, names: Iterable[str]
 ) -> dict[str, tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]]:
     """The signatures of a field as {name: (function, input specs)}.
 
@@ -48,6 +48,7 @@ def make_endpoints(
         field: the `Field` that the functions close over.
         limits: `Limits` of a request.
         text: what `info` answers.
+        names: of the signatures, some of `signature_names(field)`.
     """
 
     def serving_default(coords):
@@ -87,7 +88,7 @@ def make_endpoints(
         "render_png": (render_png, [BOX, SIZE]),
         "info": (info, [QUERY]),
     }
-    return {name: (_reading_once(field, endpoints[name][0]), endpoints[name][1]) for name in signature_names(field)}
+    return {name: (_reading_once(field, endpoints[name][0]), endpoints[name][1]) for name in names}
 
 
 def _reading_once(field: Field, function: Callable[..., Any]) -> Callable[..., Any]:

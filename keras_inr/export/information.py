@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -21,7 +22,9 @@ COORDINATES = (
 )
 
 
-def information(field: Field, limits: Limits, facts: dict[str, Any] | None = None) -> dict[str, Any]:
+def information(
+    field: Field, limits: Limits, facts: dict[str, Any] | None = None, names: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The answer of the `info` signature, a dict that is strict JSON.
 
     Keys: format_version, height and width of the picture in pixels (None without one), channels, box (the picture's,
@@ -33,6 +36,7 @@ def information(field: Field, limits: Limits, facts: dict[str, Any] | None = Non
         field: the exported `Field`.
         limits: `Limits` of a request.
         facts: dict of further entries; one with a key above gives way to what the field itself says.
+        names: of the signatures that are exported; all that the field has by default.
 
     Raises:
         InputTypeError: unless facts is a dict with strings as keys.
@@ -46,6 +50,7 @@ def information(field: Field, limits: Limits, facts: dict[str, Any] | None = Non
     facts = {} if facts is None else facts
     if not isinstance(facts, dict) or not all(isinstance(key, str) for key in facts):
         raise InputTypeError(f"info must be a dict with strings as keys, received {facts!r}")
+    names = signature_names(field) if names is None else list(names)
     height, width = field.picture_size or (None, None)
     own = {
         "format_version": FORMAT_VERSION,
@@ -58,8 +63,8 @@ def information(field: Field, limits: Limits, facts: dict[str, Any] | None = Non
         "num_parameters": field.count_params(),
         "model": type(field).__name__,
         "dtype": field.dtype_policy.name,
-        "signatures": signature_names(field),
-        "batching": {name: name not in NEVER_MERGED for name in signature_names(field)},
+        "signatures": names,
+        "batching": {name: name not in NEVER_MERGED for name in names},
         "limits": dataclasses.asdict(limits),
         "versions": {"keras_inr": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
     }

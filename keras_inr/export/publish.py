@@ -8,7 +8,8 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from keras_inr._arguments import positive_int, servable_path
 from keras_inr._disk_errors import MISPLACED, disk_error
@@ -46,27 +47,61 @@ def publish(
     >>> publish(tempfile.mkdtemp(), None, lambda folder: (folder / "file").touch()).name
     '1'
     """
-    base, is_new = _made_folder(base_path, version)
+    (folder,) = publish_together({base_path: fill}, version)
+    return folder
+
+
+def publish_together(fills: Mapping[Any, Callable[[pathlib.Path], object]], version: int | None) -> list[pathlib.Path]:
+    """As `publish`, for several folders of versions that get one number, as soon as all of them are filled.
+
+    Each appears by a rename of its own, in the order given. Where a process dies between two of these, the later ones
+    are absent under that number, and the next export takes a number above it.
+
+    Args:
+        fills: folder of versions -> what fills the new one.
+        version: see `publish`; the largest existing is that of all the folders.
+
+    Returns:
+        The folders of the version.
+
+    >>> import tempfile
+    >>> base = pathlib.Path(tempfile.mkdtemp())
+    >>> folders = publish_together({base / "a": pathlib.Path.touch, base / "b": pathlib.Path.touch}, 3)
+    >>> [str(folder.relative_to(base)) for folder in folders]
+    ['a/3', 'b/3']
+    """
+    bases, hidden = [], []
+    try:
+        for base_path in fills:
+            bases.append(_made_folder(base_path, version))
+        for (base, _), fill in zip(bases, fills.values(), strict=True):
+            hidden.append(_hidden_folder(base))
+            fill(hidden[-1])
+            _sync(hidden[-1])
+        targets = _claim(hidden, version)
+    except BaseException as error:
+        for folder in hidden:
+            shutil.rmtree(folder, ignore_errors=True)
+        for base, is_new in bases:
+            if is_new:
+                with contextlib.suppress(OSError):  # not empty: another export is at work in it
+                    base.rmdir()
+        if problem := disk_error(error, bases[0][0] if bases else None):  # TensorFlow's own words are about its kernels
+            raise problem from error
+        raise
+    for base, _ in bases:
+        flush_folder(base)
+    return targets
+
+
+def _hidden_folder(base: pathlib.Path) -> pathlib.Path:
     try:
         _remove_stale(base)
         hidden = base / f"tmp.{uuid.uuid4().hex}"
         hidden.mkdir()
     except OSError as error:
         raise _unwritable(base, error) from error
-    try:
-        fill(hidden)
-        _sync(hidden)
-        target = _claim(hidden, base, version)
-    except BaseException as error:
-        shutil.rmtree(hidden, ignore_errors=True)
-        if is_new:
-            with contextlib.suppress(OSError):  # not empty: another export is at work in it
-                base.rmdir()
-        if problem := disk_error(error, base):  # TensorFlow's own words are about its kernels
-            raise problem from error
-        raise
-    flush_folder(base)
-    return target
+    return hidden
 
 
 def existing_versions(base: str | os.PathLike[str]) -> list[int]:
@@ -95,20 +130,28 @@ def _made_folder(base_path: str | os.PathLike[str], version: int | None) -> tupl
     return base, is_new
 
 
-def _claim(hidden: pathlib.Path, base: pathlib.Path, version: int | None) -> pathlib.Path:
-    """Renames the hidden folder to its number and returns the path."""
+def _claim(hidden: list[pathlib.Path], version: int | None) -> list[pathlib.Path]:
+    """Renames hidden folders to their number, one for all, and returns the paths."""
     while True:
-        number = max([*existing_versions(base), 0]) + 1 if version is None else version
+        taken = [number for folder in hidden for number in existing_versions(folder.parent)]
+        number = max([*taken, 0]) + 1 if version is None else version
         if number > MAX_VERSION:
             raise InputError(f"version must be given where {MAX_VERSION} exists, received None")
-        try:
-            return hidden.rename(base / str(number))
-        except OSError as error:
-            # another export was quicker: a rename does not replace a folder that holds something
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise
-            if version is not None:
-                raise _exists(base, version) from error
+        claimed: list[pathlib.Path] = []
+        for folder in hidden:
+            try:
+                claimed.append(folder.rename(folder.parent / str(number)))
+            except OSError as error:
+                for before, target in zip(hidden, claimed, strict=False):
+                    target.rename(before)
+                # another export was quicker: a rename does not replace a folder that holds something
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                    raise
+                if version is not None:
+                    raise _exists(folder.parent, version) from error
+                break
+        else:
+            return claimed
 
 
 def _unwritable(base: pathlib.Path, error: OSError) -> OSError | ValueError:

@@ -3,13 +3,14 @@
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_inr.errors import InputError, InputTypeError
-from keras_inr.export.endpoints import make_endpoints
+from keras_inr.export.endpoints import make_endpoints, signature_names
 from keras_inr.export.gradients import drop_custom_gradients
 from keras_inr.export.information import information
 from keras_inr.export.lint import lint_saved_model
@@ -108,6 +109,15 @@ def export_saved_model(
     >>> folder.name, served.signatures["serving_default"](coords=tf.zeros((5, 2)))["values"].shape
     ('1', TensorShape([5, 3]))
     """
+    check_exportable(field)
+    limits = Limits(max_pixels, chunk, max_points, max_rows)
+    names = signature_names(field)
+    text = json.dumps(information(field, limits, info, names), allow_nan=False)
+    return publish(base_path, version, lambda folder: write_saved_model(folder, field, limits, text, names))
+
+
+def check_exportable(field: Field) -> None:
+    """InputTypeError unless it is a `Field`; InputError for a stacked one, and in the scope of a strategy."""
     if not isinstance(field, Field):
         raise InputTypeError(f"field must be a keras_inr.models.Field, received {field!r}")
     if field.num_fields is not None:
@@ -115,15 +125,17 @@ def export_saved_model(
     if tf.distribute.has_strategy():
         strategy = type(tf.distribute.get_strategy()).__name__
         raise InputError(f"a field must be exported outside the scope of a strategy, received a call in a {strategy}'s")
-    limits = Limits(max_pixels, chunk, max_points, max_rows)
-    text = json.dumps(information(field, limits, info), allow_nan=False)
-    return publish(base_path, version, lambda folder: _fill(folder, field, limits, text))
 
 
-def _fill(folder: pathlib.Path, field: Field, limits: Limits, text: str) -> None:
-    """Writes the SavedModel, and raises unless it is fit to be served."""
+def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: str, names: Sequence[str]) -> None:
+    """Writes the SavedModel into a folder, and raises unless it is fit to be served.
+
+    Args:
+        folder: an empty one.
+        field, limits, text, names: see `make_endpoints`; the first is `serving_default` too, if none is called so.
+    """
     archive = keras.export.ExportArchive()  # without track(field), which would store every weight twice
-    for name, (function, specs) in make_endpoints(field, limits, text).items():
+    for name, (function, specs) in make_endpoints(field, limits, text, names).items():
         archive.add_endpoint(name, function, specs)
     archive.write_out(str(folder), WITHOUT_CUSTOM_GRADIENTS, verbose=False)
     drop_custom_gradients(folder)

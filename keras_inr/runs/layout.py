@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from keras_inr._reading import kind_of
 from keras_inr.errors import InputError
-from keras_inr.training.checkpoints import checkpoint_paths
 
 RUN_JSON = "run.json"
 FLAGFILE = "flags.cfg"
@@ -76,6 +75,8 @@ def check_files_and_folders(folder: pathlib.Path) -> None:
 
 def has_checkpoint(folder: pathlib.Path) -> bool:
     """Whether a run has left something to be resumed from."""
+    from keras_inr.training.checkpoints import checkpoint_paths  # not above: it needs Keras, which a server has not
+
     return bool(checkpoint_paths(folder / "checkpoints"))
 
 

@@ -1,0 +1,114 @@
+"""Serves exported pictures over TensorFlow Serving's REST and gRPC API: keras-inr serve --base=models
+
+    keras-inr serve --base=models          a model base, as keras-inr export --to makes it
+    keras-inr serve --run=runs/0001        what a run exported
+    keras-inr serve --model_name=fox --model_base_path=/srv/fox
+
+It listens on this machine only, unless --host says otherwise. New versions are served as soon as they are complete.
+Flags are called as those of tensorflow_model_server where it has them.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from absl import flags
+
+from keras_inr._arguments import servable_path
+from keras_inr._cores import usable_cores
+from keras_inr.cli import messages
+from keras_inr.cli.help import group
+from keras_inr.errors import InputError
+from keras_inr.export.models_config import checked_name
+
+FLAGS = flags.FLAGS
+TOKEN = "KERAS_INR_TOKEN"
+"""Of the environment: what clients must send."""
+
+
+@group("Serving")
+def define_flags() -> None:
+    """Defines the flags of the command."""
+    flags.DEFINE_string("base", None, "model base: a folder of models with models.config")
+    flags.DEFINE_string("run", None, "run folder, whose saved_model/ is served as one model")
+    flags.DEFINE_string("model_base_path", None, "folder of the versions of one model")
+    flags.DEFINE_string("model_name", None, "name of the model of --run or --model_base_path")
+    flags.DEFINE_string("host", "127.0.0.1", "interface to listen at; 0.0.0.0 for all, which other machines reach")
+    flags.DEFINE_integer("port", 8500, "of gRPC; 0 for none", lower_bound=0, upper_bound=65535)
+    flags.DEFINE_integer("rest_api_port", 8501, "of REST; 0 for none", lower_bound=0, upper_bound=65535)
+    flags.DEFINE_bool("rest_api_enable_cors_support", False, "let pages of other origins ask")
+    flags.DEFINE_integer("rest_api_timeout_in_ms", 30_000, "most that a request takes", lower_bound=1)
+    flags.DEFINE_float("file_system_poll_wait_seconds", 1.0, "between two looks at the folders", lower_bound=0.05)
+    flags.DEFINE_float(
+        "model_config_file_poll_wait_seconds", 10.0, "between two readings of models.config", lower_bound=0.05
+    )
+    flags.DEFINE_bool("enable_serialization_as_tensor_content", False, "send gRPC tensors as bytes, which is faster")
+    flags.DEFINE_integer("max_body_mb", 64, "most megabytes of a request", lower_bound=1, upper_bound=2047)
+    flags.DEFINE_integer(
+        "concurrency", 0, "requests that compute at a time; as many as cores by default", lower_bound=0
+    )
+    flags.DEFINE_integer("max_waiting", 256, "requests that wait for these; more are refused", lower_bound=0)
+
+
+def main(argv: list[str]) -> int:
+    """Serves until it is stopped by a signal; the exit code."""
+    from keras_inr.serving.server import Addresses, Server
+    from keras_inr.serving.settings import Bounds
+
+    settings = chosen_settings(FLAGS)
+    ports = {"rest_port": FLAGS.rest_api_port or None, "grpc_port": FLAGS.port or None}
+    if not any(ports.values()):
+        raise InputError("--port and --rest_api_port must not both be 0: nothing would be served")
+    bounds = Bounds(
+        FLAGS.max_body_mb * 2**20,
+        FLAGS.rest_api_timeout_in_ms / 1000,
+        FLAGS.concurrency or usable_cores(),
+        FLAGS.max_waiting,
+    )
+    settings()  # what cannot be read is told before anything is loaded
+    server = Server(
+        settings,
+        Addresses(FLAGS.host, **ports),
+        bounds,
+        token=os.environ.get(TOKEN) or None,
+        cors=FLAGS.rest_api_enable_cors_support,
+        as_content=FLAGS.enable_serialization_as_tensor_content,
+        poll_seconds=FLAGS.file_system_poll_wait_seconds,
+        config_seconds=FLAGS.model_config_file_poll_wait_seconds,
+        on_change=tell,
+    )
+    for name, port in (("REST", server.rest_port), ("gRPC", server.grpc_port)):
+        if port is not None:
+            messages.tell(f"{name} at {FLAGS.host}:{port}")
+    server.run()
+    return 0
+
+
+def chosen_settings(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:
+    """What gives the models' settings, by the flags."""
+    from keras_inr.serving.server import run_settings
+    from keras_inr.serving.settings import settings_of_base
+
+    chosen = [name for name in ("base", "run", "model_base_path") if getattr(values, name) is not None]
+    if len(chosen) != 1:
+        raise InputError(
+            f"one of --base, --run and --model_base_path is required, received {', '.join(chosen) or 'none'}"
+        )
+    if values.base is not None:
+        if values.model_name is not None:
+            raise InputError("--model_name goes with --run and --model_base_path: names of --base are in models.config")
+        base = servable_path("base", values.base).resolve()
+        return lambda: settings_of_base(base)
+    path = servable_path(chosen[0], values.run or values.model_base_path).resolve()
+    path = path / "saved_model" if values.run is not None else path
+    if not path.is_dir():
+        raise InputError(f"--{chosen[0]} must have a folder of versions, received {str(path)!r}")
+    return run_settings(checked_name("model_name", values.model_name or "field"), path)
+
+
+def tell(name: str, number: int, version: Any) -> None:
+    """Says what happened to a version."""
+    if version.error:
+        messages.tell(f"{name} version {number} could not be loaded: {version.error}")
+    elif version.state in ("AVAILABLE", "END"):
+        messages.tell(f"{name} version {number} is {'served' if version.state == 'AVAILABLE' else 'unloaded'}")

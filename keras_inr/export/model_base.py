@@ -1,0 +1,277 @@
+"""A folder of models that TensorFlow Serving takes as it is: versions, configuration, warm-up, labels."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_inr._arguments import count, positive_int, servable_path
+from keras_inr._files import atomic_path
+from keras_inr.coordinates import pixel_pitch
+from keras_inr.errors import InputError
+from keras_inr.export.endpoints import NEVER_MERGED, signature_names
+from keras_inr.export.information import information
+from keras_inr.export.models_config import (
+    changed_models_config,
+    checked_name,
+    find_model,
+    put_model,
+    read_models_config,
+)
+from keras_inr.export.publish import existing_versions, publish_together
+from keras_inr.export.requests import Limits
+from keras_inr.export.saved_model import check_exportable, write_saved_model
+from keras_inr.export.warm_up import write_warm_up
+from keras_inr.models.field import POINTS_PER_CALL, Field
+
+PICTURES = "_pictures"
+"""What the name of a model of pictures ends in, beside that of the points."""
+
+MONITORING_CONFIG = "monitoring.config"
+MONITORING = 'prometheus_config {\n  enable: true\n  path: "/monitoring/prometheus/metrics"\n}\n'
+BATCHING = "batching_params.pbtxt"
+WARM_POINTS = 1024
+WARM_SIDE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class BaseVersion:
+    """A version of a field in a model base.
+
+    Attributes:
+        base: the folder of all models.
+        name: of the model of points; that of pictures is `pictures_name`.
+        version: its number, the same for both.
+        signatures: name of a model -> its signatures.
+        labels: label -> version, of this name.
+    """
+
+    base: pathlib.Path
+    name: str
+    version: int
+    signatures: dict[str, list[str]]
+    labels: dict[str, int]
+
+    @property
+    def pictures_name(self) -> str:
+        """Of the model that answers with pictures."""
+        return self.name + PICTURES
+
+
+def export_model_base(
+    field: Field,
+    base: str | os.PathLike[str],
+    name: str,
+    version: int | None = None,
+    *,
+    add_version: bool = False,
+    labels: Sequence[str] = (),
+    container_path: str = "/models",
+    info: dict[str, Any] | None = None,
+    max_pixels: int = 2**24,
+    chunk: int = POINTS_PER_CALL,
+    max_points: int = 2**22,
+    max_rows: int = 4096,
+) -> BaseVersion:
+    """Writes a field into a folder of models that `tensorflow_model_server --model_config_file` takes as it is.
+
+        BASE/models.config                   models by name, all their versions, labels
+        BASE/monitoring.config               Prometheus metrics
+        BASE/NAME/VERSION/                   points: serving_default, gradient, laplacian, info
+        BASE/NAME_pictures/VERSION/          pictures: render_png (the default), render, info
+
+    Signatures are those of `export_saved_model`. Points and pictures are two models since TensorFlow Serving merges the
+    requests of strangers for a whole model or not at all: points may be merged, with the batching_params.pbtxt in their
+    version's folder; pictures may not, as rows of `render` have one size and one limit of points. Each version has
+    warm-up records, so that its first request is as fast as the next. Both appear under their number only when both are
+    complete, have passed `lint_saved_model`, and have answered like the field itself; models.config is written after.
+
+    Args:
+        field: a `Field`.
+        base: folder of the models, made if absent.
+        name: of the field in URLs, "NAME" above.
+        version: integer from 1 that does not exist yet; None is the largest existing plus 1.
+        add_version: needed where the name exists, so that another picture does not take its place by mistake.
+        labels: names for this version, such as "stable"; a label that another version has moves.
+        container_path: where the server sees base; absolute.
+        info, max_pixels, chunk, max_points, max_rows: see `export_saved_model`.
+
+    Raises:
+        InputError: for a name that exists without add_version, a name or label that does not fit into a URL, without
+            tensorflow-serving-api, and as in `export_saved_model`, as all its other errors.
+
+    >>> import tempfile
+    >>> from keras_inr.models import Siren
+    >>> made = export_model_base(Siren(units=(16, 16), picture_size=(20, 30)), tempfile.mkdtemp(), "fox")
+    >>> sorted(path.name for path in made.base.iterdir() if not path.name.startswith("."))
+    ['fox', 'fox_pictures', 'models.config', 'monitoring.config']
+    """
+    check_exportable(field)
+    base, name = servable_path("to", base), checked_name("name", name)
+    labels = [checked_name("label", label) for label in labels]
+    if not container_path.startswith("/"):
+        raise InputError(f"container_path must begin with '/', received {container_path!r}")
+    read_models_config(base)  # a damaged one is told before anything is written
+    check_name_is_free(base, name, add_version)
+    limits = Limits(max_pixels, chunk, max_points, max_rows)
+    models = models_of(field, name)
+    fills = {base / model: _filler(field, model, names, limits, info) for model, names in models.items()}
+    folders = publish_together(fills, version)
+    number = int(folders[0].name)
+    with changed_models_config(base) as config:
+        for model in models:
+            entry = put_model(config, model, container_path)
+            for label in labels:
+                entry.version_labels[label] = number
+        told = dict(find_model(config, name).version_labels)
+    with atomic_path(base / MONITORING_CONFIG) as temporary:
+        temporary.write_text(MONITORING)
+    return BaseVersion(base, name, number, models, told)
+
+
+def models_of(field: Field, name: str) -> dict[str, list[str]]:
+    """Name of a model -> its signatures: pictures, then points.
+
+    >>> from keras_inr.models import Siren
+    >>> models_of(Siren(units=(8,), channels=2), "fox")
+    {'fox_pictures': ['render', 'info'], 'fox': ['serving_default', 'gradient', 'laplacian', 'info']}
+    """
+    names = signature_names(field)
+    pictures = [each for each in reversed(NEVER_MERGED) if each in names]
+    return {name + PICTURES: [*pictures, "info"], name: [each for each in names if each not in NEVER_MERGED]}
+
+
+def check_name_is_free(base: pathlib.Path, name: str, add_version: bool) -> None:
+    """InputError for a name that exists, unless a version is to be added, and for one that does not, if so."""
+    if name.endswith(PICTURES):
+        raise InputError(f"name must not end in {PICTURES!r}, which names the model of pictures, received {name!r}")
+    exists = any((base / each).exists() and existing_versions(base / each) for each in (name, name + PICTURES))
+    if exists and not add_version:
+        raise InputError(f"{name!r} is in {base} already: add a version of it with add_version, or give another name")
+    if add_version and not exists:
+        raise InputError(f"add_version must be without {name!r}, of which {base} has no version yet")
+
+
+def _filler(field, model, names, limits, info):
+    def fill(folder):
+        text = json.dumps(information(field, limits, info, names), allow_nan=False)
+        write_saved_model(folder, field, limits, text, names)
+        write_warm_up(folder, model, _warm_up_requests(field, names, limits))
+        if "serving_default" in names:
+            (folder / BATCHING).write_text(_batching(limits))
+
+    return fill
+
+
+def _warm_up_requests(field, names, limits):
+    """signature -> input -> array: a picture of at most 256 pixels along a side, and as many points as are usual."""
+    height, width = field.picture_size or (WARM_SIDE, WARM_SIDE)
+    side = min(WARM_SIDE, int(limits.max_pixels**0.5) // 2)  # as fine as the picture: at most 2 x 2 points in a pixel
+    size = np.int32([[min(height, side), min(width, side)]])
+    half = size[0] * pixel_pitch(height, width) / 2
+    inputs = {
+        "coords": np.zeros((min(WARM_POINTS, limits.max_points), 2), np.float32),
+        "box": np.float32([[-half[1], -half[0], half[1], half[0]]]),
+        "size": size,
+        "query": np.array([b""], object),
+    }
+    taken = {**dict.fromkeys(NEVER_MERGED, ("box", "size")), "info": ("query",)}
+    return {name: {key: inputs[key] for key in taken.get(name, ("coords",))} for name in names}
+
+
+def _batching(limits):
+    """Batches of points for `--enable_batching --enable_per_model_batching_parameters`."""
+    most = min(limits.max_points, limits.chunk)
+    values = {
+        "max_batch_size": limits.max_points,
+        "max_execution_batch_size": most,
+        "batch_timeout_micros": 0,
+        "max_enqueued_batches": 1_000_000,
+    }
+    lines = [f"{name} {{ value: {value} }}" for name, value in values.items()]
+    return "\n".join([*lines, "enable_large_batch_splitting { value: true }"]) + "\n"
+
+
+def retire_versions(base: str | os.PathLike[str], name: str, versions: Iterable[int] = (), keep: int = 0) -> list[int]:
+    """Removes versions of a name from a model base; a server that polls it stops serving them.
+
+    Args:
+        base: folder of the models.
+        name: of the model of points; its pictures go with it.
+        versions: numbers to remove.
+        keep: if not 0, also all but so many of the newest, and those that have a label.
+
+    Returns:
+        The numbers that were removed.
+
+    Raises:
+        InputError: for a name or a version that does not exist, a version with a label, or all there are.
+    """
+    base, keep = servable_path("base", base), count("keep", keep)
+    with changed_models_config(base) as config:
+        entry = find_model(config, name)
+        if entry is None:
+            raise InputError(f"name must be one of {', '.join(names_in(base)) or 'none'}, received {name!r}")
+        existing = existing_versions(base / name)
+        labelled = {number: label for label, number in entry.version_labels.items()}
+        chosen = {positive_int("version", version) for version in versions}
+        for number in sorted(chosen):
+            if number not in existing:
+                raise InputError(f"version must be one of {', '.join(map(str, existing))}, received {number}")
+            if number in labelled:
+                raise InputError(f"version {number} has the label {labelled[number]!r}: move it before it is retired")
+        if keep:
+            chosen |= set(existing[:-keep]) - set(labelled)
+        if chosen and chosen >= set(existing):
+            raise InputError(f"version {max(existing)} of {name!r} is the only one left: a model keeps one")
+        for number in sorted(chosen):
+            for model in (name, name + PICTURES):
+                _remove_version(base / model, number)
+    return sorted(chosen)
+
+
+def _remove_version(folder: pathlib.Path, number: int) -> None:
+    """Takes the number away in one rename, then the files."""
+    for path in [entry for entry in folder.iterdir() if entry.name.isascii() and entry.name.isdigit()]:
+        if int(path.name) == number:
+            hidden = path.rename(folder / f"tmp.{uuid.uuid4().hex}")
+            shutil.rmtree(hidden, ignore_errors=True)
+
+
+def set_label(base: str | os.PathLike[str], name: str, label: str, version: int | None) -> None:
+    """Gives a label to a version of a name, or takes it away.
+
+    Args:
+        base: folder of the models.
+        name: of the model of points; its pictures get it too.
+        label: such as "stable".
+        version: number; None takes the label away.
+
+    Raises:
+        InputError: for a name or a version that does not exist.
+    """
+    base, label = servable_path("base", base), checked_name("label", label)
+    with changed_models_config(base) as config:
+        if find_model(config, name) is None:
+            raise InputError(f"name must be one of {', '.join(names_in(base)) or 'none'}, received {name!r}")
+        existing = existing_versions(base / name)
+        if version is not None and version not in existing:
+            raise InputError(f"version must be one of {', '.join(map(str, existing))}, received {version}")
+        for model in (name, name + PICTURES):
+            entry = find_model(config, model)
+            if version is None:
+                entry.version_labels.pop(label, None)
+            else:
+                entry.version_labels[label] = version
+
+
+def names_in(base: pathlib.Path) -> list[str]:
+    """Names of the fields in a model base, without those of their pictures."""
+    names = [model.name for model in read_models_config(base).model_config_list.config]
+    return sorted(name for name in names if not name.endswith(PICTURES))

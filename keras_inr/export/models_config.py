@@ -1,0 +1,93 @@
+"""models.config: which models of a folder TensorFlow Serving serves, and the labels of their versions."""
+
+import contextlib
+import fcntl
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf import text_format
+
+from keras_inr._disk_errors import disk_error
+from keras_inr._files import atomic_path
+from keras_inr.errors import DamagedFileError, InputError
+from keras_inr.export.serving_api import protos
+
+MODELS_CONFIG = "models.config"
+LOCK = ".lock"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""Names of models and labels: they stand in URLs and paths."""
+
+
+def checked_name(argument: str, value: Any) -> str:
+    """The name of a model or a label; InputError for what does not fit into a URL and a path.
+
+    >>> checked_name("name", "fox_2")
+    'fox_2'
+    """
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        rule = "1 to 100 letters, digits, '_', '-' and '.', the first a letter, a digit or '_'"
+        raise InputError(f"{argument} must be {rule}, received {value!r}")
+    return value
+
+
+def read_models_config(base: pathlib.Path) -> Any:
+    """The `ModelServerConfig` of a model base, an empty one if it has none.
+
+    Raises:
+        DamagedFileError: if the file is none.
+        InputError: if tensorflow-serving-api is not installed.
+    """
+    config = protos("model_server_config_pb2").ModelServerConfig()
+    path = base / MODELS_CONFIG
+    try:
+        text = path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return config
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{path} must be a ModelServerConfig as text, received {error}") from None
+    try:
+        text_format.Parse(text, config)
+    except text_format.ParseError as error:
+        raise DamagedFileError(f"{path} must be a ModelServerConfig as text, received one with {error}") from None
+    return config
+
+
+@contextlib.contextmanager
+def changed_models_config(base: pathlib.Path) -> Iterator[Any]:
+    """The `ModelServerConfig` of a model base, which is written at once when the `with` block ends well.
+
+    Others who change it wait until then.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        lock = (base / LOCK).open("w")
+    except OSError as error:
+        problem = disk_error(error, base)
+        raise problem or InputError(
+            f"to must be a folder to write to, received {str(base)!r}: {error.strerror}"
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        config = read_models_config(base)
+        before = config.SerializeToString(deterministic=True)
+        yield config
+        if config.SerializeToString(deterministic=True) != before:
+            with atomic_path(base / MODELS_CONFIG) as temporary:
+                temporary.write_text(text_format.MessageToString(config), "utf-8")
+
+
+def find_model(config: Any, name: str) -> Any:
+    """The entry of a model, None if there is none."""
+    return next((model for model in config.model_config_list.config if model.name == name), None)
+
+
+def put_model(config: Any, name: str, container_path: str) -> Any:
+    """The entry of a model, added if absent: all versions in its folder are served, as seen inside the container."""
+    model = find_model(config, name)
+    if model is None:
+        model = config.model_config_list.config.add(name=name, model_platform="tensorflow")
+        model.model_version_policy.all.SetInParent()
+    model.base_path = f"{container_path.rstrip('/')}/{name}"
+    return model

@@ -1,0 +1,186 @@
+"""TensorFlow Serving's REST API, as an ASGI application."""
+
+import functools
+import hmac
+import re
+import urllib.parse
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keras_inr.serving import json_tensors, messages
+from keras_inr.serving.measures import Measures
+from keras_inr.serving.predictor import Predictor
+from keras_inr.serving.status import RequestError
+
+METRICS_PATH = "/monitoring/prometheus/metrics"
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
+MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+PREDICT = re.compile(rf"{MODEL}:(predict|classify|regress)", re.IGNORECASE)
+STATUS = re.compile(MODEL, re.IGNORECASE)
+METADATA = re.compile(rf"{MODEL}/metadata", re.IGNORECASE)
+MOST_VERSION = 2**63 - 1
+THREADS = 64
+
+
+def rest_app(predictor: Predictor, measures: Measures, token: str | None = None, cors: bool = False) -> Starlette:
+    """The application.
+
+    Args:
+        predictor: that answers.
+        measures: that count.
+        token: that requests need as "Authorization: Bearer TOKEN"; None for none. Health is told without.
+        cors: whether pages of other origins may ask.
+    """
+    limiter: list[anyio.CapacityLimiter] = []
+
+    async def in_thread(function: Callable[[], Any]) -> Any:
+        if not limiter:  # it belongs to the loop that is running
+            limiter.append(anyio.CapacityLimiter(THREADS))
+        return await anyio.to_thread.run_sync(function, limiter=limiter[0])
+
+    async def api(request: Request) -> Response:
+        path = request.scope["raw_path"].decode("latin-1")
+        if request.url.query:  # part of the path, as in TensorFlow Serving
+            path = f"{path}?{request.url.query}"
+        if request.method == "POST" and (found := PREDICT.fullmatch(path)):
+            name, version, label = _model_of(found)
+            body = await _body(request, predictor.bounds.body_bytes)
+            answer = functools.partial(_predict, predictor, measures, name, version, label, found[4].lower(), body)
+            return Response(await in_thread(answer), media_type="application/json")
+        if request.method == "GET" and (found := METADATA.fullmatch(path) or STATUS.fullmatch(path)):
+            name, version, label = _model_of(found)
+            if METADATA.fullmatch(path):
+                told = messages.metadata_as_dict(messages.model_metadata(predictor.models, name, version, label))
+            else:
+                told = messages.as_dict(messages.model_status(predictor.models, name, version))
+            return Response(orjson.dumps(told, option=orjson.OPT_INDENT_2), media_type="application/json")
+        if not path.lower().startswith("/v1/"):
+            raise HTTPException(404)
+        raise RequestError("INVALID_ARGUMENT", f"Malformed request: {request.method} {path}")
+
+    async def health(request: Request) -> Response:
+        missing = [name for name in predictor.models.names if not _is_ready(predictor, name)]
+        told = orjson.dumps({"ready": not missing, "without_a_version": missing})
+        return Response(told, 503 if missing else 200, media_type="application/json")
+
+    async def metrics(request: Request) -> Response:
+        return Response(measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    routes = [
+        Route("/health", health),
+        Route(METRICS_PATH, _guarded(metrics, token)),
+        Route("/{rest:path}", _guarded(api, token), methods=METHODS),  # "/V1" too
+    ]
+    allowed = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
+    handlers: dict[Any, Any] = {RequestError: _failed, Exception: _crashed, HTTPException: _http_failed}
+    return Starlette(routes=routes, middleware=[allowed] if cors else [], exception_handlers=handlers)
+
+
+def _guarded(endpoint: Callable[[Request], Awaitable[Response]], token: str | None):
+    async def guarded(request: Request) -> Response:
+        if token is not None:
+            given = request.headers.get("authorization", "")
+            if not hmac.compare_digest(given.encode("utf-8", "replace"), f"Bearer {token}".encode()):
+                raise RequestError("UNAUTHENTICATED", "the request needs the header 'Authorization: Bearer TOKEN'")
+        return await endpoint(request)
+
+    return guarded
+
+
+def _model_of(found: re.Match[str]) -> tuple[str, int | None, str | None]:
+    name, version, label = found.groups()[:3]
+    number = None if version is None else int(version[:20])
+    if number is not None and number > MOST_VERSION:
+        raise RequestError("INVALID_ARGUMENT", f"version must be at most {MOST_VERSION}, received {version[:20]}")
+    return urllib.parse.unquote(name), number, None if label is None else urllib.parse.unquote(label)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The body, decompressed where it is gzip.
+
+    Raises:
+        RequestError: RESOURCE_EXHAUSTED for more bytes than that; INVALID_ARGUMENT for another encoding.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", ""):
+        raise RequestError("INVALID_ARGUMENT", f"Content-Encoding must be gzip or identity, received {encoding!r}")
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding == "gzip" else None
+    parts, size = [], 0
+    async for part in request.stream():
+        try:
+            whole = part if unpack is None else unpack.decompress(part, most + 1 - size)
+        except zlib.error as error:
+            raise RequestError("INVALID_ARGUMENT", f"the body is no gzip: {error}") from None
+        parts.append(whole)
+        size += len(whole)
+        if size > most or (unpack is not None and unpack.unconsumed_tail):
+            raise RequestError("RESOURCE_EXHAUSTED", f"a body must have at most {most} bytes")
+    if unpack is not None and not unpack.eof:
+        raise RequestError("INVALID_ARGUMENT", "the body is a gzip that was cut short")
+    return b"".join(parts)
+
+
+def _predict(
+    predictor: Predictor,
+    measures: Measures,
+    name: str,
+    version: int | None,
+    label: str | None,
+    method: str,
+    body: bytes,
+) -> bytes:
+    """The body of the answer."""
+    with measures.request(predictor.models, name, "REST", method):
+        if method != "predict":
+            raise RequestError("UNIMPLEMENTED", f"{method} takes tf.Example, which no field answers: use predict")
+        form: list[bool] = []
+
+        def inputs_of(servable):
+            def signature_of(key):
+                try:
+                    return servable.signature(key)
+                except RequestError:
+                    text = f'Serving signature name: "{key}" not found in signature def'
+                    raise RequestError("INVALID_ARGUMENT", text) from None
+
+            _, signature, inputs, in_rows = json_tensors.request_arrays(json_tensors.parse_json(body), signature_of)
+            form.append(in_rows)
+            return signature, inputs
+
+        _, outputs = predictor.predict(name, version, label, inputs_of)
+        return json_tensors.reply(outputs, form[0])
+
+
+def _is_ready(predictor: Predictor, name: str) -> bool:
+    try:
+        return any(entry.state == "AVAILABLE" for _, entry in predictor.models.status(name))
+    except RequestError:
+        return False
+
+
+def _error(status: int, text: str) -> Response:
+    return Response(orjson.dumps({"error": text}), status, media_type="application/json")
+
+
+async def _failed(request: Request, error: RequestError) -> Response:
+    return _error(error.http_status, error.message)
+
+
+async def _http_failed(request: Request, error: HTTPException) -> Response:
+    return _error(error.status_code, str(error.detail))
+
+
+async def _crashed(request: Request, error: Exception) -> Response:
+    return _error(500, "internal error")

@@ -1,0 +1,222 @@
+"""TensorFlow Serving's gRPC API: PredictionService and ModelService."""
+
+import contextlib
+import hmac
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from keras_inr.errors import InputError
+from keras_inr.serving import messages
+from keras_inr.serving.measures import Measures
+from keras_inr.serving.predictor import Predictor
+from keras_inr.serving.settings import settings_of_config
+from keras_inr.serving.status import RequestError
+
+SIGNATURE_DEF = "signature_def"
+
+
+def grpc_server(
+    predictor: Predictor,
+    measures: Measures,
+    token: str | None = None,
+    as_content: bool = False,
+    reload_allowed: bool = True,
+) -> grpc.Server:
+    """A server with both services, without an address yet.
+
+    Args:
+        predictor: that answers.
+        measures: that count.
+        token: that calls need as metadata "authorization: Bearer TOKEN"; None for none.
+        as_content: whether tensors are sent as bytes (`tensor_content`), which is faster, or in the fields that
+            TensorFlow Serving fills by default (`float_val` and others).
+        reload_allowed: whether HandleReloadConfigRequest may name other models. It names folders of the server.
+    """
+    threads = predictor.bounds.concurrency + predictor.bounds.waiting
+    options = [
+        ("grpc.max_receive_message_length", predictor.bounds.body_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+    ]
+    interceptors = [] if token is None else [_Token(token)]
+    server = grpc.server(
+        futures.ThreadPoolExecutor(min(threads, 64), "grpc"), options=options, interceptors=interceptors
+    )
+    predictions = _Predictions(predictor, measures, as_content)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
+    management = _Management(predictor, measures, reload_allowed)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(management, server)
+    return server
+
+
+class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, predictor: Predictor, measures: Measures, as_content: bool) -> None:
+        self._predictor, self._measures, self._as_content = predictor, measures, as_content
+
+    def Predict(self, request, context):
+        spec = request.model_spec
+        with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "predict"):
+            signature_name = spec.signature_name or "serving_default"
+
+            def inputs_of(servable):
+                signature = servable.signature(signature_name)
+                return signature, {name: _array(name, tensor) for name, tensor in request.inputs.items()}
+
+            number, outputs = self._predictor.predict(
+                *_model_of(spec), inputs_of, request.output_filter, context.time_remaining()
+            )
+            response = predict_pb2.PredictResponse()
+            response.model_spec.name = spec.name
+            response.model_spec.signature_name = signature_name
+            response.model_spec.version.value = number
+            for name, array in outputs.items():
+                response.outputs[name].CopyFrom(_tensor(array, self._as_content))
+            return response
+
+    def GetModelMetadata(self, request, context):
+        spec = request.model_spec
+        with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "metadata"):
+            if list(request.metadata_field) != [SIGNATURE_DEF]:
+                raise RequestError("INVALID_ARGUMENT", f"metadata_field must be exactly {SIGNATURE_DEF!r}")
+            return messages.model_metadata(self._predictor.models, *_model_of(spec))
+
+    def Classify(self, request, context):
+        self._unanswered(request, context, "classify")
+
+    def Regress(self, request, context):
+        self._unanswered(request, context, "regress")
+
+    def _unanswered(self, request, context, method):
+        with _told(context), self._measures.request(self._predictor.models, request.model_spec.name, "gRPC", method):
+            raise RequestError("UNIMPLEMENTED", f"{method} takes tf.Example, which no field answers: use Predict")
+
+
+class _Management(model_service_pb2_grpc.ModelServiceServicer):
+    def __init__(self, predictor: Predictor, measures: Measures, reload_allowed: bool) -> None:
+        self._predictor, self._measures, self._reload_allowed = predictor, measures, reload_allowed
+
+    def GetModelStatus(self, request, context):
+        spec = request.model_spec
+        with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "status"):
+            name, version, label = _model_of(spec)
+            if label is not None:
+                version = self._predictor.models.labels(name).get(label, -1)
+            return messages.model_status(self._predictor.models, name, version)
+
+    def HandleReloadConfigRequest(self, request, context):
+        response = model_management_pb2.ReloadConfigResponse()
+        with _told(context):
+            if not self._reload_allowed:
+                raise RequestError("PERMISSION_DENIED", "models are those of the server's folder: change models.config")
+            if request.config.WhichOneof("config") != "model_config_list":
+                raise RequestError("INVALID_ARGUMENT", "config must have a model_config_list")
+            try:
+                settings = settings_of_config(request.config)
+            except InputError as error:
+                raise RequestError("INVALID_ARGUMENT", str(error)) from None
+            self._predictor.models.configure(settings)
+        response.status.error_code = 0
+        return response
+
+
+class _Token(grpc.ServerInterceptor):
+    """Refuses calls without the token."""
+
+    def __init__(self, token: str) -> None:
+        self._wanted = f"Bearer {token}".encode()
+
+        def refuse(request, context):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "the call needs the metadata 'authorization: Bearer TOKEN'")
+
+        self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """The method's handler, or the refusal."""
+        given = next((value for key, value in details.invocation_metadata if key == "authorization"), "")
+        given = given if isinstance(given, bytes) else given.encode("utf-8", "replace")
+        return continuation(details) if hmac.compare_digest(given, self._wanted) else self._refusal
+
+
+@contextlib.contextmanager
+def _told(context: Any) -> Iterator[None]:
+    """Ends a call with the status of a `RequestError`."""
+    try:
+        yield
+    except RequestError as error:
+        context.abort(getattr(grpc.StatusCode, error.code), error.message)
+
+
+def _model_of(spec: Any) -> tuple[str, int | None, str | None]:
+    if not spec.name:
+        raise RequestError("INVALID_ARGUMENT", "ModelSpec has no name specified")
+    choice = spec.WhichOneof("version_choice")
+    version = spec.version.value if choice == "version" else None
+    return spec.name, version, spec.version_label if choice == "version_label" else None
+
+
+def _array(name: str, tensor: Any) -> np.ndarray:
+    """The array of a `TensorProto`; INVALID_ARGUMENT for one that is not whole."""
+    try:
+        sides = [axis.size for axis in tensor.tensor_shape.dim]
+        if tensor.tensor_shape.unknown_rank or any(side < 0 for side in sides):
+            raise ValueError(f"its shape is {sides}")
+        _check_size(tensor, sides)
+        return tf.make_ndarray(tensor)
+    except (TypeError, ValueError, KeyError) as error:
+        text = f"input {name!r} must be a whole tensor: {error}"
+        raise RequestError("INVALID_ARGUMENT", " ".join(text.split())) from None
+
+
+def _check_size(tensor: Any, sides: list[int]) -> None:
+    """ValueError unless a tensor holds as many entries as its shape says: one entry may stand for all in a proto,
+    so that a few bytes could ask for gigabytes."""
+    total = 1
+    for side in sides:
+        total *= side
+    if tensor.tensor_content:
+        return  # NumPy compares these itself
+    names = [field.name for field, _ in tensor.ListFields() if field.name.endswith("_val")]
+    held = sum(len(getattr(tensor, name)) for name in names)
+    if held != total:
+        raise ValueError(f"its shape is {sides} and it has {held} values")
+
+
+def _tensor(array: np.ndarray, as_content: bool) -> Any:
+    """The `TensorProto` of an output."""
+    if as_content or array.dtype.kind in "OSU":
+        return tf.make_tensor_proto(array)
+    tensor = tf.make_tensor_proto(array[:0] if array.ndim else array, shape=None)
+    if not array.ndim:
+        return tensor
+    tensor.tensor_content = b""
+    del tensor.tensor_shape.dim[:]
+    for side in array.shape:
+        tensor.tensor_shape.dim.add(size=side)
+    field = FIELDS.get(array.dtype.name)
+    if field is None:
+        return tf.make_tensor_proto(array)
+    getattr(tensor, field).extend(array.ravel().tolist())
+    return tensor
+
+
+FIELDS = {
+    "float32": "float_val",
+    "float64": "double_val",
+    "bool": "bool_val",
+    "int64": "int64_val",
+    **dict.fromkeys(("int8", "int16", "int32", "uint8", "uint16"), "int_val"),
+    "uint32": "uint32_val",
+    "uint64": "uint64_val",
+}
+"""dtype -> the field of a `TensorProto` that TensorFlow Serving fills."""
