@@ -102,7 +102,7 @@ def base_summary(made: BaseVersion) -> str:
     labels = "".join(f", {label} is version {version}" for label, version in sorted(made.labels.items()))
     return "\n".join(
         [
-            *(str(made.base / model / str(made.version)) for model in made.signatures),
+            *(str(made.base.resolve() / model / str(made.version)) for model in made.signatures),
             f"{made.name}: version {made.version}{labels}",
             "serve it:",
             f"  {docker_command(made, FLAGS.container_path)}",

@@ -18,7 +18,7 @@ from keras_inr.export.publish import existing_versions
 from keras_inr.models import Siren
 
 SCRIPT = SCRIPTS / "export.py"
-DEFINES = ("DEFINE_string", "DEFINE_integer")
+DEFINES = ("DEFINE_string", "DEFINE_integer", "DEFINE_bool", "DEFINE_list")
 METRICS = {"psnr_db": 31.5, "image_sha256": "ab", "seed": 3, "steps": 10, "width": 999}
 
 
@@ -83,6 +83,54 @@ def test_neither_run_nor_model(tmp_path):
     told = "export.py: give one of --run=FOLDER and --model=FILE.keras, received neither\n"
     assert_refused(export(cwd=tmp_path), told)
     assert list(tmp_path.iterdir()) == []
+
+
+class TestBase:
+    def test_a_run_becomes_a_model_of_a_base(self, run, tmp_path):
+        done = export(f"--run={run}", "--to=models", "--label=stable", "--max_pixels=600", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = done.stdout.splitlines()
+        assert lines[:2] == [str(tmp_path / "models" / name / "1") for name in ("model_pictures", "model")]
+        assert "model: version 1, stable is version 1" in lines
+        assert f"docker run --rm -p 8500:8500 -p 8501:8501 -v {tmp_path}/models:/models:ro" in done.stdout
+        assert sum(line.startswith("  curl ") for line in lines) == 6
+        again = export(f"--run={run}", "--to=models", cwd=tmp_path)
+        assert_refused(again, "export.py: 'model' is in models already: add a version of it")
+        more = export(f"--run={run}", "--to=models", "--add_version", "--max_pixels=600", cwd=tmp_path)
+        assert "model: version 2, stable is version 1" in more.stdout.splitlines()
+        self.show_and_change(tmp_path)
+
+    def show_and_change(self, folder):
+        base = functools.partial(forked, "keras_inr", "base", cwd=folder)
+        shown = base("--base=models").stdout.splitlines()
+        assert [line.split()[:3] for line in shown] == [["model", "version", "1"], ["model", "version", "2"]]
+        assert shown[0].endswith("MB  stable")
+        assert_refused(base("--base=models", "--retire=1"), "keras-inr base: --name is required with --label")
+        message = "keras-inr base: version 1 has the label 'stable': move it before it is retired"
+        assert_refused(base("--base=models", "--name=model", "--retire=1"), message)
+        done = base("--base=models", "--name=model", "--label=stable", "--version=2", "--keep=1")
+        first, second = done.stdout.splitlines()
+        assert first == "model: removed 1"
+        assert second.endswith("MB  stable")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--to=models", "--base_path=b"], "--base_path is for one SavedModel: give it or --to"),
+            (["--name=fox"], "--name goes with --to"),
+            (["--to=models", "--name=a/b"], "name must be 1 to 100 letters, digits"),
+            (["--to=models", "--container_path=b"], "container_path must begin with '/', received 'b'"),
+            (["--to=models", "--add_version"], "add_version must be without 'model', of which"),
+        ],
+    )
+    def test_flags_that_do_not_fit(self, run, tmp_path, arguments, message):
+        assert_refused(export(f"--run={run}", *arguments, cwd=tmp_path), f"export.py: {message}")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_base_that_is_none(self, tmp_path):
+        base = functools.partial(forked, "keras_inr", "base", cwd=tmp_path)
+        assert_refused(base(), "keras-inr base: --base is required")
+        assert_refused(base("--base=nothing"), "keras-inr base: --base must be a folder with models.config")
 
 
 class TestMain:
