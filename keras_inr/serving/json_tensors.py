@@ -132,8 +132,10 @@ def _array(name, value, info):
         raise RequestError("UNIMPLEMENTED", f"JSON cannot hold {dtype.name} of input {name!r}")
     shape = _shape(name, value)
     if dtype == tf.string:
-        flat = np.empty(math.prod(shape), object)
-        flat[:] = [_text(name, entry) for entry in _leaves(value, len(shape))]
+        flat, texts = np.empty(math.prod(shape), object), [_text(name, entry) for entry in _leaves(value, len(shape))]
+        if len(texts) != flat.size:
+            raise _invalid(f"Encountered list at unexpected size in input {name!r}", value)
+        flat[:] = texts
         return flat.reshape(shape)
     try:
         array = np.array(value)
