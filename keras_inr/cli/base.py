@@ -4,7 +4,8 @@
     keras-inr base --base=models --name=fox --label=stable --version=3
     keras-inr base --base=models --name=fox --keep=2                   all but the newest two, and labelled ones, go
 
-A server that polls the folder follows without a restart.
+A server that polls the folder follows without a restart. TensorFlow Serving reads labels every ten seconds (by the line
+that export prints): move a label first, and retire the version that had it a while later.
 """
 
 import pathlib
@@ -27,7 +28,8 @@ def define_flags() -> None:
     flags.DEFINE_string("base", None, "folder of models, as keras-inr export --to makes it")
     flags.DEFINE_string("name", None, "the model to change")
     flags.DEFINE_string("label", None, "name for --version, such as stable")
-    flags.DEFINE_integer("version", None, "gets --label; without it the label is taken away", lower_bound=1)
+    flags.DEFINE_integer("version", None, "gets --label", lower_bound=1)
+    flags.DEFINE_string("remove_label", None, "label to take away")
     flags.DEFINE_list("retire", [], "versions to remove, with commas between")
     flags.DEFINE_integer("keep", 0, "remove all but so many of the newest versions and labelled ones", lower_bound=0)
 
@@ -39,13 +41,15 @@ def main(argv: list[str]) -> int:
     base = servable_path("base", FLAGS.base)
     if not (base / MODELS_CONFIG).is_file():
         raise InputError(f"--base must be a folder with {MODELS_CONFIG}, received {FLAGS.base!r}")
-    changes = FLAGS.label is not None or FLAGS.retire or FLAGS.keep
+    changes = FLAGS.label is not None or FLAGS.remove_label is not None or FLAGS.retire or FLAGS.keep
     if changes and FLAGS.name is None:
-        raise InputError(f"--name is required with --label, --retire and --keep: one of {', '.join(names_in(base))}")
-    if FLAGS.version is not None and FLAGS.label is None:
-        raise InputError("--version goes with --label")
+        raise InputError(f"--name is required to change something: one of {', '.join(names_in(base))}")
+    if (FLAGS.version is None) != (FLAGS.label is None):
+        raise InputError("--label and --version go together")
     if FLAGS.label is not None:
         set_label(base, FLAGS.name, FLAGS.label, FLAGS.version)
+    if FLAGS.remove_label is not None:
+        set_label(base, FLAGS.name, FLAGS.remove_label, None)
     if FLAGS.retire or FLAGS.keep:
         numbers = [count("retire", int(text) if text.isdecimal() else text) for text in FLAGS.retire]
         gone = retire_versions(base, FLAGS.name, numbers, FLAGS.keep)

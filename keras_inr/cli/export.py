@@ -38,7 +38,7 @@ def define_flags() -> None:
     flags.DEFINE_string("name", None, "in the model base; that of the picture by default")
     flags.DEFINE_bool("add_version", False, "the name is there already, and this is a newer version of it")
     flags.DEFINE_list("label", [], "names for this version in the model base, such as stable, with commas between")
-    flags.DEFINE_string("container_path", "/models", "where the server sees the model base")
+    flags.DEFINE_string("container_path", None, "where the server sees the model base; /models, or as before")
     flags.DEFINE_integer("version", None, "version number; the largest existing plus 1 by default", lower_bound=1)
     flags.DEFINE_integer("max_pixels", 2**24, "most points that a render request may evaluate", lower_bound=1)
     own_modules.define()
@@ -105,7 +105,7 @@ def base_summary(made: BaseVersion) -> str:
             *(str(made.base.resolve() / model / str(made.version)) for model in made.signatures),
             f"{made.name}: version {made.version}{labels}",
             "serve it:",
-            f"  {docker_command(made, FLAGS.container_path)}",
+            f"  {docker_command(made)}",
             "ask it:",
             *asked,
         ]

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 from absl import flags
 
 from keras_inr._arguments import servable_path
@@ -38,10 +39,10 @@ def define_flags() -> None:
     flags.DEFINE_integer("rest_api_port", 8501, "of REST; 0 for none", lower_bound=0, upper_bound=65535)
     flags.DEFINE_bool("rest_api_enable_cors_support", False, "let pages of other origins ask")
     flags.DEFINE_integer("rest_api_timeout_in_ms", 30_000, "most that a request takes", lower_bound=1)
-    flags.DEFINE_float("file_system_poll_wait_seconds", 1.0, "between two looks at the folders", lower_bound=0.05)
     flags.DEFINE_float(
-        "model_config_file_poll_wait_seconds", 10.0, "between two readings of models.config", lower_bound=0.05
+        "file_system_poll_wait_seconds", 1.0, "between two looks at models.config and the folders", lower_bound=0.05
     )
+    flags.DEFINE_bool("allow_reload", False, "let gRPC calls name other models, by folders of this machine")
     flags.DEFINE_bool("enable_serialization_as_tensor_content", False, "send gRPC tensors as bytes, which is faster")
     flags.DEFINE_integer("max_body_mb", 64, "most megabytes of a request", lower_bound=1, upper_bound=2047)
     flags.DEFINE_integer(
@@ -55,6 +56,7 @@ def main(argv: list[str]) -> int:
     from keras_inr.serving.server import Addresses, Server
     from keras_inr.serving.settings import Bounds
 
+    tf.get_logger().setLevel("ERROR")  # what loads SavedModels into sessions is called deprecated
     settings = chosen_settings(FLAGS)
     ports = {"rest_port": FLAGS.rest_api_port or None, "grpc_port": FLAGS.port or None}
     if not any(ports.values()):
@@ -74,8 +76,9 @@ def main(argv: list[str]) -> int:
         cors=FLAGS.rest_api_enable_cors_support,
         as_content=FLAGS.enable_serialization_as_tensor_content,
         poll_seconds=FLAGS.file_system_poll_wait_seconds,
-        config_seconds=FLAGS.model_config_file_poll_wait_seconds,
+        reload_allowed=FLAGS.allow_reload,
         on_change=tell,
+        on_problem=lambda problem: messages.tell(problem or "models.config can be followed again"),
     )
     for name, port in (("REST", server.rest_port), ("gRPC", server.grpc_port)):
         if port is not None:

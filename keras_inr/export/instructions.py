@@ -15,18 +15,18 @@ DECODE = (
 """Python that writes the first picture of an answer in JSON to its output."""
 
 
-def docker_command(made: BaseVersion, container_path: str = "/models") -> str:
+def docker_command(made: BaseVersion) -> str:
     """The command that serves a model base with TensorFlow Serving's image.
 
     The server looks for new versions every second and reads models.config again every ten.
     """
+    container_path = made.container_path
     flags = [
         f"--model_config_file={container_path}/{MODELS_CONFIG}",
         f"--model_config_file_poll_wait_seconds={POLL_SECONDS}",
         f"--monitoring_config_file={container_path}/{MONITORING_CONFIG}",
+        "--allow_version_labels_for_unavailable_models=true",  # a server that starts has no version yet, but labels
     ]
-    if made.labels:  # without this flag a server that starts refuses labels, as no version is there yet
-        flags.append("--allow_version_labels_for_unavailable_models=true")
     mount = shlex.quote(f"{made.base.resolve()}:{container_path}:ro")
     return " \\\n  ".join(
         [f"docker run --rm -p 8500:8500 -p 8501:8501 -v {mount} tensorflow/serving", *map(shlex.quote, flags)]

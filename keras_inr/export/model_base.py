@@ -18,6 +18,7 @@ from keras_inr.errors import InputError
 from keras_inr.export.endpoints import NEVER_MERGED, signature_names
 from keras_inr.export.information import information
 from keras_inr.export.models_config import (
+    CONTAINER_PATH,
     changed_models_config,
     checked_name,
     find_model,
@@ -50,6 +51,7 @@ class BaseVersion:
         version: its number, the same for both.
         signatures: name of a model -> its signatures.
         labels: label -> version, of this name.
+        container_path: where a server in a container sees base.
     """
 
     base: pathlib.Path
@@ -57,6 +59,7 @@ class BaseVersion:
     version: int
     signatures: dict[str, list[str]]
     labels: dict[str, int]
+    container_path: str = CONTAINER_PATH
 
     @property
     def pictures_name(self) -> str:
@@ -72,7 +75,7 @@ def export_model_base(
     *,
     add_version: bool = False,
     labels: Sequence[str] = (),
-    container_path: str = "/models",
+    container_path: str | None = None,
     info: dict[str, Any] | None = None,
     max_pixels: int = 2**24,
     chunk: int = POINTS_PER_CALL,
@@ -99,7 +102,7 @@ def export_model_base(
         version: integer from 1 that does not exist yet; None is the largest existing plus 1.
         add_version: needed where the name exists, so that another picture does not take its place by mistake.
         labels: names for this version, such as "stable"; a label that another version has moves.
-        container_path: where the server sees base; absolute.
+        container_path: where the server sees base, absolute: "/models" by default, or as the name's entry has it.
         info, max_pixels, chunk, max_points, max_rows: see `export_saved_model`.
 
     Raises:
@@ -113,26 +116,26 @@ def export_model_base(
     ['fox', 'fox_pictures', 'models.config', 'monitoring.config']
     """
     check_exportable(field)
-    base, name = servable_path("to", base), checked_name("name", name)
+    base, name = servable_path("base", base), checked_name("name", name)
     labels = [checked_name("label", label) for label in labels]
-    if not container_path.startswith("/"):
+    if container_path is not None and not container_path.startswith("/"):
         raise InputError(f"container_path must begin with '/', received {container_path!r}")
-    read_models_config(base)  # a damaged one is told before anything is written
-    check_name_is_free(base, name, add_version)
     limits = Limits(max_pixels, chunk, max_points, max_rows)
     models = models_of(field, name)
     fills = {base / model: _filler(field, model, names, limits, info) for model, names in models.items()}
-    folders = publish_together(fills, version)
-    number = int(folders[0].name)
+    check_name_is_free(base, name, add_version)
     with changed_models_config(base) as config:
+        check_name_is_free(base, name, add_version)  # again: somebody may have been quicker
+        number = int(publish_together(fills, version)[0].name)
         for model in models:
             entry = put_model(config, model, container_path)
             for label in labels:
                 entry.version_labels[label] = number
-        told = dict(find_model(config, name).version_labels)
-    with atomic_path(base / MONITORING_CONFIG) as temporary:
-        temporary.write_text(MONITORING)
-    return BaseVersion(base, name, number, models, told)
+        with atomic_path(base / MONITORING_CONFIG) as temporary:
+            temporary.write_text(MONITORING)
+    entry = find_model(config, name)
+    place = entry.base_path.removesuffix(f"/{name}")
+    return BaseVersion(base, name, number, models, dict(entry.version_labels), place)
 
 
 def models_of(field: Field, name: str) -> dict[str, list[str]]:
@@ -215,11 +218,9 @@ def retire_versions(base: str | os.PathLike[str], name: str, versions: Iterable[
     """
     base, keep = servable_path("base", base), count("keep", keep)
     with changed_models_config(base) as config:
-        entry = find_model(config, name)
-        if entry is None:
-            raise InputError(f"name must be one of {', '.join(names_in(base)) or 'none'}, received {name!r}")
-        existing = existing_versions(base / name)
-        labelled = {number: label for label, number in entry.version_labels.items()}
+        models = _models_in(config, name)
+        existing = _versions_in(base, models)
+        labelled = {number: label for entry in models.values() for label, number in entry.version_labels.items()}
         chosen = {positive_int("version", version) for version in versions}
         for number in sorted(chosen):
             if number not in existing:
@@ -231,13 +232,15 @@ def retire_versions(base: str | os.PathLike[str], name: str, versions: Iterable[
         if chosen and chosen >= set(existing):
             raise InputError(f"version {max(existing)} of {name!r} is the only one left: a model keeps one")
         for number in sorted(chosen):
-            for model in (name, name + PICTURES):
+            for model in models:
                 _remove_version(base / model, number)
     return sorted(chosen)
 
 
 def _remove_version(folder: pathlib.Path, number: int) -> None:
     """Takes the number away in one rename, then the files."""
+    if not folder.is_dir():
+        return
     for path in [entry for entry in folder.iterdir() if entry.name.isascii() and entry.name.isdigit()]:
         if int(path.name) == number:
             hidden = path.rename(folder / f"tmp.{uuid.uuid4().hex}")
@@ -258,17 +261,29 @@ def set_label(base: str | os.PathLike[str], name: str, label: str, version: int 
     """
     base, label = servable_path("base", base), checked_name("label", label)
     with changed_models_config(base) as config:
-        if find_model(config, name) is None:
-            raise InputError(f"name must be one of {', '.join(names_in(base)) or 'none'}, received {name!r}")
-        existing = existing_versions(base / name)
+        models = _models_in(config, name)
+        existing = _versions_in(base, models)
         if version is not None and version not in existing:
             raise InputError(f"version must be one of {', '.join(map(str, existing))}, received {version}")
-        for model in (name, name + PICTURES):
-            entry = find_model(config, model)
+        for entry in models.values():
             if version is None:
                 entry.version_labels.pop(label, None)
             else:
                 entry.version_labels[label] = version
+
+
+def _models_in(config, name):
+    """Name of a model -> its entry, of a field's two models."""
+    names = [entry.name for entry in config.model_config_list.config if not entry.name.endswith(PICTURES)]
+    if name not in names:
+        raise InputError(f"name must be one of {', '.join(sorted(names)) or 'none'}, received {name!r}")
+    found = {model: find_model(config, model) for model in (name + PICTURES, name)}
+    return {model: entry for model, entry in found.items() if entry is not None}
+
+
+def _versions_in(base, models):
+    """Versions of any of some models: a killed export or retirement may have left one of them alone."""
+    return sorted({number for model in models if (base / model).is_dir() for number in existing_versions(base / model)})
 
 
 def names_in(base: pathlib.Path) -> list[str]:

@@ -16,6 +16,7 @@ from keras_inr.export.serving_api import protos
 
 MODELS_CONFIG = "models.config"
 LOCK = ".lock"
+CONTAINER_PATH = "/models"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Names of models and labels: they stand in URLs and paths."""
 
@@ -60,19 +61,25 @@ def changed_models_config(base: pathlib.Path) -> Iterator[Any]:
 
     Others who change it wait until then.
     """
+    is_new = not base.exists()
     try:
         base.mkdir(parents=True, exist_ok=True)
         lock = (base / LOCK).open("w")
     except OSError as error:
-        problem = disk_error(error, base)
-        raise problem or InputError(
-            f"to must be a folder to write to, received {str(base)!r}: {error.strerror}"
-        ) from error
+        told = f"base must be a folder to write to, received {str(base)!r}: {error.strerror}"
+        raise disk_error(error, base) or InputError(told) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        config = read_models_config(base)
-        before = config.SerializeToString(deterministic=True)
-        yield config
+        try:
+            config = read_models_config(base)
+            before = config.SerializeToString(deterministic=True)
+            yield config
+        except BaseException:
+            if is_new:
+                with contextlib.suppress(OSError):  # others may have begun to use it
+                    (base / LOCK).unlink()
+                    base.rmdir()
+            raise
         if config.SerializeToString(deterministic=True) != before:
             with atomic_path(base / MODELS_CONFIG) as temporary:
                 temporary.write_text(text_format.MessageToString(config), "utf-8")
@@ -83,11 +90,18 @@ def find_model(config: Any, name: str) -> Any:
     return next((model for model in config.model_config_list.config if model.name == name), None)
 
 
-def put_model(config: Any, name: str, container_path: str) -> Any:
-    """The entry of a model, added if absent: all versions in its folder are served, as seen inside the container."""
+def put_model(config: Any, name: str, container_path: str | None) -> Any:
+    """The entry of a model, added if absent: all versions in its folder are served.
+
+    Args:
+        config: a `ModelServerConfig`.
+        name: of the model.
+        container_path: of the model base, as seen inside the container; None leaves that of an entry that is there.
+    """
     model = find_model(config, name)
     if model is None:
         model = config.model_config_list.config.add(name=name, model_platform="tensorflow")
         model.model_version_policy.all.SetInParent()
-    model.base_path = f"{container_path.rstrip('/')}/{name}"
+    if container_path is not None or not model.base_path:
+        model.base_path = f"{(container_path or CONTAINER_PATH).rstrip('/')}/{name}"
     return model

@@ -14,6 +14,16 @@ import tensorflow as tf
 from keras_inr.serving.status import RequestError
 
 UNSUPPORTED = {"float16", "bfloat16", "uint16", "complex64", "complex128"}
+INTEGERS = ("int8", "uint8", "int16", "int32", "uint32", "int64", "uint64")
+TYPES: dict[str, set[type]] = {
+    "bool": {bool},
+    "string": {str, dict},
+    "float32": {float, int},
+    "float64": {float, int},
+    **{name: {int} for name in INTEGERS},
+}
+"""dtype -> the types of JSON's entries that it takes."""
+
 MOST_NESTING = 64
 SHOWN = 256
 
@@ -126,34 +136,31 @@ def _from_columns(given, inputs):
 
 
 def _array(name, value, info):
-    """An array of an input's dtype."""
+    """An array of an input's dtype; entries are looked at before anything as large as their shape is made."""
     dtype = tf.dtypes.as_dtype(info.dtype)
-    if dtype.name in UNSUPPORTED:
+    if dtype.name in UNSUPPORTED or dtype.name not in TYPES:
         raise RequestError("UNIMPLEMENTED", f"JSON cannot hold {dtype.name} of input {name!r}")
     shape = _shape(name, value)
-    if dtype == tf.string:
-        flat, texts = np.empty(math.prod(shape), object), [_text(name, entry) for entry in _leaves(value, len(shape))]
-        if len(texts) != flat.size:
-            raise _invalid(f"Encountered list at unexpected size in input {name!r}", value)
-        flat[:] = texts
-        return flat.reshape(shape)
-    try:
-        array = np.array(value)
-    except ValueError:
-        raise _invalid(f"Encountered list at unexpected size in input {name!r}", value) from None
-    if array.shape != shape:
+    leaves = _leaves(value, shape)
+    if leaves is None:
         raise _invalid(f"Encountered list at unexpected size in input {name!r}", value)
-    kinds = {"b": "b", "i": "i", "u": "iu", "f": "iuf"}[np.dtype(dtype.as_numpy_dtype).kind]
-    if array.size and array.dtype.kind not in kinds:
+    if dtype == tf.string:
+        flat = np.empty(len(leaves), object)
+        flat[:] = [_text(name, entry) for entry in leaves]
+        return flat.reshape(shape)
+    if not set(map(type, leaves)) <= TYPES[dtype.name]:
         raise _invalid(f"input {name!r} must hold {dtype.name}", value)
-    if array.dtype.kind in "iu" and dtype.is_integer and array.size:
-        least, most = np.iinfo(dtype.as_numpy_dtype).min, np.iinfo(dtype.as_numpy_dtype).max
-        if array.min() < least or array.max() > most:
+    if dtype.is_integer and leaves:
+        least, most = dtype.min, dtype.max
+        if min(leaves) < least or max(leaves) > most:
             raise _invalid(f"input {name!r} must hold {dtype.name}, from {least} to {most}", value)
-    if dtype.is_floating and _has_bool(value, len(shape)):
-        raise _invalid(f"input {name!r} must hold {dtype.name}", value)
     with np.errstate(over="ignore"):
-        return array.astype(dtype.as_numpy_dtype)
+        try:
+            return (
+                np.array(leaves, "float64" if dtype.is_floating else None).astype(dtype.as_numpy_dtype).reshape(shape)
+            )
+        except OverflowError:  # an integer beyond float64
+            raise _invalid(f"input {name!r} must hold {dtype.name}", value) from None
 
 
 def _shape(name: str, value: Any) -> tuple[int, ...]:
@@ -169,18 +176,14 @@ def _shape(name: str, value: Any) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _leaves(value, depth):
-    """Entries of nested lists so many axes deep."""
-    for _ in range(max(0, depth - 1)):
-        if not all(isinstance(part, list) for part in value):
-            return []
+def _leaves(value, shape):
+    """The entries of nested lists of a shape, None if some list has another length."""
+    value = [value]
+    for side in shape:
+        if not all(isinstance(part, list) and len(part) == side for part in value):
+            return None
         value = [entry for part in value for entry in part]
-    return value if depth else [value]
-
-
-def _has_bool(value, depth):
-    """Whether there are truth values among the numbers, which NumPy would take for 0 and 1."""
-    return any(entry is True or entry is False for entry in _leaves(value, depth))
+    return value if not any(isinstance(entry, list) for entry in value) else None
 
 
 def _text(name, entry):
@@ -206,7 +209,7 @@ def _plain(name, array):
         encode = np.frompyfunc(lambda entry: {"b64": base64.b64encode(entry).decode("ascii")}, 1, 1)
     else:
         encode = np.frompyfunc(lambda entry: entry.decode("utf-8", "replace"), 1, 1)
-    return np.asarray(encode(array), object).tolist()
+    return np.asarray(encode(array), object).tolist()  # of a scalar: its text
 
 
 def _dumped(document, outputs):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import pathlib
 import threading
@@ -54,11 +55,15 @@ class ModelSettings:
     labels: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def aspired(self) -> dict[int, pathlib.Path]:
-        """Version -> folder, of what is there and shall be served."""
+        """Version -> folder, of what is there and shall be served.
+
+        Raises:
+            OSError: if the folder cannot be looked at.
+        """
         found = {}
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for entry in os.scandir(self.base_path):
-                if entry.name.isascii() and entry.name.isdigit() and int(entry.name) < 2**63 and entry.is_dir():
+                if entry.name.isascii() and entry.name.isdigit() and int(entry.name) < 2**63 and is_folder(entry):
                     found[int(entry.name)] = pathlib.Path(entry.path)
         kind, argument = self.policy
         if kind == "specific":
@@ -70,8 +75,9 @@ class ModelSettings:
 class Models:
     """Models by name, each with versions that are loaded and unloaded as their folders come and go.
 
-    A new version answers as soon as it is loaded; an old one is unloaded when no request uses it any more, and never
-    before a newer one is there. All methods may be called from any thread.
+    A new version answers as soon as it is loaded. An old one is unloaded when the last request that uses it ends, and
+    never before another one is there: where all folders go, what is loaded stays. All methods may be called from any
+    thread.
 
     Args:
         load: makes a `Servable` of a folder.
@@ -87,7 +93,7 @@ class Models:
         self._on_change = on_change
         self._settings: dict[str, ModelSettings] = {}
         self._versions: dict[str, dict[int, Version]] = {}
-        self._lock = threading.Condition()
+        self._lock = threading.RLock()
         self._polling = threading.Lock()
 
     @property
@@ -102,13 +108,14 @@ class Models:
         Returns when a version of each new model is available or could not be loaded.
 
         Raises:
-            RequestError: FAILED_PRECONDITION if a label is of a version that is not available, and nothing changes but
-                what has been loaded.
+            RequestError: FAILED_PRECONDITION if a label is of a version that is not available: labels are those of
+                before then.
         """
         with self._polling:
             with self._lock:
                 before = self._settings
-                self._settings = {name: dataclasses.replace(entry, labels={}) for name, entry in settings.items()}
+                labels = {name: before[name].labels if name in before else {} for name in settings}
+                self._settings = {n: dataclasses.replace(entry, labels=labels[n]) for n, entry in settings.items()}
                 for name in settings:
                     self._versions.setdefault(name, {})
             self._poll()
@@ -119,11 +126,8 @@ class Models:
                     for label, number in entry.labels.items()
                     if not self._is_available(name, number)
                 ]
-                kept = before if missing else settings
-                self._settings = {
-                    name: dataclasses.replace(entry, labels=kept[name].labels if name in kept else {})
-                    for name, entry in settings.items()
-                }
+                if not missing:
+                    self._settings = dict(settings)
         if missing:
             raise RequestError(
                 "FAILED_PRECONDITION",
@@ -157,7 +161,7 @@ class Models:
         finally:
             with self._lock:
                 entry.users -= 1
-                self._lock.notify_all()
+            self._close_unused(name, number, entry)
 
     def status(self, name: str, version: int | None = None) -> list[tuple[int, Version]]:
         """Number and state of a model's versions, the newest first, or of one.
@@ -181,8 +185,13 @@ class Models:
         with self._lock:
             return dict(self._settings[name].labels) if name in self._settings else {}
 
+    def is_served(self, name: str) -> bool:
+        """Whether a version of a model is available."""
+        with self._lock:
+            return any(self._is_available(name, number) for number in self._versions.get(name, {}))
+
     def close(self) -> None:
-        """Unloads all, once no request uses them."""
+        """Unloads all; each when the last request that uses it ends."""
         self.configure({})
 
     def _is_available(self, name, number):
@@ -210,10 +219,16 @@ class Models:
             settings = dict(self._settings)
         gone = []
         for name in set(self._versions) | set(settings):
-            aspired = settings[name].aspired() if name in settings else {}
             known = self._versions[name]
+            try:
+                aspired = settings[name].aspired() if name in settings else {}
+            except OSError:  # a disk that is away for a while
+                continue
             for number, folder in sorted(aspired.items()):
                 self._load_version(name, number, folder)
+            with self._lock:
+                for number in [n for n, entry in known.items() if n not in aspired and entry.error]:
+                    del known[number]  # another one of this number is a new one
             unwanted = [n for n, entry in known.items() if n not in aspired and entry.state == AVAILABLE]
             if name in settings and not any(self._is_available(name, number) for number in aspired):
                 unwanted = []  # what is there goes on until its successor can take over
@@ -245,8 +260,13 @@ class Models:
             entry = self._versions[name][number]
             entry.state = UNLOADING
         self._on_change(name, number, entry)
+        self._close_unused(name, number, entry)
+
+    def _close_unused(self, name, number, entry):
+        """Closes a version that is unloaded, if this was the last request that used it."""
         with self._lock:
-            self._lock.wait_for(lambda: not entry.users)
+            if entry.state != UNLOADING or entry.users:
+                return
             servable, entry.servable, entry.state = entry.servable, None, END
         servable.close()
         self._on_change(name, number, entry)
@@ -255,3 +275,13 @@ class Models:
         with self._lock:
             self._versions[name][number] = entry
         self._on_change(name, number, entry)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise

@@ -1,12 +1,9 @@
-"""Answers predict requests, whichever way they came, a bounded number at a time."""
+"""Lets requests compute, whichever way they came, a bounded number at a time."""
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator
 
 from keras_inr.serving.models import Models
 from keras_inr.serving.settings import Bounds
@@ -14,7 +11,7 @@ from keras_inr.serving.status import RequestError
 
 
 class Predictor:
-    """Runs signatures of models within bounds.
+    """Models, and the slots that requests compute in.
 
     Args:
         models: that answer.
@@ -26,49 +23,43 @@ class Predictor:
         self.bounds = bounds
         self._slots = threading.Semaphore(bounds.concurrency)
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._admitted = 0
 
-    def predict(
-        self,
-        name: str,
-        version: int | None,
-        label: str | None,
-        inputs_of: Callable[[Any], tuple[Any, Mapping[str, np.ndarray]]],
-        output_filter: Sequence[str] = (),
-        seconds: float | None = None,
-    ) -> tuple[int, dict[str, np.ndarray]]:
-        """Version and outputs of a model's answer.
-
-        Args:
-            name, version, label: see `Models.use`.
-            inputs_of: called with the `Servable`; gives the `SignatureDef` that is asked, and its inputs.
-            output_filter: outputs that are wanted; all by default.
-            seconds: that the client waits.
-
-        Raises:
-            RequestError: UNAVAILABLE if too many wait, DEADLINE_EXCEEDED after the bound or the client's own, and as
-                `Models.use` and `Servable.run`.
-        """
-        until = time.monotonic() + min(self.bounds.seconds, np.inf if seconds is None else seconds)
-        with self.models.use(name, version, label) as (number, servable):
-            signature, inputs = inputs_of(servable)
-            with self._slot(until):
-                left = until - time.monotonic()
-                return number, servable.run(signature, inputs, output_filter, left)
+    @property
+    def most(self) -> int:
+        """Requests that are in the server at a time, computing or waiting."""
+        return self.bounds.concurrency + self.bounds.waiting
 
     @contextlib.contextmanager
-    def _slot(self, until: float) -> Iterator[None]:
+    def admitted(self) -> Iterator[None]:
+        """One of `most`, for a `with` block.
+
+        Raises:
+            RequestError: UNAVAILABLE if so many are there.
+        """
         with self._lock:
-            if self._waiting >= self.bounds.concurrency + self.bounds.waiting:
-                raise RequestError("UNAVAILABLE", f"{self._waiting} requests wait already; try again later")
-            self._waiting += 1
+            if self._admitted >= self.most:
+                raise RequestError("UNAVAILABLE", f"{self._admitted} requests are waiting already; try again later")
+            self._admitted += 1
         try:
-            if not self._slots.acquire(timeout=max(0.0, until - time.monotonic())):
-                raise RequestError("DEADLINE_EXCEEDED", "the request waited too long for others")
-            try:
-                yield
-            finally:
-                self._slots.release()
+            yield
         finally:
             with self._lock:
-                self._waiting -= 1
+                self._admitted -= 1
+
+    @contextlib.contextmanager
+    def slot(self, until: float) -> Iterator[None]:
+        """One of the slots, for a `with` block: reading a request, computing, and writing the answer.
+
+        Args:
+            until: by `time.monotonic`, how long it is waited for.
+
+        Raises:
+            RequestError: DEADLINE_EXCEEDED if none is free until then.
+        """
+        if not self._slots.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise RequestError("DEADLINE_EXCEEDED", "the request waited too long for others")
+        try:
+            yield
+        finally:
+            self._slots.release()

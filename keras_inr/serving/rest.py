@@ -3,6 +3,7 @@
 import functools
 import hmac
 import re
+import time
 import urllib.parse
 import zlib
 from collections.abc import Awaitable, Callable
@@ -25,13 +26,12 @@ from keras_inr.serving.predictor import Predictor
 from keras_inr.serving.status import RequestError
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
-METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
 MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 PREDICT = re.compile(rf"{MODEL}:(predict|classify|regress)", re.IGNORECASE)
 STATUS = re.compile(MODEL, re.IGNORECASE)
 METADATA = re.compile(rf"{MODEL}/metadata", re.IGNORECASE)
 MOST_VERSION = 2**63 - 1
-THREADS = 64
 
 
 def rest_app(predictor: Predictor, measures: Measures, token: str | None = None, cors: bool = False) -> Starlette:
@@ -46,8 +46,8 @@ def rest_app(predictor: Predictor, measures: Measures, token: str | None = None,
     limiter: list[anyio.CapacityLimiter] = []
 
     async def in_thread(function: Callable[[], Any]) -> Any:
-        if not limiter:  # it belongs to the loop that is running
-            limiter.append(anyio.CapacityLimiter(THREADS))
+        if not limiter:  # it belongs to the loop that is running; who waits for a slot waits in a thread
+            limiter.append(anyio.CapacityLimiter(predictor.most))
         return await anyio.to_thread.run_sync(function, limiter=limiter[0])
 
     async def api(request: Request) -> Response:
@@ -55,10 +55,11 @@ def rest_app(predictor: Predictor, measures: Measures, token: str | None = None,
         if request.url.query:  # part of the path, as in TensorFlow Serving
             path = f"{path}?{request.url.query}"
         if request.method == "POST" and (found := PREDICT.fullmatch(path)):
-            name, version, label = _model_of(found)
-            body = await _body(request, predictor.bounds.body_bytes)
-            answer = functools.partial(_predict, predictor, measures, name, version, label, found[4].lower(), body)
-            return Response(await in_thread(answer), media_type="application/json")
+            model, until = _model_of(found), time.monotonic() + predictor.bounds.seconds
+            with predictor.admitted():
+                body = await _body(request, predictor.bounds.body_bytes)
+                answer = functools.partial(_predict, predictor, measures, model, found[4].lower(), body, until)
+                return Response(await in_thread(answer), media_type="application/json")
         if request.method == "GET" and (found := METADATA.fullmatch(path) or STATUS.fullmatch(path)):
             name, version, label = _model_of(found)
             if METADATA.fullmatch(path):
@@ -92,7 +93,7 @@ def _guarded(endpoint: Callable[[Request], Awaitable[Response]], token: str | No
     async def guarded(request: Request) -> Response:
         if token is not None:
             given = request.headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode("utf-8", "replace"), f"Bearer {token}".encode()):
+            if not hmac.compare_digest(given.encode("latin-1"), f"Bearer {token}".encode()):
                 raise RequestError("UNAUTHENTICATED", "the request needs the header 'Authorization: Bearer TOKEN'")
         return await endpoint(request)
 
@@ -101,9 +102,9 @@ def _guarded(endpoint: Callable[[Request], Awaitable[Response]], token: str | No
 
 def _model_of(found: re.Match[str]) -> tuple[str, int | None, str | None]:
     name, version, label = found.groups()[:3]
-    number = None if version is None else int(version[:20])
+    number = None if version is None else int(version.lstrip("0")[:20] or "0")
     if number is not None and number > MOST_VERSION:
-        raise RequestError("INVALID_ARGUMENT", f"version must be at most {MOST_VERSION}, received {version[:20]}")
+        raise RequestError("INVALID_ARGUMENT", f"version must be at most {MOST_VERSION}, received {version[:40]}")
     return urllib.parse.unquote(name), number, None if label is None else urllib.parse.unquote(label)
 
 
@@ -119,6 +120,8 @@ async def _body(request: Request, most: int) -> bytes:
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding == "gzip" else None
     parts, size = [], 0
     async for part in request.stream():
+        if unpack is not None and unpack.eof and part:
+            raise RequestError("INVALID_ARGUMENT", "the body goes on behind its gzip")
         try:
             whole = part if unpack is None else unpack.decompress(part, most + 1 - size)
         except zlib.error as error:
@@ -127,27 +130,25 @@ async def _body(request: Request, most: int) -> bytes:
         size += len(whole)
         if size > most or (unpack is not None and unpack.unconsumed_tail):
             raise RequestError("RESOURCE_EXHAUSTED", f"a body must have at most {most} bytes")
-    if unpack is not None and not unpack.eof:
-        raise RequestError("INVALID_ARGUMENT", "the body is a gzip that was cut short")
+    if unpack is not None and (not unpack.eof or unpack.unused_data):
+        raise RequestError("INVALID_ARGUMENT", "the body must be one whole gzip")
     return b"".join(parts)
 
 
 def _predict(
     predictor: Predictor,
     measures: Measures,
-    name: str,
-    version: int | None,
-    label: str | None,
+    model: tuple[str, int | None, str | None],
     method: str,
     body: bytes,
+    until: float,
 ) -> bytes:
     """The body of the answer."""
-    with measures.request(predictor.models, name, "REST", method):
+    with measures.request(predictor.models, model[0], "REST", method):
         if method != "predict":
             raise RequestError("UNIMPLEMENTED", f"{method} takes tf.Example, which no field answers: use predict")
-        form: list[bool] = []
+        with predictor.models.use(*model) as (_, servable), predictor.slot(until):
 
-        def inputs_of(servable):
             def signature_of(key):
                 try:
                     return servable.signature(key)
@@ -156,11 +157,8 @@ def _predict(
                     raise RequestError("INVALID_ARGUMENT", text) from None
 
             _, signature, inputs, in_rows = json_tensors.request_arrays(json_tensors.parse_json(body), signature_of)
-            form.append(in_rows)
-            return signature, inputs
-
-        _, outputs = predictor.predict(name, version, label, inputs_of)
-        return json_tensors.reply(outputs, form[0])
+            outputs = servable.run(signature, inputs, (), until - time.monotonic())
+            return json_tensors.reply(outputs, in_rows)
 
 
 def _is_ready(predictor: Predictor, name: str) -> bool:
@@ -171,6 +169,7 @@ def _is_ready(predictor: Predictor, name: str) -> bool:
 
 
 def _error(status: int, text: str) -> Response:
+    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
     return Response(orjson.dumps({"error": text}), status, media_type="application/json")
 
 

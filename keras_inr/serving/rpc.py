@@ -2,6 +2,7 @@
 
 import contextlib
 import hmac
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     model_management_pb2,
     model_service_pb2_grpc,
@@ -24,6 +26,11 @@ from keras_inr.serving.settings import settings_of_config
 from keras_inr.serving.status import RequestError
 
 SIGNATURE_DEF = "signature_def"
+MANAGERS = 4
+"""Threads for calls that ask for status, beside those that compute and wait."""
+
+MOST_FILLED = 2**20
+"""Entries of a tensor that one value stands for."""
 
 
 def grpc_server(
@@ -43,16 +50,14 @@ def grpc_server(
             TensorFlow Serving fills by default (`float_val` and others).
         reload_allowed: whether HandleReloadConfigRequest may name other models. It names folders of the server.
     """
-    threads = predictor.bounds.concurrency + predictor.bounds.waiting
     options = [
         ("grpc.max_receive_message_length", predictor.bounds.body_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
     ]
     interceptors = [] if token is None else [_Token(token)]
-    server = grpc.server(
-        futures.ThreadPoolExecutor(min(threads, 64), "grpc"), options=options, interceptors=interceptors
-    )
+    threads = futures.ThreadPoolExecutor(predictor.most + MANAGERS, "grpc")  # who waits for a slot waits in a thread
+    server = grpc.server(threads, options=options, interceptors=interceptors)
     predictions = _Predictions(predictor, measures, as_content)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
     management = _Management(predictor, measures, reload_allowed)
@@ -67,22 +72,26 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Predict(self, request, context):
         spec = request.model_spec
         with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "predict"):
-            signature_name = spec.signature_name or "serving_default"
+            seconds, waits = self._predictor.bounds.seconds, context.time_remaining()
+            until = time.monotonic() + (seconds if waits is None else min(seconds, waits))
+            with (
+                self._predictor.admitted(),
+                self._predictor.models.use(*_model_of(spec)) as (number, servable),
+                self._predictor.slot(until),
+            ):
+                signature = servable.signature(spec.signature_name)
+                inputs = {name: _array(name, tensor) for name, tensor in request.inputs.items()}
+                outputs = servable.run(signature, inputs, request.output_filter, until - time.monotonic())
+                return self._response(spec, number, outputs)
 
-            def inputs_of(servable):
-                signature = servable.signature(signature_name)
-                return signature, {name: _array(name, tensor) for name, tensor in request.inputs.items()}
-
-            number, outputs = self._predictor.predict(
-                *_model_of(spec), inputs_of, request.output_filter, context.time_remaining()
-            )
-            response = predict_pb2.PredictResponse()
-            response.model_spec.name = spec.name
-            response.model_spec.signature_name = signature_name
-            response.model_spec.version.value = number
-            for name, array in outputs.items():
-                response.outputs[name].CopyFrom(_tensor(array, self._as_content))
-            return response
+    def _response(self, spec, number, outputs):
+        response = predict_pb2.PredictResponse()
+        response.model_spec.name = spec.name
+        response.model_spec.signature_name = spec.signature_name or "serving_default"
+        response.model_spec.version.value = number
+        for name, array in outputs.items():
+            response.outputs[name].CopyFrom(_tensor(array, self._as_content))
+        return response
 
     def GetModelMetadata(self, request, context):
         spec = request.model_spec
@@ -109,9 +118,7 @@ class _Management(model_service_pb2_grpc.ModelServiceServicer):
     def GetModelStatus(self, request, context):
         spec = request.model_spec
         with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "status"):
-            name, version, label = _model_of(spec)
-            if label is not None:
-                version = self._predictor.models.labels(name).get(label, -1)
+            name, version, _ = _model_of(spec)  # labels are passed over, as in TensorFlow Serving
             return messages.model_status(self._predictor.models, name, version)
 
     def HandleReloadConfigRequest(self, request, context):
@@ -126,6 +133,9 @@ class _Management(model_service_pb2_grpc.ModelServiceServicer):
             except InputError as error:
                 raise RequestError("INVALID_ARGUMENT", str(error)) from None
             self._predictor.models.configure(settings)
+            broken = [name for name in settings if not self._predictor.models.is_served(name)]
+            if broken:
+                raise RequestError("FAILED_PRECONDITION", f"no version could be loaded of {', '.join(broken)}")
         response.status.error_code = 0
         return response
 
@@ -179,8 +189,10 @@ def _array(name: str, tensor: Any) -> np.ndarray:
 
 
 def _check_size(tensor: Any, sides: list[int]) -> None:
-    """ValueError unless a tensor holds as many entries as its shape says: one entry may stand for all in a proto,
-    so that a few bytes could ask for gigabytes."""
+    """ValueError unless a tensor holds as many entries as its shape says.
+
+    One entry may stand for all in a proto, so that a few bytes could ask for gigabytes.
+    """
     total = 1
     for side in sides:
         total *= side
@@ -188,24 +200,18 @@ def _check_size(tensor: Any, sides: list[int]) -> None:
         return  # NumPy compares these itself
     names = [field.name for field, _ in tensor.ListFields() if field.name.endswith("_val")]
     held = sum(len(getattr(tensor, name)) for name in names)
-    if held != total:
+    if held != total and not (held == 1 and total <= MOST_FILLED):
         raise ValueError(f"its shape is {sides} and it has {held} values")
 
 
 def _tensor(array: np.ndarray, as_content: bool) -> Any:
     """The `TensorProto` of an output."""
-    if as_content or array.dtype.kind in "OSU":
+    field = FIELDS.get(array.dtype.name)
+    if as_content or field is None:
         return tf.make_tensor_proto(array)
-    tensor = tf.make_tensor_proto(array[:0] if array.ndim else array, shape=None)
-    if not array.ndim:
-        return tensor
-    tensor.tensor_content = b""
-    del tensor.tensor_shape.dim[:]
+    tensor = tensor_pb2.TensorProto(dtype=tf.dtypes.as_dtype(array.dtype).as_datatype_enum)
     for side in array.shape:
         tensor.tensor_shape.dim.add(size=side)
-    field = FIELDS.get(array.dtype.name)
-    if field is None:
-        return tf.make_tensor_proto(array)
     getattr(tensor, field).extend(array.ravel().tolist())
     return tensor
 

@@ -32,20 +32,14 @@ class Servable:
 
     Args:
         folder: of the version, with saved_model.pb and the tag "serve".
-        num_threads: that one request computes on; 0 for all cores.
 
     Raises:
         Exception: of any kind, if it cannot be loaded or a warm-up record fails.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], num_threads: int = 0) -> None:
-        config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=num_threads,
-            inter_op_parallelism_threads=num_threads,
-            use_per_session_threads=True,
-        )
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph, config=config)
+        self._session = tf.compat.v1.Session(graph=graph)
         try:
             with graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], os.fspath(folder))
@@ -127,7 +121,7 @@ class Servable:
             return
         from tensorflow_serving.apis import prediction_log_pb2
 
-        for index, record in enumerate(tf.compat.v1.io.tf_record_iterator(str(path))):
+        for index, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
             if index == MOST_WARM_UPS:
                 raise ValueError(f"{path} has more than {MOST_WARM_UPS} records")
             request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request

@@ -19,6 +19,22 @@ from keras_inr.serving.servable import Servable
 from keras_inr.serving.settings import Bounds
 from keras_inr.serving.status import RequestError
 
+GRACE_SECONDS = 30
+"""That requests have to end in when a server is stopped."""
+
+
+class _Rest(uvicorn.Server):
+    """Tells of a signal before it stops itself."""
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    def handle_exit(self, number: int, frame: Any) -> None:
+        """What a signal does."""
+        self._stop()
+        super().handle_exit(number, frame)
+
 
 @dataclasses.dataclass(frozen=True)
 class Addresses:
@@ -44,13 +60,13 @@ class Server:
         token: that requests need; None for none.
         cors: whether pages of other origins may ask.
         as_content: whether gRPC sends tensors as bytes.
-        reload_allowed: whether a gRPC call may name other models.
-        poll_seconds: between two looks at the folders.
-        config_seconds: between two readings of the settings.
+        reload_allowed: whether a gRPC call may name other models; settings are then called once.
+        poll_seconds: between two looks at the settings and the folders.
         on_change: called with name, number and `Version` after each change of a version's state.
+        on_problem: called with a sentence when the settings cannot be followed, and with None when they can again.
 
     Raises:
-        InputError: if a port is taken.
+        InputError: if a port cannot be listened at.
     """
 
     def __init__(
@@ -64,8 +80,8 @@ class Server:
         as_content: bool = False,
         reload_allowed: bool = False,
         poll_seconds: float = 1.0,
-        config_seconds: float = 10.0,
         on_change: Callable[[str, int, Version], object] = lambda name, number, version: None,
+        on_problem: Callable[[str | None], object] = lambda problem: None,
     ) -> None:
         self.measures = Measures()
 
@@ -75,7 +91,8 @@ class Server:
 
         self.models = Models(Servable, changed)
         self.predictor = Predictor(self.models, bounds)
-        self._settings, self._poll_seconds, self._config_seconds = settings, poll_seconds, config_seconds
+        self._settings, self._poll_seconds, self._on_problem = settings, poll_seconds, on_problem
+        self._reload_allowed = reload_allowed
         self._stopping = threading.Event()
         self._grpc: grpc.Server | None = None
         self._rest: uvicorn.Server | None = None
@@ -83,12 +100,11 @@ class Server:
         self.problem: str | None = None
         if addresses.grpc_port is not None:
             self._grpc = grpc_server(self.predictor, self.measures, token, as_content, reload_allowed)
+            host = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
             try:
-                self.grpc_port = self._grpc.add_insecure_port(f"{addresses.host}:{addresses.grpc_port}")
+                self.grpc_port = self._grpc.add_insecure_port(f"{host}:{addresses.grpc_port}")
             except RuntimeError:
-                raise InputError(
-                    f"port {addresses.grpc_port} of {addresses.host} cannot be listened at: it is taken"
-                ) from None
+                raise InputError(f"port {addresses.grpc_port} of {addresses.host} cannot be listened at") from None
         if addresses.rest_port is not None:
             app = rest_app(self.predictor, self.measures, token, cors)
             config = uvicorn.Config(
@@ -100,9 +116,9 @@ class Server:
                 lifespan="off",
                 limit_concurrency=1024,
                 timeout_keep_alive=30,
-                timeout_graceful_shutdown=30,
+                timeout_graceful_shutdown=GRACE_SECONDS,
             )
-            self._rest = uvicorn.Server(config)
+            self._rest = _Rest(config, self.stop)
             self._socket = _bound(config)
             self.rest_port: int | None = self._socket.getsockname()[1]
         else:
@@ -110,7 +126,7 @@ class Server:
 
     def run(self) -> None:
         """Loads the models and answers until a signal or `stop`; returns when the last request is answered."""
-        self._load()
+        self._follow(self._configure)
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         watch.start()
         if self._grpc is not None:
@@ -123,46 +139,40 @@ class Server:
         finally:
             self._stopping.set()
             if self._grpc is not None:
-                self._grpc.stop(grace=30).wait()
+                self._grpc.stop(GRACE_SECONDS).wait()
             watch.join()
             self.models.close()
 
     def stop(self) -> None:
-        """Lets `run` end."""
+        """Lets `run` end: nothing new is taken, and what is there is answered."""
         self._stopping.set()
+        if self._grpc is not None:
+            self._grpc.stop(GRACE_SECONDS)
         if self._rest is not None:
             self._rest.should_exit = True
 
-    def _load(self):
-        try:
-            self.models.configure(self._settings())
-        except RequestError as error:
-            self.problem = error.message
-
     def _watch(self):
-        """Looks at folders and settings; a settings file that cannot be read leaves what is served as it is."""
-        known, waited = None, 0.0
+        """Looks at settings and folders; what cannot be read leaves what is served as it is."""
         while not self._stopping.wait(self._poll_seconds):
-            waited += self._poll_seconds
-            if waited >= self._config_seconds:
-                waited = 0.0
-                try:
-                    found = self._settings()
-                except (InputError, OSError) as error:
-                    self.problem = str(error)
-                    found = known
-                if found is not None and found != known:
-                    known = self._configured(found)
-            self.models.poll()
+            self._follow(self.models.poll if self._reload_allowed else self._configure)
 
-    def _configured(self, found):
+    def _configure(self):
+        self.models.configure(self._settings())
+
+    def _follow(self, step):
+        problem = None
         try:
-            self.models.configure(found)
-        except RequestError as error:
-            self.problem = error.message
-            return None  # labels that wait for a version: tried again
-        self.problem = None
-        return found
+            step()
+        except RequestError as error:  # of labels that wait for a version
+            problem = error.message
+        except (InputError, OSError) as error:
+            problem = str(error)
+            self.models.poll()
+        except Exception as error:  # the watch goes on whatever happens
+            problem = f"{type(error).__name__}: {error}"
+        if problem != self.problem:
+            self.problem = problem
+            self._on_problem(problem)
 
 
 def _bound(config: Any) -> Any:

@@ -29,7 +29,8 @@ class Bounds:
 def settings_of_base(base: pathlib.Path) -> dict[str, ModelSettings]:
     """Name -> settings of a model base.
 
-    Base paths are those inside a container; here a model's folder is the one of that name in the base.
+    Base paths are those inside a container: here a model's folder is the one of that name in the base, or the base
+    path itself where there is none and it exists.
 
     Raises:
         InputError: for a folder without models.config.
@@ -37,7 +38,11 @@ def settings_of_base(base: pathlib.Path) -> dict[str, ModelSettings]:
     if not (base / MODELS_CONFIG).is_file():
         raise InputError(f"base must be a folder with {MODELS_CONFIG}, received {str(base)!r}")
     found = settings_of_config(read_models_config(base))
-    return {name: dataclasses.replace(entry, base_path=base / entry.base_path.name) for name, entry in found.items()}
+    for name, entry in found.items():
+        here = base / entry.base_path.name
+        if here.is_dir() or not entry.base_path.is_dir():
+            found[name] = dataclasses.replace(entry, base_path=here)
+    return found
 
 
 def settings_of_config(config: Any) -> dict[str, ModelSettings]:

@@ -105,7 +105,9 @@ class TestBase:
         shown = base("--base=models").stdout.splitlines()
         assert [line.split()[:3] for line in shown] == [["model", "version", "1"], ["model", "version", "2"]]
         assert shown[0].endswith("MB  stable")
-        assert_refused(base("--base=models", "--retire=1"), "keras-inr base: --name is required with --label")
+        assert_refused(
+            base("--base=models", "--retire=1"), "keras-inr base: --name is required to change something: one of model"
+        )
         message = "keras-inr base: version 1 has the label 'stable': move it before it is retired"
         assert_refused(base("--base=models", "--name=model", "--retire=1"), message)
         done = base("--base=models", "--name=model", "--label=stable", "--version=2", "--keep=1")

@@ -163,7 +163,7 @@ def test_the_docker_line_names_files_that_exist(made):
         flag, _, value = word.partition("=")
         if flag.endswith("_config_file"):
             assert (version.base / value.removeprefix("/models/")).is_file()
-    assert "--allow_version_labels_for_unavailable_models=true" in words
+    assert "--allow_version_labels_for_unavailable_models=true" in words  # labels of others count, too
 
 
 class TestNames:
@@ -190,7 +190,7 @@ class TestNames:
         with pytest.raises(InputError, match="container_path must begin with '/', received 'models'"):
             export_model_base(tiny, tmp_path, "fox", container_path="models")
         (tmp_path / "file").touch()
-        with pytest.raises(InputError, match="base_path must be a folder to write to"):
+        with pytest.raises(InputError, match="base must be a folder to write to"):
             export_model_base(tiny, tmp_path / "file", "fox")
 
     def test_two_channels_have_no_png(self, tmp_path):
@@ -201,6 +201,27 @@ class TestNames:
 
 
 class TestConfiguration:
+    def test_a_container_path_stays_unless_another_is_given(self, tiny, tmp_path):
+        export_model_base(tiny, tmp_path, "fox", container_path="/srv")
+        version = export_model_base(tiny, tmp_path, "fox", add_version=True)
+        assert entries(tmp_path)["fox"].base_path == "/srv/fox"
+        assert f"{tmp_path}:/srv:ro" in instructions.docker_command(version)
+
+    def test_models_of_pictures_are_no_names(self, tiny, tmp_path):
+        export_model_base(tiny, tmp_path, "fox")
+        for change in (
+            lambda: retire_versions(tmp_path, "fox_pictures", [1]),
+            lambda: set_label(tmp_path, "fox_pictures", "a", 1),
+        ):
+            with pytest.raises(InputError, match="name must be one of fox, received 'fox_pictures'"):
+                change()
+
+    def test_a_version_that_a_kill_left_without_its_points_can_be_retired(self, tiny, tmp_path):
+        export_model_base(tiny, tmp_path, "fox")
+        (tmp_path / "fox_pictures" / "2").mkdir()
+        assert retire_versions(tmp_path, "fox", [2]) == [2]
+        assert existing_versions(tmp_path / "fox_pictures") == [1]
+
     def test_other_entries_and_settings_stay(self, tiny, tmp_path):
         (tmp_path / "models.config").write_text(
             'model_config_list { config { name: "other" base_path: "/elsewhere" model_platform: "tensorflow" } }'

@@ -27,7 +27,7 @@ class Running:
     """A server in a thread."""
 
     def __init__(self, settings, **arguments):
-        arguments = {"addresses": ANY, "poll_seconds": 0.05, "config_seconds": 0.05, **arguments}
+        arguments = {"addresses": ANY, "poll_seconds": 0.05, **arguments}
         self.server = Server(settings, **arguments)
         self.url = f"http://127.0.0.1:{self.server.rest_port}"
         self.address = f"127.0.0.1:{self.server.grpc_port}"

@@ -127,6 +127,7 @@ BAD = [
     (b'{"signature_name": "none", "inputs": [[0, 0]]}', 400),
     (b'{"inputs": [[[[0, 0]]]]}', 400),
     (b"\xff\xfe", 400),
+    (b'{"signature_name": "\\ud800", "inputs": [[0, 0]]}', 400),
     (b'{"inputs": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400),
 ]
 

@@ -86,13 +86,10 @@ class TestSwaps:
         models.configure(base(1, policy=("latest", 1)))
         with models.use("fox") as (_, old):
             base(2)
-            poll = threading.Thread(target=models.poll)
-            poll.start()
-            while states(models).get(1) != "UNLOADING":
-                pass
+            models.poll()
+            assert states(models) == {2: "AVAILABLE", 1: "UNLOADING"}
             assert used(models) == 2  # the new one answers while the old one is still used
             assert not old.closed
-        poll.join()
         assert old.closed
         assert states(models) == {2: "AVAILABLE", 1: "END"}
         assert refusal(models, 1) == ("NOT_FOUND", "Servable not found for request: Specific(fox, 1)")
@@ -120,6 +117,33 @@ class TestSwaps:
         models.poll()
         assert used(models) == 2
         assert states(models) == {2: "AVAILABLE", 1: "END"}
+
+    def test_a_broken_version_that_is_made_anew_is_tried_at_once(self, base, tmp_path):
+        models = Models(Fake)
+        models.configure(base(1))
+        base(2)
+        (tmp_path / "fox" / "2" / "broken").touch()
+        models.poll()
+        (tmp_path / "fox" / "2").rename(tmp_path / "away")
+        models.poll()
+        assert states(models) == {1: "AVAILABLE"}
+        base(2)
+        models.poll()
+        assert used(models) == 2
+
+    def test_entries_that_cannot_be_looked_at(self, base, tmp_path, monkeypatch):
+        models = Models(Fake)
+        settings = base(1)
+        (tmp_path / "fox" / "77").symlink_to("77")
+        models.configure(settings)
+        assert states(models) == {1: "AVAILABLE"}
+
+        def fail(path):
+            raise PermissionError(13, "no")
+
+        monkeypatch.setattr(module.os, "scandir", fail)
+        models.poll()
+        assert states(models) == {1: "AVAILABLE"}
 
     def test_a_version_that_stays_broken_is_given_up(self, base, tmp_path, monkeypatch):
         monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
@@ -187,6 +211,13 @@ class TestConfigurations:
         base(7)
         models.configure(base(stable=2, canary=7))
         assert used(models, None, "canary") == 7
+
+    def test_labels_answer_while_a_configuration_is_taken_up(self, base):
+        models, seen = Models(lambda folder: seen.append(models.labels("fox")) or Fake(folder)), []
+        models.configure(base(1, stable=1))
+        models.configure(base(2, stable=2))
+        assert seen == [{}, {"stable": 1}]
+        assert models.labels("fox") == {"stable": 2}
 
     def test_models_that_are_not_named_any_more_go(self, base, tmp_path):
         seen = []

@@ -99,6 +99,31 @@ class TestBounds:
         assert 503 in replies
         assert replies.count(200) >= 3
 
+    def test_waiting_is_bounded_by_seconds_too(self, base):
+        bounds = Bounds(seconds=1.0, concurrency=1, waiting=40)
+        with (
+            Running(lambda: settings_of_base(base), bounds=bounds) as running,
+            running.server.predictor.slot(time.monotonic() + 10),  # somebody computes all the time
+        ):
+            started, statuses = time.monotonic(), []
+            url = f"{running.url}/v1/models/fox:predict"
+            threads = [
+                threading.Thread(target=lambda: statuses.append(ask(url, {"inputs": COORDS}).status)) for _ in range(60)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert time.monotonic() - started < 8.0
+        assert set(statuses) == {503, 504}
+        assert statuses.count(504) == 41
+
+    def test_what_stands_behind_a_gzip_is_refused(self, bounded, told):
+        body = gzip.compress(b'{"instances": [[0, 0]]}') + b" " * 10
+        reply = ask(f"{bounded.url}/v1/models/fox:predict", body, headers={**told, "Content-Encoding": "gzip"})
+        assert reply.status == 400
+        assert "gzip" in reply.json["error"]
+
     def test_pages_of_other_origins_may_ask_only_if_they_are_let(self, bounded, running):
         origin = {"Origin": "https://example.org"}
         assert ask(f"{bounded.url}/health", headers=origin).headers["Access-Control-Allow-Origin"] == "*"
@@ -133,7 +158,7 @@ def test_metrics_count_what_was_asked(running):
 
 
 def test_models_change_by_a_call_where_that_is_let(base):
-    with Running(lambda: settings_of_base(base), reload_allowed=True, config_seconds=1e9) as running:
+    with Running(lambda: settings_of_base(base), reload_allowed=True) as running:
         sent = model_management_pb2.ReloadConfigRequest()
         entry = sent.config.model_config_list.config.add(name="bird", model_platform="tensorflow")
         entry.base_path = str(base / "hen")
@@ -151,7 +176,7 @@ def test_models_change_by_a_call_where_that_is_let(base):
 
 def test_no_request_fails_while_versions_and_labels_change(tmp_path):
     fields = [small_field("siren", seed=seed) for seed in (1, 2)]
-    export_model_base(fields[0], tmp_path, "fox")
+    export_model_base(fields[0], tmp_path, "fox", labels=["stable"])
     failures, done, counts = [], threading.Event(), []
     with Running(lambda: settings_of_base(tmp_path)) as running:
 
@@ -172,15 +197,21 @@ def test_no_request_fails_while_versions_and_labels_change(tmp_path):
                     except grpc.RpcError as error:
                         failures.append(error)
 
-        threads = [threading.Thread(target=target) for target in (over_rest, over_grpc)]
+        def by_label():
+            while not done.is_set():
+                reply = ask(f"{running.url}/v1/models/fox/labels/stable:predict", {"inputs": COORDS})
+                if reply.status != 200:
+                    failures.append(reply.content)
+
+        threads = [threading.Thread(target=target) for target in (over_rest, over_grpc, by_label)]
         for thread in threads:
             thread.start()
         for index in range(4):
             version = export_model_base(fields[index % 2], tmp_path, "fox", add_version=True).version
             _wait(lambda version=version: _latest(running) == version)
             set_label(tmp_path, "fox", "stable", version)
+            _wait(lambda version=version: running.server.models.labels("fox") == {"stable": version})
             retire_versions(tmp_path, "fox", keep=1)
-            _wait(lambda version=version: ask(f"{running.url}/v1/models/fox/labels/stable/metadata").status == 200)
         done.set()
         for thread in threads:
             thread.join()
@@ -204,6 +235,7 @@ def test_a_damaged_configuration_leaves_what_is_served(tmp_path):
     export_model_base(small_field("siren"), tmp_path, "fox")
     with Running(lambda: settings_of_base(tmp_path)) as running:
         text = (tmp_path / "models.config").read_text()
+        time.sleep(0.2)  # it has been read before
         (tmp_path / "models.config").write_text("what")
         _wait(lambda: running.server.problem)
         assert "must be a ModelServerConfig as text" in running.server.problem
