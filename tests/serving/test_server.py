@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -288,6 +289,13 @@ class TestCommand:
         assert "REST at 127.0.0.1:18611" in told
         assert "hen version 1 is served" in told
         assert "Traceback" not in told
+
+
+def test_small_answers_do_not_wait_for_acknowledgements(base):
+    """asyncio sets TCP_NODELAY for sockets whose protocol is named, and for no others."""
+    server = Server(lambda: settings_of_base(base), Addresses(rest_port=0, grpc_port=None))
+    with server._socket as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_settings_of_one_model(base):
