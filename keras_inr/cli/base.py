@@ -15,9 +15,8 @@ from absl import flags
 from keras_inr._arguments import count, servable_path
 from keras_inr.cli.help import group
 from keras_inr.errors import InputError
-from keras_inr.export.model_base import PICTURES, names_in, retire_versions, set_label
+from keras_inr.export.model_base import PICTURES, names_in, retire_versions, set_label, versions_in
 from keras_inr.export.models_config import MODELS_CONFIG, find_model, read_models_config
-from keras_inr.export.publish import existing_versions
 
 FLAGS = flags.FLAGS
 
@@ -63,7 +62,7 @@ def overview(base: pathlib.Path) -> str:
     config, lines = read_models_config(base), []
     for name in names_in(base):
         labels = find_model(config, name).version_labels
-        for version in existing_versions(base / name) if (base / name).is_dir() else []:
+        for version in versions_in(base, (name, name + PICTURES)):
             told = ", ".join(sorted(label for label, number in labels.items() if number == version))
             size = sum(_bytes_in(base / model / str(version)) for model in (name, name + PICTURES))
             lines.append(f"{name:20} version {version:<6} {size / 1e6:8.2f} MB  {told}".rstrip())

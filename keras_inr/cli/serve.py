@@ -43,7 +43,7 @@ def define_flags() -> None:
         "file_system_poll_wait_seconds", 1.0, "between two looks at models.config and the folders", lower_bound=0.05
     )
     flags.DEFINE_bool("allow_reload", False, "let gRPC calls name other models, by folders of this machine")
-    flags.DEFINE_bool("enable_serialization_as_tensor_content", False, "send gRPC tensors as bytes, which is faster")
+    flags.DEFINE_bool("enable_serialization_as_tensor_content", False, "send gRPC tensors as bytes")
     flags.DEFINE_integer("max_body_mb", 64, "most megabytes of a request", lower_bound=1, upper_bound=2047)
     flags.DEFINE_integer(
         "concurrency", 0, "requests that compute at a time; as many as cores by default", lower_bound=0

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,7 +23,7 @@ from keras_inr.export.models_config import (
     put_model,
     read_models_config,
 )
-from keras_inr.export.publish import existing_versions, publish_together
+from keras_inr.export.publish import existing_versions, publish_together, withdraw
 from keras_inr.export.requests import Limits
 from keras_inr.export.saved_model import check_exportable, write_saved_model
 from keras_inr.export.warm_up import write_warm_up
@@ -47,7 +45,7 @@ class BaseVersion:
 
     Attributes:
         base: the folder of all models.
-        name: of the model of points; that of pictures is `pictures_name`.
+        name: of the model of points.
         version: its number, the same for both.
         signatures: name of a model -> its signatures.
         labels: label -> version, of this name.
@@ -60,11 +58,6 @@ class BaseVersion:
     signatures: dict[str, list[str]]
     labels: dict[str, int]
     container_path: str = CONTAINER_PATH
-
-    @property
-    def pictures_name(self) -> str:
-        """Of the model that answers with pictures."""
-        return self.name + PICTURES
 
 
 def export_model_base(
@@ -154,7 +147,7 @@ def check_name_is_free(base: pathlib.Path, name: str, add_version: bool) -> None
     """InputError for a name that exists, unless a version is to be added, and for one that does not, if so."""
     if name.endswith(PICTURES):
         raise InputError(f"name must not end in {PICTURES!r}, which names the model of pictures, received {name!r}")
-    exists = any((base / each).exists() and existing_versions(base / each) for each in (name, name + PICTURES))
+    exists = versions_in(base, (name, name + PICTURES))
     if exists and not add_version:
         raise InputError(f"{name!r} is in {base} already: add a version of it with add_version, or give another name")
     if add_version and not exists:
@@ -164,8 +157,8 @@ def check_name_is_free(base: pathlib.Path, name: str, add_version: bool) -> None
 def _filler(field, model, names, limits, info):
     def fill(folder):
         text = json.dumps(information(field, limits, info, names), allow_nan=False)
-        write_saved_model(folder, field, limits, text, names)
-        write_warm_up(folder, model, _warm_up_requests(field, names, limits))
+        loaded = write_saved_model(folder, field, limits, text, names)
+        write_warm_up(folder, loaded, model, _warm_up_requests(field, names, limits))
         if "serving_default" in names:
             (folder / BATCHING).write_text(_batching(limits))
 
@@ -219,7 +212,7 @@ def retire_versions(base: str | os.PathLike[str], name: str, versions: Iterable[
     base, keep = servable_path("base", base), count("keep", keep)
     with changed_models_config(base) as config:
         models = _models_in(config, name)
-        existing = _versions_in(base, models)
+        existing = versions_in(base, models)
         labelled = {number: label for entry in models.values() for label, number in entry.version_labels.items()}
         chosen = {positive_int("version", version) for version in versions}
         for number in sorted(chosen):
@@ -238,13 +231,12 @@ def retire_versions(base: str | os.PathLike[str], name: str, versions: Iterable[
 
 
 def _remove_version(folder: pathlib.Path, number: int) -> None:
-    """Takes the number away in one rename, then the files."""
+    """Withdraws the version of that number, however it is written; nothing where there is none."""
     if not folder.is_dir():
         return
     for path in [entry for entry in folder.iterdir() if entry.name.isascii() and entry.name.isdigit()]:
         if int(path.name) == number:
-            hidden = path.rename(folder / f"tmp.{uuid.uuid4().hex}")
-            shutil.rmtree(hidden, ignore_errors=True)
+            withdraw(path)
 
 
 def set_label(base: str | os.PathLike[str], name: str, label: str, version: int | None) -> None:
@@ -262,7 +254,7 @@ def set_label(base: str | os.PathLike[str], name: str, label: str, version: int 
     base, label = servable_path("base", base), checked_name("label", label)
     with changed_models_config(base) as config:
         models = _models_in(config, name)
-        existing = _versions_in(base, models)
+        existing = versions_in(base, models)
         if version is not None and version not in existing:
             raise InputError(f"version must be one of {', '.join(map(str, existing))}, received {version}")
         for entry in models.values():
@@ -281,7 +273,7 @@ def _models_in(config, name):
     return {model: entry for model, entry in found.items() if entry is not None}
 
 
-def _versions_in(base, models):
+def versions_in(base: pathlib.Path, models: Iterable[str]) -> list[int]:
     """Versions of any of some models: a killed export or retirement may have left one of them alone."""
     return sorted({number for model in models if (base / model).is_dir() for number in existing_versions(base / model)})
 

@@ -94,10 +94,26 @@ def publish_together(fills: Mapping[Any, Callable[[pathlib.Path], object]], vers
     return targets
 
 
+def withdraw(folder: pathlib.Path) -> None:
+    """Removes a version: its number goes in one rename, then its files.
+
+    >>> import tempfile
+    >>> folder = publish(tempfile.mkdtemp(), None, pathlib.Path.touch)
+    >>> withdraw(folder)
+    >>> existing_versions(folder.parent)
+    []
+    """
+    shutil.rmtree(folder.rename(_hidden_name(folder.parent)))
+
+
+def _hidden_name(base: pathlib.Path) -> pathlib.Path:
+    return base / f"tmp.{uuid.uuid4().hex}"
+
+
 def _hidden_folder(base: pathlib.Path) -> pathlib.Path:
     try:
         _remove_stale(base)
-        hidden = base / f"tmp.{uuid.uuid4().hex}"
+        hidden = _hidden_name(base)
         hidden.mkdir()
     except OSError as error:
         raise _unwritable(base, error) from error

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,15 @@ TOLERANCE = 1e-4
 EPSILON = {"float16": 2**-10, "bfloat16": 2**-7}
 
 
-def replay(folder: str | os.PathLike[str], field: Field) -> None:
+def replay(folder: str | os.PathLike[str], field: Field) -> Any:
     """Loads a SavedModel and asks every signature something small.
 
     Args:
         folder: the SavedModel.
         field: the `Field` that it was written from.
+
+    Returns:
+        The loaded SavedModel.
 
     Raises:
         InputError: if a value is not finite or an answer differs from the field's.
@@ -52,6 +56,7 @@ def replay(folder: str | os.PathLike[str], field: Field) -> None:
         png = tf.io.decode_png(served["render_png"](**frame)["png_bytes"][0])
         _compare("render_png", png / 255, field.render(*size, box[0], between="field") / 255, field, rounding=1 / 255)
     json.loads(served["info"](query=tf.constant([""]))["info"][0].numpy())
+    return loaded
 
 
 def _filtered_pitch(picture_size: tuple[int, int] | None) -> np.float32:

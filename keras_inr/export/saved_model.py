@@ -127,8 +127,8 @@ def check_exportable(field: Field) -> None:
         raise InputError(f"a field must be exported outside the scope of a strategy, received a call in a {strategy}'s")
 
 
-def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: str, names: Sequence[str]) -> None:
-    """Writes the SavedModel into a folder, and raises unless it is fit to be served.
+def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: str, names: Sequence[str]) -> Any:
+    """Writes the SavedModel into a folder, and raises unless it is fit to be served; gives it as it is loaded.
 
     Args:
         folder: an empty one.
@@ -142,4 +142,4 @@ def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: 
     problems = lint_saved_model(folder)
     if problems:
         raise InputError(f"TensorFlow Serving could not run this field: {'; '.join(problems)}")
-    replay(folder, field)
+    return replay(folder, field)

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,20 +16,22 @@ MOST_RECORDS = 1000
 """TensorFlow Serving loads no model with more."""
 
 
-def write_warm_up(folder: pathlib.Path, model: str, requests: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+def write_warm_up(
+    folder: pathlib.Path, loaded: Any, model: str, requests: Mapping[str, Mapping[str, np.ndarray]]
+) -> None:
     """Writes a TFRecord file of `PredictionLog`s, one for each signature.
 
     A request that fails keeps a version from being loaded, so all of them are sent to the SavedModel first.
 
     Args:
-        folder: of the version, with its SavedModel.
+        folder: of the version.
+        loaded: its SavedModel, as `tf.saved_model.load` gives it.
         model: name of the model in the requests.
         requests: signature -> input -> array.
 
     Raises:
         tf.errors.OpError: if the model cannot answer one.
     """
-    loaded = tf.saved_model.load(str(folder))  # holds the variables that its signatures read
     prediction_log = protos("prediction_log_pb2")
     path = folder / WARM_UP
     path.parent.mkdir(exist_ok=True)

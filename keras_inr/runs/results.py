@@ -4,7 +4,6 @@ import dataclasses
 import os
 import pathlib
 import shutil
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import tensorflow as tf
 from keras_inr._files import atomic_path
 from keras_inr._reading import read_json
 from keras_inr.errors import DamagedFileError, InputError, NotExportedError
+from keras_inr.export.publish import withdraw
 from keras_inr.export.saved_model import export_saved_model
 from keras_inr.metrics import finite, psnr_text
 from keras_inr.models.field import Field, to_uint8
@@ -163,9 +163,7 @@ def _export(bare, folder, metrics, whatever_stands):
         refusal.__cause__ = error
         return refusal
     if len(whole) == len(before) == 1:
-        hidden = base / f"tmp.{uuid.uuid4().hex}"
-        whole[0].rename(hidden)
-        shutil.rmtree(hidden)
+        withdraw(whole[0])
     return None
 
 

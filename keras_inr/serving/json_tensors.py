@@ -51,7 +51,7 @@ def _finite_float(text):
     return value
 
 
-def request_arrays(document: Any, signature_of: Any) -> tuple[str, Any, dict[str, np.ndarray], bool]:
+def request_arrays(document: Any, signature_of: Any) -> tuple[Any, dict[str, np.ndarray], bool]:
     """Signature, inputs and form of a predict request.
 
     Args:
@@ -59,7 +59,7 @@ def request_arrays(document: Any, signature_of: Any) -> tuple[str, Any, dict[str
         signature_of: name -> `SignatureDef`; raises for an unknown one.
 
     Returns:
-        (signature name, its SignatureDef, input -> array, whether it is in rows).
+        (the `SignatureDef`, input -> array, whether it is in rows).
 
     Raises:
         RequestError: INVALID_ARGUMENT for what TensorFlow Serving does not take.
@@ -73,9 +73,9 @@ def request_arrays(document: Any, signature_of: Any) -> tuple[str, Any, dict[str
         raise _invalid("Request must have either 'instances' or 'inputs' key, not both", document)
     signature = signature_of(name or "serving_default")
     if "instances" in document:
-        return name, signature, _from_rows(document["instances"], signature.inputs), True
+        return signature, _from_rows(document["instances"], signature.inputs), True
     if "inputs" in document:
-        return name, signature, _from_columns(document["inputs"], signature.inputs), False
+        return signature, _from_columns(document["inputs"], signature.inputs), False
     raise _invalid("Missing 'inputs' or 'instances' key", document)
 
 

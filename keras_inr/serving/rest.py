@@ -60,19 +60,16 @@ def rest_app(predictor: Predictor, measures: Measures, token: str | None = None,
                 body = await _body(request, predictor.bounds.body_bytes)
                 answer = functools.partial(_predict, predictor, measures, model, found[4].lower(), body, until)
                 return Response(await in_thread(answer), media_type="application/json")
-        if request.method == "GET" and (found := METADATA.fullmatch(path) or STATUS.fullmatch(path)):
-            name, version, label = _model_of(found)
-            if METADATA.fullmatch(path):
-                told = messages.metadata_as_dict(messages.model_metadata(predictor.models, name, version, label))
-            else:
-                told = messages.as_dict(messages.model_status(predictor.models, name, version))
-            return Response(orjson.dumps(told, option=orjson.OPT_INDENT_2), media_type="application/json")
+        if request.method == "GET" and (found := METADATA.fullmatch(path)):
+            return _told(messages.metadata_as_dict(messages.model_metadata(predictor.models, *_model_of(found))))
+        if request.method == "GET" and (found := STATUS.fullmatch(path)):
+            return _told(messages.as_dict(messages.model_status(predictor.models, *_model_of(found)[:2])))
         if not path.lower().startswith("/v1/"):
             raise HTTPException(404)
         raise RequestError("INVALID_ARGUMENT", f"Malformed request: {request.method} {path}")
 
     async def health(request: Request) -> Response:
-        missing = [name for name in predictor.models.names if not _is_ready(predictor, name)]
+        missing = [name for name in predictor.models.names if not predictor.models.is_served(name)]
         told = orjson.dumps({"ready": not missing, "without_a_version": missing})
         return Response(told, 503 if missing else 200, media_type="application/json")
 
@@ -156,16 +153,13 @@ def _predict(
                     text = f'Serving signature name: "{key}" not found in signature def'
                     raise RequestError("INVALID_ARGUMENT", text) from None
 
-            _, signature, inputs, in_rows = json_tensors.request_arrays(json_tensors.parse_json(body), signature_of)
+            signature, inputs, in_rows = json_tensors.request_arrays(json_tensors.parse_json(body), signature_of)
             outputs = servable.run(signature, inputs, (), until - time.monotonic())
             return json_tensors.reply(outputs, in_rows)
 
 
-def _is_ready(predictor: Predictor, name: str) -> bool:
-    try:
-        return any(entry.state == "AVAILABLE" for _, entry in predictor.models.status(name))
-    except RequestError:
-        return False
+def _told(document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document, option=orjson.OPT_INDENT_2), media_type="application/json")
 
 
 def _error(status: int, text: str) -> Response:

@@ -46,7 +46,7 @@ def grpc_server(
         predictor: that answers.
         measures: that count.
         token: that calls need as metadata "authorization: Bearer TOKEN"; None for none.
-        as_content: whether tensors are sent as bytes (`tensor_content`), which is faster, or in the fields that
+        as_content: whether tensors are sent as bytes (`tensor_content`), or in the fields that
             TensorFlow Serving fills by default (`float_val` and others).
         reload_allowed: whether HandleReloadConfigRequest may name other models. It names folders of the server.
     """

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_inr.export.serving_api import protos
+from keras_inr.export.warm_up import MOST_RECORDS, WARM_UP
 from keras_inr.serving.status import RequestError
 
 INIT_SIGNATURE = "__saved_model_init_op"
-WARM_UP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
-MOST_WARM_UPS = 1000
 CODES = {
     tf.errors.InvalidArgumentError: "INVALID_ARGUMENT",
     tf.errors.FailedPreconditionError: "FAILED_PRECONDITION",
@@ -119,12 +119,11 @@ class Servable:
         path = folder / WARM_UP
         if not path.exists():
             return
-        from tensorflow_serving.apis import prediction_log_pb2
-
+        prediction_log = protos("prediction_log_pb2")
         for index, record in enumerate(tf.data.TFRecordDataset(str(path)).as_numpy_iterator()):
-            if index == MOST_WARM_UPS:
-                raise ValueError(f"{path} has more than {MOST_WARM_UPS} records")
-            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+            if index == MOST_RECORDS:
+                raise ValueError(f"{path} has more than {MOST_RECORDS} records")
+            request = prediction_log.PredictionLog.FromString(record).predict_log.request
             arrays = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
             self.run(self.signature(request.model_spec.signature_name), arrays, request.output_filter)
 

@@ -131,7 +131,7 @@ def test_a_request_that_fails_is_not_written_as_a_warm_up(made, tmp_path):
     before = (folder / WARM_UP).read_bytes()
     too_many = {"serving_default": {"coords": np.zeros((MAX_POINTS + 1, 2), np.float32)}}
     with pytest.raises(tf.errors.InvalidArgumentError, match="coords must have at most"):
-        write_warm_up(folder, "fox", too_many)
+        write_warm_up(folder, tf.saved_model.load(str(folder)), "fox", too_many)
     (folder / WARM_UP).write_bytes(before)
 
 

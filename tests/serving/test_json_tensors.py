@@ -34,7 +34,7 @@ FLAGS = signature(on=("bool", -1), count=("int64", -1))
 
 def arrays_of(body, made=POINTS):
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return request_arrays(parse_json(text), lambda name: made)[2]
+    return request_arrays(parse_json(text), lambda name: made)[1]
 
 
 def outcome(body, made):
