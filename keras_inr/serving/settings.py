@@ -33,11 +33,13 @@ def settings_of_base(base: pathlib.Path) -> dict[str, ModelSettings]:
     path itself where there is none and it exists.
 
     Raises:
-        InputError: for a folder without models.config.
+        InputError: for a folder without models.config, or one that lists no model.
     """
     if not (base / MODELS_CONFIG).is_file():
         raise InputError(f"base must be a folder with {MODELS_CONFIG}, received {str(base)!r}")
     found = settings_of_config(read_models_config(base))
+    if not found:  # as while an editor writes it: nobody wants all models to go then
+        raise InputError(f"{base / MODELS_CONFIG} must list a model, received none")
     for name, entry in found.items():
         here = base / entry.base_path.name
         if here.is_dir() or not entry.base_path.is_dir():

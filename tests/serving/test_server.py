@@ -236,9 +236,12 @@ def test_a_damaged_configuration_leaves_what_is_served(tmp_path):
     with Running(lambda: settings_of_base(tmp_path)) as running:
         text = (tmp_path / "models.config").read_text()
         time.sleep(0.2)  # it has been read before
-        (tmp_path / "models.config").write_text("what")
-        _wait(lambda: running.server.problem)
-        assert "must be a ModelServerConfig as text" in running.server.problem
+        for damaged, told in (
+            ("", "must list a model, received none"),
+            ("what", "must be a ModelServerConfig as text"),
+        ):
+            (tmp_path / "models.config").write_text(damaged)
+            _wait(lambda told=told: told in (running.server.problem or ""))
         assert ask(f"{running.url}/v1/models/fox:predict", {"inputs": COORDS}).status == 200
         (tmp_path / "models.config").write_text(text)
         _wait(lambda: not running.server.problem)
