@@ -52,6 +52,7 @@ RANKS = {
     "training": 6,
     "export": 6,
     "serving": 7,
+    "web": 7,
     "runs": 7,
     "fleet": 8,
     "cli": 9,
