@@ -21,8 +21,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keras_inr.serving import json_tensors, messages
+from keras_inr.serving.admission import Admission
 from keras_inr.serving.measures import Measures
-from keras_inr.serving.predictor import Predictor
+from keras_inr.serving.models import Models
 from keras_inr.serving.status import RequestError
 
 METRICS_PATH = "/monitoring/prometheus/metrics"
@@ -34,11 +35,14 @@ METADATA = re.compile(rf"{MODEL}/metadata", re.IGNORECASE)
 MOST_VERSION = 2**63 - 1
 
 
-def rest_app(predictor: Predictor, measures: Measures, token: str | None = None, cors: bool = False) -> Starlette:
+def rest_app(
+    models: Models, admission: Admission, measures: Measures, token: str | None = None, cors: bool = False
+) -> Starlette:
     """The application.
 
     Args:
-        predictor: that answers.
+        models: that answer.
+        admission: that lets requests compute.
         measures: that count.
         token: that requests need as "Authorization: Bearer TOKEN"; None for none. Health is told without.
         cors: whether pages of other origins may ask.
@@ -47,7 +51,7 @@ def rest_app(predictor: Predictor, measures: Measures, token: str | None = None,
 
     async def in_thread(function: Callable[[], Any]) -> Any:
         if not limiter:  # it belongs to the loop that is running; who waits for a slot waits in a thread
-            limiter.append(anyio.CapacityLimiter(predictor.most))
+            limiter.append(anyio.CapacityLimiter(admission.most))
         return await anyio.to_thread.run_sync(function, limiter=limiter[0])
 
     async def api(request: Request) -> Response:
@@ -55,21 +59,21 @@ def rest_app(predictor: Predictor, measures: Measures, token: str | None = None,
         if request.url.query:  # part of the path, as in TensorFlow Serving
             path = f"{path}?{request.url.query}"
         if request.method == "POST" and (found := PREDICT.fullmatch(path)):
-            model, until = _model_of(found), time.monotonic() + predictor.bounds.seconds
-            with predictor.admitted():
-                body = await _body(request, predictor.bounds.body_bytes)
-                answer = functools.partial(_predict, predictor, measures, model, found[4].lower(), body, until)
+            model, until = _model_of(found), time.monotonic() + admission.bounds.seconds
+            with admission.admitted():
+                body = await _body(request, admission.bounds.body_bytes)
+                answer = functools.partial(_predict, models, admission, measures, model, found[4].lower(), body, until)
                 return Response(await in_thread(answer), media_type="application/json")
         if request.method == "GET" and (found := METADATA.fullmatch(path)):
-            return _told(messages.metadata_as_dict(messages.model_metadata(predictor.models, *_model_of(found))))
+            return _told(messages.metadata_as_dict(messages.model_metadata(models, *_model_of(found))))
         if request.method == "GET" and (found := STATUS.fullmatch(path)):
-            return _told(messages.as_dict(messages.model_status(predictor.models, *_model_of(found)[:2])))
+            return _told(messages.as_dict(messages.model_status(models, *_model_of(found)[:2])))
         if not path.lower().startswith("/v1/"):
             raise HTTPException(404)
         raise RequestError("INVALID_ARGUMENT", f"Malformed request: {request.method} {path}")
 
     async def health(request: Request) -> Response:
-        missing = [name for name in predictor.models.names if not predictor.models.is_served(name)]
+        missing = [name for name in models.names if not models.is_served(name)]
         told = orjson.dumps({"ready": not missing, "without_a_version": missing})
         return Response(told, 503 if missing else 200, media_type="application/json")
 
@@ -133,7 +137,8 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 def _predict(
-    predictor: Predictor,
+    models: Models,
+    admission: Admission,
     measures: Measures,
     model: tuple[str, int | None, str | None],
     method: str,
@@ -141,10 +146,10 @@ def _predict(
     until: float,
 ) -> bytes:
     """The body of the answer."""
-    with measures.request(predictor.models, model[0], "REST", method):
+    with measures.request(models, model[0], "REST", method):
         if method != "predict":
             raise RequestError("UNIMPLEMENTED", f"{method} takes tf.Example, which no field answers: use predict")
-        with predictor.models.use(*model) as (_, servable), predictor.slot(until):
+        with models.use(*model) as (_, servable), admission.slot(until):
 
             def signature_of(key):
                 try:

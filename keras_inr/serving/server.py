@@ -11,9 +11,9 @@ import grpc
 import uvicorn
 
 from keras_inr.errors import InputError
+from keras_inr.serving.admission import Admission
 from keras_inr.serving.measures import Measures
 from keras_inr.serving.models import Models, ModelSettings, Version
-from keras_inr.serving.predictor import Predictor
 from keras_inr.serving.rest import rest_app
 from keras_inr.serving.rpc import grpc_server
 from keras_inr.serving.servable import Servable
@@ -91,7 +91,7 @@ class Server:
             on_change(name, number, version)
 
         self.models = Models(Servable, changed)
-        self.predictor = Predictor(self.models, bounds)
+        self.admission = Admission(bounds)
         self._settings, self._poll_seconds, self._on_problem = settings, poll_seconds, on_problem
         self._reload_allowed = reload_allowed
         self._stopping = threading.Event()
@@ -100,14 +100,14 @@ class Server:
         self.grpc_port: int | None = None
         self.problem: str | None = None
         if addresses.grpc_port is not None:
-            self._grpc = grpc_server(self.predictor, self.measures, token, as_content, reload_allowed)
+            self._grpc = grpc_server(self.models, self.admission, self.measures, token, as_content, reload_allowed)
             host = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
             try:
                 self.grpc_port = self._grpc.add_insecure_port(f"{host}:{addresses.grpc_port}")
             except RuntimeError:
                 raise InputError(f"port {addresses.grpc_port} of {addresses.host} cannot be listened at") from None
         if addresses.rest_port is not None:
-            app = rest_app(self.predictor, self.measures, token, cors)
+            app = rest_app(self.models, self.admission, self.measures, token, cors)
             config = uvicorn.Config(
                 app,
                 host=addresses.host,

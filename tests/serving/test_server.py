@@ -104,7 +104,7 @@ class TestBounds:
         bounds = Bounds(seconds=3.0, concurrency=1, waiting=40)
         with (
             Running(lambda: settings_of_base(base), bounds=bounds) as running,
-            running.server.predictor.slot(time.monotonic() + 10),  # somebody computes all the time
+            running.server.admission.slot(time.monotonic() + 10),  # somebody computes all the time
         ):
             statuses = []
             url = f"{running.url}/v1/models/fox:predict"
