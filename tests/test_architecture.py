@@ -53,6 +53,7 @@ RANKS = {
     "export": 6,
     "serving": 7,
     "web": 7,
+    "gateway": 8,
     "runs": 7,
     "fleet": 8,
     "cli": 9,

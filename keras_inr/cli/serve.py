@@ -1,4 +1,4 @@
-"""Serves exported pictures over TensorFlow Serving's REST and gRPC API: keras-inr serve --base=models
+"""Serves exported pictures: a page to look at them, tiles, and TensorFlow Serving's API: keras-inr serve --base=models
 
     keras-inr serve --base=models          a model base, as keras-inr export --to makes it
     keras-inr serve --run=runs/0001        what a run exported
@@ -49,6 +49,9 @@ def define_flags() -> None:
         "concurrency", 0, "requests that compute at a time; as many as cores by default", lower_bound=0
     )
     flags.DEFINE_integer("max_waiting", 256, "requests that wait for these; more are refused", lower_bound=0)
+    flags.DEFINE_bool("page", True, "show the pictures at the REST port: a page at /, tiles, Deep Zoom, IIIF")
+    flags.DEFINE_integer("cache_mb", 256, "most megabytes of drawn tiles that are kept", lower_bound=0)
+    flags.DEFINE_string("public_url", None, "of this server's root, where requests do not say it, as behind a proxy")
 
 
 def main(argv: list[str]) -> int:
@@ -79,12 +82,38 @@ def main(argv: list[str]) -> int:
         reload_allowed=FLAGS.allow_reload,
         on_change=tell,
         on_problem=lambda problem: messages.tell(problem or "models.config can be followed again"),
+        routes=picture_routes if FLAGS.page else lambda server: (),
     )
     for name, port in (("REST", server.rest_port), ("gRPC", server.grpc_port)):
         if port is not None:
             messages.tell(f"{name} at {FLAGS.host}:{port}")
+    if FLAGS.page and server.rest_port is not None:
+        messages.tell(f"look at the pictures at http://{shown_host(FLAGS.host)}:{server.rest_port}/")
     server.run()
     return 0
+
+
+def picture_routes(server: Any) -> Any:
+    """What shows the pictures of a server."""
+    from keras_inr.gateway.backends import Embedded
+    from keras_inr.gateway.gateway import Gateway
+    from keras_inr.gateway.pictures import Pictures
+    from keras_inr.gateway.routes import gateway_routes
+
+    pictures = Pictures(Embedded(server.models), server.models.folder, server.models.labels)
+    gateway = Gateway(pictures, server.admission, server.measures, FLAGS.cache_mb * 2**20)
+    return gateway_routes(gateway, os.environ.get(TOKEN) or None, FLAGS.public_url)
+
+
+def shown_host(host: str) -> str:
+    """The host in a URL that a browser on this machine opens.
+
+    >>> shown_host("0.0.0.0"), shown_host("::1")
+    ('127.0.0.1', '[::1]')
+    """
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def chosen_settings(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:

@@ -30,8 +30,8 @@ def information(
 
     Keys: format_version, height and width of the picture in pixels (None without one), channels, box (the picture's,
     or [-1, 1]^2), coordinates and colour (the conventions in words), num_parameters, model (class name), dtype
-    (policy), fingerprint (of network and weights, 32 hex digits), signatures, batching (for each signature, whether a server may merge requests), limits (see `Limits`),
-    versions (of keras_inr, tensorflow and keras), beside the facts.
+    (policy), fingerprint (32 hex digits, of network and weights), signatures, batching (for each signature, whether a
+    server may merge requests), limits (see `Limits`), versions (of keras_inr, tensorflow and keras), beside the facts.
 
     Args:
         field: the exported `Field`.

@@ -185,6 +185,12 @@ class Models:
         with self._lock:
             return dict(self._settings[name].labels) if name in self._settings else {}
 
+    def folder(self, name: str, version: int) -> pathlib.Path | None:
+        """Of a version's SavedModel; None where there is no such version."""
+        with self._lock:
+            entry = self._versions.get(name, {}).get(version)
+            return None if entry is None else entry.folder
+
     def is_served(self, name: str) -> bool:
         """Whether a version of a model is available."""
         with self._lock:

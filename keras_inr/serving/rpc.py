@@ -75,7 +75,7 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request, context):
         spec = request.model_spec
-        with _told(context), self._measures.request(self._models, spec.name, "gRPC", "predict"):
+        with _told(context), self._measures.request(self._models.names, spec.name, "gRPC", "predict"):
             seconds, waits = self._admission.bounds.seconds, context.time_remaining()
             until = time.monotonic() + (seconds if waits is None else min(seconds, waits))
             with (
@@ -99,7 +99,7 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def GetModelMetadata(self, request, context):
         spec = request.model_spec
-        with _told(context), self._measures.request(self._models, spec.name, "gRPC", "metadata"):
+        with _told(context), self._measures.request(self._models.names, spec.name, "gRPC", "metadata"):
             if list(request.metadata_field) != [SIGNATURE_DEF]:
                 raise RequestError("INVALID_ARGUMENT", f"metadata_field must be exactly {SIGNATURE_DEF!r}")
             return messages.model_metadata(self._models, *_model_of(spec))
@@ -111,7 +111,7 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._unanswered(request, context, "regress")
 
     def _unanswered(self, request, context, method):
-        with _told(context), self._measures.request(self._models, request.model_spec.name, "gRPC", method):
+        with _told(context), self._measures.request(self._models.names, request.model_spec.name, "gRPC", method):
             raise RequestError("UNIMPLEMENTED", f"{method} takes tf.Example, which no field answers: use Predict")
 
 
@@ -121,7 +121,7 @@ class _Management(model_service_pb2_grpc.ModelServiceServicer):
 
     def GetModelStatus(self, request, context):
         spec = request.model_spec
-        with _told(context), self._measures.request(self._models, spec.name, "gRPC", "status"):
+        with _told(context), self._measures.request(self._models.names, spec.name, "gRPC", "status"):
             name, version, _ = _model_of(spec)  # labels are passed over, as in TensorFlow Serving
             return messages.model_status(self._models, name, version)
 
