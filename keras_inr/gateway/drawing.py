@@ -108,14 +108,20 @@ class Drawing:
         first = max(0, math.floor(top) - BORDER), max(0, math.floor(left) - BORDER)
         last = min(height, math.ceil(bottom) + BORDER), min(width, math.ceil(right) + BORDER)
         native = Frame((first[1], first[0], last[1], last[0]), (last[0] - first[0], last[1] - first[1]), (0, 0))
-        parts = []
-        for strip in _strips(native, picture.info["limits"]["max_pixels"]):
-            box, size = np.float32([strip.coordinates(picture.size)]), np.int32([strip.size])
-            parts.append(self._ask(picture, picture.drawn_by, "render", {"box": box, "size": size}, until)["image"][0])
+        spline = CubicSpline(self._unclamped(picture, native, until))
         rows, columns = _places(frame)
-        spline = CubicSpline(np.concatenate(parts))
         values = spline(np.meshgrid(rows - 0.5 - first[0], columns - 0.5 - first[1], indexing="ij"))
         return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+    def _unclamped(self, picture, frame, until):
+        """Values (height, width, channels) at pixel centres."""
+        parts = []
+        for strip in _strips(frame, picture.info["limits"]["max_points"]):
+            answer = self._ask(
+                picture, picture.asked_by, "serving_default", {"coords": _coords(strip, picture.size)}, until
+            )
+            parts.append(answer["values"].reshape(*strip.size, -1))
+        return np.concatenate(parts)
 
     def _derivative(self, picture, layer, frame, until):
         kind = DERIVATIVES[layer]

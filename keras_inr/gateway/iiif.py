@@ -17,8 +17,8 @@ MAX_AREA = 2**24
 
 TILE = 256
 QUALITIES = ("default", "color", "gray", "bitonal")
-NUMBER = r"(\d{1,9}(?:\.\d{1,12})?|\.\d{1,12})"
-INTEGER = r"(\d{1,9})"
+NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
+INTEGER = r"([0-9]{1,9})"
 REGION = re.compile(rf"{INTEGER},{INTEGER},{INTEGER},{INTEGER}")
 PERCENT_REGION = re.compile(rf"pct:{NUMBER},{NUMBER},{NUMBER},{NUMBER}")
 SIZE = re.compile(rf"(\^?)(?:(max)|pct:{NUMBER}|(!?){INTEGER},{INTEGER}|{INTEGER},|,{INTEGER})")

@@ -62,8 +62,8 @@ class Picture:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether the field is shown itself between its pixels, and not a spline through them."""
-        return (self.info.get("between_pixels") or {}).get("shown_by") != "spline"
+        """Whether the field is shown itself between its pixels, and not a spline through them, which needs points."""
+        return not self.asked_by or (self.info.get("between_pixels") or {}).get("shown_by") != "spline"
 
 
 class Pictures:
@@ -177,6 +177,6 @@ def _weights_bytes(folder):
 
 def _layers(picture, signatures):
     names = [name for name, signature in FIELD_LAYERS.items() if signature in signatures]
-    if picture.is_smooth or "render" not in signatures:
+    if picture.is_smooth:
         names.remove("field")  # the value is the field's own anyway
     return (*names, *(ORIGINAL_LAYERS if picture.original is not None else ()))

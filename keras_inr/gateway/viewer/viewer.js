@@ -8,7 +8,7 @@ const POLL_MS = 2000;
 const MOST_RETRIES = 3;
 const LAYERS = {
   value: "field",
-  field: "field, between its pixels too",
+  field: "field, no spline",
   gradient: "gradient",
   laplacian: "Laplacian",
   original: "original",
@@ -152,6 +152,8 @@ async function open(view = null) {
     );
     if (mine !== opening) return;
   }
+  tellZoom();
+  fitToPage();
   if (kept) showView(kept);
   else viewer.viewport.goHome(true);
   element("divider").hidden = !state.right;
@@ -159,6 +161,12 @@ async function open(view = null) {
   tellZoom();
   rememberView();
   document.body.dataset.shown = `${state.picture.name}@${state.picture.version} ${layers.join(" ")}`;
+}
+
+// The bars above and below may have grown by what stands in them.
+function fitToPage() {
+  const { clientWidth, clientHeight } = element("view");
+  viewer.viewport.resize(new OpenSeadragon.Point(clientWidth, clientHeight), false);
 }
 
 // The view as centre and width in the picture's pixels, whatever the pyramid is.
