@@ -175,7 +175,7 @@ class OverRest:
             reply = self._pool.request(
                 method, f"{self._url}/v1/models/{place}", body=body, timeout=timeout, retries=False
             )
-        except urllib3.exceptions.TimeoutError:
+        except urllib3.exceptions.ReadTimeoutError:
             raise RequestError("DEADLINE_EXCEEDED", f"{self._url} did not answer in time") from None
         except urllib3.exceptions.HTTPError:
             raise RequestError("UNAVAILABLE", f"TensorFlow Serving does not answer at {self._url}") from None
