@@ -19,6 +19,7 @@ from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from keras_inr.errors import InputError
 from keras_inr.export import export_model_base, retire_versions, set_label
+from keras_inr.serving.http_server import HttpServer
 from keras_inr.serving.server import Addresses, Server, run_settings
 from keras_inr.serving.settings import Bounds, settings_of_base
 from serving.conftest import Running, ask, try_ask
@@ -293,10 +294,9 @@ class TestCommand:
         assert "Traceback" not in told
 
 
-def test_small_answers_do_not_wait_for_acknowledgements(base):
+def test_small_answers_do_not_wait_for_acknowledgements():
     """asyncio sets TCP_NODELAY for sockets whose protocol is named, and for no others."""
-    server = Server(lambda: settings_of_base(base), Addresses(rest_port=0, grpc_port=None))
-    with server._socket as listening:
+    with HttpServer(None, "127.0.0.1", 0, 1)._socket as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
 
