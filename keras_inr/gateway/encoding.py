@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 
 from keras_inr.gateway.drawing import Drawn, decoded
+from keras_inr.rendering.png import png_bytes
 from keras_inr.serving.status import RequestError
 
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
@@ -50,10 +51,11 @@ def encoded(image: PIL.Image.Image, format: str) -> bytes:
     >>> encoded(PIL.Image.new("L", (4, 3)), "jpg")[:2]
     b'\\xff\\xd8'
     """
-    buffer = io.BytesIO()
     if format == "png":
-        image.save(buffer, "PNG", compress_level=PNG_LEVEL)
-    elif format == "webp":
+        array = np.asarray(image)
+        return png_bytes(array[..., None] if array.ndim == 2 else array, level=PNG_LEVEL)
+    buffer = io.BytesIO()
+    if format == "webp":
         image.save(buffer, "WEBP", quality=QUALITY, method=2)
     else:
         if image.mode not in ("L", "RGB"):

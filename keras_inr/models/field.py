@@ -88,7 +88,7 @@ class Field(keras.Model):
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.picture_size = picture_size
         self.seed = seed
-        self._evaluate = None
+        self._evaluate = self._evaluate_raster = None
         self._channels_given = channels is not None
         self._layers_given = layers is not None
         if layers is not None:
@@ -275,6 +275,14 @@ class Field(keras.Model):
             points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
             self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
         return self._evaluate
+
+    @property
+    def traced_raster(self) -> Any:
+        """`on_raster` as a concrete function of columns x (W) and rows y (H), traced at the first use."""
+        if self._evaluate_raster is None:
+            axis = tf.TensorSpec((None,), self.values_dtype)
+            self._evaluate_raster = tf.function(lambda x, y: self.on_raster(x, y)).get_concrete_function(axis, axis)
+        return self._evaluate_raster
 
     def sample_grid(
         self,
