@@ -12,7 +12,7 @@ import cachetools
 import numpy as np
 import PIL.Image
 
-from keras_inr.coordinates import picture_box
+from keras_inr.coordinates import box_coords
 from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.pictures import Picture
@@ -186,11 +186,7 @@ def _places(frame):
 
 def _coords(frame, picture_size):
     """Coordinates of the pixel centres (height * width, 2)."""
-    height, width = picture_size
-    rows, columns = _places(frame)
-    x0, y0, x1, y1 = picture_box(height, width)
-    x, y = x0 + columns * ((x1 - x0) / width), y0 + rows * ((y1 - y0) / height)
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(np.float32)
+    return box_coords(frame.coordinates(picture_size), *frame.size).numpy()
 
 
 def decoded(png: bytes) -> np.ndarray:
