@@ -2,7 +2,7 @@
 
     python benchmarks/bench_raster.py --out=benchmarks/results/raster.json
 
-Medians of --repeats pictures of 512 x 512, one after the other in the same process; fields are untrained, of a picture of 2048 x 3072 pixels.
+Medians of --repeats pictures of 512 x 512, in turn in one process; fields are untrained, of pictures of 2048 x 3072.
 """
 
 import argparse

@@ -8,7 +8,6 @@ Needs a Python with iiif-validator. Fit OUT.png, export it as 67352ccc-d1b0-11e1
 
 import sys
 
-import numpy as np
 import PIL.Image
 
 SIDE = 100
@@ -17,8 +16,12 @@ SIDE = 100
 def main(path):
     from iiif_validator.validator import ValidationInfo
 
-    colours = np.array(ValidationInfo().colorInfo, np.uint8).swapaxes(0, 1)  # it has columns first
-    PIL.Image.fromarray(colours.repeat(SIDE, 0).repeat(SIDE, 1)).save(path)
+    colours = ValidationInfo().colorInfo  # columns of colours
+    image = PIL.Image.new("RGB", (SIDE * len(colours), SIDE * len(colours[0])))
+    for x, column in enumerate(colours):
+        for y, colour in enumerate(column):
+            image.paste(colour, (x * SIDE, y * SIDE, (x + 1) * SIDE, (y + 1) * SIDE))
+    image.save(path)
 
 
 if __name__ == "__main__":
