@@ -1,6 +1,7 @@
 """What all routes of a server have in common: a token, errors as JSON, other origins, health and metrics."""
 
 import hmac
+import importlib.resources
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -56,6 +57,16 @@ def metrics_route(measures: Measures, token: str | None) -> Route:
         return Response(measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return Route(METRICS_PATH, guarded(metrics, token))
+
+
+def document_route() -> Route:
+    """The route at which the API describes itself, by OpenAPI."""
+    content = importlib.resources.files("keras_inr.serving").joinpath("openapi.json").read_bytes()
+
+    async def document(request: Request) -> Response:
+        return Response(content, media_type="application/json")
+
+    return Route("/openapi.json", document)
 
 
 def told(document: dict[str, Any], status: int = 200) -> Response:

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from keras_inr.serving import json_tensors, messages
 from keras_inr.serving.admission import Admission
-from keras_inr.serving.application import guarded, metrics_route, told
+from keras_inr.serving.application import document_route, guarded, metrics_route, told
 from keras_inr.serving.measures import Measures
 from keras_inr.serving.models import Models
 from keras_inr.serving.status import RequestError
@@ -78,6 +78,7 @@ def rest_routes(
     return [
         Route("/health", health),
         metrics_route(measures, token),
+        document_route(),
         *further,
         Route("/{rest:path}", guarded(api, token), methods=METHODS),  # "/V1" too
     ]

@@ -15,7 +15,7 @@ from keras_inr.gateway.gateway import Gateway
 from keras_inr.gateway.pictures import Pictures
 from keras_inr.gateway.routes import gateway_routes
 from keras_inr.serving.admission import Admission
-from keras_inr.serving.application import application, metrics_route
+from keras_inr.serving.application import application, document_route, metrics_route
 from keras_inr.serving.http_server import HttpServer
 from keras_inr.serving.measures import Measures
 from keras_inr.serving.settings import Bounds, settings_of_base
@@ -37,7 +37,7 @@ class RunningGateway:
     def __init__(self, pictures, token=None, cors=False, bounds=Bounds()):  # noqa: B008  frozen
         measures = Measures()
         gateway = Gateway(pictures, Admission(bounds), measures, 2**20)
-        routes = [metrics_route(measures, token), *gateway_routes(gateway, token)]
+        routes = [metrics_route(measures, token), document_route(), *gateway_routes(gateway, token)]
         self._server = HttpServer(application(routes, cors), "127.0.0.1", 0, 10)
         self.url = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(target=self._server.run)
