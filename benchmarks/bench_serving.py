@@ -47,6 +47,7 @@ TILES = [(x, y) for y in range(20) for x in range(30)]
 REQUESTS = {1: 400, 1024: 300, 16384: 100}
 SECONDS = 3.0
 KILLS = 3
+SAMPLES = 30
 SOAK_CACHE_MB = 32  # full before the memory is looked at first
 GRPC_PORT, REST_PORT, PEER_PORT = 18700, 18701, 18702
 
@@ -346,12 +347,8 @@ def soak(base, arguments):
                 time.sleep(1)
                 samples.append(resident(process.pid))
             found = {**counts.result(), "versions_added": swaps.result()}
-    quarter = max(1, len(samples) // 4)
-    memory = {
-        "warm": before,
-        "second_quarter": max(samples[quarter : 2 * quarter]),
-        "last_quarter": max(samples[-quarter:]),
-    }
+    every = max(1, len(samples) // SAMPLES)
+    memory = {"warm": before, "then": samples[::every], "last_quarter": max(samples[-len(samples) // 4 :])}
     return {"seconds": arguments.soak_seconds, **found, "resident_mb": memory}
 
 
