@@ -27,7 +27,7 @@ COMMANDS = {
 }
 MODULES = {"console": "keras_inr.cli.console.menu"}
 SERVERS = ("serve", "gateway")
-SERVING = ("cachetools", "orjson", "prometheus_client", "starlette", "tensorflow_serving", "uvicorn")
+SERVING = ("cachetools", "grpc_health", "orjson", "prometheus_client", "starlette", "tensorflow_serving", "uvicorn")
 """What a server needs: the extra "serving"."""
 
 

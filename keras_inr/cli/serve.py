@@ -44,6 +44,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_bool("allow_reload", False, "let gRPC calls name other models, by folders of this machine")
     flags.DEFINE_bool("enable_serialization_as_tensor_content", False, "send gRPC tensors as bytes")
+    flags.DEFINE_bool("enable_grpc_healthcheck_service", False, "answer grpc.health.v1.Health, by model or for all")
     flags.DEFINE_integer("max_body_mb", 64, "most megabytes of a request", lower_bound=1, upper_bound=2047)
     flags.DEFINE_integer(
         "concurrency", 0, "requests that compute at a time; as many as cores by default", lower_bound=0
@@ -80,6 +81,7 @@ def main(argv: list[str]) -> int:
         as_content=FLAGS.enable_serialization_as_tensor_content,
         poll_seconds=FLAGS.file_system_poll_wait_seconds,
         reload_allowed=FLAGS.allow_reload,
+        tells_health=FLAGS.enable_grpc_healthcheck_service,
         on_change=tell,
         on_problem=lambda problem: messages.tell(problem or "models.config can be followed again"),
         routes=picture_routes if FLAGS.page else lambda server: (),

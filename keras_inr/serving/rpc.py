@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     model_management_pb2,
@@ -41,6 +42,7 @@ def grpc_server(
     token: str | None = None,
     as_content: bool = False,
     reload_allowed: bool = True,
+    tells_health: bool = False,
 ) -> grpc.Server:
     """A server with both services, without an address yet.
 
@@ -52,6 +54,7 @@ def grpc_server(
         as_content: whether tensors are sent as bytes (`tensor_content`), or in the fields that
             TensorFlow Serving fills by default (`float_val` and others).
         reload_allowed: whether HandleReloadConfigRequest may name other models. It names folders of the server.
+        tells_health: whether grpc.health.v1.Health answers: for "" and for names of models.
     """
     options = [
         ("grpc.max_receive_message_length", admission.bounds.body_bytes),
@@ -65,6 +68,8 @@ def grpc_server(
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
     management = _Management(models, measures, reload_allowed)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(management, server)
+    if tells_health:
+        health_pb2_grpc.add_HealthServicer_to_server(_Health(models), server)
     return server
 
 
@@ -142,6 +147,22 @@ class _Management(model_service_pb2_grpc.ModelServiceServicer):
                 raise RequestError("FAILED_PRECONDITION", f"no version could be loaded of {', '.join(broken)}")
         response.status.error_code = 0
         return response
+
+
+class _Health(health_pb2_grpc.HealthServicer):
+    """SERVING where a model, or for "" every model, has a version that is available."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def Check(self, request, context):
+        names = self._models.names
+        if request.service and request.service not in names:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no model is called {request.service[:100]!r}")
+        asked = [request.service] if request.service else names
+        ready = all(self._models.is_served(name) for name in asked)
+        states = health_pb2.HealthCheckResponse
+        return states(status=states.SERVING if ready else states.NOT_SERVING)
 
 
 class _Token(grpc.ServerInterceptor):

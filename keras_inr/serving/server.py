@@ -49,6 +49,7 @@ class Server:
         cors: whether pages of other origins may ask.
         as_content: whether gRPC sends tensors as bytes.
         reload_allowed: whether a gRPC call may name other models; settings are then called once.
+        tells_health: whether gRPC's health service answers.
         poll_seconds: between two looks at the settings and the folders.
         on_change: called with name, number and `Version` after each change of a version's state.
         on_problem: called with a sentence when the settings cannot be followed, and with None when they can again.
@@ -68,6 +69,7 @@ class Server:
         cors: bool = False,
         as_content: bool = False,
         reload_allowed: bool = False,
+        tells_health: bool = False,
         poll_seconds: float = 1.0,
         on_change: Callable[[str, int, Version], object] = lambda name, number, version: None,
         on_problem: Callable[[str | None], object] = lambda problem: None,
@@ -89,7 +91,9 @@ class Server:
         self.grpc_port: int | None = None
         self.problem: str | None = None
         if addresses.grpc_port is not None:
-            self._grpc = grpc_server(self.models, self.admission, self.measures, token, as_content, reload_allowed)
+            self._grpc = grpc_server(
+                self.models, self.admission, self.measures, token, as_content, reload_allowed, tells_health
+            )
             host = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
             try:
                 self.grpc_port = self._grpc.add_insecure_port(f"{host}:{addresses.grpc_port}")

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from export.small_fields import small_field
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from keras_inr.errors import InputError
@@ -315,3 +316,21 @@ def test_tensors_go_as_bytes_where_that_is_asked_for(base):
         reply = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request(), timeout=60)
         assert len(reply.outputs["values"].tensor_content) == 36
         assert tf.make_ndarray(reply.outputs["values"]).shape == (3, 3)
+
+
+def test_health_over_grpc(base):
+    with (
+        Running(lambda: settings_of_base(base), tells_health=True) as running,
+        grpc.insecure_channel(running.address) as channel,
+    ):
+        stub = health_pb2_grpc.HealthStub(channel)
+        states = health_pb2.HealthCheckResponse
+        for service in ("", "fox", "fox_pictures"):
+            assert stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60).status == states.SERVING
+        assert refused(stub.Check, health_pb2.HealthCheckRequest(service="wolf"))[0] == "NOT_FOUND"
+
+
+def test_health_is_told_only_if_that_is_asked_for(running):
+    with grpc.insecure_channel(running.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        assert refused(stub.Check, health_pb2.HealthCheckRequest())[0] == "UNIMPLEMENTED"
