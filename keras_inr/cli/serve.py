@@ -8,6 +8,7 @@ It listens on this machine only, unless --host says otherwise. New versions are 
 Flags are called as those of tensorflow_model_server where it has them.
 """
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any
@@ -91,6 +92,8 @@ def main(argv: list[str]) -> int:
             messages.tell(f"{name} at {FLAGS.host}:{port}")
     if FLAGS.page and server.rest_port is not None:
         messages.tell(f"look at the pictures at http://{shown_host(FLAGS.host)}:{server.rest_port}/")
+    gc.collect()
+    gc.freeze()  # what is there by now stays: collections after a version went need not look at it
     server.run()
     return 0
 
