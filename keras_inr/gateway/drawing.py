@@ -16,6 +16,7 @@ from keras_inr.coordinates import box_coords
 from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.pictures import Picture
+from keras_inr.models.field import to_uint8
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.spline import BORDER, CubicSpline
 from keras_inr.serving.status import RequestError
@@ -31,6 +32,9 @@ DERIVATIVE_SUPERSAMPLING = 2
 
 SCALE_SIDE = 128
 """Points along the longer side that the scale of a derivative is found from."""
+
+SPLINE_PIXELS = 2**18
+"""Most pixels of a spline that are computed at a time: each takes 50 bytes meanwhile."""
 
 MOST_SCALES = 4096
 MOST_ORIGINALS = 4
@@ -87,10 +91,7 @@ class Drawing:
         return told
 
     def _ask(self, picture, model, signature, inputs, until):
-        seconds = until - time.monotonic()
-        if seconds <= 0:
-            raise RequestError("DEADLINE_EXCEEDED", "the picture took too long to draw")
-        return self._backend.ask(model, picture.version, signature, inputs, seconds)
+        return self._backend.ask(model, picture.version, signature, inputs, _seconds_left(until))
 
     def _values(self, picture, frame, until):
         pixel_points = math.prod(_supersampling(frame, MAX_SUPERSAMPLING))
@@ -109,9 +110,13 @@ class Drawing:
         last = min(height, math.ceil(bottom) + BORDER), min(width, math.ceil(right) + BORDER)
         native = Frame((first[1], first[0], last[1], last[0]), (last[0] - first[0], last[1] - first[1]), (0, 0))
         spline = CubicSpline(self._unclamped(picture, native, until))
-        rows, columns = _places(frame)
-        values = spline(np.meshgrid(rows - 0.5 - first[0], columns - 0.5 - first[1], indexing="ij"))
-        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+        parts = []
+        for strip in _strips(frame, SPLINE_PIXELS):
+            _seconds_left(until)
+            rows, columns = _places(strip)
+            values = spline(np.meshgrid(rows - 0.5 - first[0], columns - 0.5 - first[1], indexing="ij"))
+            parts.append(to_uint8(values))
+        return np.concatenate(parts)
 
     def _unclamped(self, picture, frame, until):
         """Values (height, width, channels) at pixel centres."""
@@ -158,6 +163,13 @@ class Drawing:
         with self._lock:
             self._scales[key] = scale
         return scale
+
+
+def _seconds_left(until):
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise RequestError("DEADLINE_EXCEEDED", "the picture took too long to draw")
+    return seconds
 
 
 def _supersampling(frame, most):

@@ -13,7 +13,7 @@ import anyio.to_thread
 from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.cache import Cache
 from keras_inr.gateway.drawing import Drawing
-from keras_inr.gateway.encoding import as_file, as_image, encoded
+from keras_inr.gateway.encoding import as_file, as_image, check_size, encoded
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.iiif import ImageRequest, turned
 from keras_inr.gateway.pictures import Picture, Pictures
@@ -41,6 +41,11 @@ class Asked:
     frame: Frame
     format: str
     change: ImageRequest | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the answer."""
+        return self.frame.canvas if self.change is None else self.change.turned_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +108,7 @@ class Gateway:
             if asked.layer not in picture.layers:  # before a tag is made of it
                 layers = ", ".join(picture.layers)
                 raise RequestError("INVALID_ARGUMENT", f"layer must be one of {layers}, received {asked.layer[:40]!r}")
+            check_size(asked.size, asked.format)
             key = (picture.fingerprint, asked)
             etag = f'"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}"'
             if _knows(known, etag):

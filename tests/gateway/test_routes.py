@@ -176,6 +176,13 @@ class TestTiles:
         reply = show(path)
         assert (reply.status, bool(reply.json["error"])) == (status, True)
 
+    @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
+    def test_numbers_that_no_tile_has(self, show, number):
+        for path in (f"{number}/0/0.png", f"0/{number}/0.png", f"0/0/{number}.png?tms=1"):
+            assert show(f"tiles/fox/{path}").status == 404
+        for path in (f"{number}/0_0.png", f"0/{number}_0.png", f"0/0_{number}.png"):
+            assert show(f"dzi/fox_files/{path}").status == 404
+
 
 class TestViews:
     def test_a_part_at_a_size(self, show, fields):
@@ -209,6 +216,15 @@ class TestViews:
     def test_what_is_refused(self, show, query):
         reply = show(f"pictures/fox/view.png?{query}")
         assert (reply.status, bool(reply.json["error"])) == (400, True)
+
+    @pytest.mark.parametrize("file", ["view.webp?size=20000x1", "view.jpg?size=1x70000"])
+    def test_sides_that_a_format_has_no_room_for(self, show, file):
+        reply = show(f"pictures/fox/{file}")
+        assert (reply.status, "pixels along a side" in reply.json["error"]) == (400, True)
+
+    def test_large_enlargements_by_the_spline_are_drawn_in_strips(self, show, fields):
+        found = pixels(show("pictures/owl/view.png?size=1500x1000"))
+        assert_close(found, fields["owl"].render(1000, 1500, between="spline"))
 
 
 class TestIiif:
