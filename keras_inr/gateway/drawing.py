@@ -38,6 +38,10 @@ SPLINE_PIXELS = 2**18
 
 MOST_SCALES = 4096
 MOST_ORIGINALS = 4
+ORIGINALS_LOCK = threading.Lock()
+"""One is decoded at a time, and not once by each of those who ask for its tiles."""
+
+ORIGINAL_MODES = ("L", "RGB", "RGBA")
 RESAMPLING = {"original": PIL.Image.Resampling.NEAREST, "bicubic": PIL.Image.Resampling.BICUBIC}
 
 Drawn = bytes | np.ndarray
@@ -209,11 +213,23 @@ def decoded(png: bytes) -> np.ndarray:
 
 def _of_original(picture, layer, frame):
     height, width = frame.size
-    image = _original(picture.original, picture.original.stat().st_mtime_ns)
+    image = _checked_original(picture)
     smaller = min(frame.pixel_sides) >= 1
     resampling = PIL.Image.Resampling.BOX if smaller else RESAMPLING[layer]
     array = np.asarray(image.resize((width, height), resampling, box=frame.box))
     return array[..., None] if array.ndim == 2 else array
+
+
+def _checked_original(picture):
+    path = picture.original
+    try:
+        with ORIGINALS_LOCK:
+            image = _original(path, path.stat().st_mtime_ns)
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):  # whatever Pillow says of a file
+        raise RequestError("DATA_LOSS", f"the original of {picture.name} cannot be read") from None
+    if image.size != picture.size[::-1] or image.mode not in ORIGINAL_MODES:
+        raise RequestError("DATA_LOSS", f"the original of {picture.name} has another size or kind of pixels")
+    return image
 
 
 @functools.lru_cache(MOST_ORIGINALS)

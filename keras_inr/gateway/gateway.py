@@ -23,7 +23,8 @@ from keras_inr.serving.status import RequestError
 
 CACHE_BYTES = 256 * 2**20
 ATTEMPTS = 2
-"""A version may go between the moment that it is found to be the latest and the one that it is asked."""
+"""A version may go between the moment that it is found to be the latest and the one that it is asked, and the time of
+the request that another one waits with may be over."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,9 +118,12 @@ class Gateway:
                 content = await self.cache.get(key, functools.partial(self._drawn, picture, asked, until))
                 return Found(picture, pinned, etag, content)
             except RequestError as error:
-                if error.code != "NOT_FOUND" or pinned or attempt == ATTEMPTS - 1:
+                late = error.code == "DEADLINE_EXCEEDED" and time.monotonic() < until  # for the one who asked first
+                gone = error.code == "NOT_FOUND" and not pinned
+                if attempt == ATTEMPTS - 1 or not (late or gone):
                     raise
-                self.pictures.forget()
+                if gone:
+                    self.pictures.forget()
         raise AssertionError
 
     async def find(self, identifier: str, until: float) -> tuple[Picture, bool]:

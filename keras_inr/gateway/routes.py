@@ -83,19 +83,18 @@ class _Routes:
         self._scope = "private" if private else "public"
 
     async def pictures(self, request: Request) -> Response:
-        found = []
+        found, until = [], self._until()
         for name in self._gateway.pictures.names():
             try:
-                found.append(await self._described(name))
+                found.append(await self._described(name, until))
             except RequestError as error:  # one that is not there yet, or no picture
                 found.append({"name": name, "error": error.message})
         return told({"pictures": found})
 
     async def picture(self, request: Request) -> Response:
-        return told(await self._described(request.path_params["id"]))
+        return told(await self._described(request.path_params["id"], self._until()))
 
-    async def _described(self, identifier: str) -> dict[str, Any]:
-        until = self._until()
+    async def _described(self, identifier: str, until: float) -> dict[str, Any]:
         picture, _ = await self._gateway.find(identifier, until)
         height, width = picture.size
         pictures = self._gateway.pictures
@@ -113,7 +112,7 @@ class _Routes:
             "most_pixels": MAX_AREA,
             **{key: picture.info[key] for key in INFO_KEYS if key in picture.info},
             "bytes": picture.weights_bytes,
-            "image_bytes": picture.original.stat().st_size if picture.original is not None else None,
+            "image_bytes": picture.original_bytes,
         }
 
     async def at(self, request: Request) -> Response:

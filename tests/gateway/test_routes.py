@@ -1,21 +1,28 @@
 """What a gateway answers, over each backend: the field's own pictures, wherever they come from."""
 
 import concurrent.futures
+import http.server
 import io
 import json
+import shutil
+import socket
+import threading
+import time
 import xml.etree.ElementTree
 
 import numpy as np
 import PIL.Image
 import pytest
-from serving.conftest import ask
+from serving.conftest import Running, ask
 
-from gateway.conftest import ORIGINAL, RunningGateway
+from gateway.conftest import ORIGINAL, RunningGateway, embedded_routes
+from keras_inr.export.models_config import ORIGINAL as ORIGINAL_FILE
 from keras_inr.gateway.backends import OverGrpc, OverRest
 from keras_inr.gateway.frames import DeepZoom, xyz_frame
-from keras_inr.gateway.pictures import Pictures
+from keras_inr.gateway.pictures import FRESH_SECONDS, Pictures
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.raster import FieldRaster
+from keras_inr.serving.settings import Bounds, settings_of_base
 
 SIZE = (20, 30)
 YEAR = "public, max-age=31536000, immutable"
@@ -319,6 +326,88 @@ class TestBackends:
             assert [("error" in entry) for entry in found] == [False, True]
             assert found[0]["layers"] == ["value", "gradient", "laplacian"]
             assert found[0]["bytes"] is None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"[]",
+            b"{}",
+            b"null",
+            b'{"model_spec": {"version": "x"}}',
+            *(
+                b'{"model_spec": {"version": "1"}, "outputs": %s}' % value
+                for value in (b"[]", b'["a"]', b'["{}"]', b"3")
+            ),
+        ],
+    )
+    def test_a_backend_that_is_another_program(self, content):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_GET
+
+            def log_message(self, *arguments):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
+            threading.Thread(target=other.serve_forever, daemon=True).start()
+            pictures = Pictures(OverRest(f"http://127.0.0.1:{other.server_port}", lambda: ["fox", "fox_pictures"]))
+            with RunningGateway(pictures) as running:
+                (entry,) = ask(f"{running.url}/pictures").json["pictures"]
+            other.shutdown()
+        assert "answers as no TensorFlow Serving" in entry["error"] or "is no exported field" in entry["error"]
+
+    def test_a_backend_that_hangs(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            names = ["fox", "hen", "owl", "wolf"]
+            pictures = Pictures(OverRest(f"http://127.0.0.1:{silent.getsockname()[1]}", lambda: names))
+            with RunningGateway(pictures, bounds=Bounds(seconds=1.0)) as running:
+                before = time.monotonic()
+                found = ask(f"{running.url}/pictures").json["pictures"]
+        assert time.monotonic() - before < 3
+        assert [bool(entry["error"]) for entry in found] == [True] * 4
+
+
+class TestFilesThatGo:
+    """What another program does to a model base that is shown."""
+
+    @pytest.fixture
+    def own(self, base, tmp_path):
+        """A server of a copy of the base, and the folder of owl's pictures there."""
+        folder = shutil.copytree(base, tmp_path / "models")
+        with Running(lambda: settings_of_base(folder), routes=embedded_routes) as running:
+            yield running.url, folder / "owl_pictures" / "1"
+
+    def test_a_folder_that_is_gone_before_its_version(self, own):
+        url, folder = own
+        folder.rename(folder.parent / "away")
+        found = ask(f"{url}/pictures").json["pictures"]
+        time.sleep(1.5 * FRESH_SECONDS)
+        found = ask(f"{url}/pictures").json["pictures"]
+        assert (found[-1]["name"], found[-1]["bytes"], found[-1]["image_bytes"]) == ("owl", None, None)
+        assert ask(f"{url}/tiles/owl/0/0/0.png").status == 200
+
+    @pytest.mark.parametrize("content", ["removed", "damaged", "of another size", "of 16 bits"])
+    def test_an_original_that_is_none(self, own, content):
+        url, folder = own
+        path = folder / ORIGINAL_FILE
+        assert ask(f"{url}/tiles/owl/0/0/0.png?layer=original").status == 200
+        if content == "removed":
+            path.unlink()
+        elif content == "damaged":
+            path.write_bytes(path.read_bytes()[:300])
+        else:
+            size, dtype = ((10, 15), np.uint8) if content == "of another size" else (SIZE, np.uint16)
+            PIL.Image.fromarray(np.zeros(size, dtype)).save(path)
+        reply = ask(f"{url}/tiles/owl/1/0/0.png?layer=original")
+        assert reply.status in (400, 500)
+        assert "original" in reply.json["error"]
+        assert ask(f"{url}/pictures/owl").status == 200
 
 
 def test_json_is_strict(show):
