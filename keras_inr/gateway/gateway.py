@@ -84,7 +84,7 @@ class Gateway:
         self.measures = measures
         self.cache = Cache(cache_bytes, measures.looked_up)
         self._drawing = Drawing(pictures.backend)
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._limiters: dict[str, anyio.CapacityLimiter] = {}
 
     @property
     def backend(self) -> Backend:
@@ -138,10 +138,13 @@ class Gateway:
         return await self._computed(lambda: self._drawing.at(picture, x, y, until), until)
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
-        """The result of a function that may wait."""
-        if self._limiter is None:  # it belongs to the loop that is running
-            self._limiter = anyio.CapacityLimiter(self.admission.most)
-        return await anyio.to_thread.run_sync(function, limiter=self._limiter)
+        """The result of a function that may wait for the backend, however many wait for a slot."""
+        return await self._run(function, "look")
+
+    async def _run(self, function: Callable[[], Any], kind: str) -> Any:
+        if kind not in self._limiters:  # it belongs to the loop that is running
+            self._limiters[kind] = anyio.CapacityLimiter(self.admission.most)
+        return await anyio.to_thread.run_sync(function, limiter=self._limiters[kind])
 
     async def _drawn(self, picture: Picture, asked: Asked, until: float) -> bytes:
         return await self._computed(lambda: self._file(picture, asked, until), until)
@@ -152,7 +155,7 @@ class Gateway:
                 return function()
 
         with self.admission.admitted():
-            return await self.in_thread(in_slot)
+            return await self._run(in_slot, "draw")
 
     def _file(self, picture, asked, until):
         drawn = self._drawing.draw(picture, asked.layer, asked.frame, until)

@@ -17,12 +17,13 @@ from serving.conftest import Running, ask
 
 from gateway.conftest import ORIGINAL, RunningGateway, embedded_routes
 from keras_inr.export.models_config import ORIGINAL as ORIGINAL_FILE
-from keras_inr.gateway.backends import OverGrpc, OverRest
+from keras_inr.gateway.backends import Embedded, OverGrpc, OverRest
 from keras_inr.gateway.frames import DeepZoom, xyz_frame
 from keras_inr.gateway.pictures import FRESH_SECONDS, Pictures
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.raster import FieldRaster
 from keras_inr.serving.settings import Bounds, settings_of_base
+from keras_inr.serving.status import RequestError
 
 SIZE = (20, 30)
 YEAR = "public, max-age=31536000, immutable"
@@ -371,6 +372,58 @@ class TestBackends:
                 found = ask(f"{running.url}/pictures").json["pictures"]
         assert time.monotonic() - before < 3
         assert [bool(entry["error"]) for entry in found] == [True] * 4
+
+
+class Slow:
+    """A backend that draws only after a while."""
+
+    def __init__(self, backend, draw):
+        self.models, self.version_of, self.versions = backend.models, backend.version_of, backend.versions
+        self._ask, self._draw = backend.ask, draw
+
+    def ask(self, model, version, signature, inputs, seconds):
+        if signature == "render_png":
+            self._draw(seconds)
+        return self._ask(model, version, signature, inputs, max(seconds, 1.0))
+
+
+class TestTime:
+    def test_who_joins_late_has_time_of_his_own(self, embedded):
+        drawn = threading.Event()
+
+        def draw(seconds):
+            if not drawn.is_set():
+                drawn.set()
+                time.sleep(seconds)
+                raise RequestError("DEADLINE_EXCEEDED", "too late")
+
+        pictures = Pictures(Slow(Embedded(embedded.server.models), draw))
+        with (
+            RunningGateway(pictures, bounds=Bounds(seconds=2.0)) as running,
+            concurrent.futures.ThreadPoolExecutor() as pool,
+        ):
+            first = pool.submit(ask, f"{running.url}/tiles/fox/0/0/0.png")
+            assert drawn.wait(10)
+            time.sleep(1.0)
+            assert ask(f"{running.url}/tiles/fox/0/0/0.png").status == 200
+            assert first.result().status == 504
+
+    def test_what_there_is_is_told_while_all_slots_are_taken(self, embedded):
+        go_on = threading.Event()
+        pictures = Pictures(Slow(Embedded(embedded.server.models), lambda seconds: go_on.wait(30)))
+        with (
+            RunningGateway(pictures, bounds=Bounds(concurrency=1, waiting=2)) as running,
+            concurrent.futures.ThreadPoolExecutor() as pool,
+        ):
+            tiles = [pool.submit(ask, f"{running.url}/tiles/fox/1/{x}/{y}.png") for x in (0, 1) for y in (0, 1)]
+            concurrent.futures.wait(tiles, 10, concurrent.futures.FIRST_COMPLETED)
+            time.sleep(1.5 * FRESH_SECONDS)
+            listed = pool.submit(ask, f"{running.url}/pictures")
+            try:
+                assert listed.result(10).status == 200
+            finally:
+                go_on.set()
+            assert {tile.result().status for tile in tiles} <= {200, 404, 503}
 
 
 class TestFilesThatGo:
