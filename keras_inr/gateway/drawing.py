@@ -16,7 +16,6 @@ from keras_inr.coordinates import box_coords
 from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.pictures import Picture
-from keras_inr.models.field import to_uint8
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.spline import BORDER, CubicSpline
 from keras_inr.serving.status import RequestError
@@ -119,7 +118,7 @@ class Drawing:
             _seconds_left(until)
             rows, columns = _places(strip)
             values = spline(np.meshgrid(rows - 0.5 - first[0], columns - 0.5 - first[1], indexing="ij"))
-            parts.append(to_uint8(values))
+            parts.append(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
         return np.concatenate(parts)
 
     def _unclamped(self, picture, frame, until):
