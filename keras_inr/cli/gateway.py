@@ -83,7 +83,6 @@ def chosen_pictures(values: flags.FlagValues) -> Any:
     if values.base is None:
         return Pictures(over(address, lambda: names, token))
     folder = BaseFolder(servable_path("base", values.base).resolve())
-    folder.models()  # what cannot be read is told before anything is served
     return Pictures(over(address, folder.models, token), folder.folder_of, folder.labels_of)
 
 

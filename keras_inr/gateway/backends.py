@@ -1,8 +1,9 @@
 """Who answers for the models: this process, or TensorFlow Serving over gRPC or REST."""
 
 import base64
+import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import grpc
@@ -153,21 +154,31 @@ class OverRest:
     def version_of(self, model: str, label: str | None, seconds: float) -> int:
         """See `Backend`."""
         place = model if label is None else f"{model}/labels/{label}"
-        return int(self._call("GET", f"{place}/metadata", None, seconds)["model_spec"]["version"])
+        with self._understood():
+            return int(self._call("GET", f"{place}/metadata", None, seconds)["model_spec"]["version"])
 
     def versions(self, model: str, seconds: float) -> list[int]:
         """See `Backend`."""
-        found = self._call("GET", model, None, seconds)["model_version_status"]
-        return sorted((int(entry["version"]) for entry in found if entry["state"] == "AVAILABLE"), reverse=True)
+        with self._understood():
+            found = self._call("GET", model, None, seconds)["model_version_status"]
+            return sorted((int(entry["version"]) for entry in found if entry["state"] == "AVAILABLE"), reverse=True)
 
     def ask(self, model: str, version: int, signature: str, inputs: Mapping[str, np.ndarray], seconds: float) -> Arrays:
         """See `Backend`."""
         values = {name: _as_json(array) for name, array in inputs.items()}
         body = orjson.dumps({"signature_name": signature, "inputs": values}, option=orjson.OPT_SERIALIZE_NUMPY)
-        outputs = self._call("POST", f"{model}/versions/{version}:predict", body, seconds)["outputs"]
-        if signature in OF_ONE_OUTPUT:  # given bare
-            outputs = {OF_ONE_OUTPUT[signature]: outputs}
-        return {name: _from_json(name, value) for name, value in outputs.items()}
+        with self._understood():
+            outputs = self._call("POST", f"{model}/versions/{version}:predict", body, seconds)["outputs"]
+            if signature in OF_ONE_OUTPUT:  # given bare
+                outputs = {OF_ONE_OUTPUT[signature]: outputs}
+            return {name: _from_json(name, value) for name, value in outputs.items()}
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError):  # of JSON that is built in another way
+            raise RequestError("UNAVAILABLE", f"{self._url} answers as no TensorFlow Serving does") from None
 
     def _call(self, method, place, body, seconds):
         timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, max(0.001, seconds)), total=max(0.001, seconds))

@@ -32,8 +32,15 @@ DERIVATIVE_SUPERSAMPLING = 2
 SCALE_SIDE = 128
 """Points along the longer side that the scale of a derivative is found from."""
 
+SPLINE_PIXELS = 2**18
+"""Most pixels of a spline that are computed at a time: each takes 50 bytes meanwhile."""
+
 MOST_SCALES = 4096
 MOST_ORIGINALS = 4
+ORIGINALS_LOCK = threading.Lock()
+"""One is decoded at a time, and not once by each of those who ask for its tiles."""
+
+ORIGINAL_MODES = ("L", "RGB", "RGBA")
 RESAMPLING = {"original": PIL.Image.Resampling.NEAREST, "bicubic": PIL.Image.Resampling.BICUBIC}
 
 Drawn = bytes | np.ndarray
@@ -87,10 +94,7 @@ class Drawing:
         return told
 
     def _ask(self, picture, model, signature, inputs, until):
-        seconds = until - time.monotonic()
-        if seconds <= 0:
-            raise RequestError("DEADLINE_EXCEEDED", "the picture took too long to draw")
-        return self._backend.ask(model, picture.version, signature, inputs, seconds)
+        return self._backend.ask(model, picture.version, signature, inputs, _seconds_left(until))
 
     def _values(self, picture, frame, until):
         pixel_points = math.prod(_supersampling(frame, MAX_SUPERSAMPLING))
@@ -109,9 +113,13 @@ class Drawing:
         last = min(height, math.ceil(bottom) + BORDER), min(width, math.ceil(right) + BORDER)
         native = Frame((first[1], first[0], last[1], last[0]), (last[0] - first[0], last[1] - first[1]), (0, 0))
         spline = CubicSpline(self._unclamped(picture, native, until))
-        rows, columns = _places(frame)
-        values = spline(np.meshgrid(rows - 0.5 - first[0], columns - 0.5 - first[1], indexing="ij"))
-        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+        parts = []
+        for strip in _strips(frame, SPLINE_PIXELS):
+            _seconds_left(until)
+            rows, columns = _places(strip)
+            values = spline(np.meshgrid(rows - 0.5 - first[0], columns - 0.5 - first[1], indexing="ij"))
+            parts.append(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
+        return np.concatenate(parts)
 
     def _unclamped(self, picture, frame, until):
         """Values (height, width, channels) at pixel centres."""
@@ -160,6 +168,13 @@ class Drawing:
         return scale
 
 
+def _seconds_left(until):
+    seconds = until - time.monotonic()
+    if seconds <= 0:
+        raise RequestError("DEADLINE_EXCEEDED", "the picture took too long to draw")
+    return seconds
+
+
 def _supersampling(frame, most):
     """Points along each side of a pixel (down, across), by the rule of exported fields."""
     return tuple(max(1, math.ceil(min(side, most) - 0.01)) for side in frame.pixel_sides)
@@ -197,11 +212,23 @@ def decoded(png: bytes) -> np.ndarray:
 
 def _of_original(picture, layer, frame):
     height, width = frame.size
-    image = _original(picture.original, picture.original.stat().st_mtime_ns)
+    image = _checked_original(picture)
     smaller = min(frame.pixel_sides) >= 1
     resampling = PIL.Image.Resampling.BOX if smaller else RESAMPLING[layer]
     array = np.asarray(image.resize((width, height), resampling, box=frame.box))
     return array[..., None] if array.ndim == 2 else array
+
+
+def _checked_original(picture):
+    path = picture.original
+    try:
+        with ORIGINALS_LOCK:
+            image = _original(path, path.stat().st_mtime_ns)
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):  # whatever Pillow says of a file
+        raise RequestError("DATA_LOSS", f"the original of {picture.name} cannot be read") from None
+    if image.size != picture.size[::-1] or image.mode not in ORIGINAL_MODES:
+        raise RequestError("DATA_LOSS", f"the original of {picture.name} has another size or kind of pixels")
+    return image
 
 
 @functools.lru_cache(MOST_ORIGINALS)

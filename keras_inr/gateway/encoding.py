@@ -12,6 +12,9 @@ from keras_inr.serving.status import RequestError
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 """Format -> media type."""
 
+MOST_SIDE = {"png": 2**24, "jpg": 65500, "webp": 16383}
+"""Format -> most pixels along a side that its libraries write."""
+
 PNG_LEVEL = 1
 QUALITY = 90
 
@@ -28,6 +31,17 @@ def checked_format(name: str) -> str:
             "INVALID_ARGUMENT", f"format must be one of {', '.join(MEDIA_TYPES)}, received {name[:40]!r}"
         )
     return name
+
+
+def check_size(size: tuple[int, int], format: str) -> None:
+    """INVALID_ARGUMENT for a (height, width) that the format has no room for.
+
+    >>> check_size((1, 65500), "jpg")
+    """
+    if max(size) > MOST_SIDE[format]:
+        raise RequestError(
+            "INVALID_ARGUMENT", f"a {format} has at most {MOST_SIDE[format]} pixels along a side, received {max(size)}"
+        )
 
 
 def as_image(drawn: Drawn) -> PIL.Image.Image:

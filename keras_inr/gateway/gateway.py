@@ -13,7 +13,7 @@ import anyio.to_thread
 from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.cache import Cache
 from keras_inr.gateway.drawing import Drawing
-from keras_inr.gateway.encoding import as_file, as_image, encoded
+from keras_inr.gateway.encoding import as_file, as_image, check_size, encoded
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.iiif import ImageRequest, turned
 from keras_inr.gateway.pictures import Picture, Pictures
@@ -23,7 +23,8 @@ from keras_inr.serving.status import RequestError
 
 CACHE_BYTES = 256 * 2**20
 ATTEMPTS = 2
-"""A version may go between the moment that it is found to be the latest and the one that it is asked."""
+"""A version may go between the moment that it is found to be the latest and the one that it is asked, and the time of
+the request that another one waits with may be over."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Asked:
     frame: Frame
     format: str
     change: ImageRequest | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the answer."""
+        return self.frame.canvas if self.change is None else self.change.turned_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Gateway:
         self.measures = measures
         self.cache = Cache(cache_bytes, measures.looked_up)
         self._drawing = Drawing(pictures.backend)
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._limiters: dict[str, anyio.CapacityLimiter] = {}
 
     @property
     def backend(self) -> Backend:
@@ -103,6 +109,7 @@ class Gateway:
             if asked.layer not in picture.layers:  # before a tag is made of it
                 layers = ", ".join(picture.layers)
                 raise RequestError("INVALID_ARGUMENT", f"layer must be one of {layers}, received {asked.layer[:40]!r}")
+            check_size(asked.size, asked.format)
             key = (picture.fingerprint, asked)
             etag = f'"{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}"'
             if _knows(known, etag):
@@ -111,9 +118,12 @@ class Gateway:
                 content = await self.cache.get(key, functools.partial(self._drawn, picture, asked, until))
                 return Found(picture, pinned, etag, content)
             except RequestError as error:
-                if error.code != "NOT_FOUND" or pinned or attempt == ATTEMPTS - 1:
+                late = error.code == "DEADLINE_EXCEEDED" and time.monotonic() < until  # for the one who asked first
+                gone = error.code == "NOT_FOUND" and not pinned
+                if attempt == ATTEMPTS - 1 or not (late or gone):
                     raise
-                self.pictures.forget()
+                if gone:
+                    self.pictures.forget()
         raise AssertionError
 
     async def find(self, identifier: str, until: float) -> tuple[Picture, bool]:
@@ -128,10 +138,13 @@ class Gateway:
         return await self._computed(lambda: self._drawing.at(picture, x, y, until), until)
 
     async def in_thread(self, function: Callable[[], Any]) -> Any:
-        """The result of a function that may wait."""
-        if self._limiter is None:  # it belongs to the loop that is running
-            self._limiter = anyio.CapacityLimiter(self.admission.most)
-        return await anyio.to_thread.run_sync(function, limiter=self._limiter)
+        """The result of a function that may wait for the backend, however many wait for a slot."""
+        return await self._run(function, "look")
+
+    async def _run(self, function: Callable[[], Any], kind: str) -> Any:
+        if kind not in self._limiters:  # it belongs to the loop that is running
+            self._limiters[kind] = anyio.CapacityLimiter(self.admission.most)
+        return await anyio.to_thread.run_sync(function, limiter=self._limiters[kind])
 
     async def _drawn(self, picture: Picture, asked: Asked, until: float) -> bytes:
         return await self._computed(lambda: self._file(picture, asked, until), until)
@@ -142,7 +155,7 @@ class Gateway:
                 return function()
 
         with self.admission.admitted():
-            return await self.in_thread(in_slot)
+            return await self._run(in_slot, "draw")
 
     def _file(self, picture, asked, until):
         drawn = self._drawing.draw(picture, asked.layer, asked.frame, until)

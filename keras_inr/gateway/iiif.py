@@ -43,6 +43,17 @@ class ImageRequest:
     quality: str
     canonical: str
 
+    @property
+    def turned_size(self) -> tuple[int, int]:
+        """(height, width) of the answer; for angles between the quarters, of the rectangle around the turned raster."""
+        height, width = self.frame.size
+        if self.rotation % 180 == 0:
+            return height, width
+        if self.rotation % 90 == 0:
+            return width, height
+        sine, cosine = (abs(f(math.radians(self.rotation))) for f in (math.sin, math.cos))
+        return math.ceil(width * sine + height * cosine), math.ceil(width * cosine + height * sine)
+
 
 def image_request(
     region: str, size: str, rotation: str, quality: str, picture_size: tuple[int, int], channels: int
@@ -76,7 +87,10 @@ def image_request(
     degrees = float(turned[2]) % 360
     canonical = f"{region_text}/{size_text}/{turned[1]}{degrees:g}/{quality_text}"
     frame = Frame(box, (height, width), (height, width))
-    return ImageRequest(frame, bool(turned[1]), degrees, quality_text, canonical)
+    request = ImageRequest(frame, bool(turned[1]), degrees, quality_text, canonical)
+    if math.prod(request.turned_size) > MAX_AREA:
+        raise _refused("rotation", f"such that the turned picture has at most {MAX_AREA} pixels", rotation)
+    return request
 
 
 def _region(text, picture_size):

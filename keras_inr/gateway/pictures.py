@@ -61,6 +61,14 @@ class Picture:
         return f"{self.info.get('fingerprint', '')}-{self.name}@{self.version}"
 
     @property
+    def original_bytes(self) -> int | None:
+        """Of the file; None where it is not there (any more)."""
+        try:
+            return None if self.original is None else self.original.stat().st_size
+        except OSError:
+            return None
+
+    @property
     def is_smooth(self) -> bool:
         """Whether the field is shown itself between its pixels, and not a spline through them, which needs points."""
         return not self.asked_by or (self.info.get("between_pixels") or {}).get("shown_by") != "spline"
@@ -135,8 +143,7 @@ class Pictures:
 
     def _picture(self, name, drawn_by, number, seconds):
         def known():
-            query = {"query": np.array([b""], object)}
-            info = json.loads(self.backend.ask(drawn_by, number, "info", query, seconds)["info"][0])
+            info = self._info(drawn_by, number, seconds)
             if not info.get("height") or "render_png" not in info["signatures"]:
                 raise RequestError("UNIMPLEMENTED", f"{name} has no signature that draws a picture of known size")
             apart = drawn_by != name
@@ -152,12 +159,21 @@ class Pictures:
     def _point_signatures(self, name, number, seconds):
         """Of the model of points: it may be a moment behind that of pictures, and then its layers come later."""
         try:
-            query = {"query": np.array([b""], object)}
-            return json.loads(self.backend.ask(name, number, "info", query, seconds)["info"][0])["signatures"]
+            return self._info(name, number, seconds)["signatures"]
         except RequestError as error:
             if error.code != "NOT_FOUND":
                 raise
             return ()
+
+    def _info(self, model, number, seconds):
+        """What a model says of itself."""
+        answer = self.backend.ask(model, number, "info", {"query": np.array([b""], object)}, seconds)
+        try:
+            info = json.loads(answer["info"][0])
+            info["signatures"]
+        except (LookupError, TypeError, ValueError):
+            raise RequestError("UNIMPLEMENTED", f"{model} is no exported field") from None
+        return info
 
     def _fresh(self, key, find):
         with self._lock:
@@ -172,7 +188,10 @@ class Pictures:
 def _weights_bytes(folder):
     if folder is None:
         return None
-    return sum(path.stat().st_size for path in (folder / "variables").iterdir())
+    try:
+        return sum(path.stat().st_size for path in (folder / "variables").iterdir())
+    except OSError:  # a version is served a while longer than its folder is there
+        return None
 
 
 def _layers(picture, signatures):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -32,6 +33,15 @@ INFO_KEYS = ("psnr_db", "ssim", "num_parameters", "model", "preset", "steps", "t
 """Of what a model says of itself: those that a page shows."""
 
 
+class _Place(IntegerConvertor):
+    """Of a tile; Python refuses to read an int of thousands of digits, and no float holds one of hundreds."""
+
+    regex = "[0-9]{1,9}"
+
+
+register_url_convertor("place", _Place())
+
+
 def gateway_routes(gateway: Gateway, token: str | None = None, public_url: str | None = None) -> list[BaseRoute]:
     """All routes of a gateway.
 
@@ -56,9 +66,9 @@ def gateway_routes(gateway: Gateway, token: str | None = None, public_url: str |
         "/pictures/{id}/at": routes.at,
         "/pictures/{id}/view.{format}": routes.view,
         "/tiles/{id}.json": routes.tile_json,
-        "/tiles/{id}/{z:int}/{x:int}/{y:int}.{format}": routes.tile,
+        "/tiles/{id}/{z:place}/{x:place}/{y:place}.{format}": routes.tile,
         "/dzi/{id}.dzi": routes.deep_zoom,
-        "/dzi/{id}_files/{level:int}/{column:int}_{row:int}.{format}": routes.deep_zoom_tile,
+        "/dzi/{id}_files/{level:place}/{column:place}_{row:place}.{format}": routes.deep_zoom_tile,
         "/iiif/{id}": routes.iiif_base,
         "/iiif/{id}/info.json": routes.iiif_information,
         "/iiif/{id}/{region}/{size}/{rotation}/{quality}.{format}": routes.iiif_image,
@@ -73,19 +83,18 @@ class _Routes:
         self._scope = "private" if private else "public"
 
     async def pictures(self, request: Request) -> Response:
-        found = []
+        found, until = [], self._until()
         for name in self._gateway.pictures.names():
             try:
-                found.append(await self._described(name))
+                found.append(await self._described(name, until))
             except RequestError as error:  # one that is not there yet, or no picture
                 found.append({"name": name, "error": error.message})
         return told({"pictures": found})
 
     async def picture(self, request: Request) -> Response:
-        return told(await self._described(request.path_params["id"]))
+        return told(await self._described(request.path_params["id"], self._until()))
 
-    async def _described(self, identifier: str) -> dict[str, Any]:
-        until = self._until()
+    async def _described(self, identifier: str, until: float) -> dict[str, Any]:
         picture, _ = await self._gateway.find(identifier, until)
         height, width = picture.size
         pictures = self._gateway.pictures
@@ -103,7 +112,7 @@ class _Routes:
             "most_pixels": MAX_AREA,
             **{key: picture.info[key] for key in INFO_KEYS if key in picture.info},
             "bytes": picture.weights_bytes,
-            "image_bytes": picture.original.stat().st_size if picture.original is not None else None,
+            "image_bytes": picture.original_bytes,
         }
 
     async def at(self, request: Request) -> Response:

@@ -129,6 +129,19 @@ def test_other_angles_leave_transparent_corners():
     assert image.getpixel((28, 28)) == (255, 0, 0, 255)
 
 
+@pytest.mark.parametrize("rotation", ["0", "90", "180", "270", "30", "!135", "0.5", "359"])
+def test_the_size_of_a_turned_picture(rotation):
+    request = asked(size="30,60", rotation=rotation)
+    width, height = turned(PIL.Image.new("L", (30, 60)), request).size
+    np.testing.assert_allclose(request.turned_size, (height, width), atol=1)
+
+
+def test_a_turned_picture_may_not_be_larger_than_others():
+    assert asked(size="^100000,1", rotation="180").turned_size == (1, 100000)
+    with pytest.raises(RequestError, match="rotation must be such that"):
+        asked(size="^100000,1", rotation="45")  # a square of 70711 x 70711 pixels around a line
+
+
 def test_qualities():
     image = PIL.Image.fromarray(np.uint8([[[255, 0, 0], [250, 255, 250]]]))
     assert np.asarray(turned(image, asked(quality="gray"))).tolist() == [[76, 253]]

@@ -1,21 +1,29 @@
 """What a gateway answers, over each backend: the field's own pictures, wherever they come from."""
 
 import concurrent.futures
+import http.server
 import io
 import json
+import shutil
+import socket
+import threading
+import time
 import xml.etree.ElementTree
 
 import numpy as np
 import PIL.Image
 import pytest
-from serving.conftest import ask
+from serving.conftest import Running, ask
 
-from gateway.conftest import ORIGINAL, RunningGateway
-from keras_inr.gateway.backends import OverGrpc, OverRest
+from gateway.conftest import ORIGINAL, RunningGateway, embedded_routes
+from keras_inr.export.models_config import ORIGINAL as ORIGINAL_FILE
+from keras_inr.gateway.backends import Embedded, OverGrpc, OverRest
 from keras_inr.gateway.frames import DeepZoom, xyz_frame
-from keras_inr.gateway.pictures import Pictures
+from keras_inr.gateway.pictures import FRESH_SECONDS, Pictures
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.raster import FieldRaster
+from keras_inr.serving.settings import Bounds, settings_of_base
+from keras_inr.serving.status import RequestError
 
 SIZE = (20, 30)
 YEAR = "public, max-age=31536000, immutable"
@@ -176,6 +184,13 @@ class TestTiles:
         reply = show(path)
         assert (reply.status, bool(reply.json["error"])) == (status, True)
 
+    @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000])
+    def test_numbers_that_no_tile_has(self, show, number):
+        for path in (f"{number}/0/0.png", f"0/{number}/0.png", f"0/0/{number}.png?tms=1"):
+            assert show(f"tiles/fox/{path}").status == 404
+        for path in (f"{number}/0_0.png", f"0/{number}_0.png", f"0/0_{number}.png"):
+            assert show(f"dzi/fox_files/{path}").status == 404
+
 
 class TestViews:
     def test_a_part_at_a_size(self, show, fields):
@@ -209,6 +224,15 @@ class TestViews:
     def test_what_is_refused(self, show, query):
         reply = show(f"pictures/fox/view.png?{query}")
         assert (reply.status, bool(reply.json["error"])) == (400, True)
+
+    @pytest.mark.parametrize("file", ["view.webp?size=20000x1", "view.jpg?size=1x70000"])
+    def test_sides_that_a_format_has_no_room_for(self, show, file):
+        reply = show(f"pictures/fox/{file}")
+        assert (reply.status, "pixels along a side" in reply.json["error"]) == (400, True)
+
+    def test_large_enlargements_by_the_spline_are_drawn_in_strips(self, show, fields):
+        found = pixels(show("pictures/owl/view.png?size=1500x1000"))
+        assert_close(found, fields["owl"].render(1000, 1500, between="spline"))
 
 
 class TestIiif:
@@ -303,6 +327,140 @@ class TestBackends:
             assert [("error" in entry) for entry in found] == [False, True]
             assert found[0]["layers"] == ["value", "gradient", "laplacian"]
             assert found[0]["bytes"] is None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"[]",
+            b"{}",
+            b"null",
+            b'{"model_spec": {"version": "x"}}',
+            *(
+                b'{"model_spec": {"version": "1"}, "outputs": %s}' % value
+                for value in (b"[]", b'["a"]', b'["{}"]', b"3")
+            ),
+        ],
+    )
+    def test_a_backend_that_is_another_program(self, content):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_GET
+
+            def log_message(self, *arguments):
+                pass
+
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as other:
+            threading.Thread(target=other.serve_forever, daemon=True).start()
+            pictures = Pictures(OverRest(f"http://127.0.0.1:{other.server_port}", lambda: ["fox", "fox_pictures"]))
+            with RunningGateway(pictures) as running:
+                (entry,) = ask(f"{running.url}/pictures").json["pictures"]
+            other.shutdown()
+        assert "answers as no TensorFlow Serving" in entry["error"] or "is no exported field" in entry["error"]
+
+    def test_a_backend_that_hangs(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            names = ["fox", "hen", "owl", "wolf"]
+            pictures = Pictures(OverRest(f"http://127.0.0.1:{silent.getsockname()[1]}", lambda: names))
+            with RunningGateway(pictures, bounds=Bounds(seconds=1.0)) as running:
+                before = time.monotonic()
+                found = ask(f"{running.url}/pictures").json["pictures"]
+        assert time.monotonic() - before < 3
+        assert [bool(entry["error"]) for entry in found] == [True] * 4
+
+
+class Slow:
+    """A backend that draws only after a while."""
+
+    def __init__(self, backend, draw):
+        self.models, self.version_of, self.versions = backend.models, backend.version_of, backend.versions
+        self._ask, self._draw = backend.ask, draw
+
+    def ask(self, model, version, signature, inputs, seconds):
+        if signature == "render_png":
+            self._draw(seconds)
+        return self._ask(model, version, signature, inputs, max(seconds, 1.0))
+
+
+class TestTime:
+    def test_who_joins_late_has_time_of_his_own(self, embedded):
+        drawn = threading.Event()
+
+        def draw(seconds):
+            if not drawn.is_set():
+                drawn.set()
+                time.sleep(seconds)
+                raise RequestError("DEADLINE_EXCEEDED", "too late")
+
+        pictures = Pictures(Slow(Embedded(embedded.server.models), draw))
+        with (
+            RunningGateway(pictures, bounds=Bounds(seconds=2.0)) as running,
+            concurrent.futures.ThreadPoolExecutor() as pool,
+        ):
+            first = pool.submit(ask, f"{running.url}/tiles/fox/0/0/0.png")
+            assert drawn.wait(10)
+            time.sleep(1.0)
+            assert ask(f"{running.url}/tiles/fox/0/0/0.png").status == 200
+            assert first.result().status == 504
+
+    def test_what_there_is_is_told_while_all_slots_are_taken(self, embedded):
+        go_on = threading.Event()
+        pictures = Pictures(Slow(Embedded(embedded.server.models), lambda seconds: go_on.wait(30)))
+        with (
+            RunningGateway(pictures, bounds=Bounds(concurrency=1, waiting=2)) as running,
+            concurrent.futures.ThreadPoolExecutor() as pool,
+        ):
+            tiles = [pool.submit(ask, f"{running.url}/tiles/fox/1/{x}/{y}.png") for x in (0, 1) for y in (0, 1)]
+            concurrent.futures.wait(tiles, 10, concurrent.futures.FIRST_COMPLETED)
+            time.sleep(1.5 * FRESH_SECONDS)
+            listed = pool.submit(ask, f"{running.url}/pictures")
+            try:
+                assert listed.result(10).status == 200
+            finally:
+                go_on.set()
+            assert {tile.result().status for tile in tiles} <= {200, 404, 503}
+
+
+class TestFilesThatGo:
+    """What another program does to a model base that is shown."""
+
+    @pytest.fixture
+    def own(self, base, tmp_path):
+        """A server of a copy of the base, and the folder of owl's pictures there."""
+        folder = shutil.copytree(base, tmp_path / "models")
+        with Running(lambda: settings_of_base(folder), routes=embedded_routes) as running:
+            yield running.url, folder / "owl_pictures" / "1"
+
+    def test_a_folder_that_is_gone_before_its_version(self, own):
+        url, folder = own
+        folder.rename(folder.parent / "away")
+        found = ask(f"{url}/pictures").json["pictures"]
+        time.sleep(1.5 * FRESH_SECONDS)
+        found = ask(f"{url}/pictures").json["pictures"]
+        assert (found[-1]["name"], found[-1]["bytes"], found[-1]["image_bytes"]) == ("owl", None, None)
+        assert ask(f"{url}/tiles/owl/0/0/0.png").status == 200
+
+    @pytest.mark.parametrize("content", ["removed", "damaged", "of another size", "of 16 bits"])
+    def test_an_original_that_is_none(self, own, content):
+        url, folder = own
+        path = folder / ORIGINAL_FILE
+        assert ask(f"{url}/tiles/owl/0/0/0.png?layer=original").status == 200
+        if content == "removed":
+            path.unlink()
+        elif content == "damaged":
+            path.write_bytes(path.read_bytes()[:300])
+        else:
+            size, dtype = ((10, 15), np.uint8) if content == "of another size" else (SIZE, np.uint16)
+            PIL.Image.fromarray(np.zeros(size, dtype)).save(path)
+        reply = ask(f"{url}/tiles/owl/1/0/0.png?layer=original")
+        assert reply.status in (400, 500)
+        assert "original" in reply.json["error"]
+        assert ask(f"{url}/pictures/owl").status == 200
 
 
 def test_json_is_strict(show):
