@@ -203,6 +203,7 @@ def test_a_token_is_asked_for(opened, base):
         page.click("#token-asked button")
         shown(page, "fox@2 value")
         assert len(np.unique(picture(page).reshape(-1, 3), axis=0)) > 100
+        page.close()
     opened.said.clear()  # of the requests without a token
 
 
