@@ -1,0 +1,169 @@
+// Puts the page together: the field, an evaluator, the view, and what is told around it.
+
+import { loadField } from "./field.js";
+import { canSpline, makeSpline } from "./spline.js";
+import { View } from "./view.js";
+import { WebGLEvaluator } from "./webgl.js";
+import { WebGPUEvaluator } from "./webgpu.js";
+
+const part = (name) => document.getElementById(name);
+const isEmbedded = Boolean(part("embedded-field"));
+
+/** The evaluator that ?backend= asks for, or else the quickest that is there. */
+async function evaluatorOf(field) {
+  const asked = new URLSearchParams(location.search).get("backend");
+  if (asked === "webgpu") return WebGPUEvaluator.create(field);
+  if (asked !== "webgl" && (await WebGPUEvaluator.isFast())) {
+    try {
+      return await WebGPUEvaluator.create(field);
+    } catch (error) {
+      console.info(`WebGL 2 is used, since WebGPU is not: ${error.message}`);
+    }
+  }
+  return WebGLEvaluator.create(field);
+}
+
+function told(text, isError = false) {
+  part("status").textContent = text;
+  part("status").hidden = !text;
+  part("status").classList.toggle("error", isError);
+}
+
+function megabytes(bytes) {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function bytesOnTheWire(field) {
+  const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+  const bytes = entries.reduce((sum, entry) => sum + (entry.transferSize || entry.encodedBodySize || 0), 0);
+  return isEmbedded ? field.bytes : bytes;
+}
+
+function describe(field, evaluator) {
+  const [height, width] = field.picture;
+  const facts = [
+    `${width} × ${height} pixels`,
+    field.psnr_db == null ? null : `PSNR ${field.psnr_db.toFixed(2)} dB`,
+    `${field.network}, ${field.parameters.toLocaleString("en")} parameters`,
+    `${megabytes(bytesOnTheWire(field))} loaded`,
+    evaluator.name,
+  ];
+  part("title").textContent = document.title = field.title;
+  part("facts").replaceChildren(
+    ...facts.filter(Boolean).map((fact) => Object.assign(document.createElement("li"), { textContent: fact })),
+  );
+  part("facts").lastChild.id = "evaluator";
+  part("facts").lastChild.title = evaluator.device;
+}
+
+/** "#x,y,scale": the centre in coordinates, and CSS pixels for each pixel of the picture. */
+function hashOf(view) {
+  const { x, y, scale } = view.place;
+  const coords = view.coordsAt([x, y]).map((number) => number.toFixed(9).replace(/\.?0+$/, "") || "0");
+  return `#${coords.join(",")},${Number((scale / view.density).toPrecision(7))}`;
+}
+
+function goToHash(view) {
+  const numbers = location.hash.slice(1).split(",").map(Number);
+  if (numbers.length !== 3 || !numbers.every(Number.isFinite) || numbers[2] <= 0) return;
+  const [x, y, scale] = numbers;
+  const longer = Math.max(view.rows, view.columns);
+  const pixel = [(x * longer + view.columns) / 2, (y * longer + view.rows) / 2];
+  view.go({ x: pixel[0], y: pixel[1], scale: scale * view.density });
+}
+
+/** Tells coordinates and values under the pointer; the newest place is asked for when the last one is answered. */
+function readOut(view, evaluator) {
+  let place = null;
+  let asking = false;
+  const ask = async () => {
+    if (asking || !place) return;
+    asking = true;
+    const pixel = place;
+    place = null;
+    const [x, y] = view.coordsAt(pixel);
+    const step = 2 ** -22;
+    const request = { x0: x - step / 2, y0: y - step / 2, step, width: 1, height: 1, across: 1, down: 1, floats: true };
+    try {
+      const values = await evaluator.evaluate({ ...request, way: view.wayOf(view.level) });
+      const shown = [...values.slice(0, view.field.channels)].map((value) => value.toFixed(3));
+      const pixels = pixel.map((number) => number.toFixed(1));
+      part("readout").textContent = `(${x.toFixed(6)}, ${y.toFixed(6)})  pixel (${pixels.join(", ")})  ${shown.join(" ")}`;
+    } catch (error) {
+      console.info(error.message); // the picture itself tells what is wrong
+    }
+    asking = false;
+    ask();
+  };
+  view.canvas.addEventListener("pointermove", (event) => {
+    const pixel = view.pixelAt([event.offsetX * view.density, event.offsetY * view.density]);
+    place = view.isInside(pixel) ? pixel : null;
+    if (!place) part("readout").textContent = "";
+    ask();
+  });
+  view.canvas.addEventListener("pointerleave", () => {
+    place = null;
+    part("readout").textContent = "";
+  });
+}
+
+/**
+ * The way between the picture's pixels: the field's own values, or the spline through those at pixel centres.
+ * The whole picture is evaluated for the spline, so that it waits until somebody looks between the pixels.
+ */
+class Between {
+  constructor(view, evaluator, field) {
+    Object.assign(this, { view, evaluator, field, made: null });
+    this.choice = part("between");
+    const possible = canSpline(evaluator, field.picture);
+    this.choice.value = possible && field.between === "spline" ? "spline" : "field";
+    part("between-label").hidden = !possible;
+    this.choice.addEventListener("change", () => this.take());
+  }
+
+  async take() {
+    const { view, choice } = this;
+    if (choice.value === view.between || (choice.value === "spline" && view.level <= 0)) return;
+    try {
+      if (choice.value === "spline") await (this.made ??= makeSpline(this.evaluator, this.field.picture));
+      view.setBetween(choice.value);
+    } catch (error) {
+      told(error.message, true);
+    }
+  }
+}
+
+function zoomOf(view) {
+  const factor = view.place.scale / view.density;
+  return factor < 1e4 ? `${Number((100 * factor).toPrecision(3))} %` : `${factor.toExponential(1)} ×`;
+}
+
+async function start() {
+  told("Loading the field …");
+  const field = await loadField((share) => told(`Loading the field … ${Math.round(100 * share)} %`));
+  told("Preparing the GPU …");
+  const evaluator = await evaluatorOf(field);
+  describe(field, evaluator);
+  const view = new View(part("picture"), field, evaluator);
+  const between = new Between(view, evaluator, field);
+  goToHash(view);
+  let hashTimer = 0;
+  view.changed = () => {
+    if (view.failed) return told(view.failed.message, true);
+    between.take();
+    told(view.busy ? "Drawing …" : "");
+    part("zoom").textContent = zoomOf(view);
+    clearTimeout(hashTimer);
+    if (!isEmbedded && !view.fitted) hashTimer = setTimeout(() => history.replaceState(null, "", hashOf(view)), 200);
+  };
+  view.start();
+  window.addEventListener("hashchange", () => goToHash(view));
+  part("closer").addEventListener("click", () => view.zoom(2));
+  part("farther").addEventListener("click", () => view.zoom(0.5));
+  part("whole").addEventListener("click", () => view.fit());
+  readOut(view, evaluator);
+  return { field, evaluator, view, between };
+}
+
+window.page = start();
+window.page.catch((error) => told(error.message, true));
