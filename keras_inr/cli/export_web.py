@@ -25,7 +25,9 @@ def define_flags() -> None:
     """Defines the flags of the command."""
     flags.DEFINE_string("run", None, "run folder; its model.keras is shown, with the PSNR of its metrics.json")
     flags.DEFINE_string("model", None, "another .keras file to show; figures come from a metrics.json beside it")
-    flags.DEFINE_string("to", None, "folder of the page; web/ beside the model. One that this command wrote is replaced")
+    flags.DEFINE_string(
+        "to", None, "folder of the page; web/ beside the model. One that this command wrote is replaced"
+    )
     flags.DEFINE_string("title", None, "of the page; the picture's name by default")
     flags.DEFINE_bool("half", False, "weights in float16, half the bytes, where that moves no value by more than 1/255")
     own_modules.define()

@@ -3,24 +3,34 @@
 import { loadField } from "./field.js";
 import { canSpline, makeSpline } from "./spline.js";
 import { View } from "./view.js";
-import { WebGLEvaluator } from "./webgl.js";
-import { WebGPUEvaluator } from "./webgpu.js";
 
 const part = (name) => document.getElementById(name);
 const isEmbedded = Boolean(part("embedded-field"));
 
-/** The evaluator that ?backend= asks for, or else the quickest that is there. */
-async function evaluatorOf(field) {
+/** The evaluator that ?backend= asks for, or else the quickest that is there; only its code is loaded. */
+async function evaluatorOf(field, adapter) {
   const asked = new URLSearchParams(location.search).get("backend");
-  if (asked === "webgpu") return WebGPUEvaluator.create(field);
-  if (asked !== "webgl" && (await WebGPUEvaluator.isFast())) {
+  const isSoftware = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter; // where WebGL 2 is quicker
+  if (asked === "webgpu" || (asked !== "webgl" && adapter && !isSoftware)) {
     try {
-      return await WebGPUEvaluator.create(field);
+      const { WebGPUEvaluator } = await import("./webgpu.js");
+      return await WebGPUEvaluator.create(field, adapter);
     } catch (error) {
+      if (asked === "webgpu") throw error;
       console.info(`WebGL 2 is used, since WebGPU is not: ${error.message}`);
     }
   }
+  const { WebGLEvaluator } = await import("./webgl.js");
   return WebGLEvaluator.create(field);
+}
+
+/** The GPU as WebGPU has it, or null. */
+async function adapterOf() {
+  try {
+    return (await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" })) ?? null;
+  } catch (error) {
+    return null;
+  }
 }
 
 function told(text, isError = false) {
@@ -121,11 +131,17 @@ class Between {
     this.choice.addEventListener("change", () => this.take());
   }
 
+  /** Makes the spline, once. */
+  spline() {
+    this.made ??= makeSpline(this.evaluator, this.field.picture);
+    return this.made;
+  }
+
   async take() {
     const { view, choice } = this;
     if (choice.value === view.between || (choice.value === "spline" && view.level <= 0)) return;
     try {
-      if (choice.value === "spline") await (this.made ??= makeSpline(this.evaluator, this.field.picture));
+      if (choice.value === "spline") await this.spline();
       view.setBetween(choice.value);
     } catch (error) {
       told(error.message, true);
@@ -140,9 +156,10 @@ function zoomOf(view) {
 
 async function start() {
   told("Loading the field …");
-  const field = await loadField((share) => told(`Loading the field … ${Math.round(100 * share)} %`));
+  const loading = (share) => told(`Loading the field … ${Math.round(100 * share)} %`);
+  const [field, adapter] = await Promise.all([loadField(loading), adapterOf()]);
   told("Preparing the GPU …");
-  const evaluator = await evaluatorOf(field);
+  const evaluator = await evaluatorOf(field, adapter);
   describe(field, evaluator);
   const view = new View(part("picture"), field, evaluator);
   const between = new Between(view, evaluator, field);

@@ -354,21 +354,10 @@ const packShader = (channels, floats) => {
   };
 };
 
-async function adapterOf() {
-  return (await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" })) ?? null;
-}
-
 export class WebGPUEvaluator {
   name = "WebGPU";
 
-  /** Whether there is a GPU behind it: WebGL 2 knows more of software. */
-  static async isFast() {
-    const adapter = await adapterOf();
-    return Boolean(adapter) && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter);
-  }
-
-  static async create(field) {
-    const adapter = await adapterOf();
+  static async create(field, adapter) {
     if (!adapter) throw new Error("This browser has no WebGPU: without ?backend=webgpu the page takes WebGL 2.");
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
     const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
