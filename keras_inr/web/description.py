@@ -252,7 +252,8 @@ def _cell_grid(program: _Program, layer: CellEncoding, source: int) -> int:
     if layer.form != "plain":
         weights = np.exp(layer.level_weights.numpy().astype("float64"))
         factors = weights / weights.sum()
-    levels, tables = [], []
+    levels: list[dict[str, Any]] = []
+    tables: list[np.ndarray] = []
     for index, (_, cell_size, features) in enumerate(layer.layout):
         columns, rows = layer.num_vertices[index]
         entries = layer.num_entries[index]
@@ -262,7 +263,7 @@ def _cell_grid(program: _Program, layer: CellEncoding, source: int) -> int:
         tables.append(np.ravel(layer.tables[index].numpy() * factors[index]))
     appended = {"plain": None, "source": "position", "corrected": "coordinates"}[layer.form]
     rest = {"pixels": list(layer.picture_size), "append": appended}
-    width = layer.compute_output_shape((None, 2))[-1]
+    width = sum(level["features"] for level in levels) + (0 if appended is None else Field.num_dims)
     return program.add("cells", source, width, levels=levels, table=np.concatenate(tables), **rest)
 
 
@@ -283,8 +284,9 @@ def _keras_activation(layer: keras.layers.Layer) -> tuple[str, float]:
 
 
 def _dense(program: _Program, layer: keras.layers.Dense, source: int) -> int:
-    weights = [None if weight is None else weight.numpy().astype("float64") for weight in (layer.kernel, layer.bias)]
-    return program.affine(source, *weights, *_keras_activation(layer))
+    kernel, bias = layer.kernel.numpy(), None if layer.bias is None else layer.bias.numpy()
+    activation, parameter = _keras_activation(layer)
+    return program.affine(source, kernel.astype("float64"), bias, activation, parameter)
 
 
 WRITERS: dict[type, Callable[..., int]] = {

@@ -1,5 +1,6 @@
 """A description evaluated by NumPy in float32, as a browser does it."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -89,7 +90,7 @@ def _grid(reader: _Reader, registers: dict[int, np.ndarray]) -> np.ndarray:
         t = position - cell
         t = t**3 * (t * (t * 6 - 15) + 10) if reader["smooth"] else t
         table = reader.array("table", level["entries"], features, first=level["first"] * features)
-        parts.append(_interpolated(table, cell, t, lambda x, y, level=level: _grid_entries(reader, level, x, y)))
+        parts.append(_interpolated(table, cell, t, functools.partial(_grid_entries, reader, level)))
     return np.hstack(parts)
 
 
@@ -103,7 +104,7 @@ def _grid_entries(reader: _Reader, level: Levels, x: np.ndarray, y: np.ndarray) 
 
 def _cells(reader: _Reader, registers: dict[int, np.ndarray]) -> np.ndarray:
     height, width = reader["pixels"]
-    last = np.float32([width - 1, height - 1])
+    last = np.array([width - 1, height - 1], "float32")
     scale = np.float32(max(height, width) / 2)
     position = np.clip(registers[reader["from"]] * scale + last / 2, 0, last)
     parts = []
@@ -115,7 +116,7 @@ def _cells(reader: _Reader, registers: dict[int, np.ndarray]) -> np.ndarray:
             continue
         cell = np.minimum(np.floor(position / np.float32(level["size"])), [level["columns"] - 2, level["rows"] - 2])
         t = position / np.float32(level["size"]) - cell.astype("float32")
-        parts.append(_interpolated(table, cell, t, lambda x, y, level=level: _cell_entries(level, x, y)))
+        parts.append(_interpolated(table, cell, t, functools.partial(_cell_entries, level)))
     if reader["append"] is not None:
         parts.append(position if reader["append"] == "position" else (position - last / 2) / scale)
     return np.hstack(parts)

@@ -114,8 +114,8 @@ def _check_half(field: Field, description: Description) -> None:
     """Raises an InputError where float16 weights would be seen."""
     height, width = field.picture_size or (1, 1)
     rows, columns = (np.unique(np.linspace(0, side - 1, POINTS_ALONG).astype(int)) for side in (height, width))
-    places = np.meshgrid(rows, columns, indexing="ij")
-    coords = pixel_coords(*(place.ravel() for place in places), height, width).numpy()
+    down, across = np.meshgrid(rows, columns, indexing="ij")
+    coords = pixel_coords(down.ravel(), across.ravel(), height, width).numpy()
     values = [np.clip(evaluate(way, coords), 0, 1) for way in (description, description.halved())]
     moved = float(np.abs(values[0] - values[1]).max())
     if not moved <= LEVEL:
