@@ -1,11 +1,11 @@
 """A page without a server: a shader made from the layers, or onnxruntime-web. Bytes, first picture, a 1080p view.
 
 Fields of `siren` and `multi_hash`, with the weights that they start from, of a picture of 1080 x 1920, each in headless
-Chromium, a new one for each run: the exported page by WebGL 2 and by WebGPU, and a bare page with onnxruntime-web by
-WASM and by WebGPU, which draws the same coarse picture first (a 32nd of the size) and then the whole one, 65536 points
-at a time. Times are from the start of the navigation, medians of --rounds; "narrow" is with 20 Mbit/s and 40 ms as
-Chromium emulates them. The host compresses by gzip. Run it on an idle machine, with onnx beside this package, and the
-files of `npm pack onnxruntime-web` unpacked:
+Chromium, a new one for each run: the exported page by WebGL 2, by WebGPU and by the processor, and a bare page with
+onnxruntime-web by WASM and by WebGPU, which draws the same coarse picture first (a 32nd of the size) and then the whole
+one, 65536 points at a time. Times are from the start of the navigation, medians of --rounds; "narrow" is with 20 Mbit/s
+and 40 ms as Chromium emulates them. The host compresses by gzip. Run it on an idle machine, with onnx beside this
+package, and the files of `npm pack onnxruntime-web` unpacked:
 
     python benchmarks/bench_web.py --onnxruntime=package/dist --out=benchmarks/results/web.json
 """
@@ -35,6 +35,7 @@ PRESETS = ("siren", "multi_hash")
 WAYS = (
     "shader, WebGL 2",
     "shader, WebGPU",
+    "JavaScript, workers",
     "onnxruntime-web, WASM",
     "onnxruntime-web, WASM, 2 threads",
     "onnxruntime-web, WebGPU",
@@ -144,7 +145,7 @@ def write_pages(folder, preset, size, onnxruntime):
     """Way -> (folder of its page, query, whether its host isolates the page)."""
     field = from_preset(preset, picture_size=size, seed=0)
     pages = {}
-    for way, backend in zip(WAYS, ("webgl", "webgpu"), strict=False):
+    for way, backend in zip(WAYS, ("webgl", "webgpu", "cpu"), strict=False):
         # a copy each, so that only what was loaded is counted
         pages[way] = (export_web(field, folder / backend, preset), f"?backend={backend}", False)
     variants = (
@@ -152,7 +153,7 @@ def write_pages(folder, preset, size, onnxruntime):
         ("wasm", "ort.wasm.min.mjs", "ort-wasm-simd-threaded", 2),
         ("webgpu", "ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify", 1),
     )
-    for way, (provider, module, runtime, threads) in zip(WAYS[2:], variants, strict=True):
+    for way, (provider, module, runtime, threads) in zip(WAYS[3:], variants, strict=True):
         place = folder / f"ort-{provider}-{threads}"
         place.mkdir(parents=True)
         (place / "field.onnx").write_bytes(model_of(describe(field)))
@@ -222,7 +223,7 @@ def static_host(folder, isolated):
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             name = self.path.partition("?")[0].lstrip("/") or "index.html"
             body = packed.get(name)
             self.send_response(404 if body is None else 200)

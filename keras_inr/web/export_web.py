@@ -39,7 +39,7 @@ def export_web(
     """Writes a page that shows a field, with all that it needs, into one folder.
 
     Any static host serves it, below any path: `python -m http.server` does. The visitor's browser evaluates the field,
-    by WebGPU where there is a GPU for it, else by WebGL 2, within 1/255 of Keras in every channel.
+    by WebGPU or WebGL 2 where there is a GPU for them, else by the processor, within 1/255 of Keras in every channel.
 
     Args:
         field: a single `Field` with a picture_size; see `keras_inr.web.description.describe` for which.

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is on the 
 SIZE = (48, 64)
 LEVEL = 1 / 255
 ON_WEBGPU = ("siren", "multi_hash", "pixel_grid", "cell_grid_source", "wire", "mfn_gabor")
+ON_THE_PROCESSOR = (*ON_WEBGPU, "cell_grid", "dense_grid", "hash_smooth", "relu_pe", "wire_real", "finer")
 BELOW = "some/where"
 
 
@@ -96,11 +97,18 @@ def assert_agrees(page, field):
         assert np.abs(values - expected).max() <= LEVEL, scale
 
 
+def assert_spline_agrees(page, field):
+    """At some places, the picture's corners among them, eight times as large."""
+    for corner in ((0, 0), (40, 30), (57, 41)):
+        values, expected = values_of(page, field, 8, (56, 56), corner, "spline")
+        assert np.abs(values - expected).max() <= 1.5 * LEVEL  # what Field.render gives is rounded
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_webgl_agrees_with_keras(opened, name):
     field = small_field(name, picture_size=SIZE)
     page = ready(opened(field))
-    assert page.inner_text("#evaluator") == "WebGL 2"
+    assert page.inner_text("#evaluator") == "drawn by WebGL 2"
     assert_agrees(page, field)
 
 
@@ -111,10 +119,18 @@ def test_webgpu_agrees_with_keras(opened, name):
     if not page.evaluate("Promise.resolve(navigator.gpu?.requestAdapter()).then(Boolean)"):
         pytest.skip("this Chromium has no adapter for WebGPU")
     ready(page)
-    assert page.inner_text("#evaluator") == "WebGPU"
+    assert page.inner_text("#evaluator") == "drawn by WebGPU"
     assert_agrees(page, field)
-    values, expected = values_of(page, field, 8, (40, 56), (60, 40), "spline")
-    assert np.abs(values - expected).max() <= 1.5 * LEVEL  # render's are rounded
+    assert_spline_agrees(page, field)
+
+
+@pytest.mark.parametrize("name", ON_THE_PROCESSOR)
+def test_the_processor_agrees_with_keras(opened, name):
+    field = small_field(name, picture_size=SIZE)
+    page = ready(opened(field, "?backend=cpu"))
+    assert page.inner_text("#evaluator") == "drawn by the processor"
+    assert_agrees(page, field)
+    assert_spline_agrees(page, field)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
@@ -135,9 +151,7 @@ def test_between_the_pixels_a_spline(opened):
     """A hash grid is noise there: the page shows what Field.render does, and the field itself on demand."""
     field = small_field("multi_hash", picture_size=SIZE)
     page = ready(opened(field))
-    for corner in ((0, 0), (40, 30), (57, 41)):  # the last goes up to the picture's corner
-        values, expected = values_of(page, field, 8, (56, 56), corner, "spline")
-        assert np.abs(values - expected).max() <= 1.5 * LEVEL
+    assert_spline_agrees(page, field)
     assert page.input_value("#between") == "spline"
     page.wait_for_function("window.page.then(({ view }) => view.between === 'spline')")
     assert {key.split("/")[0] for key in idle(page)} >= {"spline"}
@@ -275,10 +289,18 @@ NO_WEBGL = """HTMLCanvasElement.prototype.getContext = new Proxy(HTMLCanvasEleme
 });"""
 
 
-def test_a_browser_without_a_gpu_is_told(opened):
-    page = opened(small_field("siren", picture_size=SIZE), script=NO_WEBGL)
-    page.wait_for_selector("#status.error")
-    assert page.inner_text("#status") == "This browser has neither WebGPU nor WebGL 2, which the picture is drawn by."
+def test_a_browser_without_a_gpu(opened):
+    """The processor draws the picture, and says so; what is asked for and is not there is told."""
+    field = small_field("siren", picture_size=SIZE)
+    page = ready(opened(field, "", script=NO_WEBGL + "delete Navigator.prototype.gpu;"))
+    assert page.inner_text("#evaluator") == "drawn by the processor"
+    idle(page)
+    for backend, name in (("webgl", "WebGL 2"), ("webgpu", "WebGPU")):
+        page = opened(field, f"?backend={backend}", script=NO_WEBGL + "delete Navigator.prototype.gpu;")
+        page.wait_for_selector("#status.error")
+        told = f"This browser has no {name}: without ?backend={backend} the page does without it."
+        assert page.inner_text("#status") == told
+    page.problems.clear()  # an error that is told is one of the console, too
 
 
 def test_what_cannot_be_loaded_is_told(opened, host):

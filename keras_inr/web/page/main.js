@@ -7,21 +7,35 @@ import { View } from "./view.js";
 const part = (name) => document.getElementById(name);
 const isEmbedded = Boolean(part("embedded-field"));
 
-/** The evaluator that ?backend= asks for, or else the quickest that is there; only its code is loaded. */
+/**
+ * The evaluator that ?backend= asks for, or else the quickest that is there; only its code is loaded. A GPU that is
+ * software is slower than the processor without it.
+ */
 async function evaluatorOf(field, adapter) {
   const asked = new URLSearchParams(location.search).get("backend");
-  const isSoftware = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter; // where WebGL 2 is quicker
-  if (asked === "webgpu" || (asked !== "webgl" && adapter && !isSoftware)) {
+  const isSoftware = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter;
+  const ways = [
+    ["webgpu", adapter && !isSoftware, async () => (await import("./webgpu.js")).WebGPUEvaluator.create(field, adapter)],
+    ["webgl", hasWebGL(), async () => (await import("./webgl.js")).WebGLEvaluator.create(field)],
+    ["cpu", true, async () => (await import("./cpu.js")).CPUEvaluator.create(field)],
+  ];
+  const wanted = ways.find(([name]) => name === asked);
+  if (wanted) return wanted[2]();
+  for (const [name, isThere, create] of ways) {
     try {
-      const { WebGPUEvaluator } = await import("./webgpu.js");
-      return await WebGPUEvaluator.create(field, adapter);
+      if (isThere) return await create();
     } catch (error) {
-      if (asked === "webgpu") throw error;
-      console.info(`WebGL 2 is used, since WebGPU is not: ${error.message}`);
+      if (name === "cpu") throw error;
+      console.info(`${name} is not used: ${error.message}`);
     }
   }
-  const { WebGLEvaluator } = await import("./webgl.js");
-  return WebGLEvaluator.create(field);
+}
+
+/** Whether there is a GPU behind WebGL 2. */
+function hasWebGL() {
+  const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return Boolean(gl);
 }
 
 /** The GPU as WebGPU has it, or null. */
@@ -56,7 +70,7 @@ function describe(field, evaluator) {
     field.psnr_db == null ? null : `PSNR ${field.psnr_db.toFixed(2)} dB`,
     `${field.network}, ${field.parameters.toLocaleString("en")} parameters`,
     `${megabytes(bytesOnTheWire(field))} loaded`,
-    evaluator.name,
+    `drawn by ${evaluator.name}`,
   ];
   part("title").textContent = document.title = field.title;
   part("facts").replaceChildren(

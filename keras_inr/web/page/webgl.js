@@ -3,6 +3,7 @@
 
 import { TILE, Pace, Turns, chunkOf, costOf, pause, placed, split } from "./field.js";
 
+const NO_FLOATS = "This browser's WebGL 2 cannot write float textures: without ?backend=webgl the page does without it.";
 const NUMBERS_ACROSS = 2048;
 const MOST_BYTES = 2 ** 25; // of all registers
 const BORDER = 12; // pixels that the spline's coefficients have around the picture
@@ -292,9 +293,9 @@ export class WebGLEvaluator {
   static async create(field) {
     const canvas = document.createElement("canvas");
     const gl = canvas.getContext("webgl2", { antialias: false, depth: false, powerPreference: "high-performance" });
-    if (!gl) throw new Error("This browser has neither WebGPU nor WebGL 2, which the picture is drawn by.");
+    if (!gl) throw new Error("This browser has no WebGL 2: without ?backend=webgl the page does without it.");
     if (!gl.getExtension("EXT_color_buffer_float")) {
-      throw new Error("This browser's WebGL 2 cannot write float textures, which the picture is drawn by.");
+      throw new Error(NO_FLOATS);
     }
     const evaluator = new WebGLEvaluator(gl, field);
     await evaluator.#build(field.operations);
@@ -388,7 +389,7 @@ export class WebGLEvaluator {
     });
     gl.drawBuffers(names);
     if (gl.checkFramebufferStatus(gl.FRAMEBUFFER) !== gl.FRAMEBUFFER_COMPLETE) {
-      throw new Error("This browser's WebGL 2 cannot write float textures, which the picture is drawn by.");
+      throw new Error(NO_FLOATS);
     }
     return frame;
   }

@@ -358,7 +358,7 @@ export class WebGPUEvaluator {
   name = "WebGPU";
 
   static async create(field, adapter) {
-    if (!adapter) throw new Error("This browser has no WebGPU: without ?backend=webgpu the page takes WebGL 2.");
+    if (!adapter) throw new Error("This browser has no WebGPU: without ?backend=webgpu the page does without it.");
     const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
     const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
     const evaluator = new WebGPUEvaluator(adapter, device, field);

@@ -1,0 +1,319 @@
+// Evaluates a field by the processor, in workers beside the page, where a browser offers no GPU.
+
+import { costOf } from "./field.js";
+
+const MOST_WORKERS = 8;
+const AT_A_TIME = 2e8; // multiplications that a worker is sent: it cannot be interrupted
+
+/** What a worker does. Its text is all that it gets, so that everything it needs is in here. */
+function work() {
+  const N = 64; // points of a block
+  const BORDER = 12;
+  let field;
+  let spline;
+  let registers;
+
+  const activations = {
+    linear: (z) => z,
+    sine: (z) => Math.sin(z),
+    finer: (z, p) => Math.sin((Math.abs(z) / p + 1) * z),
+    leaky_relu: (z, p) => Math.max(z, p * z),
+    squareplus: (z, p) => 0.5 * (z + Math.sqrt(z * z + p)),
+    gauss: (z) => Math.exp(-z * z),
+    tanh: (z) => Math.tanh(z),
+    sigmoid: (z) => 1 / (1 + Math.exp(-z)),
+    softplus: (z) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))),
+    silu: (z) => z / (1 + Math.exp(-z)),
+    exponential: (z) => Math.exp(z),
+  };
+
+  /** Column by column, an even number of them, so that a product reads weights one after another. */
+  function prepared(operation) {
+    if (operation.op !== "affine") return;
+    const inputs = field.widths[operation.from];
+    const { width, kernel } = operation;
+    operation.columns = new Float64Array((width + (width % 2)) * inputs);
+    for (let j = 0; j < width; j++) {
+      for (let i = 0; i < inputs; i++) operation.columns[j * inputs + i] = field.numbers[kernel + i * width + j];
+    }
+  }
+
+  function affine(operation, x, out) {
+    const { width, columns, bias, activation, parameter, times } = operation;
+    const inputs = field.widths[operation.from];
+    for (let j = 0; j < width; j += 2) {
+      const [k, l] = [j * inputs, (j + 1) * inputs];
+      const b = field.numbers[bias + j];
+      const c = j + 1 < width ? field.numbers[bias + j + 1] : 0;
+      for (let p = 0; p < N; p += 4) {
+        let z0 = b, z1 = b, z2 = b, z3 = b, y0 = c, y1 = c, y2 = c, y3 = c;
+        for (let i = 0, at = p; i < inputs; i++, at += N) {
+          const u = columns[k + i], v = columns[l + i];
+          const x0 = x[at], x1 = x[at + 1], x2 = x[at + 2], x3 = x[at + 3];
+          z0 += u * x0; z1 += u * x1; z2 += u * x2; z3 += u * x3;
+          y0 += v * x0; y1 += v * x1; y2 += v * x2; y3 += v * x3;
+        }
+        const to = j * N + p;
+        out[to] = z0; out[to + 1] = z1; out[to + 2] = z2; out[to + 3] = z3;
+        out[to + N] = y0; out[to + N + 1] = y1; out[to + N + 2] = y2; out[to + N + 3] = y3;
+      }
+    }
+    const act = activations[activation];
+    if (activation !== "linear") for (let i = 0; i < width * N; i++) out[i] = act(out[i], parameter);
+    if (times != null) for (let i = 0; i < width * N; i++) out[i] *= registers[times][i];
+  }
+
+  const each = (value) => (operation, x, out) => {
+    for (let j = 0; j < operation.width; j++) for (let p = 0; p < N; p++) out[j * N + p] = value(operation, x, j, p);
+  };
+
+  const operations = {
+    affine,
+    waves: each(({ rows, width }, x, j, p) => {
+      const { numbers } = field;
+      const z = x[p] * numbers[rows + j] + x[N + p] * numbers[rows + width + j];
+      const kind = numbers[rows + 2 * width + j];
+      return kind === 0 ? z : kind === 1 ? Math.sin(z) : Math.cos(z);
+    }),
+    window: each(({ rows, width }, x, j, p) => {
+      const row = (k) => field.numbers[rows + k * width + j];
+      const squares = (x[p] - row(4)) ** 2 + (x[N + p] - row(5)) ** 2;
+      return Math.sin(x[p] * row(0) + x[N + p] * row(1) + row(2)) * Math.exp(-0.5 * row(3) * squares);
+    }),
+    gabor: each(({ omega, scale, width }, x, j, p) => {
+      return Math.cos(omega * x[j * N + p]) * Math.exp(-((scale * x[(j + width) * N + p]) ** 2));
+    }),
+    complex_gabor: each(({ omega, scale, real, width }, x, j, p) => {
+      const units = width / 2;
+      const k = j % units;
+      const [a, b] = [x[k * N + p], real ? 0 : x[(k + units) * N + p]];
+      const bump = Math.exp(-scale * scale * (a * a + b * b) - omega * b);
+      return bump * (j < units ? Math.cos(omega * a) : Math.sin(omega * a));
+    }),
+    grid(operation, x, out) {
+      const { levels, table, features, smooth, side } = operation;
+      const unit = (number) => Math.min(1, Math.max(0, Math.fround(number * 0.5 + 0.5)));
+      const ease = (t) => (smooth ? t * t * t * (t * (t * 6 - 15) + 10) : t);
+      levels.forEach(({ cells, first, entries, kind }, level) => {
+        const entry = (a, b) => {
+          if (kind === "dense") return a + b * (cells + 1);
+          if (kind === "tiled") return (a % side) + (b % side) * side;
+          return (Math.imul(a, 1958374283) ^ Math.imul(b, 2654435761)) & (entries - 1);
+        };
+        for (let p = 0; p < N; p++) {
+          const [a, b] = [Math.fround(unit(x[p]) * cells), Math.fround(unit(x[N + p]) * cells)];
+          const [c, d] = [Math.min(Math.floor(a), cells - 1), Math.min(Math.floor(b), cells - 1)];
+          interpolate(entry, c, d, ease(a - c), ease(b - d), table + first * features, features, out, level * features, p);
+        }
+      });
+    },
+    cells(operation, x, out) {
+      const { levels, table, pixels, append } = operation;
+      const [rows, columns] = pixels;
+      const scale = Math.max(rows, columns) / 2;
+      const place = (number, side) => {
+        const at = Math.fround(Math.fround(number * scale) + (side - 1) / 2);
+        return Math.min(side - 1, Math.max(0, at));
+      };
+      for (let p = 0; p < N; p++) {
+        const [a, b] = [place(x[p], columns), place(x[N + p], rows)];
+        let to = 0;
+        for (const level of levels) {
+          const { size, features, entries, kind } = level;
+          const start = table + level.first;
+          if (kind === "source") {
+            const [c, d] = [a, b].map((at) => Math.floor(roundEven(at * 64) / 64 / size));
+            const row = Number(sourceHash(BigInt(c), BigInt(d)) % BigInt(entries));
+            for (let f = 0; f < features; f++) out[(to + f) * N + p] = field.numbers[start + row * features + f];
+          } else {
+            const entry = (c, d) => {
+              if (kind === "dense") return c + d * level.columns;
+              const hashed = Math.imul(c, 1958374283) ^ Math.imul(d, 2654435761);
+              return (hashed ^ (hashed >> 14)) & (entries - 1);
+            };
+            const [u, v] = [Math.fround(a / size), Math.fround(b / size)];
+            const [c, d] = [Math.min(Math.floor(u), level.columns - 2), Math.min(Math.floor(v), level.rows - 2)];
+            interpolate(entry, c, d, u - c, v - d, start, features, out, to, p);
+          }
+          to += features;
+        }
+        if (append === "position") [out[to * N + p], out[(to + 1) * N + p]] = [a, b];
+        if (append === "coordinates") {
+          out[to * N + p] = (a - (columns - 1) / 2) / scale;
+          out[(to + 1) * N + p] = (b - (rows - 1) / 2) / scale;
+        }
+      }
+    },
+  };
+
+  function interpolate(entry, c, d, s, t, start, features, out, to, p) {
+    const { numbers } = field;
+    const r0 = start + entry(c, d) * features, r1 = start + entry(c + 1, d) * features;
+    const r2 = start + entry(c, d + 1) * features, r3 = start + entry(c + 1, d + 1) * features;
+    const w0 = (1 - s) * (1 - t), w1 = s * (1 - t), w2 = (1 - s) * t, w3 = s * t;
+    for (let f = 0; f < features; f++) {
+      out[(to + f) * N + p] = w0 * numbers[r0 + f] + w1 * numbers[r1 + f] + w2 * numbers[r2 + f] + w3 * numbers[r3 + f];
+    }
+  }
+
+  function roundEven(number) {
+    const below = Math.floor(number);
+    return number - below === 0.5 ? below + (below % 2) : Math.round(number);
+  }
+
+  function sourceHash(x, y) {
+    let hashed = (x ^ (x >> 16n)) * 0x85ebca6bn;
+    hashed = (hashed ^ (hashed >> 13n)) + y * 0xc2b2ae35n;
+    return hashed ^ (hashed >> 16n);
+  }
+
+  /** Values of a block of points, into the last register. */
+  function evaluateBlock(way) {
+    if (way === "spline") return splineBlock();
+    for (const operation of field.operations) {
+      operations[operation.op](operation, registers[operation.from], registers[operation.to]);
+    }
+    return registers.at(-1);
+  }
+
+  function splineBlock() {
+    const [rows, columns] = field.picture;
+    const [across, down] = [columns + 2 * BORDER, rows + 2 * BORDER];
+    const longer = Math.max(rows, columns);
+    const [x, out] = [registers[0], registers.at(-1)];
+    const weights = (t) => [(1 - t) ** 3, 3 * t ** 3 - 6 * t * t + 4, 3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4, t ** 3];
+    for (let p = 0; p < N; p++) {
+      const places = [(x[p] * longer + columns - 1) / 2, (x[N + p] * longer + rows - 1) / 2];
+      const [left, top] = places.map(Math.floor);
+      const [wx, wy] = [weights(places[0] - left), weights(places[1] - top)];
+      for (let c = 0; c < field.channels; c++) out[c * N + p] = 0;
+      for (let b = 0; b < 4; b++) {
+        for (let a = 0; a < 4; a++) {
+          const row = Math.min(down - 1, Math.max(0, top + b + BORDER - 1));
+          const column = Math.min(across - 1, Math.max(0, left + a + BORDER - 1));
+          const weight = (wx[a] * wy[b]) / 36;
+          for (let c = 0; c < field.channels; c++) out[c * N + p] += weight * spline[4 * (row * across + column) + c];
+        }
+      }
+    }
+    return out;
+  }
+
+  /** RGBA of rows of a raster, see WebGLEvaluator. */
+  function evaluate({ x0, y0, step, width, height, across, down, floats, way }) {
+    const points = across * down;
+    const { channels } = field;
+    const [rows, columns] = field.picture;
+    const longer = Math.max(rows, columns);
+    const rounded = way === "spline" ? (number) => number : Math.fround;
+    const within = (number, edge) => rounded(Math.min(edge, Math.max(-edge, number)));
+    const sums = new Float64Array(4 * width * height);
+    const total = width * height * points;
+    for (let start = 0; start < total; start += N) {
+      const count = Math.min(N, total - start);
+      for (let p = 0; p < count; p++) {
+        const pixel = Math.floor((start + p) / points);
+        const part = (start + p) % points;
+        const x = x0 + ((pixel % width) + ((part % across) + 0.5) / across) * step;
+        const y = y0 + (Math.floor(pixel / width) + (Math.floor(part / across) + 0.5) / down) * step;
+        registers[0][p] = within(x, columns / longer);
+        registers[0][N + p] = within(y, rows / longer);
+      }
+      const values = evaluateBlock(way);
+      for (let p = 0; p < count; p++) {
+        const to = 4 * Math.floor((start + p) / points);
+        for (let c = 0; c < channels; c++) sums[to + c] += values[c * N + p] / points;
+      }
+    }
+    if (floats) return new Float32Array(sums);
+    const pixels = new Uint8ClampedArray(sums.length); // clamps, and rounds half to even
+    for (let i = 0; i < sums.length; i += 4) {
+      for (let c = 0; c < 3; c++) pixels[i + c] = 255 * sums[channels < 3 ? i : i + c];
+      pixels[i + 3] = channels % 2 === 1 ? 255 : 255 * sums[i + channels - 1];
+    }
+    return pixels;
+  }
+
+  onmessage = ({ data }) => {
+    if (data.field) {
+      field = data.field;
+      registers = field.widths.map((width) => new Float64Array((width + (width % 2)) * N));
+      field.operations.forEach(prepared);
+    } else if (data.spline) {
+      spline = data.spline;
+    } else {
+      const pixels = evaluate(data.request);
+      postMessage(pixels, [pixels.buffer]);
+    }
+  };
+}
+
+export class CPUEvaluator {
+  name = "the processor";
+
+  static async create(field) {
+    return new CPUEvaluator(field);
+  }
+
+  constructor(field) {
+    this.field = field;
+    this.cost = costOf(field);
+    const count = Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 2);
+    this.device = `${count} workers`;
+    const code = URL.createObjectURL(new Blob([`(${work})();`], { type: "text/javascript" }));
+    this.workers = Array.from({ length: count }, () => new Worker(code));
+    this.free = [...this.workers];
+    this.queue = [];
+    for (const worker of this.workers) worker.postMessage({ field });
+  }
+
+  canSpline() {
+    return true;
+  }
+
+  /** See WebGLEvaluator. */
+  async setSpline(coefficients) {
+    for (const worker of this.workers) worker.postMessage({ spline: coefficients });
+  }
+
+  /** See WebGLEvaluator. */
+  async evaluate(request, signal) {
+    const { width, height, across, down, step, floats } = request;
+    const affordable = Math.floor(AT_A_TIME / (this.cost * width * across * down));
+    const rows = Math.max(1, Math.min(affordable, Math.ceil(height / this.workers.length)));
+    const pixels = new (floats ? Float32Array : Uint8ClampedArray)(4 * width * height);
+    const strips = [];
+    for (let top = 0; top < height; top += rows) {
+      const strip = { ...request, y0: request.y0 + top * step, height: Math.min(rows, height - top) };
+      strips.push(this.#sent(strip, signal).then((part) => pixels.set(part, 4 * top * width)));
+    }
+    await Promise.all(strips);
+    return pixels;
+  }
+
+  #sent(request, signal) {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ request, signal, resolve, reject });
+      this.#next();
+    });
+  }
+
+  #next() {
+    while (this.free.length > 0 && this.queue.length > 0) {
+      const { request, signal, resolve, reject } = this.queue.shift();
+      if (signal?.aborted) {
+        reject(signal.reason);
+        continue;
+      }
+      const worker = this.free.pop();
+      const answered = (settle) => (event) => {
+        this.free.push(worker);
+        settle(event);
+        this.#next();
+      };
+      worker.onmessage = answered(({ data }) => resolve(data));
+      worker.onerror = answered((event) => reject(new Error(event.message)));
+      worker.postMessage({ request });
+    }
+  }
+}
