@@ -84,22 +84,30 @@ async function start() {
   await draw(Math.ceil(rows / 32), columns / 32, 65536);
   await new Promise(requestAnimationFrame);
   const first = performance.now();
+  told(first);
   await draw(rows, columns, 65536);
   return { first, whole: performance.now(), device: "PROVIDER" };
 }
+let told;
+window.first = new Promise((resolve) => (told = resolve));
 window.done = start();
 </script>
 """
 
 MEASURE = {
-    "shader": """async () => {
+    "shader": """async (whole) => {
       const { view, evaluator } = await window.page;
-      await view.idle();
+      while (!view.firstPicture) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (whole) await view.idle();
       await new Promise(requestAnimationFrame);
       return { first: view.firstPicture, whole: performance.now(), device: evaluator.device };
     }""",
-    "onnxruntime-web": "() => window.done",
+    "onnxruntime-web": "async (whole) => (whole ? await window.done : { first: await window.first })",
 }
+LONG = 60.0
+"""Seconds of a view from which on one run is enough."""
+
+MOST_SECONDS = 300.0
 
 
 def main():
@@ -171,39 +179,41 @@ def write_pages(folder, preset, size, onnxruntime):
 def measured(playwright, folder, query, isolated, size, rounds):
     """Bytes and medians of seconds of a page; what went wrong if it does not run."""
     kind = "onnxruntime-web" if "ort-" in folder.name else "shader"
-    figures = {"first_s": [], "view_s": [], "narrow_first_s": []}
+    found = {False: [], True: []}  # by whether the network is narrow
     with static_host(folder, isolated) as host:
+        address = f"http://127.0.0.1:{host.server_address[1]}/{query}"
         for _ in range(rounds):
-            for narrow in (False, True):
+            for narrow in found:
                 host.sent.clear()
                 browser = playwright.chromium.launch(args=CHROMIUM, executable_path=shutil.which("chromium"))
                 try:
-                    found = one_run(browser, f"http://127.0.0.1:{host.server_address[1]}/{query}", kind, size, narrow)
+                    found[narrow].append(one_run(browser, address, kind, size, narrow))
                 except Error as error:
                     return {"failed": str(error).splitlines()[0][:200]}
                 finally:
                     version = browser.version
                     browser.close()
-                if narrow:
-                    figures["narrow_first_s"].append(found["first"] / 1000)
-                else:
-                    figures["first_s"].append(found["first"] / 1000)
-                    figures["view_s"].append(found["whole"] / 1000)
+            if found[False][0]["whole"] > 1000 * LONG:
+                break
         sent = {name: host.sizes[name] for name in sorted(host.sent)}
-    seconds = {name: round(statistics.median(values), 2) for name, values in figures.items()}
-    bytes_ = {
+    figures = {"first_s": (False, "first"), "narrow_first_s": (True, "first"), "view_s": (False, "whole")}
+    seconds = {
+        name: round(statistics.median(run[what] for run in found[narrow]) / 1000, 2)
+        for name, (narrow, what) in figures.items()
+    }
+    counted = {
         "bytes": sum(whole for whole, _ in sent.values()),
         "bytes_gzip": sum(packed for _, packed in sent.values()),
     }
-    return {**bytes_, **seconds, "files": len(sent), "device": found["device"], "browser": version}
+    told = {"runs": len(found[False]), "device": found[False][0]["device"], "browser": version}
+    return {**counted, **seconds, "files": len(sent), **told}
 
 
 def one_run(browser, address, kind, size, narrow):
     """Milliseconds from the start of the navigation, of a page whose canvas has the picture's size."""
-    page = browser.new_page(viewport={"width": size[1], "height": size[0] + (100 if kind == "shader" else 0)})
-    page.set_default_timeout(600_000)
+    page = browser.new_page(viewport={"width": size[1], "height": size[0]})
+    page.set_default_timeout(1000 * MOST_SECONDS)
     if kind == "shader":  # nothing but the canvas, so that the view is of the picture's size
-        page.set_viewport_size({"width": size[1], "height": size[0]})
         page.add_init_script(
             "document.addEventListener('DOMContentLoaded', () => document.head.append(Object.assign("
             "document.createElement('style'), { textContent: 'header, footer { display: none !important }' })))"
@@ -211,7 +221,10 @@ def one_run(browser, address, kind, size, narrow):
     if narrow:
         page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", NARROW)
     page.goto(address)
-    return page.evaluate(MEASURE[kind])
+    # a script has no limit of its own
+    code = f"(whole) => Promise.race([({MEASURE[kind]})(whole), new Promise((_, refuse) => setTimeout("
+    code += f"() => refuse(new Error('more than {MOST_SECONDS:.0f} s')), {1000 * MOST_SECONDS}))])"
+    return page.evaluate(code, not narrow)
 
 
 @contextlib.contextmanager

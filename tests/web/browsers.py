@@ -23,8 +23,7 @@ ARGUMENTS = [
 
 EVALUATE = """async ([request, way]) => {
   const { evaluateRaster } = await import("./field.js");
-  const { evaluator, between } = await window.page;
-  if (way === "spline") await between.spline();
+  const { evaluator } = await window.page;
   return Array.from(await evaluateRaster(evaluator, { ...request, way }));
 }"""
 

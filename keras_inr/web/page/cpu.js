@@ -8,9 +8,7 @@ const AT_A_TIME = 2e8; // multiplications that a worker is sent: it cannot be in
 /** What a worker does. Its text is all that it gets, so that everything it needs is in here. */
 function work() {
   const N = 64; // points of a block
-  const BORDER = 12;
   let field;
-  let spline;
   let registers;
 
   const activations = {
@@ -168,45 +166,20 @@ function work() {
   }
 
   /** Values of a block of points, into the last register. */
-  function evaluateBlock(way) {
-    if (way === "spline") return splineBlock();
+  function evaluateBlock() {
     for (const operation of field.operations) {
       operations[operation.op](operation, registers[operation.from], registers[operation.to]);
     }
     return registers.at(-1);
   }
 
-  function splineBlock() {
-    const [rows, columns] = field.picture;
-    const [across, down] = [columns + 2 * BORDER, rows + 2 * BORDER];
-    const longer = Math.max(rows, columns);
-    const [x, out] = [registers[0], registers.at(-1)];
-    const weights = (t) => [(1 - t) ** 3, 3 * t ** 3 - 6 * t * t + 4, 3 * (1 - t) ** 3 - 6 * (1 - t) ** 2 + 4, t ** 3];
-    for (let p = 0; p < N; p++) {
-      const places = [(x[p] * longer + columns - 1) / 2, (x[N + p] * longer + rows - 1) / 2];
-      const [left, top] = places.map(Math.floor);
-      const [wx, wy] = [weights(places[0] - left), weights(places[1] - top)];
-      for (let c = 0; c < field.channels; c++) out[c * N + p] = 0;
-      for (let b = 0; b < 4; b++) {
-        for (let a = 0; a < 4; a++) {
-          const row = Math.min(down - 1, Math.max(0, top + b + BORDER - 1));
-          const column = Math.min(across - 1, Math.max(0, left + a + BORDER - 1));
-          const weight = (wx[a] * wy[b]) / 36;
-          for (let c = 0; c < field.channels; c++) out[c * N + p] += weight * spline[4 * (row * across + column) + c];
-        }
-      }
-    }
-    return out;
-  }
-
   /** RGBA of rows of a raster, see WebGLEvaluator. */
-  function evaluate({ x0, y0, step, width, height, across, down, floats, way }) {
+  function evaluate({ x0, y0, step, width, height, across, down, floats }) {
     const points = across * down;
     const { channels } = field;
     const [rows, columns] = field.picture;
     const longer = Math.max(rows, columns);
-    const rounded = way === "spline" ? (number) => number : Math.fround;
-    const within = (number, edge) => rounded(Math.min(edge, Math.max(-edge, number)));
+    const within = (number, edge) => Math.fround(Math.min(edge, Math.max(-edge, number)));
     const sums = new Float64Array(4 * width * height);
     const total = width * height * points;
     for (let start = 0; start < total; start += N) {
@@ -219,7 +192,7 @@ function work() {
         registers[0][p] = within(x, columns / longer);
         registers[0][N + p] = within(y, rows / longer);
       }
-      const values = evaluateBlock(way);
+      const values = evaluateBlock();
       for (let p = 0; p < count; p++) {
         const to = 4 * Math.floor((start + p) / points);
         for (let c = 0; c < channels; c++) sums[to + c] += values[c * N + p] / points;
@@ -239,8 +212,6 @@ function work() {
       field = data.field;
       registers = field.widths.map((width) => new Float64Array((width + (width % 2)) * N));
       field.operations.forEach(prepared);
-    } else if (data.spline) {
-      spline = data.spline;
     } else {
       const pixels = evaluate(data.request);
       postMessage(pixels, [pixels.buffer]);
@@ -265,15 +236,6 @@ export class CPUEvaluator {
     this.free = [...this.workers];
     this.queue = [];
     for (const worker of this.workers) worker.postMessage({ field });
-  }
-
-  canSpline() {
-    return true;
-  }
-
-  /** See WebGLEvaluator. */
-  async setSpline(coefficients) {
-    for (const worker of this.workers) worker.postMessage({ spline: coefficients });
   }
 
   /** See WebGLEvaluator. */

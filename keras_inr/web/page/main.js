@@ -1,7 +1,7 @@
 // Puts the page together: the field, an evaluator, the view, and what is told around it.
 
 import { loadField } from "./field.js";
-import { canSpline, makeSpline } from "./spline.js";
+import { canSpline, WithSpline } from "./spline.js";
 import { View } from "./view.js";
 
 const part = (name) => document.getElementById(name);
@@ -131,36 +131,13 @@ function readOut(view, evaluator) {
   });
 }
 
-/**
- * The way between the picture's pixels: the field's own values, or the spline through those at pixel centres.
- * The whole picture is evaluated for the spline, so that it waits until somebody looks between the pixels.
- */
-class Between {
-  constructor(view, evaluator, field) {
-    Object.assign(this, { view, evaluator, field, made: null });
-    this.choice = part("between");
-    const possible = canSpline(evaluator, field.picture);
-    this.choice.value = possible && field.between === "spline" ? "spline" : "field";
-    part("between-label").hidden = !possible;
-    this.choice.addEventListener("change", () => this.take());
-  }
-
-  /** Makes the spline, once. */
-  spline() {
-    this.made ??= makeSpline(this.evaluator, this.field.picture);
-    return this.made;
-  }
-
-  async take() {
-    const { view, choice } = this;
-    if (choice.value === view.between || (choice.value === "spline" && view.level <= 0)) return;
-    try {
-      if (choice.value === "spline") await this.spline();
-      view.setBetween(choice.value);
-    } catch (error) {
-      told(error.message, true);
-    }
-  }
+/** The way between the picture's pixels: the field's own values, or the spline through those at pixel centres. */
+function chooseBetween(view, field) {
+  const choice = part("between");
+  part("between-label").hidden = !canSpline(field.picture);
+  choice.value = canSpline(field.picture) ? field.between : "field";
+  choice.addEventListener("change", () => view.setBetween(choice.value));
+  view.setBetween(choice.value);
 }
 
 function zoomOf(view) {
@@ -173,15 +150,14 @@ async function start() {
   const loading = (share) => told(`Loading the field … ${Math.round(100 * share)} %`);
   const [field, adapter] = await Promise.all([loadField(loading), adapterOf()]);
   told("Preparing the GPU …");
-  const evaluator = await evaluatorOf(field, adapter);
+  const evaluator = new WithSpline(await evaluatorOf(field, adapter), field);
   describe(field, evaluator);
   const view = new View(part("picture"), field, evaluator);
-  const between = new Between(view, evaluator, field);
+  chooseBetween(view, field);
   goToHash(view);
   let hashTimer = 0;
   view.changed = () => {
     if (view.failed) return told(view.failed.message, true);
-    between.take();
     told(view.busy ? "Drawing …" : "");
     part("zoom").textContent = zoomOf(view);
     clearTimeout(hashTimer);
@@ -193,7 +169,7 @@ async function start() {
   part("farther").addEventListener("click", () => view.zoom(0.5));
   part("whole").addEventListener("click", () => view.fit());
   readOut(view, evaluator);
-  return { field, evaluator, view, between };
+  return { field, evaluator, view };
 }
 
 window.page = start();

@@ -1,69 +1,109 @@
-// The cubic spline through a field's values at its picture's pixel centres, for fields that are noise between them.
+// The cubic spline through a field's values at its picture's pixel centres, for fields that are noise between them: a
+// tile evaluates the pixels around it, and no others.
 
-import { TILE, pause } from "./field.js";
-
-const BORDER = 12; // as the evaluators have it: pixels that the picture's border is repeated by
+const MARGIN = 12; // pixels around a tile, by which the spline does not know where the tile ends
 const POLE = Math.sqrt(3) - 2;
 const LEAST_SIDE = 4;
-const MOST_PIXELS = 2 ** 24;
 
-/** Whether a spline can be made here: the picture must be neither tiny nor too large for a texture. */
-export function canSpline(evaluator, [rows, columns]) {
-  return Math.min(rows, columns) >= LEAST_SIDE && rows * columns <= MOST_PIXELS && evaluator.canSpline(rows, columns);
+/** Whether there is a spline: Field.render has a lower one for pictures of less than four pixels. */
+export const canSpline = ([rows, columns]) => Math.min(rows, columns) >= LEAST_SIDE;
+
+/** An evaluator that knows the way "spline", by another one. */
+export class WithSpline {
+  constructor(evaluator, field) {
+    Object.assign(this, { evaluator, field, name: evaluator.name, device: evaluator.device });
+  }
+
+  /** See WebGLEvaluator. */
+  async evaluate(request, signal) {
+    if (request.way !== "spline") return this.evaluator.evaluate(request, signal);
+    const [rows, columns] = this.field.picture;
+    const longer = Math.max(rows, columns);
+    const step = (request.step * longer) / 2; // in pixels of the picture, whose centres are whole
+    const across = axisOf((request.x0 * longer + columns - 1) / 2, step, request.width, columns);
+    const down = axisOf((request.y0 * longer + rows - 1) / 2, step, request.height, rows);
+    const pixels = await this.evaluator.evaluate(
+      {
+        x0: (2 * across.first - columns) / longer,
+        y0: (2 * down.first - rows) / longer,
+        step: 2 / longer,
+        width: across.inside,
+        height: down.inside,
+        across: 1,
+        down: 1,
+        floats: true,
+      },
+      signal,
+    );
+    const values = interpolated(pixels, across, down, this.field.channels);
+    return request.floats ? values : packed(values, this.field.channels);
+  }
 }
 
-/** Evaluates the picture's pixels and gives the evaluator the spline through them. */
-export async function makeSpline(evaluator, [rows, columns]) {
-  const longer = Math.max(rows, columns);
-  const [across, down] = [columns + 2 * BORDER, rows + 2 * BORDER];
-  const planes = new Float32Array(4 * across * down);
-  const step = 2 / longer;
-  for (let top = 0; top < rows; top += TILE) {
-    for (let left = 0; left < columns; left += TILE) {
-      const [height, width] = [Math.min(TILE, rows - top), Math.min(TILE, columns - left)];
-      const [x0, y0] = [(2 * left - columns) / longer, (2 * top - rows) / longer];
-      const request = { x0, y0, step, width, height, across: 1, down: 1, floats: true, way: "field" };
-      const values = await evaluator.evaluate(request);
-      for (let row = 0; row < height; row++) {
-        const place = 4 * ((top + row + BORDER) * across + left + BORDER);
-        planes.set(values.subarray(4 * row * width, 4 * (row + 1) * width), place);
-      }
+/** Along an axis: which pixels are evaluated, how they are repeated at the picture's border, taps and weights. */
+function axisOf(start, step, count, side) {
+  const places = Array.from({ length: count }, (_, i) => start + (i + 0.5) * step);
+  const lower = places.map((place) => Math.floor(place) - 1);
+  const begin = lower[0] - MARGIN;
+  const size = lower[count - 1] + 4 + MARGIN - begin;
+  const clamped = (pixel) => Math.min(side - 1, Math.max(0, pixel));
+  const [first, last] = [clamped(begin), clamped(begin + size - 1)];
+  return {
+    first,
+    inside: last - first + 1,
+    count,
+    size,
+    sources: Array.from({ length: size }, (_, i) => clamped(begin + i) - first),
+    taps: lower.map((pixel) => pixel - begin),
+    weights: places.map((place) => weightsAt(place - Math.floor(place))),
+  };
+}
+
+function weightsAt(t) {
+  const s = 1 - t;
+  return [s ** 3, 3 * t ** 3 - 6 * t * t + 4, 3 * s ** 3 - 6 * s * s + 4, t ** 3].map((weight) => weight / 6);
+}
+
+/** RGBA floats: lines are filtered and interpolated across, then down. */
+function interpolated(pixels, across, down, channels) {
+  const result = new Float32Array(4 * across.count * down.count);
+  const line = new Float64Array(Math.max(across.size, down.size));
+  const between = new Float64Array(down.inside * across.count);
+  for (let c = 0; c < channels; c++) {
+    for (let row = 0; row < down.inside; row++) {
+      for (let i = 0; i < across.size; i++) line[i] = pixels[4 * (row * across.inside + across.sources[i]) + c];
+      interpolate(line, across, between, row * across.count, 1);
+    }
+    for (let column = 0; column < across.count; column++) {
+      for (let i = 0; i < down.size; i++) line[i] = between[down.sources[i] * across.count + column];
+      interpolate(line, down, result, 4 * column + c, 4 * across.count);
     }
   }
-  repeatBorder(planes, across, down);
-  for (let row = 0; row < down; row++) {
-    for (let c = 0; c < 4; c++) filtered(planes, 4 * row * across + c, 4, across);
-    if (row % 64 === 63) await pause();
-  }
-  for (let column = 0; column < across; column++) {
-    for (let c = 0; c < 4; c++) filtered(planes, 4 * column + c, 4 * across, down);
-    if (column % 64 === 63) await pause();
-  }
-  await evaluator.setSpline(planes, rows, columns);
+  return result;
 }
 
-function repeatBorder(planes, across, down) {
-  for (let row = 0; row < down; row++) {
-    const inner = Math.min(Math.max(row, BORDER), down - 1 - BORDER);
-    for (let column = 0; column < across; column++) {
-      const from = Math.min(Math.max(column, BORDER), across - 1 - BORDER);
-      if (inner === row && from === column) continue;
-      const [source, target] = [4 * (inner * across + from), 4 * (row * across + column)];
-      planes.copyWithin(target, source, source + 4);
-    }
+function interpolate(line, { size, taps, weights, count }, out, start, stride) {
+  filter(line, size);
+  for (let i = 0; i < count; i++) {
+    const [tap, [a, b, c, d]] = [taps[i], weights[i]];
+    out[start + i * stride] = a * line[tap] + b * line[tap + 1] + c * line[tap + 2] + d * line[tap + 3];
   }
 }
 
-/** Values on a line become the coefficients of the cubic B-splines through them (Unser et al. 1993). */
-function filtered(line, start, stride, count) {
-  const at = (i) => start + i * stride;
-  const values = new Float64Array(count);
-  for (let i = 0; i < count; i++) values[i] = 6 * line[at(i)];
-  values[0] /= 1 - POLE; // as if the first value went on for ever
-  for (let i = 1; i < count; i++) values[i] += POLE * values[i - 1];
-  const steady = (6 * line[at(count - 1)]) / (1 - POLE); // and the last one
-  const beyond = values[count - 1] - steady;
-  values[count - 1] = -POLE * (steady / (1 - POLE) + beyond / (1 - POLE * POLE));
-  for (let i = count - 2; i >= 0; i--) values[i] = POLE * (values[i + 1] - values[i]);
-  for (let i = 0; i < count; i++) line[at(i)] = values[i];
+/** Values become the coefficients of the cubic B-splines through them, as if the first and last went on for ever. */
+function filter(line, size) {
+  const last = (6 * line[size - 1]) / (1 - POLE);
+  line[0] *= 6 / (1 - POLE);
+  for (let i = 1; i < size; i++) line[i] = 6 * line[i] + POLE * line[i - 1];
+  line[size - 1] = -POLE * (last / (1 - POLE) + (line[size - 1] - last) / (1 - POLE * POLE));
+  for (let i = size - 2; i >= 0; i--) line[i] = POLE * (line[i + 1] - line[i]);
+}
+
+function packed(values, channels) {
+  const pixels = new Uint8ClampedArray(values.length); // clamps and rounds
+  for (let i = 0; i < values.length; i += 4) {
+    for (let c = 0; c < 3; c++) pixels[i + c] = 255 * values[channels < 3 ? i : i + c];
+    pixels[i + 3] = channels % 2 === 1 ? 255 : 255 * values[i + channels - 1];
+  }
+  return pixels;
 }

@@ -6,7 +6,6 @@ import { TILE, Pace, Turns, chunkOf, costOf, pause, placed, split } from "./fiel
 const NO_FLOATS = "This browser's WebGL 2 cannot write float textures: without ?backend=webgl the page does without it.";
 const NUMBERS_ACROSS = 2048;
 const MOST_BYTES = 2 ** 25; // of all registers
-const BORDER = 12; // pixels that the spline's coefficients have around the picture
 
 const HEAD = `#version 300 es
 precision highp float;
@@ -67,7 +66,7 @@ const float = (number) => (Number.isInteger(number) ? `${number}.0` : `${number}
 const list = (type, items) => `${type}[${items.length}](${items.join(", ")})`;
 
 /** GLSL `float value(int j)`, output j of an operation that is no affine map. */
-function valueOf(operation, channels) {
+function valueOf(operation) {
   const { op, width } = operation;
   if (op === "waves") {
     return `float value(int j) {
@@ -105,7 +104,6 @@ function valueOf(operation, channels) {
   }
   if (op === "grid") return gridValue(operation);
   if (op === "cells") return cellsValue(operation);
-  if (op === "spline") return splineValue(operation, channels);
   throw new Error(`This page does not know the operation "${op}": export it again.`);
 }
 
@@ -193,32 +191,6 @@ function cellsValue({ levels, table, pixels, append, width }) {
     }`;
 }
 
-// the picture's pixels: the whole ones of the strip's first point are in \`whole\`, so that zooming costs no digits
-function splineValue({ columns, rows }) {
-  return `
-    uniform sampler2D coefficients;
-    uniform ivec2 whole;
-    uniform vec2 rest;
-    uniform float pixelPitch;
-    vec4 weights(float t) {
-      float s = 1.0 - t;
-      return vec4(s * s * s, 3.0 * t * t * t - 6.0 * t * t + 4.0, 3.0 * s * s * s - 6.0 * s * s + 4.0, t * t * t) / 6.0;
-    }
-    vec4 spline() {
-      vec2 place = rest + gl_FragCoord.xy * pixelPitch;
-      vec2 cell = floor(place);
-      vec4 wx = weights(place.x - cell.x), wy = weights(place.y - cell.y);
-      ivec2 lower = whole + ivec2(cell) + ${BORDER - 1};
-      vec4 sum = vec4(0.0);
-      for (int b = 0; b < 4; b++) for (int a = 0; a < 4; a++) {
-        ivec2 tap = clamp(lower + ivec2(a, b), ivec2(0), ivec2(${columns + 2 * BORDER - 1}, ${rows + 2 * BORDER - 1}));
-        sum += wx[a] * wy[b] * texelFetch(coefficients, tap, 0);
-      }
-      return sum;
-    }
-    float value(int j) { return spline()[j]; }`;
-}
-
 function affineShader(operation, inputs, vectors) {
   const coords = operation.from === 0;
   const quads = coords ? 1 : Math.ceil(inputs / 4);
@@ -246,13 +218,13 @@ function affineShader(operation, inputs, vectors) {
     }`;
 }
 
-function valueShader(operation, vectors, channels) {
+function valueShader(operation, vectors) {
   const outputs = [...Array(vectors).keys()];
   const one = (k, c) => {
     const j = `4 * (first + ${k}) + ${c}`;
     return `${j} < ${operation.width} ? value(${j}) : 0.0`;
   };
-  return `${HEAD}${SINES}${valueOf(operation, channels)}
+  return `${HEAD}${SINES}${valueOf(operation)}
     ${outputs.map((k) => `layout(location = ${k}) out vec4 out${k};`).join("\n")}
     void main() {
       ${outputs.map((k) => `out${k} = vec4(${[0, 1, 2, 3].map((c) => one(k, c)).join(", ")});`).join("\n")}
@@ -338,23 +310,6 @@ export class WebGLEvaluator {
     await this.#compiled();
   }
 
-  /** Makes the spline through the picture's pixels known: coefficients (rows + 24, columns + 24, 4). */
-  async setSpline(coefficients, rows, columns) {
-    const { gl } = this;
-    const texture = this.#texture(gl.TEXTURE_2D, gl.RGBA32F, rows + 2 * BORDER, 1, columns + 2 * BORDER);
-    const size = [columns + 2 * BORDER, rows + 2 * BORDER];
-    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, ...size, gl.RGBA, gl.FLOAT, coefficients);
-    const operation = { op: "spline", from: 0, to: 1, width: this.field.channels, rows, columns };
-    const frame = this.#frame([[this.values, 0]]);
-    const program = this.#program(valueShader(operation, 1, this.field.channels));
-    await this.#compiled();
-    this.spline = [{ program, frame, first: 0, coefficients: texture }];
-  }
-
-  canSpline(rows, columns) {
-    return Math.max(rows, columns) + 2 * BORDER <= this.mostSide;
-  }
-
   #texture(kind, format, rows, layers = 1, columns = TILE) {
     const { gl } = this;
     const texture = gl.createTexture();
@@ -402,7 +357,7 @@ export class WebGLEvaluator {
     const rows = operation.from === 0 ? 5 : 4 * Math.ceil(inputs / 4) + 1;
     const vectors = Math.min(this.vectors, all, affine ? Math.floor(this.blockVectors / rows) : Infinity);
     if (vectors < 1) throw new Error("This field has layers that are wider than this browser's WebGL 2 can hold.");
-    const shader = affine ? affineShader(operation, inputs, vectors) : valueShader(operation, vectors, field.channels);
+    const shader = affine ? affineShader(operation, inputs, vectors) : valueShader(operation, vectors);
     const program = this.#program(shader);
     const passes = [];
     for (let first = 0; first < all; first += vectors) {
@@ -462,7 +417,7 @@ export class WebGLEvaluator {
         made.places[name] = gl.getUniformLocation(made.program, name);
       }
       gl.useProgram(made.program);
-      ["numbers", "source", "times", "sum", "coefficients"].forEach((name, unit) => {
+      ["numbers", "source", "times", "sum"].forEach((name, unit) => {
         if (made.places[name]) gl.uniform1i(made.places[name], unit);
       });
       const block = gl.getUniformBlockIndex(made.program, "Weights");
@@ -514,7 +469,7 @@ export class WebGLEvaluator {
     const y = request.y0 + (top + (Math.floor(part / across) + 0.5) / down - 0.5) * step;
     this.#viewport(0, width, rows);
     this.#bind(0, gl.TEXTURE_2D, this.numbers);
-    for (const pass of request.way === "spline" ? this.spline : this.passes) {
+    for (const pass of this.passes) {
       this.#use(pass, [x, y], step);
       gl.drawArrays(gl.TRIANGLES, 0, 3);
     }
@@ -525,7 +480,7 @@ export class WebGLEvaluator {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
-  #use({ program, frame, first, source, times, weights, coefficients }, [x, y], step) {
+  #use({ program, frame, first, source, times, weights }, [x, y], step) {
     const { gl, field } = this;
     const { places } = program;
     gl.useProgram(program.program);
@@ -540,14 +495,6 @@ export class WebGLEvaluator {
     if (places.pitch) gl.uniform1f(places.pitch, step);
     if (places.edge) gl.uniform2f(places.edge, width / longer, height / longer);
     if (places.first) gl.uniform1i(places.first, first);
-    if (coefficients) {
-      this.#bind(4, gl.TEXTURE_2D, coefficients);
-      const pixels = [(x * longer + width - 1) / 2, (y * longer + height - 1) / 2];
-      const whole = pixels.map(Math.floor);
-      gl.uniform2i(places.whole, ...whole);
-      gl.uniform2f(places.rest, pixels[0] - whole[0], pixels[1] - whole[1]);
-      gl.uniform1f(places.pixelPitch, (step * longer) / 2);
-    }
   }
 
   #pack({ width, floats }, top, rows, parts) {

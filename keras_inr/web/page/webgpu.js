@@ -4,10 +4,10 @@
 import { TILE, Pace, Turns, chunkOf, costOf, placed, split } from "./field.js";
 
 const MOST_BYTES = 2 ** 26; // of all registers
+const PARAMETER_BYTES = 48;
 const THREADS = 64;
 const POINTS = 4; // of a thread
 const VECTORS = 4; // of four outputs each, of a thread
-const BORDER = 12;
 
 const HEAD = `
 struct Parameters {
@@ -19,9 +19,6 @@ struct Parameters {
   count: u32,
   part: u32,
   row: u32,
-  whole: vec2i,
-  rest: vec2f,
-  pixelPitch: f32,
 }
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 fn place(n: u32) -> vec2f { return vec2f(f32(n % parameters.width), f32(n / parameters.width)) + 0.5; }
@@ -141,7 +138,6 @@ function valueOf(operation) {
   }
   if (op === "grid") return { needs: "numbers", code: gridValue(operation) };
   if (op === "cells") return { needs: "numbers", code: cellsValue(operation) };
-  if (op === "spline") return { needs: "source", code: splineValue(operation) };
   throw new Error(`This page does not know the operation "${op}": export it again.`);
 }
 
@@ -225,29 +221,6 @@ function cellsValue({ levels, table, pixels, append }) {
       let at = position / SIZES[level];
       let cell = min(floor(at), vec2f(f32(COLUMNS[level] - 2), f32(ROWS[level] - 2)));
       return between(cell, at - cell);
-    }`;
-}
-
-// the picture's pixels: the whole ones of the strip's first point are in `whole`, so that zooming costs no digits
-function splineValue({ columns, rows }) {
-  const across = columns + 2 * BORDER;
-  return `
-    fn taps(t: f32) -> vec4f {
-      let s = 1.0 - t;
-      return vec4f(s * s * s, 3.0 * t * t * t - 6.0 * t * t + 4.0, 3.0 * s * s * s - 6.0 * s * s + 4.0, t * t * t) / 6.0;
-    }
-    fn value(n: u32, j: i32) -> f32 {
-      let at = parameters.rest + place(n) * parameters.pixelPitch;
-      let cell = floor(at);
-      let wx = taps(at.x - cell.x);
-      let wy = taps(at.y - cell.y);
-      let lower = parameters.whole + vec2i(cell) + ${BORDER - 1};
-      var sum = 0.0;
-      for (var b = 0; b < 4; b++) { for (var a = 0; a < 4; a++) {
-        let tap = clamp(lower + vec2i(a, b), vec2i(0), vec2i(${across - 1}, ${rows + 2 * BORDER - 1}));
-        sum += wx[a] * wy[b] * source[tap.y * ${across} + tap.x][j];
-      } }
-      return sum;
     }`;
 }
 
@@ -382,7 +355,7 @@ export class WebGPUEvaluator {
     const vectors = slots.reduce((sum, slot) => sum + slot.vectors, 0);
     this.rows = Math.max(1, Math.min(TILE, Math.floor(MOST_BYTES / (16 * TILE * vectors))));
     const most = this.rows * TILE;
-    this.parameters = this.gpu.createBuffer({ size: 96, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    this.parameters = this.gpu.createBuffer({ size: PARAMETER_BYTES, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
     this.numbers = this.#filled(field.numbers);
     this.slots = slots.map((slot) => this.#buffer(16 * most * slot.vectors));
     this.sum = this.#buffer(16 * most);
@@ -443,17 +416,6 @@ export class WebGPUEvaluator {
     return { pipeline, group, chunks, points };
   }
 
-  /** Makes the spline through the picture's pixels known: coefficients (rows + 24, columns + 24, 4). */
-  async setSpline(coefficients, rows, columns) {
-    const operation = { op: "spline", from: 0, to: 1, width: this.field.channels, rows, columns };
-    const buffers = { source: this.#filled(coefficients), output: this.values };
-    this.spline = [await this.#pass(valueShader(operation), buffers, 1, 1)];
-  }
-
-  canSpline(rows, columns) {
-    return 16 * (rows + 2 * BORDER) * (columns + 2 * BORDER) <= this.gpu.limits.maxStorageBufferBindingSize;
-  }
-
   /** See WebGLEvaluator. */
   async evaluate(request, signal) {
     const release = await this.turns.take();
@@ -492,9 +454,8 @@ export class WebGPUEvaluator {
     this.#writeParameters(request, top, count, part);
     const encoder = this.gpu.createCommandEncoder();
     const work = encoder.beginComputePass();
-    const own = request.way === "spline" ? this.spline : this.passes;
     const packing = isLast ? [this.packing.get(Boolean(request.floats))] : [];
-    for (const { pipeline, group, chunks, points } of [...own, this.adding, ...packing]) {
+    for (const { pipeline, group, chunks, points } of [...this.passes, this.adding, ...packing]) {
       work.setPipeline(pipeline);
       work.setBindGroup(0, group);
       work.dispatchWorkgroups(Math.ceil(count / (THREADS * points)), chunks);
@@ -509,14 +470,11 @@ export class WebGPUEvaluator {
     const y = request.y0 + (top + (Math.floor(part / across) + 0.5) / down - 0.5) * step;
     const [rows, columns] = this.field.picture;
     const longer = Math.max(rows, columns);
-    const pixels = [(x * longer + columns - 1) / 2, (y * longer + rows - 1) / 2];
-    const whole = pixels.map(Math.floor);
-    const bytes = new ArrayBuffer(96);
+    const bytes = new ArrayBuffer(PARAMETER_BYTES);
     const [floats, integers] = [new Float32Array(bytes), new Int32Array(bytes)];
     const [[highX, lowX], [highY, lowY]] = [split(x), split(y)];
     floats.set([highX, highY, lowX, lowY, columns / longer, rows / longer, step, 1 / (across * down)]);
-    integers.set([width, count, part, top, ...whole], 8);
-    floats.set([pixels[0] - whole[0], pixels[1] - whole[1], (step * longer) / 2], 14);
+    integers.set([width, count, part, top], 8);
     this.gpu.queue.writeBuffer(this.parameters, 0, bytes);
   }
 
