@@ -292,6 +292,8 @@ NO_WEBGL = """HTMLCanvasElement.prototype.getContext = new Proxy(HTMLCanvasEleme
 def test_a_browser_without_a_gpu(opened):
     """The processor draws the picture, and says so; what is asked for and is not there is told."""
     field = small_field("siren", picture_size=SIZE)
+    page = ready(opened(field, ""))  # its GPU is software, which is slower
+    assert page.inner_text("#evaluator") == "drawn by the processor"
     page = ready(opened(field, "", script=NO_WEBGL + "delete Navigator.prototype.gpu;"))
     assert page.inner_text("#evaluator") == "drawn by the processor"
     idle(page)

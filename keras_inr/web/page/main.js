@@ -31,11 +31,14 @@ async function evaluatorOf(field, adapter) {
   }
 }
 
-/** Whether there is a GPU behind WebGL 2. */
+/** Whether there is a GPU behind WebGL 2: not every browser says so when it is asked for a context without caveats. */
 function hasWebGL() {
   const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
-  gl?.getExtension("WEBGL_lose_context")?.loseContext();
-  return Boolean(gl);
+  if (!gl) return false;
+  const named = gl.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER;
+  const isSoftware = /swiftshader|llvmpipe|softpipe|basic render|software/i.test(gl.getParameter(named));
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return !isSoftware;
 }
 
 /** The GPU as WebGPU has it, or null. */
