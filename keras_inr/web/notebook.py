@@ -11,7 +11,7 @@ from keras_inr.models.field import Field
 from keras_inr.rendering.png import png_bytes
 from keras_inr.web.export_web import PAGE, field_files
 
-MODULES = ("field.js", "spline.js", "view.js", "webgl.js", "webgpu.js", "cpu.js", "main.js")
+MODULES = ("field.js", "spline.js", "view.js", "webgl.js", "webgpu.js", "kernel.js", "cpu.js", "main.js")
 """In the order in which they need each other."""
 
 MOST_BYTES = 2**22

@@ -1,15 +1,18 @@
 // Evaluates a field by the processor, in workers beside the page, where a browser offers no GPU.
 
 import { costOf } from "./field.js";
+import { kernelOf } from "./kernel.js";
 
 const MOST_WORKERS = 8;
-const AT_A_TIME = 2e8; // multiplications that a worker is sent: it cannot be interrupted
+const POINTS = 64; // of a block, through all layers
+const AT_A_TIME = 5e8; // multiplications that a worker is sent: it cannot be interrupted
 
 /** What a worker does. Its text is all that it gets, so that everything it needs is in here. */
 function work() {
-  const N = 64; // points of a block
+  let N; // points of a block
   let field;
   let registers;
+  let product; // of the kernel
 
   const activations = {
     linear: (z) => z,
@@ -25,37 +28,37 @@ function work() {
     exponential: (z) => Math.exp(z),
   };
 
-  /** Column by column, an even number of them, so that a product reads weights one after another. */
-  function prepared(operation) {
-    if (operation.op !== "affine") return;
-    const inputs = field.widths[operation.from];
-    const { width, kernel } = operation;
-    operation.columns = new Float64Array((width + (width % 2)) * inputs);
-    for (let j = 0; j < width; j++) {
-      for (let i = 0; i < inputs; i++) operation.columns[j * inputs + i] = field.numbers[kernel + i * width + j];
-    }
+  /** Lays registers and weights into the kernel's memory, weights in pairs of outputs. */
+  function prepare({ kernel, points, description }) {
+    [N, field] = [points, description];
+    const { memory, affine } = new WebAssembly.Instance(new WebAssembly.Module(kernel)).exports;
+    product = affine;
+    const even = (width) => width + (width % 2);
+    const affines = field.operations.filter(({ op }) => op === "affine");
+    const inputsOf = ({ from }) => field.widths[from];
+    const sizes = [
+      ...field.widths.map((width) => even(width) * N),
+      ...affines.map((operation) => even(operation.width) * (inputsOf(operation) + 1)),
+    ];
+    memory.grow(Math.ceil((4 * sizes.reduce((sum, size) => sum + size, 0)) / 65536));
+    let place = 0;
+    const arrays = sizes.map((size) => new Float32Array(memory.buffer, 4 * (place += size) - 4 * size, size));
+    registers = arrays.slice(0, field.widths.length);
+    affines.forEach((operation, index) => {
+      const [inputs, weights] = [inputsOf(operation), arrays[field.widths.length + index]];
+      const { width, kernel: first, bias } = operation;
+      operation.weights = weights.byteOffset;
+      operation.biases = weights.byteOffset + 4 * even(width) * inputs;
+      for (let j = 0; j < width; j++) {
+        const pair = (j - (j % 2)) * inputs + (j % 2);
+        for (let i = 0; i < inputs; i++) weights[pair + 2 * i] = field.numbers[first + i * width + j];
+        weights[even(width) * inputs + j] = field.numbers[bias + j];
+      }
+    });
   }
 
-  function affine(operation, x, out) {
-    const { width, columns, bias, activation, parameter, times } = operation;
-    const inputs = field.widths[operation.from];
-    for (let j = 0; j < width; j += 2) {
-      const [k, l] = [j * inputs, (j + 1) * inputs];
-      const b = field.numbers[bias + j];
-      const c = j + 1 < width ? field.numbers[bias + j + 1] : 0;
-      for (let p = 0; p < N; p += 4) {
-        let z0 = b, z1 = b, z2 = b, z3 = b, y0 = c, y1 = c, y2 = c, y3 = c;
-        for (let i = 0, at = p; i < inputs; i++, at += N) {
-          const u = columns[k + i], v = columns[l + i];
-          const x0 = x[at], x1 = x[at + 1], x2 = x[at + 2], x3 = x[at + 3];
-          z0 += u * x0; z1 += u * x1; z2 += u * x2; z3 += u * x3;
-          y0 += v * x0; y1 += v * x1; y2 += v * x2; y3 += v * x3;
-        }
-        const to = j * N + p;
-        out[to] = z0; out[to + 1] = z1; out[to + 2] = z2; out[to + 3] = z3;
-        out[to + N] = y0; out[to + N + 1] = y1; out[to + N + 2] = y2; out[to + N + 3] = y3;
-      }
-    }
+  function affine({ from, width, weights, biases, activation, parameter, times }, x, out) {
+    product(x.byteOffset, weights, biases, out.byteOffset, field.widths[from], Math.ceil(width / 2));
     const act = activations[activation];
     if (activation !== "linear") for (let i = 0; i < width * N; i++) out[i] = act(out[i], parameter);
     if (times != null) for (let i = 0; i < width * N; i++) out[i] *= registers[times][i];
@@ -208,10 +211,8 @@ function work() {
   }
 
   onmessage = ({ data }) => {
-    if (data.field) {
-      field = data.field;
-      registers = field.widths.map((width) => new Float64Array((width + (width % 2)) * N));
-      field.operations.forEach(prepared);
+    if (data.kernel) {
+      prepare(data);
     } else {
       const pixels = evaluate(data.request);
       postMessage(pixels, [pixels.buffer]);
@@ -223,10 +224,14 @@ export class CPUEvaluator {
   name = "the processor";
 
   static async create(field) {
-    return new CPUEvaluator(field);
+    const kernel = kernelOf(POINTS);
+    if (!WebAssembly.validate(kernel)) {
+      throw new Error("This browser has no WebGPU, no WebGL 2 and no vectors in WebAssembly: one of 2023 or later has.");
+    }
+    return new CPUEvaluator(field, kernel);
   }
 
-  constructor(field) {
+  constructor(field, kernel) {
     this.field = field;
     this.cost = costOf(field);
     const count = Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 2);
@@ -235,7 +240,7 @@ export class CPUEvaluator {
     this.workers = Array.from({ length: count }, () => new Worker(code));
     this.free = [...this.workers];
     this.queue = [];
-    for (const worker of this.workers) worker.postMessage({ field });
+    for (const worker of this.workers) worker.postMessage({ kernel, points: POINTS, description: field });
   }
 
   /** See WebGLEvaluator. */
