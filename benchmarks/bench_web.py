@@ -35,7 +35,7 @@ PRESETS = ("siren", "multi_hash")
 WAYS = (
     "shader, WebGL 2",
     "shader, WebGPU",
-    "JavaScript, workers",
+    "WebAssembly, workers",
     "onnxruntime-web, WASM",
     "onnxruntime-web, WASM, 2 threads",
     "onnxruntime-web, WebGPU",

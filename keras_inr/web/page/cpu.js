@@ -14,18 +14,48 @@ function work() {
   let registers;
   let product; // of the kernel
 
+  /** sin(z) = (-1)^k sin(r) for z = k pi + r: several times as quick as Math.sin, and within 1e-8. */
+  function sine(z) {
+    const k = Math.round(z * 0.3183098861837907);
+    const r = z - k * Math.PI;
+    const s = r * r;
+    const series = ((2.605780537123792e-6 * s - 1.9809602235909551e-4) * s + 8.33306647837162e-3) * s - 0.16666659712791443;
+    return (r + r * s * series) * (1 - 2 * (k & 1));
+  }
+
+  // each with a loop of its own, which the compiler then knows
   const activations = {
-    linear: (z) => z,
-    sine: (z) => Math.sin(z),
-    finer: (z, p) => Math.sin((Math.abs(z) / p + 1) * z),
-    leaky_relu: (z, p) => Math.max(z, p * z),
-    squareplus: (z, p) => 0.5 * (z + Math.sqrt(z * z + p)),
-    gauss: (z) => Math.exp(-z * z),
-    tanh: (z) => Math.tanh(z),
-    sigmoid: (z) => 1 / (1 + Math.exp(-z)),
-    softplus: (z) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))),
-    silu: (z) => z / (1 + Math.exp(-z)),
-    exponential: (z) => Math.exp(z),
+    linear: () => {},
+    sine: (z) => {
+      for (let i = 0; i < z.length; i++) z[i] = sine(z[i]);
+    },
+    finer: (z, p) => {
+      for (let i = 0; i < z.length; i++) z[i] = sine((Math.abs(z[i]) / p + 1) * z[i]);
+    },
+    leaky_relu: (z, p) => {
+      for (let i = 0; i < z.length; i++) z[i] = z[i] > 0 ? z[i] : p * z[i];
+    },
+    squareplus: (z, p) => {
+      for (let i = 0; i < z.length; i++) z[i] = 0.5 * (z[i] + Math.sqrt(z[i] * z[i] + p));
+    },
+    gauss: (z) => {
+      for (let i = 0; i < z.length; i++) z[i] = Math.exp(-z[i] * z[i]);
+    },
+    tanh: (z) => {
+      for (let i = 0; i < z.length; i++) z[i] = Math.tanh(z[i]);
+    },
+    sigmoid: (z) => {
+      for (let i = 0; i < z.length; i++) z[i] = 1 / (1 + Math.exp(-z[i]));
+    },
+    softplus: (z) => {
+      for (let i = 0; i < z.length; i++) z[i] = Math.max(z[i], 0) + Math.log1p(Math.exp(-Math.abs(z[i])));
+    },
+    silu: (z) => {
+      for (let i = 0; i < z.length; i++) z[i] /= 1 + Math.exp(-z[i]);
+    },
+    exponential: (z) => {
+      for (let i = 0; i < z.length; i++) z[i] = Math.exp(z[i]);
+    },
   };
 
   /** Lays registers and weights into the kernel's memory, weights in pairs of outputs. */
@@ -59,8 +89,7 @@ function work() {
 
   function affine({ from, width, weights, biases, activation, parameter, times }, x, out) {
     product(x.byteOffset, weights, biases, out.byteOffset, field.widths[from], Math.ceil(width / 2));
-    const act = activations[activation];
-    if (activation !== "linear") for (let i = 0; i < width * N; i++) out[i] = act(out[i], parameter);
+    activations[activation](out, parameter);
     if (times != null) for (let i = 0; i < width * N; i++) out[i] *= registers[times][i];
   }
 
