@@ -22,9 +22,8 @@ ARGUMENTS = [
 ]
 
 EVALUATE = """async ([request, way]) => {
-  const { evaluateRaster } = await import("./field.js");
   const { evaluator } = await window.page;
-  return Array.from(await evaluateRaster(evaluator, { ...request, way }));
+  return Array.from(await evaluator.evaluate({ ...request, way }));
 }"""
 
 

@@ -125,25 +125,3 @@ export class Turns {
 }
 
 export const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
-
-/** Values of a raster of any size, tile by tile. */
-export async function evaluateRaster(evaluator, request, signal) {
-  const { width, height, floats } = request;
-  const pixels = new (floats ? Float32Array : Uint8ClampedArray)(4 * width * height);
-  for (let top = 0; top < height; top += TILE) {
-    for (let left = 0; left < width; left += TILE) {
-      const part = {
-        ...request,
-        x0: request.x0 + left * request.step,
-        y0: request.y0 + top * request.step,
-        width: Math.min(TILE, width - left),
-        height: Math.min(TILE, height - top),
-      };
-      const found = await evaluator.evaluate(part, signal);
-      for (let row = 0; row < part.height; row++) {
-        pixels.set(found.subarray(4 * row * part.width, 4 * (row + 1) * part.width), 4 * ((top + row) * width + left));
-      }
-    }
-  }
-  return pixels;
-}
