@@ -8,8 +8,9 @@ import pytest
 
 ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 ARGUMENTS += ("--no-first-run", "--disable-quic")
-GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-"""WebGL without a GPU."""
+GPU_OF_SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+GPU_OF_SOFTWARE += ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+"""For WebGL 2 and WebGPU on a machine without a GPU."""
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ COMMANDS = {
     "fit-many": "fit every picture of a folder or a data set, with one manifest of all",
     "render": "render a fitted picture, or its derivatives, at any size: PNG, TIFF, NPY",
     "export": "export a fitted picture for TensorFlow Serving",
+    "export-web": "export a fitted picture as a page for any static host, evaluated in the browser",
     "base": "show a folder of exported models, label versions, retire old ones",
     "serve": "serve exported pictures: a page, tiles, and TensorFlow Serving's REST and gRPC API",
     "gateway": "show pictures that TensorFlow Serving serves: a page, tiles, Deep Zoom, IIIF",

@@ -7,17 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+SCRIPT, STYLE, HTML = (f"text/{kind}; charset=utf-8" for kind in ("javascript", "css", "html"))
 FILES = {
-    "/": ("keras_inr.gateway", "viewer/index.html", "text/html; charset=utf-8"),
-    "/viewer/viewer.js": ("keras_inr.gateway", "viewer/viewer.js", "text/javascript; charset=utf-8"),
-    "/viewer/viewer.css": ("keras_inr.gateway", "viewer/viewer.css", "text/css; charset=utf-8"),
-    "/viewer/openseadragon.min.js": (
-        "keras_inr.web",
-        "openseadragon/openseadragon.min.js",
-        "text/javascript; charset=utf-8",
-    ),
+    "/": ("index.html", HTML),
+    "/viewer/viewer.js": ("viewer.js", SCRIPT),
+    "/viewer/viewer.css": ("viewer.css", STYLE),
+    "/viewer/openseadragon.min.js": ("openseadragon.min.js", SCRIPT),
 }
-"""Path -> package, file in it, media type. No other file is ever sent."""
+"""Path -> file in viewer/, media type. No other file is ever sent."""
 
 POLICY = "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'"
 
@@ -27,8 +24,8 @@ def page_routes() -> list[BaseRoute]:
     return [Route(path, _endpoint(*entry)) for path, entry in FILES.items()]
 
 
-def _endpoint(package, name, media_type):
-    content = importlib.resources.files(package).joinpath(name).read_bytes()
+def _endpoint(name, media_type):
+    content = importlib.resources.files("keras_inr.gateway").joinpath("viewer", name).read_bytes()
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
 

@@ -13,6 +13,7 @@ from keras import ops
 from keras_inr._arguments import as_list, positive_int, positive_ints
 from keras_inr._cpu_xla import compiles_for_cpu, cpu_xla
 from keras_inr._custom_gradients import releases_gradients
+from keras_inr._lazy import later
 from keras_inr._variable_names import one_name
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError, InputTypeError
@@ -23,6 +24,8 @@ from keras_inr.layers._raster import raster_points
 from keras_inr.layers.affine import Affine
 from keras_inr.rendering.raster import POINTS_PER_CALL as POINTS_PER_CALL
 from keras_inr.rendering.raster import FieldRaster, integer_codes
+
+mimebundle = later("keras_inr.web.notebook", "mimebundle")
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -335,6 +338,10 @@ class Field(keras.Model):
         (40, 60, 3)
         """
         return FieldRaster(self, height, width, box, supersampling, between=between).array(to_uint8)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """What a notebook shows: a picture that zooms, see `keras_inr.web.notebook`."""
+        return mimebundle(self)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; layers only of a class whose constructor takes them."""
