@@ -47,7 +47,7 @@ def define_flags() -> None:
 def main(argv: list[str]) -> int:
     """Shows pictures until it is stopped by a signal; the exit code."""
     from keras_inr.gateway.gateway import Gateway
-    from keras_inr.gateway.routes import gateway_routes
+    from keras_inr.gateway.routes import gateway_routes, health_route
     from keras_inr.serving.admission import Admission
     from keras_inr.serving.application import application, document_route, metrics_route
     from keras_inr.serving.http_server import HttpServer
@@ -60,7 +60,12 @@ def main(argv: list[str]) -> int:
     bounds = Bounds(seconds=FLAGS.timeout_in_ms / 1000, concurrency=concurrency, waiting=FLAGS.max_waiting)
     measures, token = Measures(), os.environ.get(TOKEN) or None
     gateway = Gateway(pictures, Admission(bounds), measures, FLAGS.cache_mb * 2**20)
-    routes = [metrics_route(measures, token), document_route(), *gateway_routes(gateway, token, FLAGS.public_url)]
+    routes = [
+        health_route(gateway),
+        metrics_route(measures, token),
+        document_route(),
+        *gateway_routes(gateway, token, FLAGS.public_url),
+    ]
     app = application(routes, FLAGS.rest_api_enable_cors_support)
     server = HttpServer(app, FLAGS.host, FLAGS.port, GRACE_SECONDS)
     messages.tell(f"look at the pictures at http://{shown_host(FLAGS.host)}:{server.port}/")

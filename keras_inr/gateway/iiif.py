@@ -83,7 +83,7 @@ def image_request(
     natural = "color" if channels >= 3 else "gray"
     quality_text = "default" if quality == natural else quality
     native = (round(box[3] - box[1]), round(box[2] - box[0]))
-    size_text = "max" if (height, width) == native and not _reduced(native) else f"{'^' * enlarged}{width},{height}"
+    size_text = "max" if (height, width) == native else f"{'^' * enlarged}{width},{height}"
     degrees = float(turned[2]) % 360
     canonical = f"{region_text}/{size_text}/{turned[1]}{degrees:g}/{quality_text}"
     frame = Frame(box, (height, width), (height, width))
@@ -157,10 +157,6 @@ def _size(text, box):
 
 def _scaled(height, width, scale, whole=round):
     return max(scale > 0, whole(height * scale)), max(scale > 0, whole(width * scale))
-
-
-def _reduced(native):
-    return native[0] * native[1] > MAX_AREA
 
 
 def _refused(name, rule, received):

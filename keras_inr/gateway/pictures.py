@@ -108,8 +108,8 @@ class Pictures:
         """The picture, and whether the identifier names a version by its number.
 
         Raises:
-            RequestError: NOT_FOUND for a name, version or label that is not served; UNIMPLEMENTED for a model
-                that no picture can be drawn of.
+            RequestError: NOT_FOUND for a name or version that is not served, INVALID_ARGUMENT for an unknown label;
+                UNIMPLEMENTED for a model that no picture can be drawn of.
         """
         return self._fresh(identifier, lambda: self._found(identifier, seconds))
 

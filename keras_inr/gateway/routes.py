@@ -29,6 +29,7 @@ from keras_inr.serving.application import guarded, told
 from keras_inr.serving.status import RequestError
 
 YEAR = 365 * 24 * 3600
+HEALTH_SECONDS = 5.0
 INFO_KEYS = ("psnr_db", "ssim", "num_parameters", "model", "preset", "steps", "train_seconds", "fingerprint")
 """Of what a model says of itself: those that a page shows."""
 
@@ -74,6 +75,21 @@ def gateway_routes(gateway: Gateway, token: str | None = None, public_url: str |
         "/iiif/{id}/{region}/{size}/{rotation}/{quality}.{format}": routes.iiif_image,
     }
     return [*page_routes(), *(Route(path, guarded(endpoint, token)) for path, endpoint in places.items())]
+
+
+def health_route(gateway: Gateway) -> Route:
+    """Whether the backend answers, for a gateway that is a server of its own: of the first picture, within a moment."""
+
+    async def health(request: Request) -> Response:
+        until = time.monotonic() + HEALTH_SECONDS
+        try:
+            for name in gateway.pictures.names()[:1]:
+                await gateway.find(name, until)
+        except RequestError as error:
+            return told({"ready": False, "error": error.message}, 503)
+        return told({"ready": True})
+
+    return Route("/health", health)
 
 
 class _Routes:

@@ -13,7 +13,7 @@ from keras_inr.gateway.backends import Embedded, OverGrpc, OverRest
 from keras_inr.gateway.base_folder import BaseFolder
 from keras_inr.gateway.gateway import Gateway
 from keras_inr.gateway.pictures import Pictures
-from keras_inr.gateway.routes import gateway_routes
+from keras_inr.gateway.routes import gateway_routes, health_route
 from keras_inr.serving.admission import Admission
 from keras_inr.serving.application import application, document_route, metrics_route
 from keras_inr.serving.http_server import HttpServer
@@ -37,7 +37,12 @@ class RunningGateway:
     def __init__(self, pictures, token=None, cors=False, bounds=Bounds()):  # noqa: B008  frozen
         measures = Measures()
         gateway = Gateway(pictures, Admission(bounds), measures, 2**20)
-        routes = [metrics_route(measures, token), document_route(), *gateway_routes(gateway, token)]
+        routes = [
+            health_route(gateway),
+            metrics_route(measures, token),
+            document_route(),
+            *gateway_routes(gateway, token),
+        ]
         self._server = HttpServer(application(routes, cors), "127.0.0.1", 0, 10)
         self.url = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(target=self._server.run)

@@ -319,6 +319,8 @@ class TestBackends:
                 assert (reply.status, "does not answer at" in reply.json["error"]) == (503, True)
                 (entry,) = ask(f"{running.url}/pictures").json["pictures"]
                 assert "does not answer" in entry["error"]
+                health = ask(f"{running.url}/health")
+                assert (health.status, health.json["ready"]) == (503, False)
 
     def test_names_that_are_not_served(self, embedded):
         pictures = Pictures(OverGrpc(embedded.address, lambda: ["fox", "fox_pictures", "wolf"]))
@@ -461,6 +463,11 @@ class TestFilesThatGo:
         assert reply.status in (400, 500)
         assert "original" in reply.json["error"]
         assert ask(f"{url}/pictures/owl").status == 200
+
+
+def test_health(show):
+    reply = show("health")
+    assert (reply.status, reply.json["ready"]) == (200, True)
 
 
 def test_json_is_strict(show):
