@@ -72,6 +72,19 @@ def main():
         arguments.out.write_text(json.dumps({**known, **found}, indent=2) + "\n")
 
 
+def table(found):
+    """The figures of points, as README has them."""
+    columns = ("field", "points", "bare session p50 (ms)", "gRPC p50 / p99 (ms)", "REST p50 / p99 (ms)")
+    head = f"| {' | '.join(columns)} | gRPC a second, 8 clients |"
+    lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for preset, rows in found["points"].items():
+        for number, row in rows.items():
+            apis = [f"{row[api]['p50']:.1f} / {row[api]['p99']:.1f}" for api in ("grpc", "rest")]
+            rate = f"{row['grpc']['per_second']['8']:.0f}"
+            lines.append(f"| `{preset}` | {number} | {row['session']['p50']:.1f} | {' | '.join(apis)} | {rate} |")
+    return "\n".join(lines) + "\n"
+
+
 def about():
     names = ("tensorflow", "grpcio", "uvicorn", "starlette")
     model = next(
