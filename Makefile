@@ -5,10 +5,22 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: fit test test-all style install clean
+.PHONY: fit demo test test-all style install clean
 
 fit: $(INSTALLED)
 	$(VENV)/bin/python scripts/fit.py --flagfile=configs/pixel_grid.cfg
+
+# what was stopped goes on where it was; rm -r runs/demo begins anew
+demo: $(INSTALLED)
+	$(call fitted,cat,configs/pixel_grid.cfg)
+	$(call fitted,cat_by_sines,configs/siren.cfg)
+	$(VENV)/bin/keras-inr serve --base=runs/demo/models
+
+define fitted
+	test -f runs/demo/$(1)/metrics.json || test ! -f runs/demo/$(1)/run.json || $(VENV)/bin/keras-inr fit --out=runs/demo/$(1) --resume
+	test -f runs/demo/$(1)/metrics.json || $(VENV)/bin/keras-inr fit --flagfile=$(2) --out=runs/demo/$(1)
+	test -d runs/demo/models/$(1)/1 || $(VENV)/bin/keras-inr export --run=runs/demo/$(1) --to=runs/demo/models --name=$(1) --original
+endef
 
 test: style
 	$(VENV)/bin/python tests/run.py

@@ -24,3 +24,4 @@ from keras_inr.training.fitting import fit as fit
 from keras_inr.training.many.many_fits import fit_many as fit_many
 from keras_inr.training.recipe import Recipe as Recipe
 from keras_inr.training.result import FitResult as FitResult
+from keras_inr.web.export_web import export_web as export_web

@@ -41,3 +41,16 @@ def attach(
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return __getattr__, lambda: [*modules], [*modules]
+
+
+def later(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that is imported at the first call, for what a lower room shows by a higher one.
+
+    >>> later("math", "floor")(1.5)
+    1
+    """
+
+    def call(*arguments, **named):
+        return getattr(importlib.import_module(module), name)(*arguments, **named)
+
+    return call

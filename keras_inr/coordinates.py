@@ -93,6 +93,42 @@ def box_coords(
     return tf.cast(tf.stack([x, y], axis=-1), dtype)
 
 
+def box_axes(
+    box: Sequence[float] | tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    rows: tuple[int | tf.Tensor, int | tf.Tensor],
+    columns: tuple[int | tf.Tensor, int | tf.Tensor],
+    dtype: str | np.dtype = "float32",
+    supersampling: Sequence[int] | tf.Tensor = (1, 1),
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Coordinates x of some columns and y of some rows of a raster laid over a box: the points are all pairs of them.
+
+    Works eagerly and inside `tf.function`, where everything but the dtype may be tensors.
+
+    Args:
+        box, height, width, dtype, supersampling: see `box_coords`, whose coordinates these are.
+        rows, columns: (first, count), in pixels.
+
+    Returns:
+        Tensors (count of columns * s_x) and (count of rows * s_y).
+
+    >>> x, y = box_axes((-1.0, -1.0, 1.0, 1.0), 2, 4, rows=(1, 1), columns=(0, 3))
+    >>> x.numpy().tolist(), y.numpy().tolist()
+    ([-0.75, -0.25, 0.25], [0.5])
+    """
+    x0, y0, x1, y1 = tf.unstack(in_float64(box), num=4)
+    down, across = tf.unstack(tf.cast(supersampling, "int64"), num=2)
+
+    def along(start, end, side, pixels, parts):
+        first, count = (tf.cast(number, "int64") for number in pixels)
+        points = tf.range(count * parts)
+        place = tf.cast(first + points // parts, "float64") + _centre(points % parts, parts)
+        return tf.cast(start + place * (end - start) / tf.cast(side, "float64"), dtype)
+
+    return along(x0, x1, width, columns, across), along(y0, y1, height, rows, down)
+
+
 def point_coords(points: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Coordinates of points of a picture that are given in pixels from its upper left corner.
 

@@ -52,6 +52,8 @@ RANKS = {
     "training": 6,
     "export": 6,
     "serving": 7,
+    "web": 7,
+    "gateway": 8,
     "runs": 7,
     "fleet": 8,
     "cli": 9,

@@ -10,6 +10,7 @@ import re
 import shlex
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from absl import flags
 
@@ -24,6 +25,7 @@ from keras_inr.export.saved_model import export_saved_model
 from keras_inr.models.field_files import model_path, read_field
 from keras_inr.runs.layout import METRICS
 from keras_inr.runs.results import served_facts
+from keras_inr.signals.image import load_image
 
 FLAGS = flags.FLAGS
 
@@ -38,6 +40,7 @@ def define_flags() -> None:
     flags.DEFINE_string("name", None, "in the model base; that of the picture by default")
     flags.DEFINE_bool("add_version", False, "the name is there already, and this is a newer version of it")
     flags.DEFINE_list("label", [], "names for this version in the model base, such as stable, with commas between")
+    flags.DEFINE_bool("original", False, "keep the fitted picture in the model base too, so that a page can show both")
     flags.DEFINE_string("container_path", None, "where the server sees the model base; /models, or as before")
     flags.DEFINE_integer("version", None, "version number; the largest existing plus 1 by default", lower_bound=1)
     flags.DEFINE_integer("max_pixels", 2**24, "most points that a render request may evaluate", lower_bound=1)
@@ -49,7 +52,7 @@ def main(argv: list[str]) -> int:
     model = model_path(FLAGS.run, FLAGS.model)
     if FLAGS.to is not None:
         return export_to_base(model)
-    for name in ("name", "add_version", "label", "container_path"):
+    for name in ("name", "add_version", "label", "original", "container_path"):
         if FLAGS[name].present:
             raise InputError(f"--{name} goes with --to")
     base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
@@ -74,11 +77,26 @@ def export_to_base(model: pathlib.Path) -> int:
         add_version=FLAGS.add_version,
         labels=FLAGS.label,
         container_path=FLAGS.container_path,
+        original=original_of(metrics) if FLAGS.original else None,
         info=served_facts(metrics),
         max_pixels=FLAGS.max_pixels,
     )
     print(base_summary(made))
     return 0
+
+
+def original_of(metrics: dict[str, Any]) -> np.ndarray:
+    """The values of the picture that a run fitted, read again.
+
+    Raises:
+        InputError: where there is none, or its file holds another picture now.
+    """
+    if not isinstance(metrics.get("image"), str):
+        raise InputError("--original is for runs: the picture that the model was fitted to is not known")
+    signal = load_image(metrics["image"], **metrics.get("image_options", {}))
+    if signal.sha256 != metrics.get("image_sha256"):
+        raise InputError(f"--original: {metrics['image']} is not the picture any more that the model was fitted to")
+    return signal.values
 
 
 def name_of(metrics: dict[str, Any], model: pathlib.Path) -> str:

@@ -16,8 +16,10 @@ COMMANDS = {
     "fit-many": "fit every picture of a folder or a data set, with one manifest of all",
     "render": "render a fitted picture, or its derivatives, at any size: PNG, TIFF, NPY",
     "export": "export a fitted picture for TensorFlow Serving",
+    "export-web": "export a fitted picture as a page for any static host, evaluated in the browser",
     "base": "show a folder of exported models, label versions, retire old ones",
-    "serve": "serve exported pictures over TensorFlow Serving's REST and gRPC API",
+    "serve": "serve exported pictures: a page, tiles, and TensorFlow Serving's REST and gRPC API",
+    "gateway": "show pictures that TensorFlow Serving serves: a page, tiles, Deep Zoom, IIIF",
     "blend": "edit pictures by their gradients and Laplacians",
     "pretrain": "learn weights that fits start from",
     "console": "fit a picture in a dialogue, with a live preview",
@@ -25,7 +27,8 @@ COMMANDS = {
     "list-presets": "show the networks, with what was measured of them",
 }
 MODULES = {"console": "keras_inr.cli.console.menu"}
-SERVING = ("orjson", "prometheus_client", "starlette", "tensorflow_serving", "uvicorn")
+SERVERS = ("serve", "gateway")
+SERVING = ("cachetools", "grpc_health", "orjson", "prometheus_client", "starlette", "tensorflow_serving", "uvicorn")
 """What a server needs: the extra "serving"."""
 
 
@@ -52,10 +55,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     if name == "console" and importlib.util.find_spec("prompt_toolkit") is None:
         messages.tell("console needs prompt_toolkit: pip install keras_inr[console]", program)
         sys.exit(1)
-    if name == "serve" and any(importlib.util.find_spec(needed) is None for needed in SERVING):
-        messages.tell("serve needs orjson, starlette, uvicorn and others: pip install keras_inr[serving]", program)
+    if name in SERVERS and any(importlib.util.find_spec(needed) is None for needed in SERVING):
+        messages.tell(f"{name} needs orjson, starlette, uvicorn and others: pip install keras_inr[serving]", program)
         sys.exit(1)
-    startup.start(program, with_keras=name != "serve")
+    startup.start(program, with_keras=name not in SERVERS)
     startup.run(importlib.import_module(MODULES.get(name, f"keras_inr.cli.{name.replace('-', '_')}")), rest)
 
 

@@ -1,4 +1,4 @@
-"""Serves exported pictures over TensorFlow Serving's REST and gRPC API: keras-inr serve --base=models
+"""Serves exported pictures: a page to look at them, tiles, and TensorFlow Serving's API: keras-inr serve --base=models
 
     keras-inr serve --base=models          a model base, as keras-inr export --to makes it
     keras-inr serve --run=runs/0001        what a run exported
@@ -8,6 +8,7 @@ It listens on this machine only, unless --host says otherwise. New versions are 
 Flags are called as those of tensorflow_model_server where it has them.
 """
 
+import gc
 import os
 from collections.abc import Callable
 from typing import Any
@@ -44,11 +45,15 @@ def define_flags() -> None:
     )
     flags.DEFINE_bool("allow_reload", False, "let gRPC calls name other models, by folders of this machine")
     flags.DEFINE_bool("enable_serialization_as_tensor_content", False, "send gRPC tensors as bytes")
+    flags.DEFINE_bool("enable_grpc_healthcheck_service", False, "answer grpc.health.v1.Health, by model or for all")
     flags.DEFINE_integer("max_body_mb", 64, "most megabytes of a request", lower_bound=1, upper_bound=2047)
     flags.DEFINE_integer(
         "concurrency", 0, "requests that compute at a time; as many as cores by default", lower_bound=0
     )
     flags.DEFINE_integer("max_waiting", 256, "requests that wait for these; more are refused", lower_bound=0)
+    flags.DEFINE_bool("page", True, "show the pictures at the REST port: a page at /, tiles, Deep Zoom, IIIF")
+    flags.DEFINE_integer("cache_mb", 256, "most megabytes of drawn tiles that are kept", lower_bound=0)
+    flags.DEFINE_string("public_url", None, "of this server's root, where requests do not say it, as behind a proxy")
 
 
 def main(argv: list[str]) -> int:
@@ -77,14 +82,43 @@ def main(argv: list[str]) -> int:
         as_content=FLAGS.enable_serialization_as_tensor_content,
         poll_seconds=FLAGS.file_system_poll_wait_seconds,
         reload_allowed=FLAGS.allow_reload,
+        tells_health=FLAGS.enable_grpc_healthcheck_service,
         on_change=tell,
         on_problem=lambda problem: messages.tell(problem or "models.config can be followed again"),
+        routes=picture_routes if FLAGS.page else lambda server: (),
     )
     for name, port in (("REST", server.rest_port), ("gRPC", server.grpc_port)):
         if port is not None:
             messages.tell(f"{name} at {FLAGS.host}:{port}")
+    if FLAGS.page and server.rest_port is not None:
+        messages.tell(f"look at the pictures at http://{shown_host(FLAGS.host)}:{server.rest_port}/")
+    gc.collect()
+    gc.freeze()  # what is there by now stays: collections after a version went need not look at it
     server.run()
     return 0
+
+
+def picture_routes(server: Any) -> Any:
+    """What shows the pictures of a server."""
+    from keras_inr.gateway.backends import Embedded
+    from keras_inr.gateway.gateway import Gateway
+    from keras_inr.gateway.pictures import Pictures
+    from keras_inr.gateway.routes import gateway_routes
+
+    pictures = Pictures(Embedded(server.models), server.models.folder, server.models.labels)
+    gateway = Gateway(pictures, server.admission, server.measures, FLAGS.cache_mb * 2**20)
+    return gateway_routes(gateway, os.environ.get(TOKEN) or None, FLAGS.public_url)
+
+
+def shown_host(host: str) -> str:
+    """The host in a URL that a browser on this machine opens.
+
+    >>> shown_host("0.0.0.0"), shown_host("::1")
+    ('127.0.0.1', '[::1]')
+    """
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def chosen_settings(values: flags.FlagValues) -> Callable[[], dict[str, Any]]:

@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_inr.coordinates import box_coords
+from keras_inr.coordinates import box_axes
 from keras_inr.derivatives import differentiate, has_rules
 from keras_inr.export.requests import Limits, checked_coords, checked_frames, checked_query, checked_same_sizes
 from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field
-from keras_inr.rendering.raster import pixel_means, supersampling_of
+from keras_inr.rendering.raster import supersampling_of
 
 NEVER_MERGED = ("render", "render_png")
 """Signatures whose requests a server must not merge: rows of `render` have one size, and all pictures of a request one
@@ -178,17 +178,24 @@ def _raster(
 ) -> tf.Tensor:
     """finish(values) on the pixels of a raster of that size over the box, filtered as in `FieldRaster`.
 
-    (height, width, channels). A chunk has so many points, or those of one pixel.
+    (height, width, channels). Whole rows are drawn at a time, or parts of one, of at most so many points or one pixel.
     """
     height, width = tf.unstack(size, num=2)
     supersampling = supersampling_of(box, size, field.picture_size)
-    per_pixel = tf.reduce_prod(supersampling)
+    down, across = tf.unstack(supersampling, num=2)
+    most = tf.maximum(1, chunk // (down * across))
+    rows, columns = tf.maximum(1, most // width), tf.minimum(width, most)
+    pieces = -(-width // columns)  # of a row, where it has more pixels than are drawn at a time
 
-    def evaluate(first, count):
-        coords = box_coords(box, height, width, first, count, field.values_dtype, supersampling)
-        return finish(pixel_means(field(coords), per_pixel))
+    def evaluate(block):
+        top, left = block // pieces * rows, block % pieces * columns
+        count = (tf.minimum(rows, height - top), tf.minimum(columns, width - left))
+        place = ((top, count[0]), (left, count[1]))
+        x, y = box_axes(box, height, width, *place, field.values_dtype, supersampling)
+        points = tf.reshape(field.on_raster(x, y), (count[0], down, count[1], across, field.channels))
+        return finish(tf.reshape(tf.reduce_mean(points, (1, 3)), (-1, field.channels)))
 
-    pixels = _in_chunks(evaluate, height * width, tf.maximum(1, chunk // per_pixel), field.channels, dtype)
+    pixels = _joined(evaluate, -(-height // rows) * pieces, field.channels, dtype)
     return tf.reshape(pixels, (height, width, field.channels))
 
 
@@ -205,12 +212,21 @@ def _in_chunks(
     evaluate: Callable[..., tf.Tensor], total: int | tf.Tensor, chunk: int | tf.Tensor, channels: int, dtype: tf.DType
 ) -> tf.Tensor:
     """The rows evaluate(first, count) (count, channels) of consecutive runs of `total` points, joined."""
-    num_chunks = -(-total // chunk)
+
+    def evaluate_part(i):
+        return evaluate(i * chunk, tf.minimum(chunk, total - i * chunk))
+
+    return _joined(evaluate_part, -(-total // chunk), channels, dtype)
+
+
+def _joined(
+    evaluate: Callable[[tf.Tensor], tf.Tensor], count: int | tf.Tensor, channels: int, dtype: tf.DType
+) -> tf.Tensor:
+    """The rows evaluate(i) (any number, channels) for i = 0 ... count - 1, joined."""
 
     def step(i, rows):
-        count = tf.minimum(chunk, total - i * chunk)
-        return i + 1, rows.write(i, evaluate(i * chunk, count))
+        return i + 1, rows.write(i, evaluate(i))
 
-    rows = tf.TensorArray(dtype, num_chunks, infer_shape=False, element_shape=(None, channels))
-    _, rows = tf.while_loop(lambda i, _: i < num_chunks, step, (0, rows), parallel_iterations=1)
+    rows = tf.TensorArray(dtype, count, infer_shape=False, element_shape=(None, channels))
+    _, rows = tf.while_loop(lambda i, _: i < count, step, (0, rows), parallel_iterations=1)
     return tf.ensure_shape(rows.concat(), (None, channels))

@@ -1,6 +1,7 @@
 """What an exported field says about itself."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -29,8 +30,8 @@ def information(
 
     Keys: format_version, height and width of the picture in pixels (None without one), channels, box (the picture's,
     or [-1, 1]^2), coordinates and colour (the conventions in words), num_parameters, model (class name), dtype
-    (policy), signatures, batching (for each signature, whether a server may merge requests), limits (see `Limits`),
-    versions (of keras_inr, tensorflow and keras), beside the facts.
+    (policy), fingerprint (32 hex digits, of network and weights), signatures, batching (for each signature, whether a
+    server may merge requests), limits (see `Limits`), versions (of keras_inr, tensorflow and keras), beside the facts.
 
     Args:
         field: the exported `Field`.
@@ -63,6 +64,7 @@ def information(
         "num_parameters": field.count_params(),
         "model": type(field).__name__,
         "dtype": field.dtype_policy.name,
+        "fingerprint": fingerprint(field),
         "signatures": names,
         "batching": {name: name not in NEVER_MERGED for name in names},
         "limits": dataclasses.asdict(limits),
@@ -74,3 +76,18 @@ def information(
         except (TypeError, ValueError) as error:
             raise InputError(f"info must be strict JSON, received {key}={value!r}: {error}") from None
     return {**facts, **own}
+
+
+def fingerprint(field: Field) -> str:
+    """32 hex digits that differ where network or weights do: half of a SHA-256.
+
+    >>> from keras_inr.models import Siren
+    >>> fingerprint(Siren(units=(8,), seed=0)) == fingerprint(Siren(units=(8,), seed=1))
+    False
+    """
+    config = {key: value for key, value in field.get_config().items() if key != "name"}
+    digest = hashlib.sha256(json.dumps(keras.saving.serialize_keras_object(config), sort_keys=True).encode())
+    digest.update(type(field).__name__.encode())
+    for weight in field.get_weights():
+        digest.update(f"{weight.dtype}{weight.shape}".encode() + weight.tobytes())
+    return digest.hexdigest()[:32]

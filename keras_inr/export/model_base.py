@@ -13,10 +13,12 @@ from keras_inr._arguments import count, positive_int, servable_path
 from keras_inr._files import atomic_path
 from keras_inr.coordinates import pixel_pitch
 from keras_inr.errors import InputError
-from keras_inr.export.endpoints import NEVER_MERGED, signature_names
+from keras_inr.export.endpoints import NEVER_MERGED, PNG_CHANNELS, signature_names
 from keras_inr.export.information import information
 from keras_inr.export.models_config import (
     CONTAINER_PATH,
+    ORIGINAL,
+    PICTURES,
     changed_models_config,
     checked_name,
     find_model,
@@ -28,9 +30,8 @@ from keras_inr.export.requests import Limits
 from keras_inr.export.saved_model import check_exportable, write_saved_model
 from keras_inr.export.warm_up import write_warm_up
 from keras_inr.models.field import POINTS_PER_CALL, Field
-
-PICTURES = "_pictures"
-"""What the name of a model of pictures ends in, beside that of the points."""
+from keras_inr.rendering.png import save_png
+from keras_inr.rendering.raster import integer_codes
 
 MONITORING_CONFIG = "monitoring.config"
 MONITORING = 'prometheus_config {\n  enable: true\n  path: "/monitoring/prometheus/metrics"\n}\n'
@@ -69,6 +70,7 @@ def export_model_base(
     add_version: bool = False,
     labels: Sequence[str] = (),
     container_path: str | None = None,
+    original: np.ndarray | None = None,
     info: dict[str, Any] | None = None,
     max_pixels: int = 2**24,
     chunk: int = POINTS_PER_CALL,
@@ -96,6 +98,8 @@ def export_model_base(
         add_version: needed where the name exists, so that another picture does not take its place by mistake.
         labels: names for this version, such as "stable"; a label that another version has moves.
         container_path: where the server sees base, absolute: "/models" by default, or as the name's entry has it.
+        original: the picture that the field was fitted to, values (height, width, channels) in [0, 1] or uint8, kept
+            as a PNG beside the model of pictures (assets.extra/original.png), so that a page can show both.
         info, max_pixels, chunk, max_points, max_rows: see `export_saved_model`.
 
     Raises:
@@ -114,8 +118,9 @@ def export_model_base(
     if container_path is not None and not container_path.startswith("/"):
         raise InputError(f"container_path must begin with '/', received {container_path!r}")
     limits = Limits(max_pixels, chunk, max_points, max_rows)
+    original = None if original is None else _checked_original(original, field)
     models = models_of(field, name)
-    fills = {base / model: _filler(field, model, names, limits, info) for model, names in models.items()}
+    fills = {base / model: _filler(field, model, names, limits, info, original) for model, names in models.items()}
     check_name_is_free(base, name, add_version)
     with changed_models_config(base) as config:
         check_name_is_free(base, name, add_version)  # again: somebody may have been quicker
@@ -154,15 +159,27 @@ def check_name_is_free(base: pathlib.Path, name: str, add_version: bool) -> None
         raise InputError(f"add_version must be without {name!r}, of which {base} has no version yet")
 
 
-def _filler(field, model, names, limits, info):
+def _filler(field, model, names, limits, info, original):
     def fill(folder):
         text = json.dumps(information(field, limits, info, names), allow_nan=False)
         loaded = write_saved_model(folder, field, limits, text, names)
         write_warm_up(folder, loaded, model, _warm_up_requests(field, names, limits))
         if "serving_default" in names:
             (folder / BATCHING).write_text(_batching(limits))
+        elif original is not None:
+            save_png(folder / ORIGINAL, original)  # in the folder of the warm-up records
 
     return fill
+
+
+def _checked_original(original, field):
+    """The picture as uint8; InputError for another size than the field's."""
+    array = np.asarray(original)
+    if field.picture_size is None or array.shape != (*field.picture_size, field.channels):
+        raise InputError(f"original must have the field's size and channels, received an array of shape {array.shape}")
+    if field.channels not in PNG_CHANNELS:
+        raise InputError(f"original must have 1, 3 or 4 channels, received {field.channels}")
+    return array if array.dtype == np.uint8 else integer_codes(array, np.uint8)
 
 
 def _warm_up_requests(field, names, limits):

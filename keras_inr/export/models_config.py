@@ -17,6 +17,12 @@ from keras_inr.export.serving_api import protos
 MODELS_CONFIG = "models.config"
 LOCK = ".lock"
 CONTAINER_PATH = "/models"
+PICTURES = "_pictures"
+"""What the name of a model of pictures ends in, beside that of the points."""
+
+ORIGINAL = pathlib.PurePath("assets.extra", "original.png")
+"""Where the folder of a version of pictures keeps the picture that its field was fitted to, if anywhere."""
+
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Names of models and labels: they stand in URLs and paths."""
 

@@ -14,6 +14,7 @@ from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
 from keras_inr.forward_rules import Jet, side_by_side, sum_of
 from keras_inr.initializers.rules import derive_seed
+from keras_inr.layers._raster import interpolated, raster_points
 from keras_inr.layers.hash_encoding import PRIMES, gathered
 
 FORMS = ("corrected", "source", "plain")
@@ -143,6 +144,37 @@ class CellEncoding(keras.layers.Layer):
             parts.append(self.weighed(level, encoded))
         if self.form != "plain":
             parts.append(self.for_all_fields(self.appended(position)))
+        return ops.cast(tf.concat(parts, axis=-1), self.compute_dtype)
+
+    def on_raster(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """The encoding of a raster's points, columns x (W) and rows y (H), as `call` has it: (H * W, features).
+
+        For single fields. Equal to `call` up to rounding, in a fraction of the time; the source form has no
+        interpolation to save and is looked up point by point.
+        """
+        if self.form == "source":
+            return self.call(raster_points(x, y))
+        dtype = coords_dtype(self.variable_dtype)
+        pixels = [
+            tf.clip_by_value(ops.cast(part, dtype) * self.pixels_per_unit + last / 2, 0.0, last)
+            for part, last in zip((x, y), self.last_pixel, strict=True)
+        ]
+        parts = []
+        for level, (_, cell_size, _) in enumerate(self.layout):
+            last_cells = [vertices - 2.0 for vertices in self.num_vertices[level]]
+            places = [part / cell_size for part in pixels]
+            cells = [tf.minimum(tf.floor(place), last) for place, last in zip(places, last_cells, strict=True)]
+
+            def features_of(columns, rows, level=level):
+                entries = self.entries(level, tf.stack(tf.meshgrid(columns, rows), axis=-1))
+                return ops.cast(tf.gather(tf.convert_to_tensor(self.tables[level]), entries), dtype)
+
+            whole = [tf.cast(cell, "int32") for cell in cells]
+            upper = [place - cell for place, cell in zip(places, cells, strict=True)]
+            encoded = interpolated(features_of, (whole[0], whole[1]), (upper[0], upper[1]))
+            parts.append(self.weighed(level, tf.reshape(encoded, (-1, encoded.shape[-1]))))
+        if self.form != "plain":
+            parts.append(self.appended(raster_points(*pixels)))
         return ops.cast(tf.concat(parts, axis=-1), self.compute_dtype)
 
     def propagate(self, jet: Jet) -> Jet:

@@ -13,15 +13,19 @@ from keras import ops
 from keras_inr._arguments import as_list, positive_int, positive_ints
 from keras_inr._cpu_xla import compiles_for_cpu, cpu_xla
 from keras_inr._custom_gradients import releases_gradients
+from keras_inr._lazy import later
 from keras_inr._variable_names import one_name
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError, InputTypeError
 from keras_inr.forward_rules import Jet
 from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.kinks import states
+from keras_inr.layers._raster import raster_points
 from keras_inr.layers.affine import Affine
 from keras_inr.rendering.raster import POINTS_PER_CALL as POINTS_PER_CALL
 from keras_inr.rendering.raster import FieldRaster, integer_codes
+
+mimebundle = later("keras_inr.web.notebook", "mimebundle")
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -87,7 +91,7 @@ class Field(keras.Model):
         self.num_fields = None if num_fields is None else positive_int("num_fields", num_fields)
         self.picture_size = picture_size
         self.seed = seed
-        self._evaluate = None
+        self._evaluate = self._evaluate_raster = None
         self._channels_given = channels is not None
         self._layers_given = layers is not None
         if layers is not None:
@@ -230,6 +234,23 @@ class Field(keras.Model):
             values = ops.reshape(values, (*ops.shape(coords)[:-1], self.channels))
         return ops.cast(values, self.values_dtype)
 
+    def on_raster(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        """Values (H * W, channels) at the points of a raster of a single field, row by row.
+
+        As the field at these points, up to rounding. Encodings by grids are several times as fast so: the raster's
+        columns and rows share what is looked up.
+
+        Args:
+            x, y: coordinates of the raster's columns (W) and rows (H).
+        """
+        first, *others = self.stack
+        if self.num_fields is not None or not hasattr(first, "on_raster"):
+            return self(raster_points(x, y))
+        values = first.on_raster(ops.cast(x, self.values_dtype), ops.cast(y, self.values_dtype))
+        for layer in others:
+            values = layer(values)
+        return ops.cast(values, self.values_dtype)
+
     def propagate(self, jet: Jet) -> Jet:
         """Carries derivatives from coords to values through the layers' rules, see `keras_inr.forward_rules`."""
         jet = jet.linear(lambda part: ops.cast(part, self.values_dtype))
@@ -257,6 +278,14 @@ class Field(keras.Model):
             points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
             self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
         return self._evaluate
+
+    @property
+    def traced_raster(self) -> Any:
+        """`on_raster` as a concrete function of columns x (W) and rows y (H), traced at the first use."""
+        if self._evaluate_raster is None:
+            axis = tf.TensorSpec((None,), self.values_dtype)
+            self._evaluate_raster = tf.function(lambda x, y: self.on_raster(x, y)).get_concrete_function(axis, axis)
+        return self._evaluate_raster
 
     def sample_grid(
         self,
@@ -309,6 +338,10 @@ class Field(keras.Model):
         (40, 60, 3)
         """
         return FieldRaster(self, height, width, box, supersampling, between=between).array(to_uint8)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """What a notebook shows: a picture that zooms, see `keras_inr.web.notebook`."""
+        return mimebundle(self)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments; layers only of a class whose constructor takes them."""

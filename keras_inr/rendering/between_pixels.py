@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_inr._arguments import one_of
 from keras_inr.coordinates import pixel_pitch
 from keras_inr.metrics import finite, psnr
+from keras_inr.rendering.spline import CubicSpline
 
 WAYS = ("auto", "field", "spline")
 MOST_SIDE = 1024
@@ -21,9 +22,6 @@ NEARER_DB = 6.0
 
 HALFWAY = ((1, 1), (1, 0), (0, 1))
 """Where the field is looked at, in half pixels down and across from the centres."""
-
-BORDER = 12
-"""Pixels that a picture's border is repeated by, so that the spline does not know where it ends; as SciPy does."""
 
 SMALLER = 0.95
 """A pixel whose side is less than this, in pixels of the picture, is one of an enlargement."""
@@ -76,7 +74,7 @@ def between_pixels(field: keras.Model) -> BetweenPixels | None:
     x, y = columns / max(height, width), rows / max(height, width)
     half = pixel_pitch(height, width) / 2
     centres = field.sample_grid(rows, columns, (-x, -y, x, y), supersampling=1)
-    spline = _Interpolation(centres)
+    spline = CubicSpline(centres)
     found: dict[str, list[np.ndarray]] = {"spline": [], "field": [], "bilinear": []}
     for down, across in HALFWAY:
         box = (-x + across * half, -y + down * half, x - across * half, y - down * half)
@@ -121,30 +119,10 @@ class Spline:
     def __init__(self, field: keras.Model) -> None:
         self.height, self.width = field.picture_size
         self.dtype = field.values_dtype
-        self.spline = _Interpolation(field.sample_grid())
+        self.spline = CubicSpline(field.sample_grid())
 
     def __call__(self, coords: tf.Tensor) -> tf.Tensor:
         scale = max(self.height, self.width) / 2
         x, y = np.moveaxis(np.asarray(coords, np.float64), -1, 0)
         places = (y * scale + (self.height - 1) / 2, x * scale + (self.width - 1) / 2)
         return tf.convert_to_tensor(self.spline(places), self.dtype)
-
-
-class _Interpolation:
-    """The cubic spline through values (H, W, C), filtered once; called with (rows, columns), it gives (..., C)."""
-
-    def __init__(self, values: np.ndarray) -> None:
-        from scipy.ndimage import spline_filter
-
-        self.dtype = values.dtype
-        self.order = min(3, *(side - 1 for side in values.shape[:2]))
-        padded = np.pad(values, [(BORDER, BORDER)] * 2 + [(0, 0)], mode="edge")
-        planes = np.moveaxis(padded, -1, 0)
-        self.coefficients = [spline_filter(p, self.order, mode="nearest") if self.order > 1 else p for p in planes]
-
-    def __call__(self, places: Sequence[np.ndarray]) -> np.ndarray:
-        from scipy.ndimage import map_coordinates
-
-        inside = [place + BORDER for place in places]
-        shared = {"output": self.dtype, "order": self.order, "mode": "nearest", "prefilter": False}
-        return np.stack([map_coordinates(plane, inside, **shared) for plane in self.coefficients], axis=-1)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from keras_inr._arguments import one_of, positive_int
-from keras_inr.coordinates import box_coords, in_float64, picture_box, pixel_pitch
+from keras_inr.coordinates import box_axes, box_coords, in_float64, picture_box, pixel_pitch
 from keras_inr.derivatives import OUTPUTS, differentiate
 from keras_inr.errors import InputError
 from keras_inr.rendering.between_pixels import Spline, way_of
@@ -81,11 +81,13 @@ class FieldRaster:
         self._trailing = (field.channels, field.num_dims) if output == "jacobian" else (field.channels,)
         self.shape = (*self._leading, self.height, self.width, *self._trailing)
         self.between = way_of(between, field, self.box, self.height, self.width) if output == "values" else "field"
-        self._evaluate: Callable[[tf.Tensor], tf.Tensor]
+        self._evaluate: Callable[[tf.Tensor], tf.Tensor] | None = None  # None: the field itself, by rows and columns
         if self.between == "spline":
             self._evaluate = Spline(field)
-        else:
-            self._evaluate = field.traced if output == "values" else _traced_derivative(field, output, allow_kinks)
+        elif output != "values":
+            self._evaluate = _traced_derivative(field, output, allow_kinks)
+        elif field.num_fields is not None:
+            self._evaluate = field.traced
         points = POINTS_PER_CALL if output == "values" else DERIVATIVE_POINTS_PER_CALL
         self._pixels_per_call = max(1, points // int(np.prod(self.supersampling)) // (field.num_fields or 1))
 
@@ -106,7 +108,7 @@ class FieldRaster:
         """Rows first ... first + count - 1 as one array ([K,] count, width, ...), see `array`."""
         result: np.ndarray = np.empty(0)
         done = 0
-        for chunk in self._chunks(first * self.width, count * self.width):
+        for chunk in self._chunks(first, count):
             chunk = chunk if convert is None else convert(chunk)
             if not done:
                 result = np.empty((*self._leading, count * self.width, *self._trailing), chunk.dtype)
@@ -125,7 +127,7 @@ class FieldRaster:
         """
         pixels = self.width * (max(1, self._pixels_per_call // self.width) if rows is None else rows)
         parts, held = [], 0
-        for chunk in self._chunks(0, self.height * self.width):
+        for chunk in self._chunks(0, self.height):
             parts.append(chunk)
             held += chunk.shape[self._axis]
             if held < pixels:
@@ -139,13 +141,31 @@ class FieldRaster:
             yield self._in_rows(np.concatenate(parts, axis=self._axis))
 
     def _chunks(self, first: int, count: int) -> Iterator[np.ndarray]:
-        """The pixels first ... first + count - 1 in row-major order: arrays ([K,] pixels, ...)."""
+        """The pixels of rows first ... first + count - 1, from left to right and down: arrays ([K,] pixels, ...)."""
+        if self._evaluate is None:
+            yield from self._blocks(first, count)
+            return
         per_pixel = int(np.prod(self.supersampling))
-        for start in range(first, first + count, self._pixels_per_call):
-            length = min(self._pixels_per_call, first + count - start)
+        end = (first + count) * self.width
+        for start in range(first * self.width, end, self._pixels_per_call):
+            length = min(self._pixels_per_call, end - start)
             coords = box_coords(self.box, self.height, self.width, start, length, self.dtype, self.supersampling)
             points = self._evaluate(coords)
             yield (pixel_means(points, per_pixel, self._axis) if per_pixel > 1 else points).numpy()
+
+    def _blocks(self, first: int, count: int) -> Iterator[np.ndarray]:
+        """The same of the field's values: whole rows at a time, or parts of one."""
+        rows, columns = max(1, self._pixels_per_call // self.width), min(self.width, self._pixels_per_call)
+        down, across = self.supersampling
+        for top in range(first, first + count, rows):
+            for left in range(0, self.width, columns):
+                high, wide = min(rows, first + count - top), min(columns, self.width - left)
+                place = ((top, high), (left, wide))
+                x, y = box_axes(self.box, self.height, self.width, *place, self.dtype, self.supersampling)
+                points = self.field.traced_raster(x, y)
+                if down * across > 1:
+                    points = tf.reduce_mean(tf.reshape(points, (high, down, wide, across, -1)), axis=(1, 3))
+                yield points.numpy().reshape(high * wide, -1)
 
     @property
     def _axis(self) -> int:

@@ -2,11 +2,11 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import prometheus_client
 
-from keras_inr.serving.models import AVAILABLE, Models, Version
+from keras_inr.serving.models import AVAILABLE, Version
 from keras_inr.serving.status import RequestError
 
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -33,11 +33,14 @@ class Measures:
             ("model", "result"),
             registry=self.registry,
         )
+        self._lookups = prometheus_client.Counter(
+            "keras_inr_cache_lookups", "Encoded pictures that were looked for.", ("result",), registry=self.registry
+        )
 
     @contextlib.contextmanager
-    def request(self, models: Models, model: str, api: str, method: str) -> Iterator[None]:
-        """Counts what happens in a `with` block; names that are no model's are counted together."""
-        known = model if model in models.names else ""
+    def request(self, names: Collection[str], model: str, api: str, method: str) -> Iterator[None]:
+        """Counts what happens in a `with` block; a model that is none of the names is counted with all such."""
+        known = model if model in names else ""
         start, code = time.perf_counter(), "OK"
         try:
             yield
@@ -60,6 +63,10 @@ class Measures:
             self._loads.labels(name, "failed").inc()
         elif version.state == "UNLOADING":
             self._versions.labels(name).dec()
+
+    def looked_up(self, result: str) -> None:
+        """Counts a look into the cache: "hit", "miss" or "joined"."""
+        self._lookups.labels(result).inc()
 
     def text(self) -> bytes:
         """All of it as Prometheus reads it."""

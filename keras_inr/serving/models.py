@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import gc
 import os
 import pathlib
 import threading
@@ -95,6 +96,7 @@ class Models:
         self._versions: dict[str, dict[int, Version]] = {}
         self._lock = threading.RLock()
         self._polling = threading.Lock()
+        self._closed_some = False
 
     @property
     def names(self) -> list[str]:
@@ -185,6 +187,12 @@ class Models:
         with self._lock:
             return dict(self._settings[name].labels) if name in self._settings else {}
 
+    def folder(self, name: str, version: int) -> pathlib.Path | None:
+        """Of a version's SavedModel; None where there is no such version."""
+        with self._lock:
+            entry = self._versions.get(name, {}).get(version)
+            return None if entry is None else entry.folder
+
     def is_served(self, name: str) -> bool:
         """Whether a version of a model is available."""
         with self._lock:
@@ -235,6 +243,9 @@ class Models:
             gone += [(name, number) for number in unwanted]
         for name, number in gone:
             self._unload_version(name, number)
+        if self._closed_some:  # graphs are cycles, and Python waits for many more before it looks for them
+            self._closed_some = False
+            gc.collect()
 
     def _load_version(self, name, number, folder):
         entry = self._versions[name].get(number)
@@ -269,6 +280,7 @@ class Models:
                 return
             servable, entry.servable, entry.state = entry.servable, None, END
         servable.close()
+        self._closed_some = True
         self._on_change(name, number, entry)
 
     def _set(self, name, number, entry):

@@ -1,31 +1,27 @@
-"""TensorFlow Serving's REST API, as an ASGI application."""
+"""TensorFlow Serving's REST API, as routes of an ASGI application."""
 
 import functools
-import hmac
 import re
 import time
 import urllib.parse
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import orjson
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from keras_inr.serving import json_tensors, messages
+from keras_inr.serving.admission import Admission
+from keras_inr.serving.application import document_route, guarded, metrics_route, told
 from keras_inr.serving.measures import Measures
-from keras_inr.serving.predictor import Predictor
+from keras_inr.serving.models import Models
 from keras_inr.serving.status import RequestError
 
-METRICS_PATH = "/monitoring/prometheus/metrics"
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
 MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 PREDICT = re.compile(rf"{MODEL}:(predict|classify|regress)", re.IGNORECASE)
@@ -34,20 +30,27 @@ METADATA = re.compile(rf"{MODEL}/metadata", re.IGNORECASE)
 MOST_VERSION = 2**63 - 1
 
 
-def rest_app(predictor: Predictor, measures: Measures, token: str | None = None, cors: bool = False) -> Starlette:
-    """The application.
+def rest_routes(
+    models: Models,
+    admission: Admission,
+    measures: Measures,
+    token: str | None = None,
+    further: Sequence[BaseRoute] = (),
+) -> list[BaseRoute]:
+    """The routes of the API; the last of them takes whatever no other one did.
 
     Args:
-        predictor: that answers.
+        models: that answer.
+        admission: that lets requests compute.
         measures: that count.
         token: that requests need as "Authorization: Bearer TOKEN"; None for none. Health is told without.
-        cors: whether pages of other origins may ask.
+        further: routes beside those of the API.
     """
     limiter: list[anyio.CapacityLimiter] = []
 
     async def in_thread(function: Callable[[], Any]) -> Any:
         if not limiter:  # it belongs to the loop that is running; who waits for a slot waits in a thread
-            limiter.append(anyio.CapacityLimiter(predictor.most))
+            limiter.append(anyio.CapacityLimiter(admission.most))
         return await anyio.to_thread.run_sync(function, limiter=limiter[0])
 
     async def api(request: Request) -> Response:
@@ -55,46 +58,30 @@ def rest_app(predictor: Predictor, measures: Measures, token: str | None = None,
         if request.url.query:  # part of the path, as in TensorFlow Serving
             path = f"{path}?{request.url.query}"
         if request.method == "POST" and (found := PREDICT.fullmatch(path)):
-            model, until = _model_of(found), time.monotonic() + predictor.bounds.seconds
-            with predictor.admitted():
-                body = await _body(request, predictor.bounds.body_bytes)
-                answer = functools.partial(_predict, predictor, measures, model, found[4].lower(), body, until)
+            model, until = _model_of(found), time.monotonic() + admission.bounds.seconds
+            with admission.admitted():
+                body = await _body(request, admission.bounds.body_bytes)
+                answer = functools.partial(_predict, models, admission, measures, model, found[4].lower(), body, until)
                 return Response(await in_thread(answer), media_type="application/json")
         if request.method == "GET" and (found := METADATA.fullmatch(path)):
-            return _told(messages.metadata_as_dict(messages.model_metadata(predictor.models, *_model_of(found))))
+            return told(messages.metadata_as_dict(messages.model_metadata(models, *_model_of(found))))
         if request.method == "GET" and (found := STATUS.fullmatch(path)):
-            return _told(messages.as_dict(messages.model_status(predictor.models, *_model_of(found)[:2])))
+            return told(messages.as_dict(messages.model_status(models, *_model_of(found)[:2])))
         if not path.lower().startswith("/v1/"):
             raise HTTPException(404)
         raise RequestError("INVALID_ARGUMENT", f"Malformed request: {request.method} {path}")
 
     async def health(request: Request) -> Response:
-        missing = [name for name in predictor.models.names if not predictor.models.is_served(name)]
-        told = orjson.dumps({"ready": not missing, "without_a_version": missing})
-        return Response(told, 503 if missing else 200, media_type="application/json")
+        missing = [name for name in models.names if not models.is_served(name)]
+        return told({"ready": not missing, "without_a_version": missing}, 503 if missing else 200)
 
-    async def metrics(request: Request) -> Response:
-        return Response(measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    routes = [
+    return [
         Route("/health", health),
-        Route(METRICS_PATH, _guarded(metrics, token)),
-        Route("/{rest:path}", _guarded(api, token), methods=METHODS),  # "/V1" too
+        metrics_route(measures, token),
+        document_route(),
+        *further,
+        Route("/{rest:path}", guarded(api, token), methods=METHODS),  # "/V1" too
     ]
-    allowed = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
-    handlers: dict[Any, Any] = {RequestError: _failed, Exception: _crashed, HTTPException: _http_failed}
-    return Starlette(routes=routes, middleware=[allowed] if cors else [], exception_handlers=handlers)
-
-
-def _guarded(endpoint: Callable[[Request], Awaitable[Response]], token: str | None):
-    async def guarded(request: Request) -> Response:
-        if token is not None:
-            given = request.headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode("latin-1"), f"Bearer {token}".encode()):
-                raise RequestError("UNAUTHENTICATED", "the request needs the header 'Authorization: Bearer TOKEN'")
-        return await endpoint(request)
-
-    return guarded
 
 
 def _model_of(found: re.Match[str]) -> tuple[str, int | None, str | None]:
@@ -133,7 +120,8 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 def _predict(
-    predictor: Predictor,
+    models: Models,
+    admission: Admission,
     measures: Measures,
     model: tuple[str, int | None, str | None],
     method: str,
@@ -141,10 +129,10 @@ def _predict(
     until: float,
 ) -> bytes:
     """The body of the answer."""
-    with measures.request(predictor.models, model[0], "REST", method):
+    with measures.request(models.names, model[0], "REST", method):
         if method != "predict":
             raise RequestError("UNIMPLEMENTED", f"{method} takes tf.Example, which no field answers: use predict")
-        with predictor.models.use(*model) as (_, servable), predictor.slot(until):
+        with models.use(*model) as (_, servable), admission.slot(until):
 
             def signature_of(key):
                 try:
@@ -156,24 +144,3 @@ def _predict(
             signature, inputs, in_rows = json_tensors.request_arrays(json_tensors.parse_json(body), signature_of)
             outputs = servable.run(signature, inputs, (), until - time.monotonic())
             return json_tensors.reply(outputs, in_rows)
-
-
-def _told(document: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(document, option=orjson.OPT_INDENT_2), media_type="application/json")
-
-
-def _error(status: int, text: str) -> Response:
-    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair is no text
-    return Response(orjson.dumps({"error": text}), status, media_type="application/json")
-
-
-async def _failed(request: Request, error: RequestError) -> Response:
-    return _error(error.http_status, error.message)
-
-
-async def _http_failed(request: Request, error: HTTPException) -> Response:
-    return _error(error.status_code, str(error.detail))
-
-
-async def _crashed(request: Request, error: Exception) -> Response:
-    return _error(500, "internal error")

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     model_management_pb2,
@@ -20,8 +21,9 @@ from tensorflow_serving.apis import (
 
 from keras_inr.errors import InputError
 from keras_inr.serving import messages
+from keras_inr.serving.admission import Admission
 from keras_inr.serving.measures import Measures
-from keras_inr.serving.predictor import Predictor
+from keras_inr.serving.models import Models
 from keras_inr.serving.settings import settings_of_config
 from keras_inr.serving.status import RequestError
 
@@ -34,50 +36,57 @@ MOST_FILLED = 2**20
 
 
 def grpc_server(
-    predictor: Predictor,
+    models: Models,
+    admission: Admission,
     measures: Measures,
     token: str | None = None,
     as_content: bool = False,
     reload_allowed: bool = True,
+    tells_health: bool = False,
 ) -> grpc.Server:
     """A server with both services, without an address yet.
 
     Args:
-        predictor: that answers.
+        models: that answer.
+        admission: that lets calls compute.
         measures: that count.
         token: that calls need as metadata "authorization: Bearer TOKEN"; None for none.
         as_content: whether tensors are sent as bytes (`tensor_content`), or in the fields that
             TensorFlow Serving fills by default (`float_val` and others).
         reload_allowed: whether HandleReloadConfigRequest may name other models. It names folders of the server.
+        tells_health: whether grpc.health.v1.Health answers: for "" and for names of models.
     """
     options = [
-        ("grpc.max_receive_message_length", predictor.bounds.body_bytes),
+        ("grpc.max_receive_message_length", admission.bounds.body_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
     ]
     interceptors = [] if token is None else [_Token(token)]
-    threads = futures.ThreadPoolExecutor(predictor.most + MANAGERS, "grpc")  # who waits for a slot waits in a thread
+    threads = futures.ThreadPoolExecutor(admission.most + MANAGERS, "grpc")  # who waits for a slot waits in a thread
     server = grpc.server(threads, options=options, interceptors=interceptors)
-    predictions = _Predictions(predictor, measures, as_content)
+    predictions = _Predictions(models, admission, measures, as_content)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(predictions, server)
-    management = _Management(predictor, measures, reload_allowed)
+    management = _Management(models, measures, reload_allowed)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(management, server)
+    if tells_health:
+        health_pb2_grpc.add_HealthServicer_to_server(_Health(models), server)
     return server
 
 
 class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, predictor: Predictor, measures: Measures, as_content: bool) -> None:
-        self._predictor, self._measures, self._as_content = predictor, measures, as_content
+    def __init__(self, models: Models, admission: Admission, measures: Measures, as_content: bool) -> None:
+        self._models, self._admission = models, admission
+        self._measures, self._as_content = measures, as_content
 
     def Predict(self, request, context):
         spec = request.model_spec
-        with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "predict"):
-            seconds, waits = self._predictor.bounds.seconds, context.time_remaining()
+        with _told(context), self._measures.request(self._models.names, spec.name, "gRPC", "predict"):
+            seconds, waits = self._admission.bounds.seconds, context.time_remaining()
             until = time.monotonic() + (seconds if waits is None else min(seconds, waits))
             with (
-                self._predictor.admitted(),
-                self._predictor.models.use(*_model_of(spec)) as (number, servable),
-                self._predictor.slot(until),
+                self._admission.admitted(),
+                self._models.use(*_model_of(spec)) as (number, servable),
+                self._admission.slot(until),
             ):
                 signature = servable.signature(spec.signature_name)
                 inputs = {name: _array(name, tensor) for name, tensor in request.inputs.items()}
@@ -95,10 +104,10 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def GetModelMetadata(self, request, context):
         spec = request.model_spec
-        with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "metadata"):
+        with _told(context), self._measures.request(self._models.names, spec.name, "gRPC", "metadata"):
             if list(request.metadata_field) != [SIGNATURE_DEF]:
                 raise RequestError("INVALID_ARGUMENT", f"metadata_field must be exactly {SIGNATURE_DEF!r}")
-            return messages.model_metadata(self._predictor.models, *_model_of(spec))
+            return messages.model_metadata(self._models, *_model_of(spec))
 
     def Classify(self, request, context):
         self._unanswered(request, context, "classify")
@@ -107,19 +116,19 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._unanswered(request, context, "regress")
 
     def _unanswered(self, request, context, method):
-        with _told(context), self._measures.request(self._predictor.models, request.model_spec.name, "gRPC", method):
+        with _told(context), self._measures.request(self._models.names, request.model_spec.name, "gRPC", method):
             raise RequestError("UNIMPLEMENTED", f"{method} takes tf.Example, which no field answers: use Predict")
 
 
 class _Management(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, predictor: Predictor, measures: Measures, reload_allowed: bool) -> None:
-        self._predictor, self._measures, self._reload_allowed = predictor, measures, reload_allowed
+    def __init__(self, models: Models, measures: Measures, reload_allowed: bool) -> None:
+        self._models, self._measures, self._reload_allowed = models, measures, reload_allowed
 
     def GetModelStatus(self, request, context):
         spec = request.model_spec
-        with _told(context), self._measures.request(self._predictor.models, spec.name, "gRPC", "status"):
+        with _told(context), self._measures.request(self._models.names, spec.name, "gRPC", "status"):
             name, version, _ = _model_of(spec)  # labels are passed over, as in TensorFlow Serving
-            return messages.model_status(self._predictor.models, name, version)
+            return messages.model_status(self._models, name, version)
 
     def HandleReloadConfigRequest(self, request, context):
         response = model_management_pb2.ReloadConfigResponse()
@@ -132,12 +141,28 @@ class _Management(model_service_pb2_grpc.ModelServiceServicer):
                 settings = settings_of_config(request.config)
             except InputError as error:
                 raise RequestError("INVALID_ARGUMENT", str(error)) from None
-            self._predictor.models.configure(settings)
-            broken = [name for name in settings if not self._predictor.models.is_served(name)]
+            self._models.configure(settings)
+            broken = [name for name in settings if not self._models.is_served(name)]
             if broken:
                 raise RequestError("FAILED_PRECONDITION", f"no version could be loaded of {', '.join(broken)}")
         response.status.error_code = 0
         return response
+
+
+class _Health(health_pb2_grpc.HealthServicer):
+    """SERVING where a model, or for "" every model, has a version that is available."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def Check(self, request, context):
+        names = self._models.names
+        if request.service and request.service not in names:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no model is called {request.service[:100]!r}")
+        asked = [request.service] if request.service else names
+        ready = all(self._models.is_served(name) for name in asked)
+        states = health_pb2.HealthCheckResponse
+        return states(status=states.SERVING if ready else states.NOT_SERVING)
 
 
 class _Token(grpc.ServerInterceptor):
@@ -212,8 +237,22 @@ def _tensor(array: np.ndarray, as_content: bool) -> Any:
     tensor = tensor_pb2.TensorProto(dtype=tf.dtypes.as_dtype(array.dtype).as_datatype_enum)
     for side in array.shape:
         tensor.tensor_shape.dim.add(size=side)
-    getattr(tensor, field).extend(array.ravel().tolist())
+    if array.dtype.name in AS_ON_THE_WIRE:
+        number, dtype = AS_ON_THE_WIRE[array.dtype.name]
+        content = np.ascontiguousarray(array, dtype).tobytes()
+        tensor.MergeFromString(bytes([number << 3 | LENGTH_DELIMITED]) + _varint(len(content)) + content)
+    else:
+        getattr(tensor, field).extend(array.ravel().tolist())
     return tensor
+
+
+def _varint(number: int) -> bytes:
+    """As protocol buffers write a number: 7 bits a byte, the lowest first."""
+    parts = []
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
 
 
 FIELDS = {
@@ -226,3 +265,8 @@ FIELDS = {
     "uint64": "uint64_val",
 }
 """dtype -> the field of a `TensorProto` that TensorFlow Serving fills."""
+
+LENGTH_DELIMITED = 2
+AS_ON_THE_WIRE = {"float32": (5, "<f4"), "float64": (6, "<f8"), "bool": (11, "u1")}
+"""dtype -> number of its field in a `TensorProto`, and how a packed field holds it. One by one, values take longer than
+small networks do."""

@@ -2,19 +2,19 @@
 
 import dataclasses
 import pathlib
-import socket
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import grpc
-import uvicorn
+from starlette.routing import BaseRoute
 
 from keras_inr.errors import InputError
+from keras_inr.serving.admission import Admission
+from keras_inr.serving.application import application
+from keras_inr.serving.http_server import HttpServer
 from keras_inr.serving.measures import Measures
 from keras_inr.serving.models import Models, ModelSettings, Version
-from keras_inr.serving.predictor import Predictor
-from keras_inr.serving.rest import rest_app
+from keras_inr.serving.rest import rest_routes
 from keras_inr.serving.rpc import grpc_server
 from keras_inr.serving.servable import Servable
 from keras_inr.serving.settings import Bounds
@@ -22,19 +22,6 @@ from keras_inr.serving.status import RequestError
 
 GRACE_SECONDS = 30
 """That requests have to end in when a server is stopped."""
-
-
-class _Rest(uvicorn.Server):
-    """Tells of a signal before it stops itself."""
-
-    def __init__(self, config: uvicorn.Config, stop: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._stop = stop
-
-    def handle_exit(self, number: int, frame: Any) -> None:
-        """What a signal does."""
-        self._stop()
-        super().handle_exit(number, frame)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +49,11 @@ class Server:
         cors: whether pages of other origins may ask.
         as_content: whether gRPC sends tensors as bytes.
         reload_allowed: whether a gRPC call may name other models; settings are then called once.
+        tells_health: whether gRPC's health service answers.
         poll_seconds: between two looks at the settings and the folders.
         on_change: called with name, number and `Version` after each change of a version's state.
         on_problem: called with a sentence when the settings cannot be followed, and with None when they can again.
+        routes: called with the server for further routes of its REST port.
 
     Raises:
         InputError: if a port cannot be listened at.
@@ -80,9 +69,11 @@ class Server:
         cors: bool = False,
         as_content: bool = False,
         reload_allowed: bool = False,
+        tells_health: bool = False,
         poll_seconds: float = 1.0,
         on_change: Callable[[str, int, Version], object] = lambda name, number, version: None,
         on_problem: Callable[[str | None], object] = lambda problem: None,
+        routes: Callable[["Server"], Sequence[BaseRoute]] = lambda server: (),
     ) -> None:
         self.measures = Measures()
 
@@ -91,39 +82,32 @@ class Server:
             on_change(name, number, version)
 
         self.models = Models(Servable, changed)
-        self.predictor = Predictor(self.models, bounds)
+        self.admission = Admission(bounds)
         self._settings, self._poll_seconds, self._on_problem = settings, poll_seconds, on_problem
         self._reload_allowed = reload_allowed
         self._stopping = threading.Event()
         self._grpc: grpc.Server | None = None
-        self._rest: uvicorn.Server | None = None
+        self._rest: HttpServer | None = None
         self.grpc_port: int | None = None
         self.problem: str | None = None
         if addresses.grpc_port is not None:
-            self._grpc = grpc_server(self.predictor, self.measures, token, as_content, reload_allowed)
+            self._grpc = grpc_server(
+                self.models, self.admission, self.measures, token, as_content, reload_allowed, tells_health
+            )
             host = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
             try:
                 self.grpc_port = self._grpc.add_insecure_port(f"{host}:{addresses.grpc_port}")
             except RuntimeError:
                 raise InputError(f"port {addresses.grpc_port} of {addresses.host} cannot be listened at") from None
         if addresses.rest_port is not None:
-            app = rest_app(self.predictor, self.measures, token, cors)
-            config = uvicorn.Config(
-                app,
-                host=addresses.host,
-                port=addresses.rest_port,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                limit_concurrency=1024,
-                timeout_keep_alive=30,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-            self._rest = _Rest(config, self.stop)
-            self._socket = _bound(config)
-            self.rest_port: int | None = self._socket.getsockname()[1]
-        else:
-            self.rest_port = None
+            further = routes(self)
+            app = application(rest_routes(self.models, self.admission, self.measures, token, further), cors)
+            self._rest = HttpServer(app, addresses.host, addresses.rest_port, GRACE_SECONDS, self.stop)
+
+    @property
+    def rest_port(self) -> int | None:
+        """That is listened at; None without REST."""
+        return None if self._rest is None else self._rest.port
 
     def run(self) -> None:
         """Loads the models and answers until a signal or `stop`; returns when the last request is answered."""
@@ -134,7 +118,7 @@ class Server:
             self._grpc.start()
         try:
             if self._rest is not None:
-                self._rest.run(sockets=[self._socket])
+                self._rest.run()
             else:
                 self._stopping.wait()
         finally:
@@ -150,7 +134,7 @@ class Server:
         if self._grpc is not None:
             self._grpc.stop(GRACE_SECONDS)
         if self._rest is not None:
-            self._rest.should_exit = True
+            self._rest.stop()
 
     def _watch(self):
         """Looks at settings and folders; what cannot be read leaves what is served as it is."""
@@ -174,20 +158,6 @@ class Server:
         if problem != self.problem:
             self.problem = problem
             self._on_problem(problem)
-
-
-def _bound(config: Any) -> Any:
-    """A socket at the address; InputError if that is taken."""
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    # by the name of its protocol, or asyncio leaves out TCP_NODELAY and small answers wait 40 ms for an acknowledgement
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((config.host, config.port))
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise InputError(f"port {config.port} of {config.host} cannot be listened at: {error}") from None
-    return listening
 
 
 def run_settings(name: str, base_path: pathlib.Path) -> Callable[[], dict[str, ModelSettings]]:

@@ -195,6 +195,7 @@ class StopAtGoal(StopWhen):
         self.hopeless = hopeless
         self.averager = averager
         self.probed = None if averager is None else probe_pixels(signal)
+        self.look_seconds = 0.0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.state.open_round:
@@ -206,15 +207,21 @@ class StopAtGoal(StopWhen):
 
     def measure(self, logs: Mapping[str, Any]) -> None:
         """Measures the whole picture where that is due, and ends the run at the goal."""
-        if not self.should_measure(logs):
+        if not self.should_measure(logs) or not self.has_time_to_look():
             return
+        start = time.perf_counter()
         prediction = self.field.sample_grid(self.signal.height, self.signal.width)
         if not self.objective.knows_values:
             prediction = prediction + best_offset(self.signal.values, prediction)
         psnr_db = psnr(self.signal.values, prediction)
         self.state.rows[-1]["picture_psnr_db"] = finite(psnr_db)
+        self.look_seconds = time.perf_counter() - start
         if self.goal_psnr_db is not None and psnr_db >= self.goal_psnr_db:
             self.stop("psnr")
+
+    def has_time_to_look(self) -> bool:
+        """Whether another look at the whole picture ends within the run's seconds, as far as the last one tells."""
+        return self.max_seconds is None or self.state.train_seconds + self.look_seconds <= self.max_seconds
 
     def should_measure(self, logs: Mapping[str, Any]) -> bool:
         """Whether the whole picture is measured at the end of this round."""

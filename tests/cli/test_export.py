@@ -7,6 +7,7 @@ import types
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 from absl import flags
@@ -16,6 +17,7 @@ from keras_inr.cli import export as command
 from keras_inr.errors import InputError
 from keras_inr.export.publish import existing_versions
 from keras_inr.models import Siren
+from keras_inr.signals.image import load_image
 
 SCRIPT = SCRIPTS / "export.py"
 DEFINES = ("DEFINE_string", "DEFINE_integer", "DEFINE_bool", "DEFINE_list")
@@ -100,6 +102,25 @@ class TestBase:
         assert "model: version 2, stable is version 1" in more.stdout.splitlines()
         self.show_and_change(tmp_path)
 
+    def test_the_original_of_a_run(self, tmp_path):
+        picture, run = tmp_path / "fox.png", tmp_path / "run"
+        run.mkdir()
+        values = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        PIL.Image.fromarray(values).save(picture)
+        Siren(units=(8,), picture_size=(10, 15), seed=0).save(run / "model.keras")
+        signal = load_image(picture, size=15)
+        facts = {"image": str(picture), "image_options": {"size": 15}, "image_sha256": signal.sha256}
+        (run / "metrics.json").write_text(json.dumps(METRICS | facts))
+        done = export(f"--run={run}", "--to=models", "--original", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        kept = PIL.Image.open(tmp_path / "models" / "fox_pictures" / "1" / "assets.extra" / "original.png")
+        np.testing.assert_array_equal(np.asarray(kept), np.rint(signal.values * 255))
+        PIL.Image.fromarray(values[::-1]).save(picture)
+        again = export(f"--run={run}", "--to=models", "--add_version", "--original", cwd=tmp_path)
+        assert_refused(
+            again, f"export.py: --original: {picture} is not the picture any more that the model was fitted to"
+        )
+
     def show_and_change(self, folder):
         base = functools.partial(forked, "keras_inr", "base", cwd=folder)
         shown = base("--base=models").stdout.splitlines()
@@ -120,6 +141,11 @@ class TestBase:
         [
             (["--to=models", "--base_path=b"], "--base_path is for one SavedModel: give it or --to"),
             (["--name=fox"], "--name goes with --to"),
+            (["--original"], "--original goes with --to"),
+            (
+                ["--to=models", "--original"],
+                "--original is for runs: the picture that the model was fitted to is not known",
+            ),
             (["--to=models", "--name=a/b"], "name must be 1 to 100 letters, digits"),
             (["--to=models", "--container_path=b"], "container_path must begin with '/', received 'b'"),
             (["--to=models", "--add_version"], "add_version must be without 'model', of which"),

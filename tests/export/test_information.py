@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import keras_inr
 from export.small_fields import CHUNK, MAX_PIXELS, MAX_POINTS, MAX_ROWS, small_field
-from keras_inr.export.information import information
+from keras_inr.export.information import fingerprint, information
 from keras_inr.export.requests import Limits
 
 
@@ -22,6 +22,7 @@ def test_served_text(served):
     first, second = signatures["info"](query=tf.constant(["", "anything"]))["info"].numpy()
     assert first == second
     information = json.loads(first.decode("ascii"), parse_constant=refuse)
+    assert information.pop("fingerprint") == fingerprint(field)
     assert information.pop("coordinates").startswith("(x, y), x to the right and y down, at pixel centres")
     assert information == {
         "format_version": 1,
@@ -88,3 +89,14 @@ def test_facts_must_be_a_dict(facts):
     with pytest.raises(TypeError, match="info must be a dict with strings as keys, received ") as error:
         information(small_field(), Limits(), facts)
     assert str(error.value).endswith(repr(facts))
+
+
+def test_the_fingerprint_is_of_network_and_weights():
+    field = small_field()
+    same = type(field).from_config(field.get_config())
+    same(np.zeros((1, 2), np.float32))
+    same.set_weights(field.get_weights())
+    assert fingerprint(same) == fingerprint(field)
+    assert fingerprint(small_field(channels=1)) != fingerprint(field)
+    same.set_weights([*field.get_weights()[:-1], field.get_weights()[-1] + np.float32(1e-6)])
+    assert fingerprint(same) != fingerprint(field)

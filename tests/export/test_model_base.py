@@ -5,6 +5,7 @@ import shlex
 import threading
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
@@ -15,7 +16,7 @@ from export.small_fields import ATOL, CHUNK, MAX_POINTS, MAX_ROWS, small_field
 from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.export import export_model_base, instructions, model_base, retire_versions, set_label
 from keras_inr.export.lint import lint_saved_model
-from keras_inr.export.models_config import LOCK
+from keras_inr.export.models_config import LOCK, ORIGINAL
 from keras_inr.export.publish import existing_versions, publish_together
 from keras_inr.export.warm_up import WARM_UP, write_warm_up
 from keras_inr.models import Siren
@@ -206,6 +207,16 @@ class TestConfiguration:
         version = export_model_base(tiny, tmp_path, "fox", add_version=True)
         assert entries(tmp_path)["fox"].base_path == "/srv/fox"
         assert f"{tmp_path}:/srv:ro" in instructions.docker_command(version)
+
+    def test_the_original_is_kept_beside_the_pictures(self, tiny, tmp_path):
+        values = np.linspace(0, 1, 45, dtype=np.float32).reshape(3, 5, 3)
+        made = export_model_base(tiny, tmp_path / "base", "fox", original=values)
+        kept = np.asarray(PIL.Image.open(made.base / "fox_pictures" / "1" / ORIGINAL))
+        np.testing.assert_array_equal(kept, np.rint(values * 255))
+        assert not (made.base / "fox" / "1" / ORIGINAL).exists()
+        for shape in ((3, 5, 4), (5, 3, 3), (3, 5)):
+            with pytest.raises(InputError, match="original must have the field's size and channels"):
+                export_model_base(tiny, tmp_path / "base", "hen", original=np.zeros(shape, np.uint8))
 
     def test_models_of_pictures_are_no_names(self, tiny, tmp_path):
         export_model_base(tiny, tmp_path, "fox")

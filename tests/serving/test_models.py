@@ -1,7 +1,10 @@
 """Models: versions are loaded, swapped and unloaded while requests use them."""
 
+import gc
+import shutil
 import threading
 import types
+import weakref
 
 import pytest
 
@@ -239,3 +242,28 @@ class TestConfigurations:
     def test_unknown_names_have_no_status(self):
         with pytest.raises(RequestError, match="Could not find any versions of model fox"):
             Models(types.SimpleNamespace).status("fox")
+
+
+def test_what_is_unloaded_is_freed(base, monkeypatch):
+    """Graphs of TensorFlow are cycles, which Python would leave for long."""
+    found = []
+
+    class Cycle(Fake):
+        def __init__(self, folder):
+            super().__init__(folder)
+            self.itself = self
+            found.append(weakref.ref(self))
+
+    models = Models(Cycle)
+    settings = base(1, 2)
+    gc.disable()
+    try:
+        models.configure(settings)
+        with models.use("fox", 1):
+            shutil.rmtree(settings["fox"].base_path / "1")
+            models.poll()
+            assert found[0]() is not None  # somebody uses it
+        models.poll()
+        assert [each() is None for each in found] == [True, False]
+    finally:
+        gc.enable()

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from export.small_fields import small_field
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from keras_inr.errors import InputError
 from keras_inr.export import export_model_base, retire_versions, set_label
+from keras_inr.serving.http_server import HttpServer
 from keras_inr.serving.server import Addresses, Server, run_settings
 from keras_inr.serving.settings import Bounds, settings_of_base
 from serving.conftest import Running, ask, try_ask
@@ -104,7 +106,7 @@ class TestBounds:
         bounds = Bounds(seconds=3.0, concurrency=1, waiting=40)
         with (
             Running(lambda: settings_of_base(base), bounds=bounds) as running,
-            running.server.predictor.slot(time.monotonic() + 10),  # somebody computes all the time
+            running.server.admission.slot(time.monotonic() + 10),  # somebody computes all the time
         ):
             statuses = []
             url = f"{running.url}/v1/models/fox:predict"
@@ -293,10 +295,9 @@ class TestCommand:
         assert "Traceback" not in told
 
 
-def test_small_answers_do_not_wait_for_acknowledgements(base):
+def test_small_answers_do_not_wait_for_acknowledgements():
     """asyncio sets TCP_NODELAY for sockets whose protocol is named, and for no others."""
-    server = Server(lambda: settings_of_base(base), Addresses(rest_port=0, grpc_port=None))
-    with server._socket as listening:
+    with HttpServer(None, "127.0.0.1", 0, 1)._socket as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
 
@@ -315,3 +316,21 @@ def test_tensors_go_as_bytes_where_that_is_asked_for(base):
         reply = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request(), timeout=60)
         assert len(reply.outputs["values"].tensor_content) == 36
         assert tf.make_ndarray(reply.outputs["values"]).shape == (3, 3)
+
+
+def test_health_over_grpc(base):
+    with (
+        Running(lambda: settings_of_base(base), tells_health=True) as running,
+        grpc.insecure_channel(running.address) as channel,
+    ):
+        stub = health_pb2_grpc.HealthStub(channel)
+        states = health_pb2.HealthCheckResponse
+        for service in ("", "fox", "fox_pictures"):
+            assert stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60).status == states.SERVING
+        assert refused(stub.Check, health_pb2.HealthCheckRequest(service="wolf"))[0] == "NOT_FOUND"
+
+
+def test_health_is_told_only_if_that_is_asked_for(running):
+    with grpc.insecure_channel(running.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        assert refused(stub.Check, health_pb2.HealthCheckRequest())[0] == "UNIMPLEMENTED"

@@ -198,6 +198,18 @@ class TestStopAtGoal:
         state, stopped = self.run(0.5, max_seconds=1e-9, should_stop=lambda: True)
         assert (state.stopped_by, stopped) == ("interrupt", True)
 
+    @pytest.mark.parametrize(("spent", "looks"), [(5.9, 2), (6.1, 1)])
+    def test_a_look_that_would_end_after_the_run_is_not_begun(self, monkeypatch, spent, looks):
+        clock = iter([100.0, 104.0, 200.0, 204.0])  # a look takes 4 s
+        monkeypatch.setattr("keras_inr.training.callbacks.time.perf_counter", lambda: next(clock))
+        state, taken = TrainingState(total_steps=10, rows=[{}]), []
+        field = types.SimpleNamespace(sample_grid=lambda height, width: taken.append(1) or self.PICTURE.values * 0.5)
+        stopper = StopAtGoal(state, field, self.PICTURE, VALUES, goal_psnr_db=30.0, max_seconds=10.0)
+        for seconds in (1.0, spent):
+            state.train_seconds = seconds
+            stopper.measure({"psnr_db": 30.0})
+        assert len(taken) == looks
+
     def test_without_goals_nothing_is_evaluated(self):
         state, stopped = self.run(0.01, at=90.0)
         assert (state.stopped_by, stopped, state.rows) == (None, False, [{}])

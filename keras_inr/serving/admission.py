@@ -5,21 +5,18 @@ import threading
 import time
 from collections.abc import Iterator
 
-from keras_inr.serving.models import Models
 from keras_inr.serving.settings import Bounds
 from keras_inr.serving.status import RequestError
 
 
-class Predictor:
-    """Models, and the slots that requests compute in.
+class Admission:
+    """The slots that requests compute in.
 
     Args:
-        models: that answer.
         bounds: of a request's seconds, and of how many compute and wait at a time.
     """
 
-    def __init__(self, models: Models, bounds: Bounds) -> None:
-        self.models = models
+    def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self._slots = threading.Semaphore(bounds.concurrency)
         self._lock = threading.Lock()

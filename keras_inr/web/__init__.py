@@ -1,0 +1,1 @@
+"""Pages that show fields in a browser, and the scripts that they need."""
