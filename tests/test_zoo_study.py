@@ -27,8 +27,10 @@ def test_every_architecture_has_a_preset_and_a_rate():
     """A model may be without an architecture: it is then not measured yet."""
     assert {entry["preset"] for entry in ARCHITECTURES.values()} <= {info.name for info in list_presets()}
     assert set(RATES) == set(ARCHITECTURES)
-    for entry in RATES.values():
-        assert entry["psnr_db"][f"{entry['learning_rate']:g}"] == max(entry["psnr_db"].values())
+    for by_optimizer in RATES.values():
+        assert set(by_optimizer) == {"adam", "muon"}
+        for entry in by_optimizer.values():
+            assert entry["psnr_db"][f"{entry['learning_rate']:g}"] == max(entry["psnr_db"].values())
 
 
 def test_published_pages_are_those_of_the_published_fits():
@@ -41,13 +43,17 @@ def test_published_pages_are_those_of_the_published_fits():
     assert table.rstrip() in (FOLDER / "README.md").read_text()
     assert pages.short_table(rows, ARCHITECTURES).rstrip() in (FOLDER.parent.parent / "README.md").read_text()
     assert pages.measured_presets(presets, 128) == MEASURED
-    assert {row["learning_rate"] for row in rows if row["architecture"] == "siren"} == {RATES["siren"]["learning_rate"]}
+    for row in rows:
+        entry = RATES[row["architecture"]][row["optimizer"]]
+        assert row["learning_rate"] == entry["learning_rate"]
+        others = RATES[row["architecture"]]["muon" if row["optimizer"] == "adam" else "adam"]
+        best = max(entry["psnr_db"].values()) >= max(others["psnr_db"].values())
+        assert best if row["part"] == "seconds" else row["optimizer"] == "adam"
 
 
 def test_list_presets_tells_what_was_measured():
     told = {info.name: info for info in list_presets()}
-    named_since = {"siren_paper", "siren_init_33"}  # the table's names, which were siren_jax and siren_256 of 128 units
-    assert {entry["preset"] for entry in ARCHITECTURES.values()} - named_since <= set(MEASURED["presets"]) <= set(told)
+    assert set(MEASURED["presets"]) == set(told)
     for name, figures in MEASURED["presets"].items():
         assert {key: getattr(told[name], key) for key in figures} == figures
 
@@ -58,47 +64,41 @@ def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     first = study(*flags)
     assert first.returncode == 0, first.stderr
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
-    assert len(kept) == 4  # two architectures, equal steps and equal seconds
+    assert len(kept) == 6  # two architectures: equal steps, a pilot, equal seconds
     rows = [json.loads(path.read_text()) for path in kept]
     assert all(row["num_parameters"] > 40_000 and row["bytes_on_disk"] > 4 * row["num_parameters"] for row in rows)
-    assert {row["learning_rate"] for row in rows} == {RATES[name]["learning_rate"] for name in ("relu", "multi_hash")}
+    for row in rows:
+        assert row["learning_rate"] == RATES[row["architecture"]][row["optimizer"]]["learning_rate"]
     assert "| `multi_hash` |" in first.stdout
     again = study(*flags)
     assert again.stdout == first.stdout
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == kept
 
 
-def fitted(part, name, image, seed, rate, steps, preset):
-    """In the place of a fit: one whose best rate is 0.003."""
-    row = {"case": (part, name, preset), "learning_rate": rate, "psnr_db": 30 - abs(rate - 0.003)}
-    return {**row, "train_seconds": 1.0, "steps": 10}
+def fitted(part, name, image, seed, recipe, steps, preset=None):
+    """In the place of a fit: one of ten steps a second."""
+    return {"case": (part, preset), "recipe": recipe, "psnr_db": 30.0, "train_seconds": steps / 10, "steps": steps}
 
 
-def test_a_preset_of_another_size_than_its_architecture_has_a_rate_of_its_own(monkeypatch):
-    monkeypatch.setattr(script, "fitted", fitted)
-    monkeypatch.setattr(script, "rate_of", lambda name: 0.01)
-    assert script.preset_rate("bacon", "bacon", 40) == 0.003
-    assert script.preset_rate("siren", "siren", 40) == 0.01  # measured as the preset is
-    monkeypatch.setattr(script, "fitted", lambda *case: {"learning_rate": case[4], "psnr_db": None})
-    assert script.preset_rate("bacon", "bacon", 40) in script.RATES
-
-
-def test_presets_of_a_model_without_an_architecture_are_skipped_and_told(monkeypatch, capsys):
-    infos = [get_preset(name).info for name in ("relu_pe", "wire_real", "wire")]
+def test_presets_are_fitted_by_their_own_recipes_for_as_many_steps_as_fit(monkeypatch):
+    infos = [get_preset(name).info for name in ("siren", "pixel_grid")]
     monkeypatch.setattr(script, "list_presets", lambda: infos)
-    monkeypatch.setattr(script, "ARCHITECTURES", {name: ARCHITECTURES[name] for name in ("relu", "wire")})
-    monkeypatch.setattr(script, "FLAGS", types.SimpleNamespace(images=["a"], seeds=["0"], seconds=1.0))
+    monkeypatch.setattr(script, "FLAGS", types.SimpleNamespace(images=["a"], seeds=["0", "1"], seconds=3.0))
     monkeypatch.setattr(script, "fitted", fitted)
-    assert [row["case"][1] for row in script.run_presets()] == ["relu", "wire", "wire"]
-    assert capsys.readouterr().err == ""
-    del script.ARCHITECTURES["wire"]
-    assert [row["case"][1] for row in script.run_presets()] == ["relu"]
-    told = "preset {} is skipped: architectures.json has no architecture of its model\n"
-    err = capsys.readouterr().err
-    assert [line.partition(": ")[2] for line in err.splitlines(keepends=True)] == [
-        told.format("wire_real"),
-        told.format("wire"),
-    ]
+    rows = script.run_presets()
+    assert [row["case"] for row in rows] == 2 * [("presets", "siren")] + 2 * [("presets", "pixel_grid")]
+    assert {row["steps"] for row in rows} == {30}
+    assert rows[0]["recipe"]["optimizer"] == "muon"
+    assert rows[2]["recipe"] == {"optimizer": "muon", "learning_rate": 0.1, "beta_2": 0.99, "sampling": "shuffled"}
+
+
+def test_an_architecture_is_fitted_by_its_better_optimizer(monkeypatch, tmp_path):
+    rates = {"adam": {"learning_rate": 0.01, "psnr_db": {"0.01": 30.0}}}
+    rates["muon"] = {"learning_rate": 0.1, "psnr_db": {"0.1": 31.0, "0.3": 20.0}}
+    (tmp_path / "rates.json").write_text(json.dumps({"rates": {"relu": rates}}))
+    monkeypatch.setattr(script, "RESULTS", tmp_path)
+    assert script.best_recipe("relu") == {"optimizer": "muon", "learning_rate": 0.1}
+    assert script.best_recipe("relu", "adam") == {"optimizer": "adam", "learning_rate": 0.01}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_quick_takes_what_is_given(tmp_path):
 def row(**values):
     named = dict.fromkeys(("ssim", "ms_ssim", "train_seconds", "steps", "bytes_on_disk", "num_parameters"), 1.0)
     goals = {f"seconds_to_{goal}_db": None for goal in pages.GOALS}
-    facts = {"learning_rate": 0.1, "points_per_step": 8, "device": "CPU", "tensorflow": "2"}
+    facts = {"learning_rate": 0.1, "points_per_step": 8, "device": "CPU", "tensorflow": "2", "optimizer": "muon"}
     return {**named, **goals, **facts, "image": "sample:camera", "seed": 0, **values}
 
 
@@ -165,10 +165,10 @@ def test_a_fit_that_diverged_counts_as_nothing_and_an_exact_one_as_60_db():
 
 
 def test_seconds_to_a_goal_tell_how_many_got_there():
-    rows = [row(seconds_to_30_db=seconds, train_seconds=8.0, steps=100) for seconds in (2.0, 4.0, None)]
-    assert pages.reached(rows, 30, 0.04) == "1.5 (2/3)"  # after 25 and 50 of 100 steps of 0.04 s
-    assert pages.reached(rows, 35, 0.04) == "-"
-    assert pages.reached(rows[:2], 30, 0.08) == "3.0"
+    rows = [row(seconds_to_30_db=seconds) for seconds in (2.0, 4.0, None)]
+    assert pages.reached(rows, 30) == "3.0 (2/3)"
+    assert pages.reached(rows, 35) == "-"
+    assert pages.reached(rows[:2], 30) == "3.0"
 
 
 def test_the_pace_is_that_of_the_fastest_fit_with_equal_steps():

@@ -14,8 +14,8 @@ MOST_DB = 60.0
 
 def table(rows, architectures):
     """A row for each architecture, best PSNR at equal seconds first."""
-    heads = ["architecture", "parameters", "kB", "rate", "PSNR (dB), equal steps", "SSIM", "MS-SSIM", "seconds"]
-    heads += ["PSNR (dB), equal seconds", "steps", *(f"seconds to {goal} dB" for goal in GOALS)]
+    heads = ["architecture", "parameters", "kB", "Adam's rate", "PSNR (dB), equal steps", "SSIM", "MS-SSIM"]
+    heads += ["seconds", "by", "PSNR (dB), equal seconds", "steps", *(f"seconds to {goal} dB" for goal in GOALS)]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     pace = seconds_per_step(rows)
     for name in ranked(rows):
@@ -30,9 +30,10 @@ def table(rows, architectures):
             f"{mean(same_steps, 'ssim'):.4f}",
             f"{mean(same_steps, 'ms_ssim'):.4f}",
             f"{mean(same_steps, 'steps') * pace[name]:.1f}",
+            optimizer(same_seconds),
             spread(same_seconds),
             f"{mean(same_seconds, 'steps'):.0f}",
-            *(reached(same_seconds, goal, pace[name]) for goal in GOALS),
+            *(reached(same_seconds, goal) for goal in GOALS),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", facts(rows)]) + "\n"
@@ -40,15 +41,16 @@ def table(rows, architectures):
 
 def short_table(rows, architectures):
     """The same in a few columns, for the README."""
-    lines = ["| architecture | parameters | PSNR (dB), equal steps | PSNR (dB), equal seconds | seconds to 35 dB |"]
-    lines.append("| --- | ---: | ---: | ---: | ---: |")
-    pace = seconds_per_step(rows)
+    lines = [
+        "| architecture | parameters | PSNR (dB), equal steps | PSNR (dB), equal seconds | by | seconds to 35 dB |"
+    ]
+    lines.append("| --- | ---: | ---: | ---: | --- | ---: |")
     for name in ranked(rows):
         same_steps, same_seconds = part(rows, "steps", name), part(rows, "seconds", name)
         mark = "" if architectures[name]["sized"] else " *"
         lines.append(
             f"| `{name}`{mark} | {largest(same_steps, 'num_parameters'):,.0f} | {spread(same_steps)} "
-            f"| {spread(same_seconds)} | {reached(same_seconds, 35, pace[name])} |"
+            f"| {spread(same_seconds)} | {optimizer(same_seconds)} | {reached(same_seconds, 35)} |"
         )
     return "\n".join([*lines, "", facts(rows)]) + "\n"
 
@@ -56,19 +58,23 @@ def short_table(rows, architectures):
 def facts(rows):
     """What the figures were made with."""
     steps = {row["steps"] for row in rows if row["part"] == "steps"}
-    pace = seconds_per_step(rows)
-    taken = [row["steps"] * pace[row["architecture"]] for row in rows if row["part"] == "seconds"]
+    taken = sorted(row["train_seconds"] for row in rows if row["part"] == "seconds" and row["train_seconds"])
     images = list(dict.fromkeys(row["image"].removeprefix("sample:") for row in rows))
     seeds = sorted({row["seed"] for row in rows})
     return (
-        f"{', '.join(images)}; seeds {', '.join(map(str, seeds))}; {min(steps)} steps, "
-        f"or about {statistics.median(taken):.0f} s, of {rows[0]['points_per_step']} random points. "
+        f"{', '.join(images)}; seeds {', '.join(map(str, seeds))}; {rows[0]['points_per_step']} random points in a "
+        f"step. Equal steps: {min(steps)} of Adam. Equal seconds: {statistics.median(taken):.1f} of training in the "
+        f"median ({taken[0]:.1f} to {taken[-1]:.1f}), by the better of Adam and Muon for each. "
         f"PSNR: mean over pictures, each up to {MOST_DB:.0f} dB, ± standard deviation between seeds. "
-        "Seconds: steps x those of a step in the fastest of an architecture's fits with equal steps, as whatever else "
-        "the machine does can only slow a fit down. Seconds to a PSNR: of batches while learning, mean over the fits "
-        f"that got there, their number in brackets if not all did. * not of about 50,000 parameters. "
-        f"{rows[0]['device']}, TensorFlow {rows[0]['tensorflow']}."
+        "Seconds of equal steps: of the fastest of an architecture's fits. Seconds to a PSNR: of batches while "
+        "learning, mean over the fits that got there, their number in brackets if not all did. "
+        f"* not of about 50,000 parameters. {rows[-1]['device']}, TensorFlow {rows[-1]['tensorflow']}."
     )
+
+
+def optimizer(rows):
+    """Optimizer and rate of fits, in words."""
+    return f"{rows[0]['optimizer'].capitalize()}, {rows[0]['learning_rate']:g}"
 
 
 def seconds_per_step(rows):
@@ -114,13 +120,9 @@ def spread(rows):
     return f"{mean(rows, 'psnr_db'):.2f}{bars}"
 
 
-def reached(rows, goal, pace):
-    """Mean seconds of the fits that reached a PSNR, at the architecture's pace, and how many did if not all."""
-    found = [
-        row["steps"] * pace * row[f"seconds_to_{goal}_db"] / row["train_seconds"]
-        for row in rows
-        if row[f"seconds_to_{goal}_db"] is not None
-    ]
+def reached(rows, goal):
+    """Mean seconds of the fits that reached a PSNR, and how many did if not all."""
+    found = [row[f"seconds_to_{goal}_db"] for row in rows if row[f"seconds_to_{goal}_db"] is not None]
     if not found:
         return "-"
     return f"{statistics.mean(found):.1f}" + ("" if len(found) == len(rows) else f" ({len(found)}/{len(rows)})")
@@ -160,6 +162,7 @@ def measured_presets(presets, size):
         figures[name] = {
             "psnr_db": round(mean(own, "psnr_db"), 2),
             "seconds": round(mean(own, "train_seconds"), 1),
+            "optimizer": own[0]["optimizer"],
             "learning_rate": own[0]["learning_rate"],
         }
     about = f"{presets[0]['image']}, longer side {size}, mean of {len({row['seed'] for row in presets})} seeds"

@@ -4,16 +4,16 @@ From the root of the repository: python -m experiments.zoo.study
 
 Parts, each of which goes on where it was stopped; all of them by default:
 
-    rates    each architecture's learning rate: the best of RATES after half of --steps, on a picture apart
-    steps    every architecture x picture x seed with equal steps, at about equal parameters
-    seconds  the same with equal seconds: as many steps as fit into --seconds, by the times of "steps"
-    presets  every preset as it is on the first picture, with equal seconds, at the best of its architecture's rate
-             and the two below it; those of a model that architectures.json lacks are skipped
+    rates    each architecture's learning rate by Adam and by Muon: the best of RATES after half of --steps, on a
+             picture apart
+    steps    every architecture x picture x seed with equal steps of Adam, at about equal parameters
+    seconds  the same with equal seconds, each by the better of its two optimizers: as many steps as fit into --seconds
+    presets  every preset as it is on the first picture, with equal seconds, by its own recipe
     report   table, figure and CSV, and what `list_presets` tells
 
 --quick takes one picture, one seed, fewer steps and the committed learning rates, and keeps its fits in runs/zoo/quick.
 With other pictures, seeds, architectures, sizes or lengths than the defaults the table is only printed, and published
-results stay. Pictures are reduced to --size; all fits are Adam with cosine decay on random batches.
+results stay. Pictures are reduced to --size; all fits have cosine decay, those at equal parameters on random batches.
 """
 
 from keras_inr.cli import messages, startup
@@ -38,11 +38,11 @@ from experiments.zoo import pages
 from keras_inr._files import atomic_path
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import ms_ssim
-from keras_inr.presets import from_preset, list_presets
+from keras_inr.presets import from_preset, get_preset, list_presets
 from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
 from keras_inr.training.fitting import fit
-from keras_inr.training.recipe import Recipe
+from keras_inr.training.recipe import Recipe, own_recipe
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
@@ -52,11 +52,14 @@ RESULTS = HERE / "results"
 MARKER = "<!-- zoo -->"
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 RATE_IMAGES = ("sample:immunohistochemistry",)
+OPTIMIZERS = ("adam", "muon")
+PILOT_STEPS = 300
 GOALS = (30, 35, 40)
 MOST_DB = 150.0  # float32 has no more; also stands for a picture that is exact
 ROW = ("part", "architecture", "preset", "arguments", "image", "seed", "num_parameters", "bytes_on_disk")
-ROW += ("learning_rate", "steps", "points_per_step", "train_seconds", "setup_seconds", "psnr_db", "ssim", "ms_ssim")
-ROW += (*(f"seconds_to_{goal}_db" for goal in GOALS), "device", "tensorflow", "image_sha256")
+ROW += ("optimizer", "learning_rate", "recipe", "steps", "points_per_step", "train_seconds", "setup_seconds")
+ROW += ("psnr_db", "ssim", "ms_ssim", *(f"seconds_to_{goal}_db" for goal in GOALS))
+ROW += ("device", "tensorflow", "image_sha256")
 
 
 def define_flags():
@@ -68,7 +71,7 @@ def define_flags():
     flags.DEFINE_integer("size", 128, "longer side of the pictures", lower_bound=16)
     flags.DEFINE_integer("batch_size", 4096, "points in a step", lower_bound=1)
     flags.DEFINE_integer("steps", 600, "of every fit with equal steps", lower_bound=10)
-    flags.DEFINE_float("seconds", 10.0, "of every fit with equal seconds", lower_bound=0.1)
+    flags.DEFINE_float("seconds", 5.0, "of every fit with equal seconds", lower_bound=0.1)
     flags.DEFINE_bool("quick", False, "one picture, one seed, fewer steps and seconds")
     flags.DEFINE_string("runs", str(ROOT / "runs" / "zoo"), "folder where finished fits are kept")
 
@@ -108,7 +111,7 @@ def check_flags():
         )
     if FLAGS.part not in ("all", "rates") or not as_swept():
         for name in FLAGS.architectures:
-            rate_of(name)
+            best_recipe(name)
 
 
 SWEPT = ("size", "batch_size", "steps")
@@ -127,32 +130,40 @@ def as_published():
 
 
 def find_rates():
-    """Writes the best rate of each architecture, the highest mean PSNR over the pictures apart; others' stay."""
+    """Writes the best rate of each architecture by each optimizer, on the picture apart; others' stay."""
     path = RESULTS / "rates.json"
     rates = json.loads(path.read_text())["rates"] if path.exists() else {}
     for name in FLAGS.architectures:
-        means = {}
-        for rate in RATES:
-            rows = [fitted("rates", name, image, 0, rate, FLAGS.steps // 2) for image in RATE_IMAGES]
-            means[rate] = statistics.mean(0.0 if diverged(row) else row["psnr_db"] for row in rows)
-        rates[name] = {"learning_rate": max(means, key=means.get), "psnr_db": {f"{k:g}": v for k, v in means.items()}}
+        rates[name] = {optimizer: best_rate(name, optimizer) for optimizer in OPTIMIZERS}
     rates = {name: rates[name] for name in ARCHITECTURES if name in rates}
     write_json(path, {"pictures": RATE_IMAGES, "steps": FLAGS.steps // 2, "rates": rates})
 
 
-def rate_of(name):
+def best_rate(name, optimizer):
+    """The rate with the highest mean PSNR over the pictures apart, and the means of all."""
+    means = {}
+    for rate in RATES:
+        recipe = {"optimizer": optimizer, "learning_rate": rate}
+        rows = [fitted("rates", name, image, 0, recipe, FLAGS.steps // 2) for image in RATE_IMAGES]
+        means[rate] = statistics.mean(0.0 if diverged(row) else row["psnr_db"] for row in rows)
+    return {"learning_rate": max(means, key=means.get), "psnr_db": {f"{k:g}": v for k, v in means.items()}}
+
+
+def best_recipe(name, optimizer=None):
+    """Optimizer and learning rate of an architecture: of the optimizer, or of the better one."""
     path = RESULTS / "rates.json"
     if not path.exists():
         raise InputError(f"{path} is missing: run --part=rates first")
     rates = json.loads(path.read_text())["rates"]
     if name not in rates:
         raise InputError(f"{path} lacks {name!r}: run --part=rates --architectures={name}")
-    return rates[name]["learning_rate"]
+    best = optimizer or max(OPTIMIZERS, key=lambda each: max(rates[name][each]["psnr_db"].values()))
+    return {"optimizer": best, "learning_rate": rates[name][best]["learning_rate"]}
 
 
 def run_steps():
     return [
-        fitted("steps", name, image, int(seed), rate_of(name), FLAGS.steps)
+        fitted("steps", name, image, int(seed), best_recipe(name, "adam"), FLAGS.steps)
         for name in FLAGS.architectures
         for image in FLAGS.images
         for seed in FLAGS.seeds
@@ -160,11 +171,10 @@ def run_steps():
 
 
 def run_seconds():
-    """Fits with as many steps as take --seconds by the pace of the fits with equal steps."""
-    pace = pages.seconds_per_step(run_steps())
-    steps = {name: max(10, round(FLAGS.seconds / pace[name])) for name in FLAGS.architectures}
+    """Fits of as many steps as take --seconds at the pace of a pilot."""
+    steps = {name: steps_within(name, best_recipe(name)) for name in FLAGS.architectures}
     return [
-        fitted("seconds", name, image, int(seed), rate_of(name), steps[name])
+        fitted("seconds", name, image, int(seed), best_recipe(name), steps[name])
         for name in FLAGS.architectures
         for image in FLAGS.images
         for seed in FLAGS.seeds
@@ -172,57 +182,49 @@ def run_seconds():
 
 
 def run_presets():
-    """Every preset as it is, on the first picture."""
+    """Every preset as it is, on the first picture, by its own recipe."""
     rows = []
     for info in list_presets():
-        name = architecture_of(info.name)
-        if name is None:
-            messages.tell(f"preset {info.name} is skipped: architectures.json has no architecture of its model")
-            continue
-        pilot = fitted("pilots", name, FLAGS.images[0], 0, rate_of(name), 40, info.name)
-        steps = max(10, round(FLAGS.seconds / (pilot["train_seconds"] / pilot["steps"])))
-        rate = preset_rate(info.name, name, steps)
-        for seed in FLAGS.seeds:
-            rows.append(fitted("presets", name, FLAGS.images[0], int(seed), rate, steps, info.name))
+        recipe = own_recipe(get_preset(info.name).own_recipes, {})
+        steps = steps_within(None, recipe, info.name)
+        rows += [fitted("presets", None, FLAGS.images[0], int(seed), recipe, steps, info.name) for seed in FLAGS.seeds]
     return rows
 
 
-def preset_rate(preset, name, steps):
-    """The rate of a preset's architecture; where that was swept at another size, the best of it and the two below.
+def steps_within(name, recipe, preset=None):
+    """How many steps take --seconds, by the pace of a short fit of the first picture."""
+    pilot = fitted("pilots", name, FLAGS.images[0], 0, recipe, PILOT_STEPS, preset)
+    if diverged(pilot):
+        return PILOT_STEPS
+    return max(10, round(FLAGS.seconds * pilot["steps"] / pilot["train_seconds"]))
 
-    A wide network takes less than a narrow one: at the rate of 50,000 parameters `bacon` does not learn.
+
+def fitted(part, name, image, seed, recipe, steps, preset=None):
+    """The row of a fit, read or made.
+
+    Args:
+        part: what it is for.
+        name: of the architecture; None for a preset as it is.
+        recipe: arguments of a `Recipe`, without its length.
+        preset: its name, where there is no architecture.
     """
-    if ARCHITECTURES[name]["preset"] == preset and not ARCHITECTURES[name]["arguments"]:
-        return rate_of(name)
-    rows = [
-        fitted("trials", name, RATE_IMAGES[0], 0, rate, max(10, steps // 4), preset)
-        for rate in [rate for rate in RATES if rate <= rate_of(name)][-3:]
-    ]
-    return max(rows, key=lambda row: 0.0 if diverged(row) else row["psnr_db"])["learning_rate"]
-
-
-def architecture_of(preset):
-    """The architecture that has the preset, or one of the same model; None if there is neither."""
-    same = [name for name, entry in ARCHITECTURES.items() if entry["preset"] == preset]
-    model = type(from_preset(preset))
-    alike = [name for name, entry in ARCHITECTURES.items() if type(from_preset(entry["preset"])) is model]
-    return next(iter(same + alike), None)
-
-
-def fitted(part, name, image, seed, rate, steps, preset=None):
-    """The row of a fit, read or made."""
     entry = ARCHITECTURES[name] if preset is None else {"preset": preset, "arguments": {}}
     case = {"part": part, "architecture": name, "preset": entry["preset"], "arguments": json.dumps(entry["arguments"])}
-    case |= {"image": image, "seed": seed, "learning_rate": rate, "steps": steps, "points_per_step": FLAGS.batch_size}
+    further = {key: value for key, value in recipe.items() if key not in ("optimizer", "learning_rate")}
+    points = recipe.get("batch_size", FLAGS.batch_size)
+    case |= {"image": image, "seed": seed, "optimizer": recipe["optimizer"], "learning_rate": recipe["learning_rate"]}
+    case |= {"recipe": json.dumps(further), "steps": steps, "points_per_step": points}
     digest = hashlib.sha256(json.dumps([case, FLAGS.size], sort_keys=True).encode()).hexdigest()[:8]
-    stem = f"{entry['preset'] if preset else name}-{short_name(image)}-{seed}-{digest}"
+    stem = f"{name or preset}-{short_name(image)}-{seed}-{digest}"
     path = pathlib.Path(FLAGS.runs) / part / f"{stem}.json"
     if not path.exists():
-        row = {**case, **measured(entry, image, seed, rate, steps)}
+        settings = Recipe(**{"batch_size": points, **recipe}, steps=steps, seed=seed)
+        row = {**case, **measured(entry, image, settings)}
         write_json(path, {key: row.get(key) for key in ROW})
     row = json.loads(path.read_text())
     told = "diverged" if diverged(row) else f"{row['psnr_db']:.2f} dB"
-    messages.tell(f"{part} {stem} {rate:g}: {told}, {row['steps']} steps in {row['train_seconds'] or 0:.1f} s")
+    by = f"{row['optimizer']} {row['learning_rate']:g}"
+    messages.tell(f"{part} {stem} {by}: {told}, {row['steps']} steps in {row['train_seconds'] or 0:.1f} s")
     return row
 
 
@@ -231,16 +233,15 @@ def diverged(row):
     return row["psnr_db"] is None
 
 
-def measured(entry, image, seed, rate, steps):
+def measured(entry, image, recipe):
     """One fit and all that is recorded of it; nothing but the machine where it diverged."""
     keras.backend.clear_session()
     signal = load_image(image, size=FLAGS.size)
-    shared = {"channels": signal.channels, "picture_size": signal.size, "seed": seed}
+    shared = {"channels": signal.channels, "picture_size": signal.size, "seed": recipe.seed}
     field = from_preset(entry["preset"], **shared, **entry["arguments"])
     facts = {"num_parameters": trained(field), "device": device_name(), "tensorflow": tf.__version__}
     facts["image_sha256"] = signal.sha256
     try:
-        recipe = Recipe(steps=steps, batch_size=FLAGS.batch_size, learning_rate=rate, seed=seed)
         result = fit(field, signal, recipe, progress=False)
     except DivergedError:
         return facts

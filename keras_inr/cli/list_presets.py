@@ -20,6 +20,7 @@ def zoo() -> str:
     lines = []
     for info in list_presets():
         known = info.psnr_db is not None
-        figures = f"{info.psnr_db:5.1f} dB at rate {info.learning_rate:<6g}" if known else f"{'not measured':23}"
+        told = f"{info.psnr_db:5.1f} dB by {info.optimizer} at {info.learning_rate:g}" if known else "not measured"
+        figures = f"{told:24}"
         lines.append(f"{info.name:16} {info.num_parameters:>9,} parameters  {figures}  {info.summary} ({info.source})")
     return "\n".join([*lines, "", f"dB: {json.loads(MEASURED.read_text())['about']}"])

@@ -16,9 +16,9 @@ class PresetInfo:
         num_parameters: trainable ones, for a colour picture; of cell grids for one of 512 x 512.
         summary: one line.
         source: paper or project.
-        psnr_db, seconds, learning_rate: what `experiments/zoo` measured with the preset as it is, on one small
-            photograph in about ten seconds, planned from a few timed steps of each; None for a preset that it has not
-            fitted. Picture and machine are in `keras_inr/measured.json`.
+        psnr_db, seconds, optimizer, learning_rate: what `experiments/zoo` measured with the preset as it is and its own
+            recipe, on one small photograph in a few seconds; None for a preset that it has not fitted. Picture and
+            machine are in `keras_inr/measured.json`.
     """
 
     name: str
@@ -27,6 +27,7 @@ class PresetInfo:
     source: str
     psnr_db: float | None = None
     seconds: float | None = None
+    optimizer: str | None = None
     learning_rate: float | None = None
 
 

@@ -268,10 +268,8 @@ class TestFlags:
         assert (empty, about[:4]) == ("", "dB: ")
         for line, info in zip(lines, list_presets(), strict=True):
             assert line.split()[:3] == [info.name, f"{info.num_parameters:,}", "parameters"]
-            figures = (
-                "not measured" if info.psnr_db is None else f"{info.psnr_db:.1f} dB at rate {info.learning_rate:g}"
-            )
-            assert figures in line
+            figures = f"{info.psnr_db:.1f} dB by {info.optimizer} at {info.learning_rate:g}"
+            assert ("not measured" if info.psnr_db is None else figures) in line
 
     def test_help_has_a_text_for_every_flag(self, fit):
         code, out, _ = fit("--helpfull")
