@@ -16,6 +16,9 @@ FILES_PER_PROCESS = 2
 FORKING_FILES_PER_PROCESS = 6
 """Of those whose tests fork commands: they share the process that these are forked from, see `cli/fit_calls.py`."""
 
+ALONE = ("test_gradients.py",)
+"""Names of files that come near to MOST_MB by themselves: they get a process each."""
+
 PROCESSES = 2
 MOST_MB = 2048
 """What a process may take at its peak."""
@@ -65,7 +68,12 @@ def forks(file):
 def parts_of(files, most):
     """The files in parts of at most so many, neighbours apart: the heavy files of a folder are neighbours."""
     number = -(-len(files) // most)
-    return [files[first::number] for first in range(number)]
+    parts = []
+    for first in range(number):
+        part = files[first::number]
+        alone = [file for file in part if pathlib.Path(file).name in ALONE]
+        parts += [[file] for file in alone] + [[file for file in part if file not in alone]]
+    return [part for part in parts if part]
 
 
 def files_of(place):

@@ -91,3 +91,11 @@ def test_the_runner_passes_where_all_pass_and_fails_where_nothing_is_run(tmp_pat
     assert sorted(lines[slowest + 1 : slowest + 3]) == ["0 s test_1.py", "0 s test_2.py"]
     code, lines = output_of([sys.executable, TESTS / "run.py", "nowhere"], folder)
     assert (code, lines[-1]) == (1, "0 passed, 1 failed")
+
+
+def test_a_heavy_file_has_a_process_of_its_own(monkeypatch):
+    monkeypatch.syspath_prepend(TESTS)
+    import run
+
+    files = ["a/test_1.py", f"a/{run.ALONE[0]}", "a/test_2.py", "a/test_3.py"]
+    assert run.parts_of(files, 2) == [["a/test_1.py", "a/test_2.py"], [f"a/{run.ALONE[0]}"], ["a/test_3.py"]]
