@@ -16,6 +16,9 @@ MAX_AREA = 2**24
 """Most pixels of an answer."""
 
 TILE = 256
+SMALLEST = 64
+"""Pixels along the longer side of the smallest size that is told of."""
+
 QUALITIES = ("default", "color", "gray", "bitonal")
 NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
 INTEGER = r"([0-9]{1,9})"
@@ -188,9 +191,8 @@ def image_information(url: str, picture_size: tuple[int, int], channels: int) ->
     """
     height, width = picture_size
     factors = [2**power for power in range(max(1, math.ceil(math.log2(max(height, width) / TILE)) + 1))]
-    shrunk = [
-        2**power for power in range(max(1, int(math.log2(max(height, width) / 64)))) if _fits(picture_size, power)
-    ]
+    halvings = max(0, int(math.log2(max(height, width) / SMALLEST)))
+    shrunk = [2**power for power in range(halvings + 1) if height * width / 4**power <= MAX_AREA]
     return {
         "@context": CONTEXT,
         "id": url,
@@ -208,7 +210,3 @@ def image_information(url: str, picture_size: tuple[int, int], channels: int) ->
             *("canonicalLinkHeader", "mirroring", "profileLinkHeader", "rotationArbitrary", "sizeUpscaling")
         ],
     }
-
-
-def _fits(picture_size, power):
-    return picture_size[0] * picture_size[1] / 4**power <= MAX_AREA
