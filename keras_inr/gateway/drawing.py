@@ -17,14 +17,11 @@ from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.pictures import Picture
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
-from keras_inr.rendering.spline import BORDER, CubicSpline
+from keras_inr.rendering.spline import BORDER, SMALLER, CubicSpline
 from keras_inr.serving.status import RequestError
 
 MAX_SUPERSAMPLING = 64
 """As in exported fields, whose rule of points in a pixel this follows."""
-
-ENLARGED = 0.95
-"""A pixel whose sides are less than this, in the picture's pixels, is one of an enlargement."""
 
 DERIVATIVE_SUPERSAMPLING = 2
 """Most points along a side of a pixel that shows a derivative: they cost several times as much as values."""
@@ -75,7 +72,7 @@ class Drawing:
             return self._derivative(picture, layer, frame, until)
         if layer in RESAMPLING:
             return _of_original(picture, layer, frame)
-        if layer == "value" and not picture.is_smooth and min(frame.pixel_sides) < ENLARGED:
+        if layer == "value" and not picture.is_smooth and min(frame.pixel_sides) < SMALLER:
             return self._spline(picture, frame, until)
         return self._values(picture, frame, until)
 
@@ -112,7 +109,7 @@ class Drawing:
         first = max(0, math.floor(top) - BORDER), max(0, math.floor(left) - BORDER)
         last = min(height, math.ceil(bottom) + BORDER), min(width, math.ceil(right) + BORDER)
         native = Frame((first[1], first[0], last[1], last[0]), (last[0] - first[0], last[1] - first[1]), (0, 0))
-        spline = CubicSpline(self._unclamped(picture, native, until))
+        spline = CubicSpline(self._points(picture, "serving_default", "values", native, until))
         parts = []
         for strip in _strips(frame, SPLINE_PIXELS):
             _seconds_left(until)
@@ -121,14 +118,12 @@ class Drawing:
             parts.append(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
         return np.concatenate(parts)
 
-    def _unclamped(self, picture, frame, until):
-        """Values (height, width, channels) at pixel centres."""
+    def _points(self, picture, signature, output, frame, until):
+        """What a signature answers at pixel centres, (height, width, ...)."""
         parts = []
         for strip in _strips(frame, picture.info["limits"]["max_points"]):
-            answer = self._ask(
-                picture, picture.asked_by, "serving_default", {"coords": _coords(strip, picture.size)}, until
-            )
-            parts.append(answer["values"].reshape(*strip.size, -1))
+            answer = self._ask(picture, picture.asked_by, signature, {"coords": _coords(strip, picture.size)}, until)
+            parts.append(answer[output].reshape(*strip.size, *answer[output].shape[1:]))
         return np.concatenate(parts)
 
     def _derivative(self, picture, layer, frame, until):
@@ -141,9 +136,8 @@ class Drawing:
         parts = []
         for strip in _strips(frame, picture.info["limits"]["max_points"] // (down * across)):
             fine = Frame(strip.box, (strip.size[0] * down, strip.size[1] * across), strip.canvas)
-            answer = self._ask(picture, picture.asked_by, layer, {"coords": _coords(fine, picture.size)}, until)
-            values = answer[DERIVATIVES[layer].output]
-            shape = (strip.size[0], down, strip.size[1], across, *values.shape[1:])
+            values = self._points(picture, layer, DERIVATIVES[layer].output, fine, until)
+            shape = (strip.size[0], down, strip.size[1], across, *values.shape[2:])
             parts.append(values.reshape(shape).mean((1, 3)))
         return np.concatenate(parts)
 
@@ -157,12 +151,8 @@ class Drawing:
         shrink = min(1.0, SCALE_SIDE / max(picture.size))
         size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
         whole = Frame((0.0, 0.0, float(width), float(height)), size, size)
-        values = []
-        for strip in _strips(whole, picture.info["limits"]["max_points"]):
-            answer = self._ask(picture, picture.asked_by, layer, {"coords": _coords(strip, picture.size)}, until)
-            values.append(answer[DERIVATIVES[layer].output])
-        sampled = np.concatenate(values)
-        scale = DERIVATIVES[layer].scale_of(sampled.reshape(1, *sampled.shape))
+        kind = DERIVATIVES[layer]
+        scale = kind.scale_of(self._points(picture, layer, kind.output, whole, until))
         with self._lock:
             self._scales[key] = scale
         return scale

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.cache import Cache
 from keras_inr.gateway.drawing import Drawing
 from keras_inr.gateway.encoding import as_file, as_image, check_size, encoded
@@ -85,11 +84,6 @@ class Gateway:
         self.cache = Cache(cache_bytes, measures.looked_up)
         self._drawing = Drawing(pictures.backend)
         self._limiters: dict[str, anyio.CapacityLimiter] = {}
-
-    @property
-    def backend(self) -> Backend:
-        """That answers for the models."""
-        return self.pictures.backend
 
     async def show(self, identifier: str, asked_of: Callable[[Picture], Asked], known: str = "") -> Found:
         """The file that shows what is asked of a picture.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_inr._arguments import one_of
 from keras_inr.coordinates import pixel_pitch
 from keras_inr.metrics import finite, psnr
-from keras_inr.rendering.spline import CubicSpline
+from keras_inr.rendering.spline import SMALLER, CubicSpline
 
 WAYS = ("auto", "field", "spline")
 MOST_SIDE = 1024
@@ -22,9 +22,6 @@ NEARER_DB = 6.0
 
 HALFWAY = ((1, 1), (1, 0), (0, 1))
 """Where the field is looked at, in half pixels down and across from the centres."""
-
-SMALLER = 0.95
-"""A pixel whose side is less than this, in pixels of the picture, is one of an enlargement."""
 
 
 @dataclasses.dataclass(frozen=True)

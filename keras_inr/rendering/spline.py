@@ -7,6 +7,9 @@ import numpy as np
 BORDER = 12
 """Pixels that a picture's border is repeated by, so that the spline does not know where it ends; as SciPy does."""
 
+SMALLER = 0.95
+"""A pixel whose side is less than this, in pixels of the picture, is one of an enlargement."""
+
 
 class CubicSpline:
     """The cubic spline through values (H, W, C), filtered once; called with (rows, columns), it gives (..., C).

@@ -268,5 +268,4 @@ FIELDS = {
 
 LENGTH_DELIMITED = 2
 AS_ON_THE_WIRE = {"float32": (5, "<f4"), "float64": (6, "<f8"), "bool": (11, "u1")}
-"""dtype -> number of its field in a `TensorProto`, and how a packed field holds it. One by one, values take longer than
-small networks do."""
+"""dtype -> number of its field in a `TensorProto`, and how a packed field holds it, written whole."""
