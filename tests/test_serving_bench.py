@@ -25,3 +25,14 @@ def test_the_sentences_are_those_of_the_results():
     assert f"draws {picture['cold_per_second']:.0f} a second of the decoded picture" in told
     assert (restart["lost"], restart["wrong"]) == (0, 0)
     assert f"lost nothing of {restart['answered']:,} requests" in told
+
+
+def test_the_soak_lost_nothing_and_grew_little():
+    soak = FOUND["soak"]
+    told = " ".join(README.split())
+    requests = soak["grpc"] + soak["rest"] + soak["tiles"]
+    assert (soak["failed"], soak["errors"]) == (0, [])
+    assert f"with {soak['versions_added']} version changes none of {requests:,} requests failed" in told
+    then = soak["resident_mb"]["then"]
+    assert f"from {then[4]:,} MB" in told and f"to {then[-1]:,} MB at the end" in told
+    assert then[-1] < 1.05 * then[4]
