@@ -13,6 +13,7 @@ from contract_rules import NUM_FIELDS, check_kink, check_rule
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.models.field import Field
 from keras_inr.models.modulated_siren import ModulatedSiren
+from keras_inr.models.siren import Siren
 
 ROUNDING = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 POLICIES = {
@@ -103,10 +104,23 @@ class GivenLayers(Example):
         return super().make(**{"layers": layers, **overrides})
 
 
+@dataclasses.dataclass(frozen=True)
+class OfBlocks(Example):
+    """An example of stacked fields that are blocks of a picture: each object has new ones, of its own policy."""
+
+    def make(self, **overrides):
+        lattice = self.arguments["lattice"]
+        shared = {"picture_size": lattice.block_size, "dtype": overrides.get("dtype")}
+        networks = [Siren((6,), num_fields=3, seed=1, **shared), Siren((4, 4), num_fields=1, seed=2, **shared)]
+        return super().make(**{"networks": networks, **overrides})
+
+
 def checks_of(example):
     """The checks that apply to an example's kind of class."""
     if example.cls is Field:
         return GIVEN_LAYERS_CHECKS
+    if isinstance(example, OfBlocks):
+        return BLOCKS_CHECKS
     for kind, checks in CHECKS.items():
         if issubclass(example.cls, kind):
             return [check for check in checks if applies(check, example)]
@@ -405,6 +419,10 @@ GIVEN_LAYERS_CHECKS = tuple(
     check
     for check in POINTWISE_CHECKS
     if check not in (check_policies, check_stacked_fields, check_layer_seeds, check_rule, check_kink)
+)
+# which blocks are met depends on the points, which XLA cannot compile; seeds and stacking are those of the networks
+BLOCKS_CHECKS = tuple(
+    check for check in POINTWISE_CHECKS if check not in (check_xla, check_stacked_fields, check_layer_seeds)
 )
 CHECKS = {
     keras.metrics.Metric: (check_config, check_metric_batches),

@@ -31,7 +31,7 @@ from broken_layers import (
     WrongSecond,
     WrongShape,
 )
-from contract import Example
+from contract import Example, OfBlocks
 from zoo_examples import ZOO, derived
 
 import keras_inr
@@ -40,7 +40,9 @@ from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEnc
 from keras_inr.losses import KnownMeanSquaredError, StackedMeanSquaredError
 from keras_inr.metrics import MSE, PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
+from keras_inr.models.block_field import BlockField, Blocks
 from keras_inr.models.differentiated import Differentiated
+from keras_inr.models.lattice import Lattice
 from keras_inr.presets import get_preset, list_presets
 from keras_inr.training.muon import Muon
 from keras_inr.training.schedules import CosineDecay, InverseDecay, WarmupExponentialDecay
@@ -66,7 +68,10 @@ FIELD = {"channels": 4, "picture_size": (30, 20), "value_range": (-2.0, 1.5), "u
 # times, moves a sine by 4 p: p is up to 30 (1 + 0.7) for "paper", 100 for "init-33" on 2 inputs, 100 for 6 octaves.
 # A hidden sine layer multiplies errors by about omega_0 times the norm of its kernel, 1.4 by the SIREN rule.
 # A position in a lattice of 40 cells, rounded 3 times, moves a feature by 2 (smoothstep 4) per axis.
+BLOCKS = {"places": ((0, 2, 3), (1,)), "lattice": Lattice((20, 30), (10, 15), 2)}
 EXAMPLES = [
+    OfBlocks(Blocks, BLOCKS, COORDS, growth=60, phase_growth=800),
+    OfBlocks(BlockField, {**BLOCKS, "channels": 3, "picture_size": (20, 30)}, COORDS, growth=60, phase_growth=800),
     Example(Affine, {"units": 4}, FEATURES, growth=4),
     Example(Affine, {"units": 4, "use_bias": False, "reads_coords": True}, COORDS, phase_growth=4),
     Example(Affine, {"units": 4, **GIVEN}, FEATURES, growth=4),
@@ -133,7 +138,7 @@ EXAMPLES = [
 WRITTEN_OUT = list(dict.fromkeys(example.cls for example in EXAMPLES))
 EXAMPLES += derived([get_preset(info.name) for info in list_presets()], set(WRITTEN_OUT))
 # the checks vary these themselves; Keras's own arguments are Keras's to test
-VARIED_BY_CHECKS = {"seed", "num_fields", "dtype", "name"}
+VARIED_BY_CHECKS = {"networks", "seed", "num_fields", "dtype", "name"}
 
 
 def registered_classes():

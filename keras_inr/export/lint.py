@@ -24,7 +24,8 @@ _NAMES = """
     DynamicStitch EnsureShape ExpandDims Fill GatherNd GatherV2 Identity IdentityN InvertPermutation LinSpace
     MatrixDiagV3 MirrorPad OneHot OnesLike Pack Pad PadV2 PreventGradient Range Rank Reshape ReverseV2 Roll
     ScatterNd Shape ShapeN Size Slice Split SplitV Squeeze StopGradient StridedSlice StridedSliceGrad
-    TensorScatterAdd TensorScatterUpdate Tile TopKV2 Transpose Unique Unpack UnsortedSegmentSum Where ZerosLike
+    TensorScatterAdd TensorScatterUpdate Tile TopKV2 Transpose Unique UniqueWithCounts
+    Unpack UnsortedSegmentSum Where ZerosLike
     Case If NoOp PartitionedCall Placeholder PlaceholderWithDefault StatefulPartitionedCall StatelessCase StatelessIf
     StatelessWhile While
     EmptyTensorList TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGetItem

@@ -1,10 +1,13 @@
 from keras_inr.models.bacon import Bacon as Bacon
+from keras_inr.models.block_field import BlockField as BlockField
+from keras_inr.models.block_field import field_of_blocks as field_of_blocks
 from keras_inr.models.cell_grid import CellGrid as CellGrid
 from keras_inr.models.differentiated import Differentiated as Differentiated
 from keras_inr.models.field import Field as Field
 from keras_inr.models.finer import Finer as Finer
 from keras_inr.models.fourier_features import FourierFeatures as FourierFeatures
 from keras_inr.models.gauss import Gauss as Gauss
+from keras_inr.models.lattice import Lattice as Lattice
 from keras_inr.models.learnt_siren import LearntSiren as LearntSiren
 from keras_inr.models.mfn import MultiplicativeFilterNetwork as MultiplicativeFilterNetwork
 from keras_inr.models.modulated_siren import ModulatedSiren as ModulatedSiren
