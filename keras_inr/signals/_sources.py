@@ -102,28 +102,37 @@ def _sample_folder() -> pathlib.Path:
     return pathlib.Path(spec.origin).parent / "data"
 
 
-def _read(source: str | os.PathLike[str], max_pixels: int) -> bytes:
-    """The bytes of a regular file that starts as a picture does and is not too long; ImageError says why not."""
+def picture_path(source: str | os.PathLike[str], folders: bool = False) -> pathlib.Path:
+    """The path of a regular file, or of a folder where that may be; ImageError says why it is none."""
     name = repr(os.fsdecode(source))
     if name == "''":
         raise ImageError("source must not be empty: it must be a path, 'sample:NAME' or 'tfds:NAME/SPLIT#INDEX'")
     try:
         path = pathlib.Path(os.fsdecode(source)).expanduser()
         mode = path.stat().st_mode
-        data = _picture_bytes(path, max_pixels) if stat.S_ISREG(mode) else None  # a pipe or a device might never end
     except FileNotFoundError:
         raise ImageError(f"source {name} does not exist") from None
-    except ImageError as error:
-        raise ImageError(f"{os.fsdecode(source)}: {error}") from error
     except (OSError, ValueError, RuntimeError) as error:  # no permission; a null byte; "~nobody", who has no home
         raise ImageError(f"source {name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if data is None:
+    if not (stat.S_ISREG(mode) or (folders and stat.S_ISDIR(mode))):  # a pipe or a device might never end
         kind = "is a directory" if stat.S_ISDIR(mode) else "is a pipe, a device or a socket"
         raise ImageError(f"source {name} must be a picture file but {kind}")
-    return data
+    return path
 
 
-def _picture_bytes(path: pathlib.Path, max_pixels: int) -> bytes:
+def _read(source: str | os.PathLike[str], max_pixels: int) -> bytes:
+    """The bytes of a regular file that starts as a picture does and is not too long; ImageError says why not."""
+    path = picture_path(source)
+    try:
+        return picture_bytes(path, max_pixels)
+    except ImageError as error:
+        raise ImageError(f"{os.fsdecode(source)}: {error}") from error
+    except OSError as error:
+        raise ImageError(f"source {os.fsdecode(source)!r} cannot be read: {error.strerror or error}") from error
+
+
+def picture_bytes(path: pathlib.Path, max_pixels: int) -> bytes:
+    """The bytes of a file that starts as a picture does and is not too long for its pixels."""
     with path.open("rb") as file:
         format_of(file.read(HEAD_BYTES))
         length = os.fstat(file.fileno()).st_size

@@ -76,6 +76,10 @@ class ImageSignal:
         """(height, width)."""
         return self.values.shape[:2]
 
+    def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Values (height, width, channels) of a part, a view."""
+        return self.values[top : top + height, left : left + width]
+
     @property
     def coords(self) -> np.ndarray:
         """(H*W, 2) float32 pixel centres (x, y) in the order of values.reshape(-1, C), computed on each access."""

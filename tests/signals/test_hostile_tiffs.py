@@ -216,7 +216,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
     def faulty(page, samples, model):
         return samples[0][0][0][0]
 
-    monkeypatch.setattr("keras_inr.signals._decoding.tiff._interpreted", faulty)
+    monkeypatch.setattr("keras_inr.signals._decoding.tiff.interpreted", faulty)
     with pytest.raises(ImageError, match=r"^bytes: source is a TIFF file that is broken or truncated: ") as caught:
         load_image(tiff(RGB, photometric="rgb"))
     assert isinstance(caught.value.__cause__, IndexError)

@@ -58,6 +58,14 @@ def check_header(data: bytes, max_pixels: int) -> int | None:
     file: little of it is read.
     """
     name, _ = format_of(data[:HEAD_BYTES])
+    pixels = header_pixels(data, max_pixels)
+    more_may_follow = name in ("TIFF", "GIF") or (name == "WebP" and is_animated(data))
+    return None if more_may_follow else pixels
+
+
+def header_pixels(data: bytes, max_pixels: int) -> int:
+    """How many pixels the header of a file tells of, of which there may not be more than max_pixels."""
+    name, _ = format_of(data[:HEAD_BYTES])
     with one_sentence(f"source is a {name} file that is broken or truncated"):
         if name == "TIFF":
             directory = read_directory(data)
@@ -74,8 +82,6 @@ def check_header(data: bytes, max_pixels: int) -> int | None:
             sizes = [(header.height, header.width) for header in headers] or [(0, 0)]
         for height, width in sizes:
             check_pixels(height, width, max_pixels)
-        if name in ("TIFF", "GIF") or (name == "WebP" and is_animated(data)):
-            return None
         return max(height * width for height, width in sizes)
 
 

@@ -37,17 +37,18 @@ def decode_tiff(data: bytes, max_pixels: int) -> Raster:
     with tifffile.TiffFile(PixelsOnly(data, directory)) as tiff:
         page = tiff.pages.first
         check_pixels(page.imagelength, page.imagewidth, max_pixels)
-        model = _checked_model(page)
+        model = checked_model(page)
         check_segments(page, data, max_pixels)
         samples = _interleaved(page, page.asarray())
         bit_depth = 32 if samples.dtype.kind == "f" else 8 if page.bitspersample <= 8 else 16
-        samples, peak, has_alpha = _interpreted(page, samples, model)
+        samples, peak, has_alpha = interpreted(page, samples, model)
     orientation = numbered_orientation(data, directory, "TIFF directory")
     orientation = orientation if orientation is not None and 1 <= orientation <= 8 else 1
-    return Raster(samples, model, has_alpha, peak, bit_depth, _profile(data, directory), orientation)
+    return Raster(samples, model, has_alpha, peak, bit_depth, profile_of(data, directory), orientation)
 
 
-def _profile(data: bytes, directory: Directory) -> bytes | None:
+def profile_of(data: bytes, directory: Directory) -> bytes | None:
+    """The ICC profile of a directory."""
     if _PROFILE_TAG not in directory.entries:
         return None
     profile = directory.block(data, _PROFILE_TAG)
@@ -56,7 +57,7 @@ def _profile(data: bytes, directory: Directory) -> bytes | None:
     return profile
 
 
-def _checked_model(page: tifffile.TiffPage) -> str:
+def checked_model(page: tifffile.TiffPage) -> str:
     """The colour model of a page that can be decoded; ImageError for any other."""
     model = _MODELS.get(page.photometric)
     if model is None or (page.photometric == _PHOTOMETRIC.YCBCR and page.compression not in _JPEG_COMPRESSIONS):
@@ -96,7 +97,7 @@ def _interleaved(page: tifffile.TiffPage, samples: np.ndarray) -> np.ndarray:
     return samples.reshape(page.imagelength, page.imagewidth, -1)
 
 
-def _interpreted(page: tifffile.TiffPage, samples: np.ndarray, model: str) -> tuple[np.ndarray, int, bool]:
+def interpreted(page: tifffile.TiffPage, samples: np.ndarray, model: str) -> tuple[np.ndarray, int, bool]:
     """(samples, peak, has_alpha) with palettes looked up, white-is-zero inverted and premultiplication undone."""
     samples = samples.astype("uint8") if samples.dtype.kind == "b" else samples  # of one bit
     peak = 1 if samples.dtype.kind == "f" else 2**page.bitspersample - 1

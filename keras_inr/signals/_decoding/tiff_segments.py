@@ -39,32 +39,52 @@ def check_segments(page: tifffile.TiffPage, data: bytes, max_pixels: int) -> Non
     a picture of its own inside of a strip or tile, such as a PNG, by that picture's own header, which must tell of as
     many samples a pixel as the page does.
     """
-    rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-    if rows < 1 or columns < 1:
-        raise ImageError(f"source is a TIFF file that is broken: its strips or tiles have {rows} x {columns} pixels")
-    planes = page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1
-    grid = math.ceil(page.imagelength / rows), math.ceil(page.imagewidth / columns)
+    (rows, columns), planes, grid = _layout(page)
     most = _MOST_PASSES * max(max_pixels, _SMALLEST_LIMIT)
     if page.is_tiled:
         check_pixels(rows, columns, max(max_pixels, _SMALLEST_LIMIT), what="a tile of source")
         check_pixels(grid[0] * rows, grid[1] * columns, most, what="all tiles of source")
-    _check_presence(page, data, grid[0] * grid[1] * planes)
-    _check_uncompressed(page, rows, grid[0])
+    check_places(page, data)
     if page.compression in _OF_BYTES:
         return
-    shared = [header for content in _tables(page) for header in jpeg_headers(content)]
     pixels = 0
     for index, (start, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
-        its_rows = rows if page.is_tiled else min(rows, page.imagelength - index % grid[0] * rows)
-        if page.compression in FAX:
-            check_fax(page, data[start : start + count], its_rows, columns)
-            continue
-        pixels += _check_picture(page, data[start : start + count], rows, columns, shared)
+        pixels += check_segment(page, data[start : start + count], index)
         if pixels > most * planes:
             raise ImageError(
                 "source is a TIFF file that is broken: the pictures inside its strips or tiles have more than "
                 f"{most * planes} pixels"
             )
+
+
+def check_places(page: tifffile.TiffPage, data: bytes) -> None:
+    """Raises ImageError unless all strips or tiles of the page lie in `data`, of which only the length is looked at."""
+    (rows, _), planes, grid = _layout(page)
+    _check_presence(page, data, grid[0] * grid[1] * planes)
+    _check_uncompressed(page, rows, grid[0])
+
+
+def check_segment(page: tifffile.TiffPage, segment: bytes, index: int) -> int:
+    """Raises ImageError unless a strip or tile decodes to what it is for; the pixels of pictures that are inside."""
+    if page.compression in _OF_BYTES:
+        return 0
+    (rows, columns), _, grid = _layout(page)
+    if page.compression in FAX:
+        check_fax(
+            page, segment, rows if page.is_tiled else min(rows, page.imagelength - index % grid[0] * rows), columns
+        )
+        return 0
+    shared = [header for content in _tables(page) for header in jpeg_headers(content)]
+    return _check_picture(page, segment, rows, columns, shared)
+
+
+def _layout(page):
+    """(rows and columns of a strip or tile, planes, rows and columns of them in a plane)."""
+    rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    if rows < 1 or columns < 1:
+        raise ImageError(f"source is a TIFF file that is broken: its strips or tiles have {rows} x {columns} pixels")
+    planes = page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1
+    return (rows, columns), planes, (math.ceil(page.imagelength / rows), math.ceil(page.imagewidth / columns))
 
 
 def _tables(page: tifffile.TiffPage) -> list[bytes]:

@@ -1,0 +1,133 @@
+"""TIFF files whose strips and tiles are decoded when a window needs them."""
+
+import collections
+import itertools
+import math
+import mmap
+import os
+import threading
+from typing import BinaryIO, cast
+
+import numpy as np
+import tifffile
+
+from keras_inr.errors import ImageError
+from keras_inr.signals._decoding.decoded import Raster, check_pixels
+from keras_inr.signals._decoding.metadata import numbered_orientation
+from keras_inr.signals._decoding.stored import Read, Stored, rows_in_file
+from keras_inr.signals._decoding.tiff import checked_model, interpreted, profile_of
+from keras_inr.signals._decoding.tiff_directory import check_pixel_tags, read_directory
+from keras_inr.signals._decoding.tiff_segments import check_places, check_segment
+
+CACHE_BYTES = 2**27
+"""Of decoded strips and tiles, which the next window may need again."""
+
+
+def stored_tiff(file: BinaryIO, max_pixels: int) -> Stored | None:
+    """The first page of a TIFF file; None where a strip is so large that it had to be decoded as a whole."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        data = cast("bytes", view)
+        directory = read_directory(data)
+        check_pixel_tags(data, directory)
+        orientation = numbered_orientation(data, directory, "TIFF directory")
+        profile = profile_of(data, directory)
+        file.seek(0)
+        page = tifffile.TiffFile(file).pages.first
+        check_pixels(page.imagelength, page.imagewidth, max_pixels)
+        model = checked_model(page)
+        check_places(page, data)
+    orientation = orientation if orientation is not None and 1 <= orientation <= 8 else 1
+    read = _reader(file, page)
+    if read is None:
+        return None
+
+    def raster(*window: int) -> Raster:
+        samples = read(*window)
+        bit_depth = 32 if samples.dtype.kind == "f" else 8 if page.bitspersample <= 8 else 16
+        samples, peak, has_alpha = interpreted(page, samples, model)
+        return Raster(samples, model, has_alpha, peak, bit_depth, profile, orientation)
+
+    return Stored(page.imagelength, page.imagewidth, raster)
+
+
+def _reader(file, page) -> Read | None:
+    interleaved = page.samplesperpixel == 1 or page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+    if interleaved and page.is_memmappable:
+        shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
+        return rows_in_file(file, page.dataoffsets[0], shape, np.dtype(page.parent.byteorder + page.dtype.char))
+    segments = Segments(file, page)
+    return None if segments.bytes_each > CACHE_BYTES else segments.window
+
+
+class Segments:
+    """The strips or tiles of a page, decoded by need; those that were asked for last are kept.
+
+    Args:
+        file: of the page.
+        page: of tifffile, whose places were checked.
+    """
+
+    def __init__(self, file: BinaryIO, page: tifffile.TiffPage) -> None:
+        self.file = file
+        self.page = page
+        self.planes = page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1
+        self.rows, self.columns = (
+            (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+        )
+        self.rows = min(self.rows, page.imagelength)
+        self.grid = math.ceil(page.imagelength / self.rows), math.ceil(page.imagewidth / self.columns)
+        self.bytes_each = self.rows * self.columns * page.samplesperpixel // self.planes * page.dtype.itemsize
+        self.kept: collections.OrderedDict[int, np.ndarray] = collections.OrderedDict()
+        self.lock = threading.Lock()
+
+    def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Samples (height, width, samples) of a window inside of the picture."""
+        found = np.empty((height, width, self.page.samplesperpixel), self.page.dtype)
+        rows = range(top // self.rows, (top + height - 1) // self.rows + 1)
+        columns = range(left // self.columns, (left + width - 1) // self.columns + 1)
+        for plane, row, column in itertools.product(range(self.planes), rows, columns):
+            part = self.decoded((plane * self.grid[0] + row) * self.grid[1] + column)
+            first, start = row * self.rows, column * self.columns
+            inner_top, inner_left = max(top - first, 0), max(left - start, 0)
+            part = part[inner_top : top + height - first, inner_left : left + width - start]
+            place_top, place_left = first + inner_top - top, start + inner_left - left
+            channels = slice(plane, plane + 1) if self.planes > 1 else slice(None)
+            found[place_top : place_top + part.shape[0], place_left : place_left + part.shape[1], channels] = part
+        return found
+
+    def decoded(self, index: int) -> np.ndarray:
+        """Samples (rows, columns, samples) of a strip or tile, as far as it lies in the picture."""
+        with self.lock:
+            if index in self.kept:
+                self.kept.move_to_end(index)
+                return self.kept[index]
+            found = self._decode(index)
+            self.kept[index] = found
+            while len(self.kept) > max(1, CACHE_BYTES // max(1, self.bytes_each)):
+                self.kept.popitem(last=False)
+            return found
+
+    def _decode(self, index):
+        start, count = self.page.dataoffsets[index], self.page.databytecounts[index]
+        data = os.pread(self.file.fileno(), count, start)
+        kind = "tile" if self.page.is_tiled else "strip"
+        if len(data) < count:
+            raise ImageError(f"source ends early: {kind} {index} is not whole in the file")
+        try:
+            check_segment(self.page, data, index)
+            found, _, shape = self.page.decode(data, index, **self._tables)
+        except ImageError:
+            raise
+        except Exception as error:  # whatever a codec raises for damaged bytes
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ImageError(f"source is a TIFF file that is damaged: {kind} {index}: {reason}") from error
+        if found is None:
+            raise ImageError(f"source is a TIFF file that is damaged: {kind} {index} is empty")
+        return found[0, : shape[1], : shape[2]]
+
+    @property
+    def _tables(self):
+        """What goes in front of a segment of JPEG."""
+        if self.page.compression in (6, 7, 33007, 34892):
+            return {"jpegtables": self.page.jpegtables, "jpegheader": self.page.jpegheader}
+        return {}
