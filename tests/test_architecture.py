@@ -56,8 +56,9 @@ RANKS = {
     "gateway": 8,
     "runs": 7,
     "fleet": 8,
-    "cli": 9,
-    "__main__": 10,
+    "blocks": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 MAX_FUNCTION_LINES = 40
 

@@ -51,7 +51,12 @@ class Choice:
     reason: str
 
 
-def choose(signal: ImageSignal, goal: Goal | str | None = None, max_parameters: int | None = None) -> Choice:
+def choose(
+    signal: ImageSignal,
+    goal: Goal | str | None = None,
+    max_parameters: int | None = None,
+    compared: Sequence[str] = tuple(CODECS),
+) -> Choice:
     """A pixel grid and a recipe for a picture and a goal.
 
     A goal in dB takes four weights for each byte that a JPEG of this quality has, a goal in kB the largest grid whose
@@ -62,6 +67,7 @@ def choose(signal: ImageSignal, goal: Goal | str | None = None, max_parameters: 
         signal: an `ImageSignal`.
         goal: None, a `Goal`, or its text, such as "40dB", "50kB", "30s".
         max_parameters: None, or the most weights that the network may have, and grow to.
+        compared: codecs whose files the reason compares it with, of a goal in dB.
 
     Returns:
         A `Choice`.
@@ -90,7 +96,7 @@ def choose(signal: ImageSignal, goal: Goal | str | None = None, max_parameters: 
             raise InputError(f"max_parameters must be at least {counts[0]} for this picture, received {max_parameters}")
         place = len(layouts) + PLENTY
         if goal is not None and goal.unit == "dB":
-            place, told = _for_quality(counts, goal.amount, signal)
+            place, told = _for_quality(counts, goal.amount, signal, compared)
             larger = tuple(layouts[place + 1 : allowed])
         place = min(place, allowed - 1)
         arguments, count = {"layout": layouts[place]}, counts[place]
@@ -117,18 +123,19 @@ def recipe_for_any_time(size: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _for_quality(counts, goal_psnr_db, signal):
-    """(place in the ladder, what a JPEG and a WebP of the quality have)."""
-    lengths = {codec: encoded_bytes(codec, signal.values, goal_psnr_db) for codec in CODECS}
+def _for_quality(counts, goal_psnr_db, signal, compared):
+    """(place in the ladder, what files of the quality have)."""
+    lengths = {codec: encoded_bytes(codec, signal.values, goal_psnr_db) for codec in dict.fromkeys(("JPEG", *compared))}
     files = " and ".join(
-        f"no {codec} comes to it" if length is None else f"a {codec} of it has {length / 1000:.3g} kB"
-        for codec, length in lengths.items()
+        f"no {codec} comes to it" if lengths[codec] is None else f"a {codec} of it has {lengths[codec] / 1000:.3g} kB"
+        for codec in compared
     )
+    told = f"; {files}" if files else ""
     if lengths["JPEG"] is None:
-        return len(counts) + PLENTY, f"; {files}"
+        return len(counts) + PLENTY, told
     enough = PARAMETERS_PER_BYTE * lengths["JPEG"]
     place = next((place for place, count in enumerate(counts) if count >= enough), len(counts) - 1)
-    return min(place, len(counts) + PLENTY), f"; {files}"
+    return min(place, len(counts) + PLENTY), told
 
 
 def _within(goal, signal, max_parameters):

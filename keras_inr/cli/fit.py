@@ -11,7 +11,8 @@ from typing import Any
 
 from absl import flags
 
-from keras_inr.cli import flagfile, messages, picture_flags, training_flags
+from keras_inr.cli import block_fit, flagfile, messages, picture_flags, training_flags
+from keras_inr.cli.block_fit import MISSED
 from keras_inr.cli.help import group
 from keras_inr.cli.list_presets import zoo
 from keras_inr.errors import InputError
@@ -30,9 +31,6 @@ GROW_HELP = (
     "with --preset=auto"
 )
 
-MISSED = 5
-"""Exit code of a run that has not come to its goal in dB; all that it came to is written."""
-
 more_flags = flagfile.flags_of_resumed
 preset_flags = training_flags.preset_flags
 
@@ -41,6 +39,7 @@ def define_flags() -> None:
     """Defines the flags of this command alone; others are in `picture_flags`, `training_flags` and `own_modules`."""
     with group("Picture"):
         picture_flags.define()
+        block_fit.define_flags()
     with group("Goal"):
         flags.DEFINE_string("goal", None, GOAL_HELP)
         flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
@@ -137,6 +136,8 @@ def main(argv: list[str]) -> int:
         print(zoo())
         return 0
     choose_device()
+    if block_fit.is_wanted():
+        return block_fit.main()
     planned = planned_from_flags()
     flags_text = flagfile.text(training_flags.values_of(planned.plan))
     if FLAGS.resume and not holds_run(FLAGS.out):

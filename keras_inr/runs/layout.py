@@ -14,23 +14,28 @@ FLAGFILE = "flags.cfg"
 LOCK = ".lock"
 METRICS = "metrics.json"
 MODEL = "model.keras"
+PREVIEW = "preview.png"
 RESULTS = ("history.csv", "curves.png", "reconstruction.png", "comparison.png", MODEL)
 """What a finished run has beside its metrics and a version in saved_model/."""
 
 BLEND_RESULTS = ("blend.png", "direct.png", "paste.png")
 """What a run of keras-inr blend has instead of history, curves and a reconstruction."""
 
-FOLDERS = ("checkpoints", "previews", "tensorboard", "saved_model")
+BLOCK_RESULTS = (MODEL, "reconstruction.png", "comparison.png", "blocks.csv")
+"""What a finished run of blocks has beside its metrics and a version in saved_model/."""
+
+FOLDERS = ("blocks", "checkpoints", "previews", "tensorboard", "saved_model")
 SAVED_MODEL = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
 _TEMPORARY = r"[.]tmp-[0-9a-f]{16}-.*"
 WRITTEN_PATTERNS = (
-    *map(re.escape, (METRICS, *RESULTS, *BLEND_RESULTS, FLAGFILE, RUN_JSON)),
+    *map(re.escape, (METRICS, *RESULTS, *BLEND_RESULTS, *BLOCK_RESULTS, PREVIEW, FLAGFILE, RUN_JSON)),
+    r"blocks/block-\d{6}[.]npz",
     r"checkpoints/step-\d{10}[.]npz",
     r"previews/step-\d{7,10}[.]png",
     r"tensorboard/events[.]out[.]tfevents[.]\d+[.].+[.]\d+[.]\d+[.]v2",
     r"(checkpoints|previews|tensorboard)/grown-\d+",
     r"saved_model/(\d+|tmp[.][0-9a-f]{32})",
-    rf"((checkpoints|previews)/)?{_TEMPORARY}",
+    rf"((blocks|checkpoints|previews)/)?{_TEMPORARY}",
 )
 """All that runs write, as regular expressions of paths in the run's folder; anything else there is someone else's."""
 

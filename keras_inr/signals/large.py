@@ -265,7 +265,7 @@ def _stored_window(
     """Where a window of an upright picture lies in one that is stored with an EXIF orientation.
 
     >>> _stored_window((0, 1, 2, 3), (20, 30), 6)
-    (1, 18, 3, 2)
+    (26, 0, 3, 2)
     """
     top, left, height, width = window
     if orientation in (2, 3, 6, 7):

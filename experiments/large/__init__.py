@@ -1,0 +1,1 @@
+"""Pictures larger than memory: mosaics of the Kodak pictures."""

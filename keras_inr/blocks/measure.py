@@ -1,0 +1,88 @@
+"""How close a field is to a picture that is read window by window."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_inr.blocks.survey import PREVIEW_SIDE, reduced
+from keras_inr.metrics import SSIM_WINDOW, mse, psnr_from_mse, ssim
+from keras_inr.models.field import Field, to_uint8
+from keras_inr.rendering.raster import FieldRaster
+from keras_inr.signals.large import Windows
+
+ROWS = 2**21
+"""Pixels in a strip."""
+
+
+def strips_of(picture: Windows, field: Field, overlap: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Yields (values, prediction, repeated) of strips from top to bottom.
+
+    Of the rows of a strip the first `repeated` are the last ones of the strip before: `overlap`, of the first strip
+    none.
+    """
+    height, width = picture.size
+    raster = FieldRaster(field)
+    rows = max(overlap + 1, ROWS // width)
+    kept = np.zeros((0, width, picture.channels), np.float32)
+    for top in range(0, height, rows):
+        prediction = np.concatenate([kept, raster.rows(top, min(rows, height - top))])
+        yield picture.window(top - len(kept), 0, len(prediction), width), prediction, len(kept)
+        kept = prediction[len(prediction) - overlap :]
+
+
+class Measurement:
+    """Quality over all pixels, and small pictures of both, in the memory of a few strips.
+
+    Args:
+        picture: what the field was fitted to.
+        field: a single `Field` with the picture's size.
+
+    >>> from keras_inr.models import Siren
+    >>> from keras_inr.signals import load_image
+    >>> measurement = Measurement(load_image("sample:chelsea", size=64), Siren(units=(8,), picture_size=(43, 64)))
+    >>> sum(len(strip) for strip in measurement.strips()), sorted(measurement.quality())
+    (43, ['psnr_8bit_db', 'psnr_db', 'ssim'])
+    """
+
+    def __init__(self, picture: Windows, field: Field) -> None:
+        self.picture, self.field = picture, field
+        self.overlap = SSIM_WINDOW - 1 if min(picture.size) >= SSIM_WINDOW else 0
+        self.factor = math.ceil(max(picture.size) / PREVIEW_SIDE)
+        self.errors, self.similar = np.zeros(2), 0.0
+        self.sums = np.zeros(
+            (2, math.ceil(picture.size[0] / self.factor), math.ceil(picture.size[1] / self.factor), picture.channels)
+        )
+        self.counts = np.zeros(self.sums.shape[1:3])[..., None]
+
+    def strips(self) -> Iterator[np.ndarray]:
+        """Yields the field's picture from top to bottom as it is measured, uint8 (rows, width, channels)."""
+        top = 0
+        for values, prediction, repeated in strips_of(self.picture, self.field, self.overlap):
+            new, codes = values[repeated:], to_uint8(prediction[repeated:])
+            shown = np.clip(prediction[repeated:], 0, 1), codes / np.float32(255)
+            self.errors += [mse(new, part) * part.size for part in shown]
+            if self.overlap:
+                self.similar += (len(values) - self.overlap) * ssim(values, prediction)
+            self._reduce(top, new, shown[0])
+            top += len(new)
+            yield codes
+
+    def _reduce(self, top, values, prediction):
+        place = slice(top // self.factor, (top + len(values) - 1) // self.factor + 1)
+        for sums, part in zip(self.sums, (values, prediction), strict=True):
+            means, numbers = reduced(part, self.factor, top % self.factor)
+            sums[place] += means * numbers
+        self.counts[place] += numbers
+
+    def quality(self) -> dict[str, float | None]:
+        """psnr_db, psnr_8bit_db and ssim of all strips, as `keras_inr.metrics` has them."""
+        errors = self.errors / math.prod((*self.picture.size, self.picture.channels))
+        psnr_db, psnr_8bit_db = (psnr_from_mse(error) for error in errors)
+        similar = self.similar / (self.picture.size[0] - self.overlap) if self.overlap else None
+        return {"psnr_db": psnr_db, "psnr_8bit_db": psnr_8bit_db, "ssim": similar}
+
+    def reduced(self) -> tuple[np.ndarray, np.ndarray]:
+        """The picture and the field's, each as means of some pixels along each side."""
+        original, prediction = (self.sums / self.counts).astype(np.float32)
+        return original, prediction

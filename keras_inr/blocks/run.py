@@ -1,0 +1,128 @@
+"""One run: fit the blocks of a picture that are still to be fitted, and write what the whole comes to."""
+
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+import numpy as np
+
+from keras_inr._files import atomic_path
+from keras_inr.blocks.plan import BlockPlan, block_window
+from keras_inr.blocks.preview import SECONDS, Preview
+from keras_inr.blocks.progress import BlockProgress
+from keras_inr.blocks.results import missing_results, write_results
+from keras_inr.blocks.store import BlockStore
+from keras_inr.blocks.survey import survey
+from keras_inr.blocks.work import BlockTask, fit_block
+from keras_inr.errors import ImageError, InterruptedRunError
+from keras_inr.fleet.work import Outcome
+from keras_inr.runs.folder import claim_run_folder
+from keras_inr.runs.interrupts import Interrupts
+from keras_inr.runs.layout import FLAGFILE, PREVIEW
+from keras_inr.runs.results import read_metrics
+from keras_inr.signals.large import Windows
+
+SUMMARIZED = {"num_parameters": int, "height": int, "width": int, "device": str, "blocks": list}
+
+Execute = Callable[[Iterable[BlockTask], BlockPlan, Callable[[], bool]], Iterable[list[Outcome]]]
+"""A function of (tasks, plan, should_stop) that yields outcomes as they come."""
+
+
+def run_blocks(
+    plan: BlockPlan,
+    picture: Windows,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    flags_text: str = "",
+    execute: Execute | None = None,
+    progress: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[pathlib.Path, dict[str, Any]]:
+    """Fits the blocks of a picture and writes the run folder.
+
+    Each block is on the disk, whole, as soon as it is fitted, and is not fitted again when the run is resumed. The fit
+    of a block depends on nothing but the plan and its part of the picture, so that a run that was killed ends with the
+    same weights as one that was not, to the bit.
+
+    Args:
+        plan: `BlockPlan`.
+        picture: the picture that it is of, as `open_image` opens it.
+        out, resume, overwrite, flags_text: see `claim_run_folder`.
+        execute: a function of (tasks, plan, should_stop) that yields `Outcome`s; `embedded` by default.
+        progress: whether to tell how far it is.
+        tell: called with lines about what it will cost.
+
+    Returns:
+        (folder, metrics), the dict of metrics.json.
+
+    Raises:
+        InputError: for a folder that cannot be used, or a block that cannot be fitted.
+        ImageError: for a part of the picture that cannot be read, which names the blocks that it touches.
+        InterruptedRunError: after Ctrl-C or SIGTERM; the blocks that are done are kept.
+    """
+    claim = claim_run_folder(out, plan.identity, resume, overwrite, (), flags_text)
+    with Interrupts() as interrupts, claim as folder:
+        metrics = read_metrics(folder, SUMMARIZED)
+        if metrics is not None and not missing_results(folder):
+            return folder, metrics
+        with atomic_path(folder / FLAGFILE) as temporary:
+            temporary.write_text(flags_text, encoding="utf-8")
+        store = BlockStore(folder, plan.lattice)
+
+        def should_stop() -> bool:
+            return interrupts.received is not None
+
+        fit_all(store, plan, picture, execute or embedded, should_stop, progress, tell)
+        if should_stop() and store.left:
+            done = f"with {len(store.rows)} of {plan.lattice.num_blocks} blocks fitted"
+            raise InterruptedRunError(cast(int, interrupts.received), folder, done)
+        return folder, write_results(folder, plan, picture, store)
+
+
+def fit_all(
+    store: BlockStore,
+    plan: BlockPlan,
+    picture: Windows,
+    execute: Execute,
+    should_stop: Callable[[], bool],
+    progress: bool,
+    tell: Callable[[str], None],
+) -> None:
+    """Fits the blocks that are left, hard ones first, and keeps preview.png up to date."""
+    if not store.left:
+        return
+    found = survey(picture, plan.lattice)
+    preview = Preview(store.folder.parent / PREVIEW, found, plan.lattice)
+    preview.write()
+    bar = BlockProgress(plan, found.detail, store.rows, progress, tell)
+    try:
+        tasks = tasks_of([block for block in found.order() if block in set(store.left)], plan, picture, found.factor)
+        for outcomes in execute(tasks, plan, should_stop):
+            for outcome in outcomes:
+                store.keep(outcome)
+                preview.add(int(outcome.name), np.asarray(outcome.row.pop("shown")))
+                bar.show()
+                preview.write(SECONDS)
+    finally:
+        bar.close()
+    preview.write()
+
+
+def tasks_of(blocks: Iterable[int], plan: BlockPlan, picture: Windows, factor: int) -> Iterator[BlockTask]:
+    """Yields the tasks of blocks as they are read; an error of the picture's names the block."""
+    for block in blocks:
+        try:
+            signal = block_window(picture, plan.lattice, block)
+        except ImageError as error:
+            raise ImageError(f"block {block} of {plan.lattice.num_blocks} cannot be read: {error}") from error
+        yield BlockTask((str(block),), signal, factor)
+
+
+def embedded(tasks: Iterable[BlockTask], plan: BlockPlan, should_stop: Callable[[], bool]) -> Iterator[list[Outcome]]:
+    """Fits one block after the other in this process."""
+    for task in tasks:
+        if should_stop():
+            return
+        yield fit_block(task, plan, should_stop)

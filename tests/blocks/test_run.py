@@ -1,0 +1,176 @@
+"""Runs of blocks: what they leave, how they go on, and what stops them."""
+
+import csv
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_inr.blocks import run
+from keras_inr.errors import DamagedFileError, ImageError, InputError, InterruptedRunError
+from keras_inr.fleet.work import failed
+from keras_inr.metrics import psnr, psnr_8bit, ssim
+from keras_inr.models.block_field import BlockField
+from keras_inr.models.field_files import read_field
+from keras_inr.signals import load_image
+
+from .small_blocks import fit_cat, write_cat
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    told = []
+    return (*fit_cat(folder, folder / "run", tell=told.append), told)
+
+
+def test_what_a_run_leaves(finished):
+    folder, metrics, _ = finished
+    names = {path.name for path in folder.iterdir()} - {".lock"}
+    assert names == {
+        *("run.json", "flags.cfg", "metrics.json", "model.keras", "saved_model", "blocks", "blocks.csv"),
+        *("preview.png", "reconstruction.png", "comparison.png"),
+    }
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert metrics["blocks"] == [2, 3]
+    assert len(list((folder / "blocks").iterdir())) == 6
+
+
+def test_figures_are_those_of_all_pixels(finished):
+    folder, metrics, _ = finished
+    field, values = read_field(folder / "model.keras"), load_image(folder.parent / "cat.tif").values
+    assert isinstance(field, BlockField)
+    prediction = field.sample_grid()
+    assert metrics["psnr_db"] == pytest.approx(psnr(values, prediction), abs=1e-6)
+    assert metrics["psnr_8bit_db"] == pytest.approx(psnr_8bit(values, prediction), abs=1e-3)
+    assert metrics["ssim"] == pytest.approx(ssim(values, prediction), abs=1e-9)
+    np.testing.assert_array_equal(np.asarray(Image.open(folder / "reconstruction.png")), field.render(between="field"))
+    assert metrics["num_parameters"] == field.count_params()
+
+
+def test_a_row_for_each_block(finished):
+    folder, metrics, _ = finished
+    with open(folder / "blocks.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["row"], row["column"]) for row in rows] == [(str(r), str(c)) for r in range(2) for c in range(3)]
+    assert sum(int(row["num_parameters"]) for row in rows) == metrics["num_parameters"]
+    assert all(row["steps"] == "12" for row in rows)
+
+
+def test_the_price_is_told_after_one_block(finished):
+    _, _, told = finished
+    assert len(told) == 1
+    assert told[0].startswith("64 x 96 (0.0 megapixels) as 2 x 3 blocks of 32 x 32 pixels: about ")
+    assert "s, " in told[0]
+    assert "GB of memory, a model of " in told[0]
+
+
+def test_the_export_answers(finished):
+    folder, _, _ = finished
+    served = tf.saved_model.load(str(folder / "saved_model" / "1"))
+    coords = np.random.default_rng(0).uniform(-1, 1, (50, 2)).astype("float32")
+    found = served.signatures["serving_default"](coords=tf.constant(coords))["values"]
+    np.testing.assert_allclose(found, read_field(folder / "model.keras")(coords), atol=1e-6)
+
+
+def test_a_finished_run_is_only_read(finished, monkeypatch):
+    folder, metrics, _ = finished
+    monkeypatch.setattr(run, "fit_all", None)
+    assert fit_cat(folder.parent, folder, resume=True) == (folder, metrics)
+
+
+def test_other_settings_are_another_run(finished):
+    folder, _, _ = finished
+    with pytest.raises(InputError, match="holds a run with other settings: cell was"):
+        fit_cat(folder.parent, folder, resume=True, block_size=64)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in (folder / "blocks").iterdir()}
+
+
+def stopping_after(number):
+    """Fits so many blocks and then sends SIGTERM."""
+
+    def execute(tasks, plan, should_stop):
+        for place, outcomes in enumerate(run.embedded(tasks, plan, should_stop)):
+            yield outcomes
+            if place + 1 == number:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    return execute
+
+
+def test_a_run_that_was_stopped_ends_the_same_to_the_bit(finished, tmp_path):
+    with pytest.raises(InterruptedRunError, match="stopped with 2 of 6 blocks fitted; the state is saved"):
+        fit_cat(tmp_path, tmp_path / "run", execute=stopping_after(2))
+    before = contents(tmp_path / "run")
+    assert len(before) == 2
+    times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "run" / "blocks").iterdir()}
+    folder, metrics = fit_cat(tmp_path, tmp_path / "run", resume=True)
+    for name, time in times.items():  # nothing finished is done again
+        assert (folder / "blocks" / name).stat().st_mtime_ns == time
+    whole = finished[0]
+    field, other = read_field(folder / "model.keras"), read_field(whole / "model.keras")
+    for weight, expected in zip(field.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    assert metrics["psnr_db"] == finished[1]["psnr_db"]
+
+
+def test_chosen_networks_come_to_the_goal(tmp_path):
+    folder, metrics = fit_cat(tmp_path, tmp_path / "run", "auto", goal="28dB")
+    assert metrics["goal_met"]
+    assert metrics["psnr_db"] >= 28
+    assert metrics["blocks_at_goal"] == 6
+    with open(folder / "blocks.csv", newline="") as file:
+        assert all(float(row["psnr_db"]) >= 28 for row in csv.DictReader(file))
+
+
+def test_a_damaged_block_is_told_and_fitted_again(tmp_path):
+    with pytest.raises(InterruptedRunError):
+        fit_cat(tmp_path, tmp_path / "run", execute=stopping_after(1))
+    (path,) = (tmp_path / "run" / "blocks").iterdir()
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DamagedFileError, match=r"block-\d{6}.npz is damaged .*; remove it"):
+        fit_cat(tmp_path, tmp_path / "run", resume=True)
+
+
+def test_a_block_that_cannot_be_fitted_is_named(tmp_path):
+    def execute(tasks, plan, should_stop):
+        yield [failed(next(iter(tasks)).names[0], "no memory")]
+
+    with pytest.raises(InputError, match=r"block \d of 6 could not be fitted: no memory"):
+        fit_cat(tmp_path, tmp_path / "run", execute=execute)
+
+
+def test_a_picture_that_changes_is_noticed(tmp_path):
+    def execute(tasks, plan, should_stop):
+        write_cat(tmp_path / "cat.tif")
+        os.utime(tmp_path / "cat.tif", ns=(1, 1))
+        yield from run.embedded(tasks, plan, should_stop)
+
+    with pytest.raises(
+        ImageError, match=r"block \d of 6 cannot be read: .*cat.tif: source has changed while it was read"
+    ):
+        fit_cat(tmp_path, tmp_path / "run", execute=execute)
+
+
+def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
+    real, written = run.BlockStore.keep, []
+
+    def keep(self, outcome):
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(outcome.name)
+        real(self, outcome)
+
+    monkeypatch.setattr(run.BlockStore, "keep", keep)
+    with pytest.raises(OSError, match="No space left"):
+        fit_cat(tmp_path, tmp_path / "run")
+    monkeypatch.undo()
+    assert len(contents(tmp_path / "run")) == 2
+    assert fit_cat(tmp_path, tmp_path / "run", resume=True)[1]["blocks"] == [2, 3]
