@@ -53,6 +53,7 @@ GENTLE = {
     "gauss": {"units": (32, 32), "scale": 5.0},
     "hash_16": {"num_levels": 8, "finest_resolution": 128},
     "wire": {"units": (32, 32), "omega_0": 5.0, "scale": 3.0},
+    "wire_own": {"units": (32, 32, 32), "omega_0": 5.0, "scale": 3.0},
     "wire_real": {"units": (32, 32), "omega_0": 5.0, "scale": 3.0},
 }
 SMALL_LATTICE = {"num_levels": 4, "table_size": 256, "units": (16,)}

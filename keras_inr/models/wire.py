@@ -33,8 +33,9 @@ class Wire(Field):
     = 181 complex ones. Four layers, omega_0 and scale are not WIRE's but those of the comparison in FINER (Liu et al.
     2024): liuzhen0212/FINER's train_image.py, 3 hidden layers behind the first, and run_wire.sh. WIRE's own scripts
     have three layers, 2 behind the first, of 256 features (300 for tomography), and omega_0 and scale by task, 20 and
-    30 for pictures. FINER's comparison has targets in [-1, 1], here value_range is (0, 1). WIRE's code has no network
-    of the real form: here that has 181 real features, which takes as many weights.
+    30 for pictures: the preset wire_own has these, and 110 complex features to come to about 50,000 weights. FINER's
+    comparison has targets in [-1, 1], here value_range is (0, 1). WIRE's code has no network of the real form: here
+    that has 181 real features, which takes as many weights.
 
     >>> Wire(units=(181, 181, 181)).count_params()
     133400
@@ -77,6 +78,11 @@ PRESETS = (
         PresetInfo("wire", 199284, "4 complex Gabor layers of 181", "vishwa91/wire; liuzhen0212/FINER, run_wire.sh"),
         Wire,
         {"units": (181, 181, 181, 181), "form": "complex", "omega_0": 20.0, "scale": 10.0},
+    ),
+    Preset(
+        PresetInfo("wire_own", 49833, "3 complex Gabor layers of 110, WIRE's own omega and scale", "vishwa91/wire"),
+        Wire,
+        {"units": (110, 110, 110), "form": "complex", "omega_0": 20.0, "scale": 30.0},
     ),
     Preset(
         PresetInfo("wire_real", 199284, "4 real Gabor layers", "vishwa91/wire, RealGaborLayer"),
