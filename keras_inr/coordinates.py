@@ -146,6 +146,40 @@ def point_coords(points: tf.Tensor, height: int, width: int) -> tf.Tensor:
     return (points - size / 2) * tf.constant(pixel_pitch(height, width), points.dtype)
 
 
+REDUCTION = 4
+"""How many pixels along each side become one in a reduced picture."""
+
+
+def reduced_size(height: int, width: int) -> tuple[int, int]:
+    """(height, width) of a picture whose pixels are means of 4 x 4 pixels, or at its end of fewer.
+
+    >>> reduced_size(3072, 4095)
+    (768, 1024)
+    """
+    return -(-height // REDUCTION), -(-width // REDUCTION)
+
+
+def reduced_box(box: Sequence[float] | tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """The part of a reduced picture that a box of a height x width picture shows, in the reduced one's coordinates.
+
+    The same numbers where both sides are multiples of 4.
+
+    Args:
+        box: edges (..., 4), (x0, y0, x1, y1).
+        height, width: of the picture, not of the reduced one.
+
+    Returns:
+        float64 tensor (..., 4).
+
+    >>> reduced_box((-1, -1, 1, 1), 30, 30).numpy().tolist()
+    [-1.0, -1.0, 0.875, 0.875]
+    """
+    rows, columns = reduced_size(height, width)
+    scale = max(height, width) / (REDUCTION * max(rows, columns))
+    shift = [(side / REDUCTION - small) / max(rows, columns) for side, small in ((width, columns), (height, rows))]
+    return in_float64(box) * scale + tf.constant(shift * 2, "float64")
+
+
 def in_float64(box: Sequence[float] | tf.Tensor) -> tf.Tensor:
     """A box as a tensor.
 

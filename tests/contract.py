@@ -112,6 +112,11 @@ class OfBlocks(Example):
         lattice = self.arguments["lattice"]
         shared = {"picture_size": lattice.block_size, "dtype": overrides.get("dtype")}
         networks = [Siren((6,), num_fields=3, seed=1, **shared), Siren((4, 4), num_fields=1, seed=2, **shared)]
+        if "reduced" in self.arguments:
+            overrides = {
+                "reduced": Siren((4,), picture_size=(5, 8), seed=3, dtype=shared["dtype"], name="reduced"),
+                **overrides,
+            }
         return super().make(**{"networks": networks, **overrides})
 
 

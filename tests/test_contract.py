@@ -71,7 +71,14 @@ FIELD = {"channels": 4, "picture_size": (30, 20), "value_range": (-2.0, 1.5), "u
 BLOCKS = {"places": ((0, 2, 3), (1,)), "lattice": Lattice((20, 30), (10, 15), 2)}
 EXAMPLES = [
     OfBlocks(Blocks, BLOCKS, COORDS, growth=60, phase_growth=800),
-    OfBlocks(BlockField, {**BLOCKS, "channels": 3, "picture_size": (20, 30)}, COORDS, growth=60, phase_growth=800),
+    OfBlocks(
+        BlockField,
+        {**BLOCKS, "channels": 3, "picture_size": (20, 30), "reduced": True},
+        COORDS,
+        growth=60,
+        phase_growth=800,
+        aside=("reduced",),
+    ),
     Example(Affine, {"units": 4}, FEATURES, growth=4),
     Example(Affine, {"units": 4, "use_bias": False, "reads_coords": True}, COORDS, phase_growth=4),
     Example(Affine, {"units": 4, **GIVEN}, FEATURES, growth=4),

@@ -5,25 +5,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_inr.blocks.survey import PREVIEW_SIDE, reduced
+from keras_inr.blocks.pyramid import reduced
 from keras_inr.metrics import SSIM_WINDOW, mse, psnr_from_mse, ssim
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.rendering.raster import FieldRaster
 from keras_inr.signals.large import Windows
 
+SHOWN_SIDE = 1024
+"""Pixels along the longer side of what is shown of a picture, at most."""
+
 ROWS = 2**21
 """Pixels in a strip."""
 
 
-def strips_of(picture: Windows, field: Field, overlap: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def strips_of(
+    picture: Windows, field: Field, overlap: int = 0, multiple: int = 1
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Yields (values, prediction, repeated) of strips from top to bottom.
 
     Of the rows of a strip the first `repeated` are the last ones of the strip before: `overlap`, of the first strip
-    none.
+    none. The others are a multiple of a number, but for the last strip's.
     """
     height, width = picture.size
     raster = FieldRaster(field)
-    rows = max(overlap + 1, ROWS // width)
+    rows = multiple * -(-max(overlap + 1, ROWS // width) // multiple)
     kept = np.zeros((0, width, picture.channels), np.float32)
     for top in range(0, height, rows):
         prediction = np.concatenate([kept, raster.rows(top, min(rows, height - top))])
@@ -48,32 +53,21 @@ class Measurement:
     def __init__(self, picture: Windows, field: Field) -> None:
         self.picture, self.field = picture, field
         self.overlap = SSIM_WINDOW - 1 if min(picture.size) >= SSIM_WINDOW else 0
-        self.factor = math.ceil(max(picture.size) / PREVIEW_SIDE)
+        self.factor = math.ceil(max(picture.size) / SHOWN_SIDE)
         self.errors, self.similar = np.zeros(2), 0.0
-        self.sums = np.zeros(
-            (2, math.ceil(picture.size[0] / self.factor), math.ceil(picture.size[1] / self.factor), picture.channels)
-        )
-        self.counts = np.zeros(self.sums.shape[1:3])[..., None]
+        self.shown: list[list[np.ndarray]] = [[], []]
 
     def strips(self) -> Iterator[np.ndarray]:
         """Yields the field's picture from top to bottom as it is measured, uint8 (rows, width, channels)."""
-        top = 0
-        for values, prediction, repeated in strips_of(self.picture, self.field, self.overlap):
+        for values, prediction, repeated in strips_of(self.picture, self.field, self.overlap, self.factor):
             new, codes = values[repeated:], to_uint8(prediction[repeated:])
-            shown = np.clip(prediction[repeated:], 0, 1), codes / np.float32(255)
-            self.errors += [mse(new, part) * part.size for part in shown]
+            clipped = np.clip(prediction[repeated:], 0, 1)
+            self.errors += [mse(new, part) * part.size for part in (clipped, codes / np.float32(255))]
             if self.overlap:
                 self.similar += (len(values) - self.overlap) * ssim(values, prediction)
-            self._reduce(top, new, shown[0])
-            top += len(new)
+            for found, part in zip(self.shown, (new, clipped), strict=True):
+                found.append(reduced(part, self.factor))
             yield codes
-
-    def _reduce(self, top, values, prediction):
-        place = slice(top // self.factor, (top + len(values) - 1) // self.factor + 1)
-        for sums, part in zip(self.sums, (values, prediction), strict=True):
-            means, numbers = reduced(part, self.factor, top % self.factor)
-            sums[place] += means * numbers
-        self.counts[place] += numbers
 
     def quality(self) -> dict[str, float | None]:
         """psnr_db, psnr_8bit_db and ssim of all strips, as `keras_inr.metrics` has them."""
@@ -84,5 +78,5 @@ class Measurement:
 
     def reduced(self) -> tuple[np.ndarray, np.ndarray]:
         """The picture and the field's, each as means of some pixels along each side."""
-        original, prediction = (self.sums / self.counts).astype(np.float32)
+        original, prediction = (np.concatenate(parts) for parts in self.shown)
         return original, prediction

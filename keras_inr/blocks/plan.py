@@ -11,6 +11,7 @@ import numpy as np
 from keras_inr._arguments import positive_int
 from keras_inr.choosing.choice import choose, recipe_for_any_time
 from keras_inr.choosing.goal import Goal
+from keras_inr.coordinates import reduced_size
 from keras_inr.errors import InputError
 from keras_inr.models.cell_grid import Layout
 from keras_inr.models.field import Field
@@ -93,9 +94,20 @@ class BlockPlan:
         return json.loads(json.dumps({"kind": "blocks", **facts}))
 
     @property
+    def lattices(self) -> list[Lattice]:
+        """Of the picture, and of its reduced ones until one is a single block."""
+        found = [self.lattice]
+        side = max(self.lattice.cell)
+        while found[-1].num_blocks > 1:
+            multiple = 4 ** levels_below(reduced_size(*found[-1].picture_size), side)
+            found.append(Lattice.of(reduced_size(*found[-1].picture_size), side, self.lattice.margin, multiple))
+        return found
+
+    @property
     def seconds_per_block(self) -> float | None:
         """The most seconds of training that a block has."""
-        return None if self.max_seconds is None else self.max_seconds / self.lattice.num_blocks
+        number = sum(lattice.num_blocks for lattice in self.lattices)
+        return None if self.max_seconds is None else self.max_seconds / number
 
     def start(self, signal: ImageSignal) -> tuple[Field, tuple[Layout, ...]]:
         """What the fit of a block begins with: a new field, and the layouts that it may grow to."""
@@ -154,7 +166,7 @@ def plan_blocks(
         goal_psnr_db, max_seconds = (aim.amount, max_seconds) if aim.unit == "dB" else (goal_psnr_db, aim.amount)
     if positive_int("block_size", block_size) < 2 * MARGIN:
         raise InputError(f"block_size must be at least {2 * MARGIN}, received {block_size}")
-    lattice = Lattice.of(picture.size, block_size, MARGIN)
+    lattice = Lattice.of(picture.size, block_size, MARGIN, 4 ** levels_below(picture.size, block_size))
     return BlockPlan(
         image=os.fspath(image),
         image_sha256=picture.sha256,
@@ -169,6 +181,18 @@ def plan_blocks(
         max_parameters=max_parameters,
         precision=precision,
     )
+
+
+def levels_below(size: tuple[int, int], side: int) -> int:
+    """How often a picture is reduced until it is no longer than a block.
+
+    >>> levels_below((3072, 1000), 1024), levels_below((8320, 6144), 1024)
+    (1, 2)
+    """
+    number = 0
+    while max(size) > side:
+        size, number = reduced_size(*size), number + 1
+    return number
 
 
 def _recipe(preset, given, lattice):

@@ -1,48 +1,46 @@
-"""The whole picture as it is now: fitted blocks, and where there are none yet a small field of all of it."""
+"""The whole picture as it is now: the coarsest field, and on it the blocks that are fitted."""
 
 import pathlib
 import time
 
 import numpy as np
 
-from keras_inr.blocks.survey import Survey, reduced
+from keras_inr.blocks.pyramid import reduced
 from keras_inr.models.field import to_uint8
 from keras_inr.models.lattice import Lattice
-from keras_inr.presets import from_preset
 from keras_inr.rendering.png import save_png
-from keras_inr.signals.image import ImageSignal
-from keras_inr.signals.resampling import resampled
-from keras_inr.training.fitting import fit
 
 SECONDS = 10.0
 """Between two pictures."""
 
-COARSE_SIDE = 256
-"""Pixels along the longer side of the picture that the small field is fitted to."""
-
-COARSE_EPOCHS = 12
-
 
 class Preview:
-    """preview.png of a run.
+    """preview.png of a run, of the size of the most reduced picture.
 
     Args:
         path: of the picture.
-        found: `Survey` of the picture.
-        lattice: `Lattice` of the blocks.
+        lattices: of the picture and its reduced ones.
+        channels: of the picture.
     """
 
-    def __init__(self, path: pathlib.Path, found: Survey, lattice: Lattice) -> None:
-        self.path, self.lattice, self.factor = path, lattice, found.factor
-        self.values = coarse(found.reduced)
-        self.written = -float("inf")
+    def __init__(self, path: pathlib.Path, lattices: list[Lattice], channels: int) -> None:
+        self.path, self.lattices = path, lattices
+        self.values = np.full((*lattices[-1].picture_size, channels), 0.5, np.float32)
+        self.levels = np.full(lattices[-1].picture_size, len(lattices))
+        self.written = time.monotonic()
 
-    def add(self, block: int, values: np.ndarray) -> None:
-        """Puts a fitted block into the picture: its values (height, width, channels), reduced like the survey's."""
-        top, left = (corner + self.lattice.margin for corner in self.lattice.corner(block))
-        row, column = top // self.factor, left // self.factor
-        part = self.values[row : row + values.shape[0], column : column + values.shape[1]]
-        part[...] = values[: part.shape[0], : part.shape[1]]
+    def add(self, level: int, block: int, values: np.ndarray) -> None:
+        """Puts a fitted block into the picture, unless finer ones are there: its `thumbnail`."""
+        lattice, factor = self.lattices[level], self.factor(level)
+        top, left = ((corner + lattice.margin) // factor for corner in lattice.corner(block))
+        place = (slice(top, top + values.shape[0]), slice(left, left + values.shape[1]))
+        coarser = self.levels[place] >= level
+        self.values[place] = np.where(coarser[..., None], values, self.values[place])
+        self.levels[place] = np.minimum(self.levels[place], level)
+
+    def factor(self, level: int) -> int:
+        """Pixels of a level's picture along each side of one of the preview."""
+        return 4 ** (len(self.lattices) - 1 - level)
 
     def write(self, least_seconds: float = 0.0) -> None:
         """Writes the picture, unless one was written so many seconds ago."""
@@ -51,24 +49,12 @@ class Preview:
             self.written = time.monotonic()
 
 
-def coarse(picture: np.ndarray) -> np.ndarray:
-    """A small field of a reduced picture, drawn at its size."""
-    height, width, channels = picture.shape
-    scale = min(1.0, COARSE_SIDE / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    signal = ImageSignal(resampled(picture, *size, "area"), "reduced", "", 8)
-    field = from_preset("pixel_grid", channels=channels, picture_size=size, seed=0)
-    fit(field, signal, epochs=COARSE_EPOCHS, progress=False)
-    return field.sample_grid(height, width)
-
-
 def thumbnail(prediction: np.ndarray, lattice: Lattice, block: int, factor: int) -> np.ndarray:
-    """A block's values, without its margin and what lies beyond the picture, reduced as the survey reduces them."""
+    """A block's values, without its margin and what lies beyond the picture, as means of factor x factor pixels."""
     margin = lattice.margin
     top, left = (corner + margin for corner in lattice.corner(block))
     height, width = (
-        min(side, whole - first)
-        for side, whole, first in zip(lattice.cell, lattice.picture_size, (top, left), strict=True)
+        min(lattice.cell[0], lattice.picture_size[0] - top),
+        min(lattice.cell[1], lattice.picture_size[1] - left),
     )
-    inner = prediction[margin : margin + height, margin : margin + width]
-    return reduced(inner, factor, top % factor, left % factor)[0]
+    return reduced(prediction[margin : margin + height, margin : margin + width], factor)

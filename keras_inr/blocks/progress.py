@@ -1,5 +1,6 @@
 """Lines that tell what a run of blocks will cost, and how far it is."""
 
+import math
 import resource
 import sys
 import time
@@ -10,19 +11,29 @@ import numpy as np
 import tqdm
 
 from keras_inr.blocks.plan import BlockPlan
+from keras_inr.blocks.store import Key
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def prices(plan: BlockPlan, detail: np.ndarray) -> dict[Key, float]:
+    """What each block is taken to cost, in no unit: its detail and half the mean detail; of reduced ones the mean."""
+    mean = 1.5 * float(detail.mean()) + 1e-9
+    found = {(0, block): float(own) + 0.5 * float(detail.mean()) + 1e-9 for block, own in enumerate(detail)}
+    pixels = math.prod(plan.lattice.block_size)
+    for level, lattice in enumerate(plan.lattices[1:], 1):
+        for block in range(lattice.num_blocks):
+            found[level, block] = mean * math.prod(lattice.block_size) / pixels
+    return found
 
 
 class BlockProgress:
     """Blocks that are done, at the goal, and left; seconds left and the megabytes that the model will have.
 
-    What is left is taken to cost in proportion to its detail, see `Survey`, and half the mean detail, as what is done.
-
     Args:
         plan: `BlockPlan`.
-        detail: of each block.
-        rows: block -> row of those that are fitted; it grows while the run goes on.
+        price: see `prices`.
+        rows: (level, block) -> row of those that are fitted; it grows while the run goes on.
         shown: False shows nothing.
         tell: called with the line about the price of the whole, after the first block.
     """
@@ -30,32 +41,29 @@ class BlockProgress:
     def __init__(
         self,
         plan: BlockPlan,
-        detail: np.ndarray,
-        rows: Mapping[int, Mapping[str, Any]],
+        price: Mapping[Key, float],
+        rows: Mapping[Key, Mapping[str, Any]],
         shown: bool = True,
         tell: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.plan, self.rows, self.tell = plan, rows, tell
-        self.price = detail + 0.5 * detail.mean() + 1e-9
+        self.plan, self.price, self.rows, self.tell = plan, price, rows, tell
         self.shown, self.live = shown, shown and sys.stderr.isatty()
-        self.before = dict(rows)
+        self.before = set(rows)
         self.started = self.last_line_at = time.perf_counter()
         self.told = False
-        total = plan.lattice.num_blocks
-        self.bar = tqdm.tqdm(
-            total=total, initial=len(rows), unit=" blocks", dynamic_ncols=self.live, disable=not self.live
-        )
+        style = {"dynamic_ncols": self.live, "disable": not self.live}
+        self.bar = tqdm.tqdm(total=len(price), initial=len(rows), unit=" blocks", **style)
 
     def seconds_left(self) -> float:
         """As far as what was done in this process tells."""
-        new = [block for block in self.rows if block not in self.before]
-        left = self.price.sum() - self.price[list(self.rows)].sum()
-        return (time.perf_counter() - self.started) * left / self.price[new].sum()
+        new = sum(self.price[key] for key in self.rows if key not in self.before)
+        left = sum(price for key, price in self.price.items() if key not in self.rows)
+        return (time.perf_counter() - self.started) * left / new
 
     def megabytes(self) -> float:
         """Of the model when all is done."""
         known = 4e-6 * sum(row["num_parameters"] for row in self.rows.values())
-        return known * self.price.sum() / self.price[list(self.rows)].sum()
+        return known * sum(self.price.values()) / sum(self.price[key] for key in self.rows)
 
     def show(self) -> None:
         """Tells how far the run is; called after each block."""
@@ -64,11 +72,11 @@ class BlockProgress:
             self.tell(self.first_line())
             self.told = True
         if self.live:
-            self.bar.set_postfix_str(f"{self.summary()}", refresh=False)
+            self.bar.set_postfix_str(self.summary(), refresh=False)
             self.bar.update(len(self.rows) - self.bar.n)
-        elif self.shown and (now - self.last_line_at > SECONDS_BETWEEN_LINES or len(self.rows) == self.bar.total):
+        elif self.shown and (now - self.last_line_at > SECONDS_BETWEEN_LINES or len(self.rows) == len(self.price)):
             self.last_line_at = now
-            tqdm.tqdm.write(f"{len(self.rows)}/{self.bar.total} blocks, {self.summary()}", file=sys.stderr)
+            tqdm.tqdm.write(f"{len(self.rows)}/{len(self.price)} blocks, {self.summary()}", file=sys.stderr)
 
     def summary(self) -> str:
         """Goal, seconds and megabytes."""

@@ -25,7 +25,7 @@ from keras_inr.runs.layout import BLOCK_RESULTS, METRICS, MODEL, is_whole, whole
 from keras_inr.runs.results import served_facts
 from keras_inr.signals.large import Windows
 
-ROW = ("block", "row", "column", "psnr_db", "steps", "seconds", "num_parameters", "stopped_by")
+ROW = ("level", "block", "row", "column", "psnr_db", "steps", "seconds", "num_parameters", "stopped_by")
 
 
 def write_results(folder: pathlib.Path, plan: BlockPlan, picture: Windows, store: BlockStore) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def describe(
     plan: BlockPlan, picture: Windows, store: BlockStore, field: Field, measurement: Measurement
 ) -> dict[str, Any]:
     """The content of metrics.json."""
-    rows = store.rows.values()
+    rows, own = store.rows.values(), [row for (level, _), row in store.rows.items() if level == 0]
     quality = measurement.quality()
     psnr_db = quality["psnr_db"]
     met = None if plan.goal_psnr_db is None or psnr_db is None else psnr_db >= plan.goal_psnr_db
@@ -66,7 +66,7 @@ def describe(
         "goal": None if plan.goal_psnr_db is None else f"{plan.goal_psnr_db:g} dB",
         "goal_met": met,
         "blocks": list(plan.lattice.grid),
-        "blocks_at_goal": sum(row["stopped_by"] == "psnr" for row in rows),
+        "blocks_at_goal": sum(row["stopped_by"] == "psnr" for row in own),
         "cell": list(plan.lattice.cell),
         "margin": plan.lattice.margin,
         "steps": sum(row["steps"] for row in rows),
@@ -96,9 +96,10 @@ def write_rows(path: pathlib.Path, store: BlockStore) -> None:
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ROW, extrasaction="ignore")
         writer.writeheader()
-        for block in sorted(store.rows):
-            row, column = divmod(block, store.lattice.grid[1])
-            writer.writerow({"block": block, "row": row, "column": column, **store.rows[block]})
+        for level, block in store.all:
+            row, column = divmod(block, store.lattices[level].grid[1])
+            place = {"level": level, "block": block, "row": row, "column": column}
+            writer.writerow({**place, **store.rows[level, block]})
 
 
 def missing_results(folder: pathlib.Path) -> list[str]:

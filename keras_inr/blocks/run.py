@@ -10,11 +10,11 @@ import numpy as np
 from keras_inr._files import atomic_path
 from keras_inr.blocks.plan import BlockPlan, block_window
 from keras_inr.blocks.preview import SECONDS, Preview
-from keras_inr.blocks.progress import BlockProgress
+from keras_inr.blocks.progress import BlockProgress, prices
+from keras_inr.blocks.pyramid import Pyramid, pyramid_of
 from keras_inr.blocks.results import missing_results, write_results
-from keras_inr.blocks.store import BlockStore
-from keras_inr.blocks.survey import survey
-from keras_inr.blocks.work import BlockTask, fit_block
+from keras_inr.blocks.store import BlockStore, Key
+from keras_inr.blocks.work import BlockTask, fit_block, name_of, numbers_of
 from keras_inr.errors import ImageError, InterruptedRunError
 from keras_inr.fleet.work import Outcome
 from keras_inr.runs.folder import claim_run_folder
@@ -69,14 +69,14 @@ def run_blocks(
             return folder, metrics
         with atomic_path(folder / FLAGFILE) as temporary:
             temporary.write_text(flags_text, encoding="utf-8")
-        store = BlockStore(folder, plan.lattice)
+        store = BlockStore(folder, plan.lattices)
 
         def should_stop() -> bool:
             return interrupts.received is not None
 
         fit_all(store, plan, picture, execute or embedded, should_stop, progress, tell)
         if should_stop() and store.left:
-            done = f"with {len(store.rows)} of {plan.lattice.num_blocks} blocks fitted"
+            done = f"with {len(store.rows)} of {len(store.all)} blocks fitted"
             raise InterruptedRunError(cast(int, interrupts.received), folder, done)
         return folder, write_results(folder, plan, picture, store)
 
@@ -90,34 +90,46 @@ def fit_all(
     progress: bool,
     tell: Callable[[str], None],
 ) -> None:
-    """Fits the blocks that are left, hard ones first, and keeps preview.png up to date."""
+    """Fits the blocks that are left, and keeps preview.png up to date."""
     if not store.left:
         return
-    found = survey(picture, plan.lattice)
-    preview = Preview(store.folder.parent / PREVIEW, found, plan.lattice)
-    preview.write()
-    bar = BlockProgress(plan, found.detail, store.rows, progress, tell)
+    pyramid = pyramid_of(picture, plan.lattices)
+    preview = Preview(store.folder.parent / PREVIEW, plan.lattices, plan.channels)
+    for key in store.rows:
+        preview.add(*key, store.shown(key))
+    bar = BlockProgress(plan, prices(plan, pyramid.detail), store.rows, progress, tell)
     try:
-        tasks = tasks_of([block for block in found.order() if block in set(store.left)], plan, picture, found.factor)
+        left = set(store.left)
+        tasks = tasks_of([key for key in order_of(plan, pyramid.detail) if key in left], plan, pyramid)
         for outcomes in execute(tasks, plan, should_stop):
             for outcome in outcomes:
                 store.keep(outcome)
-                preview.add(int(outcome.name), np.asarray(outcome.row.pop("shown")))
+                preview.add(*(key := numbers_of(outcome.name)), store.shown(key))
                 bar.show()
                 preview.write(SECONDS)
     finally:
         bar.close()
+        pyramid.close()
     preview.write()
 
 
-def tasks_of(blocks: Iterable[int], plan: BlockPlan, picture: Windows, factor: int) -> Iterator[BlockTask]:
+def order_of(plan: BlockPlan, detail: np.ndarray) -> list[Key]:
+    """Blocks as they are fitted: one of middling detail, which tells the price; reduced ones; then hard ones first."""
+    hard_first = np.argsort(-detail, kind="stable").tolist()
+    pilot = hard_first.pop(len(hard_first) // 2)
+    smaller = [(level, block) for level, some in enumerate(plan.lattices) for block in range(some.num_blocks) if level]
+    return [(0, pilot), *sorted(smaller, key=lambda key: -key[0]), *((0, block) for block in hard_first)]
+
+
+def tasks_of(keys: Iterable[Key], plan: BlockPlan, pyramid: Pyramid) -> Iterator[BlockTask]:
     """Yields the tasks of blocks as they are read; an error of the picture's names the block."""
-    for block in blocks:
+    for level, block in keys:
+        name = name_of(level, block)
         try:
-            signal = block_window(picture, plan.lattice, block)
+            signal = block_window(pyramid.pictures[level], plan.lattices[level], block)
         except ImageError as error:
-            raise ImageError(f"block {block} of {plan.lattice.num_blocks} cannot be read: {error}") from error
-        yield BlockTask((str(block),), signal, factor)
+            raise ImageError(f"block {name} cannot be read: {error}") from error
+        yield BlockTask((name,), signal)
 
 
 def embedded(tasks: Iterable[BlockTask], plan: BlockPlan, should_stop: Callable[[], bool]) -> Iterator[list[Outcome]]:

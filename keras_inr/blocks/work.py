@@ -28,14 +28,27 @@ class BlockTask:
     """A block and its part of the picture.
 
     Args:
-        names: of the block alone, its number as text.
+        names: of the block alone, as `name_of` has it.
         signal: `ImageSignal` of it, as `block_window` makes it.
-        factor: by which what is shown of it is reduced.
     """
 
     names: tuple[str]
     signal: ImageSignal
-    factor: int
+
+
+def name_of(level: int, block: int) -> str:
+    """A block of a picture (level 0) or of one of its reduced ones, as text.
+
+    >>> name_of(1, 12), numbers_of("1-000012")
+    ('1-000012', (1, 12))
+    """
+    return f"{level}-{block:06d}"
+
+
+def numbers_of(name: str) -> tuple[int, int]:
+    """(level, block) of a name."""
+    level, block = name.split("-")
+    return int(level), int(block)
 
 
 def fit_block(task: BlockTask, plan: BlockPlan, should_stop: Callable[[], bool] | None = None) -> list[Outcome]:
@@ -63,15 +76,18 @@ def fit_block(task: BlockTask, plan: BlockPlan, should_stop: Callable[[], bool] 
         "seconds": round(result.train_seconds + result.setup_seconds, 3),
         "num_parameters": field.count_params(),
     }
-    shown = thumbnail(cast(np.ndarray, result.prediction), plan.lattice, int(name), task.factor)
-    return [Outcome(name, {**row, "shown": shown}, packed(field, row))]
+    level, block = numbers_of(name)
+    factor = 4 ** (len(plan.lattices) - 1 - level)
+    shown = thumbnail(cast(np.ndarray, result.prediction), plan.lattices[level], block, factor)
+    return [Outcome(name, row, packed(field, row, shown))]
 
 
-def packed(field: Field, row: dict[str, Any]) -> bytes:
-    """A fitted block as the bytes of an NPZ file: its network and its row as JSON, then its weights."""
+def packed(field: Field, row: dict[str, Any], shown: np.ndarray) -> bytes:
+    """A fitted block as the bytes of an NPZ file: network and row as JSON, what is shown of it, and its weights."""
     network = type(field).from_config({**field.get_config(), "name": "block"})  # without an optimizer
     facts = {"format_version": FORMAT_VERSION, "network": keras.saving.serialize_keras_object(network), "row": row}
     arrays = {f"weight_{place}": weight for place, weight in enumerate(field.get_weights())}
     file = io.BytesIO()
-    np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+    shown = np.clip(shown, 0, 1).astype(np.float16)
+    np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), shown=shown, **arrays)
     return file.getvalue()

@@ -12,7 +12,7 @@ from keras_inr.derivatives import differentiate, has_rules
 from keras_inr.export.requests import Limits, checked_coords, checked_frames, checked_query, checked_same_sizes
 from keras_inr.kinks import kinks_of
 from keras_inr.models.field import Field
-from keras_inr.rendering.raster import supersampling_of
+from keras_inr.rendering.raster import boxes_of, levels_of, sampling_of
 
 NEVER_MERGED = ("render", "render_png")
 """Signatures whose requests a server must not merge: rows of `render` have one size, and all pictures of a request one
@@ -157,7 +157,9 @@ def _checked_points(field: Field, box: tf.Tensor, size: tf.Tensor, limits: Limit
 
     Otherwise a thumbnail of a huge picture could ask for up to 64 x 64 evaluations of each of its pixels.
     """
-    points = tf.reduce_prod(tf.cast(size * supersampling_of(box, size, field.picture_size), "int64"), axis=-1)
+    levels = levels_of(field)
+    _, supersampling = sampling_of(boxes_of(box, levels), size, levels)
+    points = tf.reduce_prod(tf.cast(size * supersampling, "int64"), axis=-1)
     rule = (
         f"size must ask for at most {limits.max_pixels} points over all rows (several in a pixel that is larger "
         "than those of the picture), received {}"
@@ -180,8 +182,27 @@ def _raster(
 
     (height, width, channels). Whole rows are drawn at a time, or parts of one, of at most so many points or one pixel.
     """
+    levels = levels_of(field)
+    boxes = boxes_of(box, levels)
+    level, supersampling = sampling_of(boxes, size, levels)
+    draws = [
+        functools.partial(_raster_of, own, part, size, supersampling, chunk, finish, dtype)
+        for own, part in zip(levels, boxes, strict=True)
+    ]
+    return draws[0]() if len(draws) == 1 else tf.switch_case(level, draws)
+
+
+def _raster_of(
+    field: Field,
+    box: tf.Tensor,
+    size: tf.Tensor,
+    supersampling: tf.Tensor,
+    chunk: int | tf.Tensor,
+    finish: Callable[[tf.Tensor], tf.Tensor],
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """The same by one field, with so many points along each side of a pixel."""
     height, width = tf.unstack(size, num=2)
-    supersampling = supersampling_of(box, size, field.picture_size)
     down, across = tf.unstack(supersampling, num=2)
     most = tf.maximum(1, chunk // (down * across))
     rows, columns = tf.maximum(1, most // width), tf.minimum(width, most)

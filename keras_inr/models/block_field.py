@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_inr.coordinates import reduced_size
 from keras_inr.errors import InputError
 from keras_inr.forward_rules import Jet, side_by_side
 from keras_inr.models.field import Field
@@ -244,6 +245,9 @@ class BlockField(Field):
     Args:
         networks, places: see `Blocks`.
         lattice: `Lattice` or its arguments; its picture_size is that of the field.
+        reduced: None, or a field of the same picture reduced to `keras_inr.coordinates.reduced_size`. Rasters whose
+            pixels are as long as its own, or longer, are drawn by it, or by its own `reduced` in turn: a small view of
+            a large picture costs what a small picture does.
         channels, picture_size, seed: see `Field`; what is given must be that of networks and lattice.
 
     >>> from keras_inr.models import Siren
@@ -258,11 +262,15 @@ class BlockField(Field):
         networks: Sequence[Field],
         places: Sequence[Sequence[int]],
         lattice: Lattice | Mapping[str, Any],
+        reduced: Field | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         blocks = Blocks(networks, places, lattice, name="blocks", dtype=self.values_dtype)
-        self.picture_size = blocks.lattice.picture_size
+        self.picture_size = size = blocks.lattice.picture_size
+        if reduced is not None and reduced.picture_size != (wanted := reduced_size(*size)):
+            raise InputError(f"reduced must have picture_size={wanted}, received {reduced.picture_size}")
+        self.reduced = reduced
         self.set_stack([blocks])
 
     @property
@@ -287,12 +295,15 @@ class BlockField(Field):
 
     def get_config(self) -> dict[str, Any]:
         blocks = self.stack[0].get_config()
-        return {**super().get_config(), **{name: blocks[name] for name in ("networks", "places", "lattice")}}
+        own = {name: blocks[name] for name in ("networks", "places", "lattice")}
+        reduced = None if self.reduced is None else keras.saving.serialize_keras_object(self.reduced)
+        return {**super().get_config(), **own, "reduced": reduced}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "BlockField":
         networks = [keras.saving.deserialize_keras_object(each, custom_objects) for each in config["networks"]]
-        return cls(**{**config, "networks": networks})
+        reduced = keras.saving.deserialize_keras_object(config["reduced"], custom_objects)
+        return cls(**{**config, "networks": networks, "reduced": reduced})
 
 
 def field_of_blocks(fields: Iterable[Field], lattice: Lattice, **kwargs: Any) -> BlockField:

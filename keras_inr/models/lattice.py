@@ -56,14 +56,18 @@ class Lattice:
                 raise InputError(f"cell must be at least twice the margin of {self.margin}, received {self.cell}")
 
     @classmethod
-    def of(cls, picture_size: tuple[int, int], side: int, margin: int) -> "Lattice":
-        """Cells of at most `side` pixels, as equal as they can be.
+    def of(cls, picture_size: tuple[int, int], side: int, margin: int, multiple: int = 1) -> "Lattice":
+        """Cells of at most `side` pixels, as equal as they can be; where there are several, multiples of a number.
 
-        >>> Lattice.of((100, 200), 64, 4).cell
-        (50, 50)
+        >>> Lattice.of((100, 200), 64, 4).cell, Lattice.of((100, 200), 64, 4, multiple=4).cell
+        ((50, 50), (52, 52))
         """
-        rows, columns = (-(-length // -(-length // side)) for length in picture_size)
-        return cls(picture_size, (rows, columns), margin)
+
+        def cell(length: int) -> int:
+            number = -(-length // side)
+            return length if number == 1 else multiple * -(-length // (number * multiple))
+
+        return cls(picture_size, (cell(picture_size[0]), cell(picture_size[1])), margin)
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -8,7 +8,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from keras_inr._arguments import one_of, positive_int
-from keras_inr.coordinates import box_axes, box_coords, in_float64, picture_box, pixel_pitch
+from keras_inr.coordinates import (
+    REDUCTION,
+    box_axes,
+    box_coords,
+    in_float64,
+    picture_box,
+    pixel_pitch,
+    reduced_box,
+)
 from keras_inr.derivatives import OUTPUTS, differentiate
 from keras_inr.errors import InputError
 from keras_inr.rendering.between_pixels import Spline, way_of
@@ -29,6 +37,9 @@ class FieldRaster:
     divided by the picture's pixel pitch. The hundredth forgives boxes that were rounded to float32; above 64, the
     points still spread evenly over the pixel. Where r <= 1, and for a field without a picture, s is 1 and the field is
     evaluated at pixel centres. The mean is of coded values, as in most picture programs.
+
+    A field that has a `reduced` one, of its picture at a quarter of its size, is drawn by that one where pixels are
+    four times as long as the picture's or longer, or by that one's own in turn, by the same rule.
 
     Args:
         field: a `Field`.
@@ -75,7 +86,7 @@ class FieldRaster:
         self.box = default_box(field.picture_size) if box is None else box
         if len(self.box) != 4 or not np.all(np.abs(np.asarray(self.box, np.float64)) <= MAX_EDGE):
             raise InputError(f"box must be (x0, y0, x1, y1) within +-{MAX_EDGE:g}, received {box!r}")
-        self.supersampling = self._checked_supersampling(supersampling)
+        self._drawn, self._drawn_box, self.supersampling = self._sampling(supersampling, output)
         self.dtype = np.dtype(field.values_dtype)
         self._leading = () if field.num_fields is None else (field.num_fields,)
         self._trailing = (field.channels, field.num_dims) if output == "jacobian" else (field.channels,)
@@ -161,8 +172,8 @@ class FieldRaster:
             for left in range(0, self.width, columns):
                 high, wide = min(rows, first + count - top), min(columns, self.width - left)
                 place = ((top, high), (left, wide))
-                x, y = box_axes(self.box, self.height, self.width, *place, self.dtype, self.supersampling)
-                points = self.field.traced_raster(x, y)
+                x, y = box_axes(self._drawn_box, self.height, self.width, *place, self.dtype, self.supersampling)
+                points = self._drawn.traced_raster(x, y)
                 if down * across > 1:
                     points = tf.reduce_mean(tf.reshape(points, (high, down, wide, across, -1)), axis=(1, 3))
                 yield points.numpy().reshape(high * wide, -1)
@@ -178,15 +189,20 @@ class FieldRaster:
     def _in_rows(self, pixels: np.ndarray) -> np.ndarray:
         return pixels.reshape((*self._leading, -1, self.width, *self._trailing))
 
-    def _checked_supersampling(self, supersampling: int | None) -> tuple[int, int]:
-        if supersampling is None:
-            return tuple(
-                supersampling_of(self.box, (self.height, self.width), self.field.picture_size).numpy().tolist()
-            )
-        number = positive_int("supersampling", supersampling)
-        if number > MAX_SUPERSAMPLING:
-            raise InputError(f"supersampling must be at most {MAX_SUPERSAMPLING}, received {supersampling!r}")
-        return (number, number)
+    def _sampling(
+        self, supersampling: int | None, output: str
+    ) -> tuple[keras.Model, Sequence[float] | tf.Tensor, tuple[int, int]]:
+        """The field that is drawn, the box in its coordinates, and the points along the sides of a pixel."""
+        if supersampling is not None:
+            number = positive_int("supersampling", supersampling)
+            if number > MAX_SUPERSAMPLING:
+                raise InputError(f"supersampling must be at most {MAX_SUPERSAMPLING}, received {supersampling!r}")
+            return self.field, self.box, (number, number)
+        levels = levels_of(self.field) if output == "values" else [self.field]
+        boxes = boxes_of(self.box, levels)
+        level, found = sampling_of(boxes, (self.height, self.width), levels)
+        down, across = found.numpy().tolist()
+        return levels[int(level)], boxes[int(level)], (down, across)
 
 
 def default_box(picture_size: tuple[int, int] | None) -> tuple[float, float, float, float]:
@@ -219,11 +235,54 @@ def supersampling_of(
     size = tf.convert_to_tensor(size, "int32")
     if picture_size is None:
         return tf.ones_like(size)
-    box = in_float64(box)
-    sides = tf.stack([box[..., 3] - box[..., 1], box[..., 2] - box[..., 0]], axis=-1) / tf.cast(size, "float64")
-    ratio = tf.abs(sides) / pixel_pitch(*picture_size)
+    ratio = _ratios(box, size, picture_size)
     ratio = tf.where(ratio > 1, ratio, 1.0)  # of an edge that is NaN too
     return tf.cast(tf.math.ceil(tf.minimum(ratio, MAX_SUPERSAMPLING) - 0.01), "int32")
+
+
+def _ratios(box: Sequence[float] | tf.Tensor, size: tf.Tensor, picture_size: tuple[int, int]) -> tf.Tensor:
+    """Sides of a raster's pixels over those of the picture's, float64 (..., 2), along y and along x."""
+    box = in_float64(box)
+    sides = tf.stack([box[..., 3] - box[..., 1], box[..., 2] - box[..., 0]], axis=-1) / tf.cast(size, "float64")
+    return tf.abs(sides) / pixel_pitch(*picture_size)
+
+
+def levels_of(field: keras.Model) -> list[keras.Model]:
+    """A field, its `reduced` one, that one's, and so on: what rasters of larger and larger pixels are drawn by."""
+    found = [field]
+    while (smaller := getattr(found[-1], "reduced", None)) is not None:
+        found.append(smaller)
+    return found
+
+
+def boxes_of(box: Sequence[float] | tf.Tensor, levels: Sequence[keras.Model]) -> list[Sequence[float] | tf.Tensor]:
+    """A box (..., 4) of a picture in the coordinates of each of its `levels_of`."""
+    found = [box]
+    for level in levels[:-1]:
+        found.append(reduced_box(found[-1], *level.picture_size))
+    return found
+
+
+def sampling_of(
+    boxes: Sequence[Sequence[float] | tf.Tensor], size: tuple[int, int] | tf.Tensor, levels: Sequence[keras.Model]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which level a raster is drawn by, int32 (...), and the points along each side of its pixels, int32 (..., 2).
+
+    Args:
+        boxes: of the raster in each level's coordinates, see `boxes_of`.
+        size: (height, width) of the raster, (..., 2).
+        levels: see `levels_of`.
+    """
+    found = [supersampling_of(box, size, level.picture_size) for box, level in zip(boxes, levels, strict=True)]
+    if len(levels) == 1:
+        return tf.zeros(tf.shape(found[0])[:-1], "int32"), found[0]
+    ratios = _ratios(boxes[0], tf.convert_to_tensor(size, "int32"), levels[0].picture_size)
+    shorter = tf.reduce_min(ratios, axis=-1) + 0.01
+    level = tf.add_n([tf.cast(shorter >= REDUCTION**number, "int32") for number in range(1, len(levels))])
+    chosen = found[0]
+    for number in range(1, len(levels)):
+        chosen = tf.where(level[..., None] == number, found[number], chosen)
+    return level, chosen
 
 
 def pixel_means(points: tf.Tensor, per_pixel: int | tf.Tensor, axis: int = 0) -> tf.Tensor:

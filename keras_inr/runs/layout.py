@@ -29,7 +29,7 @@ SAVED_MODEL = ("saved_model.pb", "variables/variables.index", "variables/variabl
 _TEMPORARY = r"[.]tmp-[0-9a-f]{16}-.*"
 WRITTEN_PATTERNS = (
     *map(re.escape, (METRICS, *RESULTS, *BLEND_RESULTS, *BLOCK_RESULTS, PREVIEW, FLAGFILE, RUN_JSON)),
-    r"blocks/block-\d{6}[.]npz",
+    r"blocks/\d-\d{6}[.]npz",
     r"checkpoints/step-\d{10}[.]npz",
     r"previews/step-\d{7,10}[.]png",
     r"tensorboard/events[.]out[.]tfevents[.]\d+[.].+[.]\d+[.]\d+[.]v2",

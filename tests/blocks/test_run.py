@@ -37,7 +37,8 @@ def test_what_a_run_leaves(finished):
     }
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert metrics["blocks"] == [2, 3]
-    assert len(list((folder / "blocks").iterdir())) == 6
+    assert len(list((folder / "blocks").iterdir())) == 7  # and one of the reduced picture
+    assert field_of(folder).reduced.picture_size == (16, 24)
 
 
 def test_figures_are_those_of_all_pixels(finished):
@@ -56,7 +57,8 @@ def test_a_row_for_each_block(finished):
     folder, metrics, _ = finished
     with open(folder / "blocks.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["row"], row["column"]) for row in rows] == [(str(r), str(c)) for r in range(2) for c in range(3)]
+    places = [(row["level"], row["row"], row["column"]) for row in rows]
+    assert places == [*(("0", str(r), str(c)) for r in range(2) for c in range(3)), ("1", "0", "0")]
     assert sum(int(row["num_parameters"]) for row in rows) == metrics["num_parameters"]
     assert all(row["steps"] == "12" for row in rows)
 
@@ -89,6 +91,10 @@ def test_other_settings_are_another_run(finished):
         fit_cat(folder.parent, folder, resume=True, block_size=64)
 
 
+def field_of(folder):
+    return read_field(folder / "model.keras")
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in (folder / "blocks").iterdir()}
 
@@ -106,7 +112,7 @@ def stopping_after(number):
 
 
 def test_a_run_that_was_stopped_ends_the_same_to_the_bit(finished, tmp_path):
-    with pytest.raises(InterruptedRunError, match="stopped with 2 of 6 blocks fitted; the state is saved"):
+    with pytest.raises(InterruptedRunError, match="stopped with 2 of 7 blocks fitted; the state is saved"):
         fit_cat(tmp_path, tmp_path / "run", execute=stopping_after(2))
     before = contents(tmp_path / "run")
     assert len(before) == 2
@@ -135,7 +141,7 @@ def test_a_damaged_block_is_told_and_fitted_again(tmp_path):
         fit_cat(tmp_path, tmp_path / "run", execute=stopping_after(1))
     (path,) = (tmp_path / "run" / "blocks").iterdir()
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(DamagedFileError, match=r"block-\d{6}.npz is damaged .*; remove it"):
+    with pytest.raises(DamagedFileError, match=r"\d-\d{6}.npz is damaged .*; remove it"):
         fit_cat(tmp_path, tmp_path / "run", resume=True)
 
 
@@ -143,7 +149,7 @@ def test_a_block_that_cannot_be_fitted_is_named(tmp_path):
     def execute(tasks, plan, should_stop):
         yield [failed(next(iter(tasks)).names[0], "no memory")]
 
-    with pytest.raises(InputError, match=r"block \d of 6 could not be fitted: no memory"):
+    with pytest.raises(InputError, match=r"block 0-00000\d could not be fitted: no memory"):
         fit_cat(tmp_path, tmp_path / "run", execute=execute)
 
 
@@ -154,7 +160,7 @@ def test_a_picture_that_changes_is_noticed(tmp_path):
         yield from run.embedded(tasks, plan, should_stop)
 
     with pytest.raises(
-        ImageError, match=r"block \d of 6 cannot be read: .*cat.tif: source has changed while it was read"
+        ImageError, match=r"block 0-00000\d cannot be read: .*cat.tif: source has changed while it was read"
     ):
         fit_cat(tmp_path, tmp_path / "run", execute=execute)
 

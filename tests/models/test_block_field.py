@@ -152,6 +152,27 @@ def test_one_block_is_the_field_itself():
     np.testing.assert_allclose(whole.sample_grid(), inner, atol=1e-5)
 
 
+def test_small_views_are_drawn_by_the_reduced_field(field, blocks, tmp_path):
+    smaller = Siren(units=(8,), picture_size=(10, 16), seed=9)
+    both = field_of_blocks(blocks, LATTICE, reduced=smaller)
+    np.testing.assert_array_equal(both.sample_grid(), field.sample_grid())
+    np.testing.assert_array_equal(both.sample_grid(30, 40), field.sample_grid(30, 40))
+    right = 2 * 61 / 64 - 1  # 61 columns are 15.25 of the reduced 16, which span [-1, 1]
+    expected = smaller.sample_grid(5, 6, (-1, -0.625, right, 0.625))
+    np.testing.assert_allclose(both.sample_grid(5, 6), expected, atol=1e-6)
+    np.testing.assert_allclose(both.sample_grid(5, 6, supersampling=2), field.sample_grid(5, 6, supersampling=2))
+    served = tf.saved_model.load(str(export_saved_model(both, tmp_path))).signatures
+    box = np.float32([-1, -40 / 61, 1, 40 / 61])
+    for size in ((5, 6), (30, 40)):
+        image = served["render"](box=tf.constant([box]), size=tf.constant([size]))["image"]
+        np.testing.assert_allclose(image[0], np.clip(both.sample_grid(*size, box), 0, 1), atol=1e-5)
+
+
+def test_a_reduced_field_of_another_size(blocks):
+    with pytest.raises(InputError, match=r"reduced must have picture_size=\(10, 16\), received \(10, 15\)"):
+        field_of_blocks(blocks, LATTICE, reduced=Siren(units=(4,), picture_size=(10, 15)))
+
+
 @pytest.mark.parametrize(
     ("places", "size", "message"),
     [

@@ -60,6 +60,17 @@ def rows_in_file(file: BinaryIO, offset: int, shape: tuple[int, int, int], dtype
     return read
 
 
+def check_room(wanted: int) -> None:
+    """Raises an ImageError where the temporary folder has no room for so many bytes."""
+    folder = pathlib.Path(tempfile.gettempdir())
+    room = shutil.disk_usage(folder).free
+    if wanted > room:
+        raise ImageError(
+            f"source needs {wanted / 1e6:.0f} MB of a scratch file and {folder} has room for {room / 1e6:.0f} MB; name "
+            "a folder with more room in TMPDIR"
+        )
+
+
 def in_scratch_file(raster: Raster) -> Stored:
     """The same picture with its samples in a file that has no name, which goes with the process.
 
@@ -67,20 +78,13 @@ def in_scratch_file(raster: Raster) -> Stored:
         ImageError: where the temporary folder has no room for it.
     """
     samples = np.ascontiguousarray(raster.samples)
-    folder = pathlib.Path(tempfile.gettempdir())
-    room = shutil.disk_usage(folder).free
-    if samples.nbytes > room:
-        raise ImageError(
-            f"source needs {samples.nbytes / 1e6:.0f} MB of a scratch file and {folder} has room for "
-            f"{room / 1e6:.0f} MB; name a folder with more room in TMPDIR, or convert the picture to TIFF, which is "
-            "read in place"
-        )
+    check_room(samples.nbytes)
     scratch = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the picture)
     try:
         scratch.write(samples.data)
         scratch.flush()
     except OSError as error:
-        raise ImageError(f"source cannot be kept in a scratch file in {folder}: {error.strerror}") from error
+        raise ImageError(f"source cannot be kept in a scratch file: {error.strerror}") from error
     read = rows_in_file(scratch, 0, samples.shape, samples.dtype)
     bare = dataclasses.replace(raster, samples=samples[:0])
     height, width = samples.shape[:2]

@@ -1,0 +1,99 @@
+"""A picture and its reduced ones, each a quarter as long, in one pass over each; and where the details are."""
+
+import dataclasses
+import os
+import tempfile
+
+import numpy as np
+
+from keras_inr.coordinates import REDUCTION, reduced_size
+from keras_inr.models.lattice import Lattice
+from keras_inr.signals._decoding.stored import check_room, rows_in_file
+from keras_inr.signals.large import Windows
+
+
+@dataclasses.dataclass(frozen=True)
+class Pyramid:
+    """A picture and its reduced ones.
+
+    Attributes:
+        pictures: the picture first; each other one has means of 4 x 4 pixels of the one before.
+        detail: for each block of the picture, the root of the mean squared difference between the pixels of its cell
+            and those means.
+    """
+
+    pictures: list[Windows]
+    detail: np.ndarray
+
+    def close(self) -> None:
+        """Gives the scratch files back."""
+        for picture in self.pictures[1:]:
+            assert isinstance(picture, Reduced)
+            picture.close()
+
+
+class Reduced:
+    """A reduced picture in a scratch file, whose parts are put in and read as windows.
+
+    Args:
+        original: the picture that it is of.
+    """
+
+    def __init__(self, original: Windows) -> None:
+        self.source, self.sha256, self.bit_depth = original.source, original.sha256, original.bit_depth
+        self.size, self.channels = reduced_size(*original.size), original.channels
+        self._pixel_bytes = 4 * self.channels
+        check_room(self.size[0] * self.size[1] * self._pixel_bytes)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the picture)
+        self._read = rows_in_file(self._file, 0, (*self.size, self.channels), np.dtype("float32"))
+
+    def put(self, top: int, left: int, values: np.ndarray) -> None:
+        """Writes a part (height, width, channels), float32."""
+        for row, content in enumerate(np.ascontiguousarray(values)):
+            os.pwrite(self._file.fileno(), content.data, ((top + row) * self.size[1] + left) * self._pixel_bytes)
+
+    def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Values (height, width, channels) of a part."""
+        return self._read(top, left, height, width)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._file.close()
+
+
+def pyramid_of(picture: Windows, lattices: list[Lattice]) -> Pyramid:
+    """Reads a picture once, and each reduced one once, cell by cell of lattices whose cells are multiples of 4."""
+    pictures, found = [picture], []
+    for lattice in lattices:
+        above = pictures[-1]
+        smaller = Reduced(above) if len(pictures) < len(lattices) else None
+        for block in range(lattice.num_blocks if len(pictures) == 1 or smaller is not None else 0):
+            top, left, values = cell_of(above, lattice, block)
+            means = reduced(values, REDUCTION)
+            if smaller is not None:
+                smaller.put(top // REDUCTION, left // REDUCTION, means)
+            if len(pictures) == 1:
+                back = np.repeat(np.repeat(means, REDUCTION, 0), REDUCTION, 1)[: values.shape[0], : values.shape[1]]
+                found.append(float(np.sqrt(np.mean(np.square(values - back)))))
+        if smaller is not None:
+            pictures.append(smaller)
+    return Pyramid(pictures, np.array(found))
+
+
+def cell_of(picture: Windows, lattice: Lattice, block: int) -> tuple[int, int, np.ndarray]:
+    """Row and column of a cell's first pixel, and its values, without the block's margin."""
+    top, left = (corner + lattice.margin for corner in lattice.corner(block))
+    height, width = min(lattice.cell[0], picture.size[0] - top), min(lattice.cell[1], picture.size[1] - left)
+    return top, left, picture.window(top, left, height, width)
+
+
+def reduced(values: np.ndarray, factor: int) -> np.ndarray:
+    """Means of factor x factor pixels (height, width, channels), at the lower and right edge of fewer.
+
+    >>> reduced(np.arange(5.0).reshape(1, 5, 1), 2).ravel().tolist()
+    [0.5, 2.5, 4.0]
+    """
+    edges = [np.arange(0, side, factor) for side in values.shape[:2]]
+    sums = np.add.reduceat(np.add.reduceat(values, edges[0], axis=0, dtype=np.float64), edges[1], axis=1)
+    rows, columns = (np.diff([*edge, side]) for edge, side in zip(edges, values.shape, strict=False))
+    return (sums / np.outer(rows, columns)[..., None]).astype(values.dtype)
