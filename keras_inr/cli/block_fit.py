@@ -11,9 +11,11 @@ from absl import flags
 
 from keras_inr.blocks.plan import BLOCK_SIDE, LARGE, BlockPlan, plan_blocks
 from keras_inr.blocks.run import run_blocks
+from keras_inr.blocks.work import fit_block
 from keras_inr.choosing.goal import Goal
 from keras_inr.cli import flagfile, messages, picture_flags, training_flags
 from keras_inr.errors import ImageError, InputError
+from keras_inr.fleet.cluster import ray_cluster
 from keras_inr.metrics import psnr_text
 from keras_inr.runs.folder import check_run_folder, holds_run, run_identity
 from keras_inr.runs.plan import AUTO
@@ -33,6 +35,13 @@ NOT_OF_BLOCKS = ("weights", "size", "grow", "preview_every", "data_dir")
 def define_flags() -> None:
     """Defines --block_size."""
     flags.DEFINE_integer("block_size", None, BLOCK_HELP, lower_bound=0)
+
+
+def define_machines() -> None:
+    """Defines the flags of a Ray cluster."""
+    told = "Ray cluster that fits the blocks of a field, such as auto; this process alone by default"
+    flags.DEFINE_string("ray_address", None, told)
+    flags.DEFINE_integer("cpus_per_task", 2, "cores that a block takes on a Ray cluster without GPUs", lower_bound=1)
 
 
 def is_wanted() -> bool:
@@ -65,10 +74,19 @@ def main() -> int:
         if FLAGS.dry_run:
             print(json.dumps(plan.identity, indent=2))
             return 0
-        call = {"resume": FLAGS.resume, "overwrite": FLAGS.overwrite, "progress": FLAGS.progress}
-        folder, metrics = run_blocks(plan, picture, FLAGS.out, **call, flags_text=text, tell=messages.tell)
+        call: dict[str, Any] = {"resume": FLAGS.resume, "overwrite": FLAGS.overwrite, "progress": FLAGS.progress}
+        with cluster() as execute:
+            call |= {"execute": execute, "flags_text": text, "tell": messages.tell}
+            folder, metrics = run_blocks(plan, picture, FLAGS.out, **call)
     print(summary(folder, metrics))
     return MISSED if metrics["goal_met"] is False else 0
+
+
+def cluster() -> contextlib.AbstractContextManager[Any]:
+    """What gives the function that fits the blocks: a Ray cluster's, or None for this process."""
+    if not FLAGS.ray_address:
+        return contextlib.nullcontext()
+    return ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task, fit_block)
 
 
 def planned(picture: LargeImage, options: Mapping[str, Any]) -> BlockPlan:

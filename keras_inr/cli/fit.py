@@ -59,6 +59,7 @@ def define_flags() -> None:
         flags.DEFINE_enum(
             "device", "auto", ["auto", "cpu", "gpu"], "what to compute on; auto takes a GPU if there is one"
         )
+        block_fit.define_machines()
         flags.DEFINE_enum("strategy", "none", STRATEGIES, "mirrored shares each step out to all GPUs of this machine")
     training_flags.define([AUTO], automatic_rate=True)
 
@@ -138,6 +139,8 @@ def main(argv: list[str]) -> int:
     choose_device()
     if block_fit.is_wanted():
         return block_fit.main()
+    if FLAGS.ray_address:
+        raise InputError("ray_address is for a field of blocks, see block_size; many pictures go by keras-inr fit-many")
     planned = planned_from_flags()
     flags_text = flagfile.text(training_flags.values_of(planned.plan))
     if FLAGS.resume and not holds_run(FLAGS.out):

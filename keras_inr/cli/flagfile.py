@@ -17,7 +17,10 @@ from keras_inr.runs.folder import run_flags as stored_flags
 from keras_inr.runs.layout import FLAGFILE, RUN_JSON
 
 FLAGS = flags.FLAGS
-NOT_KEPT = ("out", "resume", "overwrite", "dry_run", "list_presets", "progress")
+NOT_KEPT = (
+    *("out", "resume", "overwrite", "dry_run", "list_presets", "progress"),
+    *("ray_address", "cpus_per_task"),
+)
 """Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
 
 PATHS = ("image", "data_dir", "weights")

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_inr.errors import InputError, MachineError
-from keras_inr.fleet.plan import FleetPlan
-from keras_inr.fleet.work import Outcome, Task, failed, fit_task, limit_threads, reason_of
+from keras_inr.fleet.work import Outcome, failed, fit_task, limit_threads, reason_of
 
 RETRIES = 3
 """How often a task is started again that was lost with its machine, or whose machine has no room for it."""
@@ -17,9 +16,12 @@ RETRIES = 3
 MOST_AHEAD = 2
 """Tasks per place that may wait in the cluster, so that no machine waits for pictures to be read."""
 
+Work = Callable[[Any, Any], list[Outcome]]
+"""A function of a task, which has `names`, and a plan, such as `fit_task`."""
+
 
 @contextlib.contextmanager
-def ray_cluster(address: str, cpus_per_task: int = 2) -> Iterator["RayExecutor"]:
+def ray_cluster(address: str, cpus_per_task: int = 2, work: Work = fit_task) -> Iterator["RayExecutor"]:
     """Connects to a Ray cluster; gives the `execute` that `run_fleet` takes, and disconnects in the end.
 
     A task is a pure function of its pictures, so that one which was lost with a worker or a machine is simply started
@@ -30,6 +32,7 @@ def ray_cluster(address: str, cpus_per_task: int = 2) -> Iterator["RayExecutor"]
     Args:
         address: "auto", "host:port" or "ray://host:port", as of `ray.init`.
         cpus_per_task: cores that a task reserves on a machine without GPUs.
+        work: what is called with each task and the plan.
 
     Raises:
         InputError: without the package ray, or where no cluster answers.
@@ -47,7 +50,7 @@ def ray_cluster(address: str, cpus_per_task: int = 2) -> Iterator["RayExecutor"]
             reason = "none runs on this machine; start one with `ray start --head`, or give its host:port"
         raise InputError(f"no Ray cluster answers at {address!r}: {reason}") from None
     try:
-        yield RayExecutor(ray, cpus_per_task)
+        yield RayExecutor(ray, cpus_per_task, work)
     finally:
         ray.shutdown()
 
@@ -68,9 +71,7 @@ class RayExecutor:
         work: what is called in the place of `fit_task`.
     """
 
-    def __init__(
-        self, ray: Any, cpus_per_task: int, work: Callable[[Task, FleetPlan], list[Outcome]] = fit_task
-    ) -> None:
+    def __init__(self, ray: Any, cpus_per_task: int, work: Work = fit_task) -> None:
         self.ray = ray
         resources = ray.cluster_resources()
         gpus = resources.get("GPU", 0)
@@ -85,9 +86,7 @@ class RayExecutor:
         again = {"max_retries": RETRIES, "retry_exceptions": [MachineError]}
         self.remote = ray.remote(**again, **needs)(work if gpus else on_cores(work, cpus_per_task))
 
-    def __call__(
-        self, tasks: Iterable[Task], plan: FleetPlan, should_stop: Callable[[], bool]
-    ) -> Iterator[list[Outcome]]:
+    def __call__(self, tasks: Iterable[Any], plan: Any, should_stop: Callable[[], bool]) -> Iterator[list[Outcome]]:
         """Yields the outcomes of each task, in the order in which they come back."""
         tasks = iter(tasks)
         running: collections.OrderedDict[Any, Sequence[str]] = collections.OrderedDict()
@@ -131,12 +130,10 @@ def last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def on_cores(
-    work: Callable[[Task, FleetPlan], list[Outcome]], cores: int
-) -> Callable[[Task, FleetPlan], list[Outcome]]:
+def on_cores(work: Work, cores: int) -> Work:
     """A task's work with as many threads as it has reserved cores."""
 
-    def limited(task: Task, plan: FleetPlan) -> list[Outcome]:
+    def limited(task: Any, plan: Any) -> list[Outcome]:
         limit_threads(cores)
         return work(task, plan)
 
