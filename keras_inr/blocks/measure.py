@@ -14,7 +14,7 @@ from keras_inr.signals.large import Windows
 SHOWN_SIDE = 1024
 """Pixels along the longer side of what is shown of a picture, at most."""
 
-ROWS = 2**21
+ROWS = 2**19
 """Pixels in a strip."""
 
 

@@ -1,6 +1,7 @@
 """What a field is worth between the pixels of its picture, and a rendering that is never noise there."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_inr._arguments import one_of
-from keras_inr.coordinates import pixel_pitch
+from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.metrics import finite, psnr
-from keras_inr.rendering.spline import SMALLER, CubicSpline
+from keras_inr.rendering.spline import BORDER, SMALLER, CubicSpline
 
 WAYS = ("auto", "field", "spline")
 MOST_SIDE = 1024
@@ -107,19 +108,39 @@ def way_of(way: str, field: keras.Model, box: Sequence[float], height: int, widt
 class Spline:
     """The cubic spline through a field's values at its picture's pixel centres; constant beyond the outermost.
 
-    Called with coords (N, 2) it gives values (N, channels), as the field does.
+    Called with coords (N, 2) it gives values (N, channels), as the field does. Only pixels that matter in a box are
+    asked for: those in it, and `BORDER` more on each side, beyond which a pixel counts for less than 1e-6.
 
     Args:
         field: a single `Field` with a picture_size.
+        box: (x0, y0, x1, y1), where it is called; None is the whole picture.
     """
 
-    def __init__(self, field: keras.Model) -> None:
-        self.height, self.width = field.picture_size
-        self.dtype = field.values_dtype
-        self.spline = CubicSpline(field.sample_grid())
+    def __init__(self, field: keras.Model, box: Sequence[float] | None = None) -> None:
+        self.size, self.dtype = field.picture_size, field.values_dtype
+        self.first, sides = self._pixels_of(picture_box(*self.size) if box is None else box)
+        (top, left), (rows, columns) = self.first, sides
+        (x0, y0), (x1, y1) = (self._coords(*corner) for corner in ((top, left), (top + rows, left + columns)))
+        self.spline = CubicSpline(field.sample_grid(rows, columns, (x0, y0, x1, y1), supersampling=1))
+
+    def _pixels_of(self, box: Sequence[float]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(row, column) of the first pixel that matters in a box, and (rows, columns)."""
+        first, sides = [], []
+        for side, edges in zip(self.size, ((box[1], box[3]), (box[0], box[2])), strict=True):
+            places = [(edge * max(self.size) + side) / 2 for edge in edges]
+            start = min(max(0, math.floor(min(places)) - BORDER), side - 1)
+            first.append(start)
+            sides.append(max(1, min(side, math.ceil(max(places)) + BORDER) - start))
+        return (first[0], first[1]), (sides[0], sides[1])
+
+    def _coords(self, row: int, column: int) -> tuple[float, float]:
+        """(x, y) of a pixel's upper left corner."""
+        height, width = self.size
+        return (2 * column - width) / max(self.size), (2 * row - height) / max(self.size)
 
     def __call__(self, coords: tf.Tensor) -> tf.Tensor:
-        scale = max(self.height, self.width) / 2
+        height, width = self.size
+        scale, (row, column) = max(self.size) / 2, self.first
         x, y = np.moveaxis(np.asarray(coords, np.float64), -1, 0)
-        places = (y * scale + (self.height - 1) / 2, x * scale + (self.width - 1) / 2)
+        places = (y * scale + (height - 1) / 2 - row, x * scale + (width - 1) / 2 - column)
         return tf.convert_to_tensor(self.spline(places), self.dtype)

@@ -94,7 +94,7 @@ class FieldRaster:
         self.between = way_of(between, field, self.box, self.height, self.width) if output == "values" else "field"
         self._evaluate: Callable[[tf.Tensor], tf.Tensor] | None = None  # None: the field itself, by rows and columns
         if self.between == "spline":
-            self._evaluate = Spline(field)
+            self._evaluate = Spline(field, self.box)
         elif output != "values":
             self._evaluate = _traced_derivative(field, output, allow_kinks)
         elif field.num_fields is not None:

@@ -6,7 +6,7 @@ import pytest
 from scipy.interpolate import RectBivariateSpline
 
 from keras_inr.metrics import psnr
-from keras_inr.models import CellGrid, Field, Siren
+from keras_inr.models import CellGrid, Field, MultiHash, Siren
 from keras_inr.models.cell_grid import pixel_layout
 from keras_inr.rendering.between_pixels import between_pixels, is_enlarged
 from keras_inr.rendering.raster import FieldRaster, default_box
@@ -112,3 +112,22 @@ def test_noise_is_not_shown_unless_it_is_asked_for():
 def test_refused():
     with pytest.raises(ValueError, match=r"between must be one of .*'auto'.* received 'bicubic'"):
         FieldRaster(pixels_of(), between="bicubic")
+
+
+def test_a_part_asks_for_no_more_than_it_needs(monkeypatch):
+    field = MultiHash(table_size=64, picture_size=(90, 140), seed=0)
+    whole = FieldRaster(field, 360, 560, between="spline").array()
+    asked = []
+    sample = Field.sample_grid
+
+    def sample_grid(self, height, width, *arguments, **options):
+        asked.append((height, width))
+        return sample(self, height, width, *arguments, **options)
+
+    monkeypatch.setattr(Field, "sample_grid", sample_grid)
+    x0, y0 = (2 * 40 - 140) / 140, (2 * 30 - 90) / 140  # rows 30 to 39, columns 40 to 59
+    part = FieldRaster(field, 40, 80, (x0, y0, x0 + 2 * 20 / 140, y0 + 2 * 10 / 140), between="spline").array()
+    np.testing.assert_allclose(part, whole[120:160, 160:240], atol=1e-5)
+    assert asked == [(34, 44)]
+    outside = FieldRaster(field, 4, 4, (2.0, 2.0, 2.1, 2.1), between="spline").array()
+    np.testing.assert_allclose(outside, np.broadcast_to(whole[-1, -1], outside.shape), atol=0.2)
