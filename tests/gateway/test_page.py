@@ -109,7 +109,9 @@ def test_the_pointer_tells_values(opened, embedded, fields):
     shown(page, "hen@1 gradient")
     readout = page.locator("#readout", has_text=re.compile("value [-0-9.]+ "))
     readout.wait_for()
-    x, y, value = (float(number) for number in re.findall(r"at \((.*), (.*)\) +value (.*?) ", readout.text_content())[0])
+    x, y, value = (
+        float(number) for number in re.findall(r"at \((.*), (.*)\) +value (.*?) ", readout.text_content())[0]
+    )
     assert value == pytest.approx(float(fields["hen"](np.float32([[x, y]]))[0, 0]), abs=0.01)
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     page.locator("#readout", has_text="outside").wait_for()
@@ -265,7 +267,7 @@ def test_it_survives_a_new_version_and_a_restart(opened, tmp_path):
 
 
 def test_it_follows_when_its_version_is_retired(opened, tmp_path):
-    """The same weights again, as a new version: nothing that is seen tells it from the old one, whose tiles are gone."""
+    """The same weights again, as a new version: only its number tells it from the old one, whose tiles are gone."""
     base, field = tmp_path / "models", small_field("siren_256")
     export_model_base(field, base, "fox", **LIMITS)
     with Running(lambda: settings_of_base(base), routes=embedded_routes) as running:
