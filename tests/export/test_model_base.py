@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shlex
 import shutil
 import threading
@@ -167,6 +168,17 @@ def test_the_docker_line_names_files_that_exist(made):
         if flag.endswith("_config_file"):
             assert (version.base / value.removeprefix("/models/")).is_file()
     assert "--allow_version_labels_for_unavailable_models=true" in words  # labels of others count, too
+
+
+def test_readme_shows_the_lines(tmp_path):
+    readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+    signatures = {"fox_pictures": ["render_png"], "fox": ["serving_default", "gradient", "info"]}
+    version = model_base.BaseVersion(tmp_path, "fox", 1, signatures, {})
+    assert (
+        instructions.docker_command(version).replace(f"{tmp_path}:", '"$PWD/models:').replace(":ro", ':ro"') in readme
+    )
+    for command in instructions.curl_commands(version).values():
+        assert f"\n{command}\n" in readme
 
 
 class TestNames:
