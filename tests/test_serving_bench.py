@@ -22,7 +22,8 @@ def test_the_sentences_are_those_of_the_results():
     told = " ".join(README.split())
     assert f"takes {field['cold_ms']['p50']:.1f} ms that nobody asked for before" in told
     assert f"{field['cold_per_second']:.0f} a second with eight clients, and {field['again_ms']['p50']:.2f} ms" in told
-    assert f"draws {picture['cold_per_second']:.0f} a second of the decoded picture" in told
+    drawn = f"draws {picture['cold_per_second']:.0f} a second of the decoded picture, one in "
+    assert f"{drawn}{picture['cold_ms']['p50']:.1f} ms" in told
     assert (restart["lost"], restart["wrong"]) == (0, 0)
     assert f"lost nothing of {restart['answered']:,} requests" in told
 

@@ -30,7 +30,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("version", None, "gets --label", lower_bound=1)
     flags.DEFINE_string("remove_label", None, "label to take away")
     flags.DEFINE_list("retire", [], "versions to remove, with commas between")
-    flags.DEFINE_integer("keep", 0, "remove all but so many of the newest versions and labelled ones", lower_bound=0)
+    flags.DEFINE_integer("keep", None, "remove all but so many of the newest versions and labelled ones", lower_bound=1)
 
 
 def main(argv: list[str]) -> int:
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
         set_label(base, FLAGS.name, FLAGS.remove_label, None)
     if FLAGS.retire or FLAGS.keep:
         numbers = [count("retire", int(text) if text.isdecimal() else text) for text in FLAGS.retire]
-        gone = retire_versions(base, FLAGS.name, numbers, FLAGS.keep)
+        gone = retire_versions(base, FLAGS.name, numbers, FLAGS.keep or 0)
         print(f"{FLAGS.name}: removed {', '.join(map(str, gone)) or 'no version'}")
     print(overview(base))
     return 0

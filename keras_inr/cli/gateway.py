@@ -4,7 +4,9 @@
     keras-inr gateway --models=fox,fox_pictures --backend=http://server:8501
 
 A page to look at them, XYZ tiles, Deep Zoom and IIIF. It holds no state but a cache: any number of gateways may stand
-before any number of TensorFlow Servings. keras-inr serve does the same in one process.
+before any number of TensorFlow Servings. keras-inr serve does the same in one process. Of the environment,
+KERAS_INR_TOKEN is what clients must send as "Authorization: Bearer", and KERAS_INR_BACKEND_TOKEN what the gateway sends
+to the backend.
 """
 
 import os
@@ -17,7 +19,7 @@ from keras_inr._arguments import servable_path
 from keras_inr._cores import usable_cores
 from keras_inr.cli import messages
 from keras_inr.cli.help import group
-from keras_inr.cli.serve import TOKEN, shown_host
+from keras_inr.cli.serve import TOKEN, checked_public_url, shown_host
 from keras_inr.errors import InputError
 from keras_inr.export.models_config import checked_name
 
@@ -56,6 +58,7 @@ def main(argv: list[str]) -> int:
     from keras_inr.serving.settings import Bounds
 
     pictures = chosen_pictures(FLAGS)
+    public_url = checked_public_url(FLAGS.public_url)
     concurrency = FLAGS.concurrency or 2 * usable_cores()  # most of them wait for the backend
     bounds = Bounds(seconds=FLAGS.timeout_in_ms / 1000, concurrency=concurrency, waiting=FLAGS.max_waiting)
     measures, token = Measures(), os.environ.get(TOKEN) or None
@@ -64,7 +67,7 @@ def main(argv: list[str]) -> int:
         health_route(gateway),
         metrics_route(measures, token),
         document_route(),
-        *gateway_routes(gateway, token, FLAGS.public_url),
+        *gateway_routes(gateway, token, public_url),
     ]
     app = application(routes, FLAGS.rest_api_enable_cors_support)
     server = HttpServer(app, FLAGS.host, FLAGS.port, GRACE_SECONDS)

@@ -5,11 +5,13 @@
     keras-inr serve --model_name=fox --model_base_path=/srv/fox
 
 It listens on this machine only, unless --host says otherwise. New versions are served as soon as they are complete.
+Where the environment has KERAS_INR_TOKEN, clients must send "Authorization: Bearer" and that token.
 Flags are called as those of tensorflow_model_server where it has them.
 """
 
 import gc
 import os
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +65,7 @@ def main(argv: list[str]) -> int:
 
     tf.get_logger().setLevel("ERROR")  # what loads SavedModels into sessions is called deprecated
     settings = chosen_settings(FLAGS)
+    checked_public_url(FLAGS.public_url)
     ports = {"rest_port": FLAGS.rest_api_port or None, "grpc_port": FLAGS.port or None}
     if not any(ports.values()):
         raise InputError("--port and --rest_api_port must not both be 0: nothing would be served")
@@ -107,7 +110,26 @@ def picture_routes(server: Any) -> Any:
 
     pictures = Pictures(Embedded(server.models), server.models.folder, server.models.labels)
     gateway = Gateway(pictures, server.admission, server.measures, FLAGS.cache_mb * 2**20)
-    return gateway_routes(gateway, os.environ.get(TOKEN) or None, FLAGS.public_url)
+    return gateway_routes(gateway, os.environ.get(TOKEN) or None, checked_public_url(FLAGS.public_url))
+
+
+def checked_public_url(value: str | None) -> str | None:
+    """The URL of a server's root, without a slash at its end; None stays.
+
+    >>> checked_public_url("https://example.org/fields/")
+    'https://example.org/fields'
+    """
+    if value is None:
+        return None
+    try:
+        parts = urllib.parse.urlsplit(value)
+        fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
+        fits = fits and value.isascii() and value.isprintable() and not set(value) & set(' ?#"<>\\')
+    except ValueError:  # of a port, or a bracket
+        fits = False
+    if not fits:
+        raise InputError(f"public_url must be http://HOST or https://HOST, with a path or none, received {value!r}")
+    return value.rstrip("/")
 
 
 def shown_host(host: str) -> str:

@@ -17,15 +17,17 @@ from keras_inr.export.endpoints import NEVER_MERGED, PNG_CHANNELS, signature_nam
 from keras_inr.export.information import information
 from keras_inr.export.models_config import (
     CONTAINER_PATH,
+    MODELS_CONFIG,
     ORIGINAL,
     PICTURES,
     changed_models_config,
+    checked_label,
     checked_name,
     find_model,
     put_model,
     read_models_config,
 )
-from keras_inr.export.publish import existing_versions, publish_together, withdraw
+from keras_inr.export.publish import existing_versions, publish_together, remove_stale, withdraw
 from keras_inr.export.requests import Limits
 from keras_inr.export.saved_model import check_exportable, write_saved_model
 from keras_inr.export.warm_up import write_warm_up
@@ -89,6 +91,7 @@ def export_model_base(
     version's folder; pictures may not, as rows of `render` have one size and one limit of points. Each version has
     warm-up records, so that its first request is as fast as the next. Both appear under their number only when both are
     complete, have passed `lint_saved_model`, and have answered like the field itself; models.config is written after.
+    The call of an export that was killed may be repeated: it takes the next number, and lists what was left too.
 
     Args:
         field: a `Field`.
@@ -114,16 +117,16 @@ def export_model_base(
     """
     check_exportable(field)
     base, name = servable_path("base", base), checked_name("name", name)
-    labels = [checked_name("label", label) for label in labels]
+    labels = [checked_label(label) for label in labels]
     if container_path is not None and not container_path.startswith("/"):
         raise InputError(f"container_path must begin with '/', received {container_path!r}")
     limits = Limits(max_pixels, chunk, max_points, max_rows)
     original = None if original is None else _checked_original(original, field)
     models = models_of(field, name)
     fills = {base / model: _filler(field, model, names, limits, info, original) for model, names in models.items()}
-    check_name_is_free(base, name, add_version)
+    check_name_is_free(base, name, add_version, version)
     with changed_models_config(base) as config:
-        check_name_is_free(base, name, add_version)  # again: somebody may have been quicker
+        check_name_is_free(base, name, add_version, version)  # again: somebody may have been quicker
         number = int(publish_together(fills, version)[0].name)
         for model in models:
             entry = put_model(config, model, container_path)
@@ -148,15 +151,29 @@ def models_of(field: Field, name: str) -> dict[str, list[str]]:
     return {name + PICTURES: [*pictures, "info"], name: [each for each in names if each not in NEVER_MERGED]}
 
 
-def check_name_is_free(base: pathlib.Path, name: str, add_version: bool) -> None:
-    """InputError for a name that exists, unless a version is to be added, and for one that does not, if so."""
+def check_name_is_free(base: pathlib.Path, name: str, add_version: bool, version: int | None = None) -> None:
+    """InputError for a name that exists, unless a version is to be added, and for one that does not, if so.
+
+    A first export that was killed before models.config was written leaves versions of a name that does not exist.
+    """
     if name.endswith(PICTURES):
         raise InputError(f"name must not end in {PICTURES!r}, which names the model of pictures, received {name!r}")
     exists = versions_in(base, (name, name + PICTURES))
-    if exists and not add_version:
-        raise InputError(f"{name!r} is in {base} already: add a version of it with add_version, or give another name")
     if add_version and not exists:
-        raise InputError(f"add_version must be without {name!r}, of which {base} has no version yet")
+        others = f", only of {', '.join(names_in(base))}" if names_in(base) else ""
+        raise InputError(f"{base} has no version of {name!r} yet{others}: export its first without add_version=True")
+    if not exists or add_version:
+        return
+    was_killed = name not in names_in(base) and versions_in(base, [name + PICTURES]) == exists  # those come first
+    if not was_killed:
+        raise InputError(
+            f"{name!r} is in {base} already: add a version of it with add_version=True, or give another name"
+        )
+    if version in exists:
+        raise InputError(
+            f"version must be another than {version} or left out, which takes the next: an export of {name!r} into "
+            f"{base} was killed before {MODELS_CONFIG} had it"
+        )
 
 
 def _filler(field, model, names, limits, info, original):
@@ -214,6 +231,8 @@ def _batching(limits):
 def retire_versions(base: str | os.PathLike[str], name: str, versions: Iterable[int] = (), keep: int = 0) -> list[int]:
     """Removes versions of a name from a model base; a server that polls it stops serving them.
 
+    What exports that were killed a day ago or longer left hidden in the base goes too.
+
     Args:
         base: folder of the models.
         name: of the model of points; its pictures go with it.
@@ -228,6 +247,8 @@ def retire_versions(base: str | os.PathLike[str], name: str, versions: Iterable[
     """
     base, keep = servable_path("base", base), count("keep", keep)
     with changed_models_config(base) as config:
+        for folder in filter(pathlib.Path.is_dir, base.iterdir()):
+            remove_stale(folder)
         models = _models_in(config, name)
         existing = versions_in(base, models)
         labelled = {number: label for entry in models.values() for label, number in entry.version_labels.items()}
@@ -266,14 +287,18 @@ def set_label(base: str | os.PathLike[str], name: str, label: str, version: int 
         version: number; None takes the label away.
 
     Raises:
-        InputError: for a name or a version that does not exist.
+        InputError: for a name or a version that does not exist, or a label to take away that does not.
     """
-    base, label = servable_path("base", base), checked_name("label", label)
+    base, label = servable_path("base", base), label if version is None else checked_label(label)
     with changed_models_config(base) as config:
         models = _models_in(config, name)
         existing = versions_in(base, models)
         if version is not None and version not in existing:
             raise InputError(f"version must be one of {', '.join(map(str, existing))}, received {version}")
+        given = {each for entry in models.values() for each in entry.version_labels}
+        if version is None and label not in given:
+            told = f"one of {', '.join(sorted(given))}" if given else f"of {name!r}, which has none"
+            raise InputError(f"label must be {told}, received {label!r}")
         for entry in models.values():
             if version is None:
                 entry.version_labels.pop(label, None)

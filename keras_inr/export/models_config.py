@@ -39,6 +39,18 @@ def checked_name(argument: str, value: Any) -> str:
     return value
 
 
+def checked_label(value: Any) -> str:
+    """As `checked_name`; a label of digits is refused, since name@123 is a version.
+
+    >>> checked_label("stable")
+    'stable'
+    """
+    label = checked_name("label", value)
+    if label.isdigit():
+        raise InputError(f"label must have more than digits, which name a version, received {label!r}")
+    return label
+
+
 def read_models_config(base: pathlib.Path) -> Any:
     """The `ModelServerConfig` of a model base, an empty one if it has none.
 

@@ -112,7 +112,7 @@ def _hidden_name(base: pathlib.Path) -> pathlib.Path:
 
 def _hidden_folder(base: pathlib.Path) -> pathlib.Path:
     try:
-        _remove_stale(base)
+        remove_stale(base)
         hidden = _hidden_name(base)
         hidden.mkdir()
     except OSError as error:
@@ -182,7 +182,7 @@ def _exists(base: pathlib.Path, version: int) -> VersionExistsError:
     return VersionExistsError(f"version must not exist yet under {str(base)!r}, received {version}")
 
 
-def _remove_stale(base: pathlib.Path) -> None:
+def remove_stale(base: pathlib.Path) -> None:
     """Removes what killed exports left behind, recognised by our own form of name and an age of a day."""
     for entry in os.scandir(base):
         if re.fullmatch("tmp[.][0-9a-f]{32}", entry.name) and entry.is_dir(follow_symlinks=False):

@@ -36,7 +36,7 @@ class ImageRequest:
         frame: the part of the picture, and the size of the raster.
         mirrored: left and right changed, before the rotation.
         rotation: degrees with the clock.
-        quality: one of `QUALITIES`.
+        quality: one of `QUALITIES`, as it was asked for: "gray" makes derivatives grey too, also of a grey picture.
         canonical: region/size/rotation/quality in the canonical form.
     """
 
@@ -90,7 +90,7 @@ def image_request(
     degrees = float(turned[2]) % 360
     canonical = f"{region_text}/{size_text}/{turned[1]}{degrees:g}/{quality_text}"
     frame = Frame(box, (height, width), (height, width))
-    request = ImageRequest(frame, bool(turned[1]), degrees, quality_text, canonical)
+    request = ImageRequest(frame, bool(turned[1]), degrees, quality, canonical)
     if math.prod(request.turned_size) > MAX_AREA:
         raise _refused("rotation", f"such that the turned picture has at most {MAX_AREA} pixels", rotation)
     return request
@@ -175,7 +175,8 @@ def turned(image: PIL.Image.Image, request: ImageRequest) -> PIL.Image.Image:
         if request.rotation:
             image = image.transpose(PIL.Image.Transpose[quarters[int(request.rotation)]])
     else:
-        image = image.convert("RGBA").rotate(-request.rotation, PIL.Image.Resampling.BICUBIC, expand=True)
+        with_corners = image.convert("LA" if image.mode == "L" else "RGBA")
+        image = with_corners.rotate(-request.rotation, PIL.Image.Resampling.BICUBIC, expand=True)
     if request.quality == "gray":
         return image.convert("LA" if "A" in image.getbands() else "L")
     if request.quality == "bitonal":

@@ -142,11 +142,15 @@ class Pictures:
             self._known.clear()
 
     def _picture(self, name, drawn_by, number, seconds):
+        apart = drawn_by != name
+
         def known():
             info = self._info(drawn_by, number, seconds)
             if not info.get("height") or "render_png" not in info["signatures"]:
-                raise RequestError("UNIMPLEMENTED", f"{name} has no signature that draws a picture of known size")
-            apart = drawn_by != name
+                text = f"{name} has no signature that draws a picture of known size"
+                if not apart and not name.endswith(PICTURES):
+                    text += f": add {name}{PICTURES}, the model of its pictures, to the models"
+                raise RequestError("UNIMPLEMENTED", text)
             asked_by = name if not apart or name in self.backend.models() else ""
             signatures = {*info["signatures"], *(self._point_signatures(name, number, seconds) if apart else ())}
             folder = self._folder_of(drawn_by, number)

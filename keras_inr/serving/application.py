@@ -1,6 +1,5 @@
 """What all routes of a server have in common: a token, errors as JSON, other origins, health and metrics."""
 
-import hmac
 import importlib.resources
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from keras_inr.serving.measures import Measures
 from keras_inr.serving.status import RequestError
+from keras_inr.serving.tokens import is_bearer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 METRICS_PATH = "/monitoring/prometheus/metrics"
@@ -41,10 +41,9 @@ def guarded(endpoint: Endpoint, token: str | None) -> Endpoint:
     """The endpoint, which needs "Authorization: Bearer TOKEN" unless the token is None."""
 
     async def checked(request: Request) -> Response:
-        if token is not None:
-            given = request.headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode("latin-1"), f"Bearer {token}".encode()):
-                raise RequestError("UNAUTHENTICATED", "the request needs the header 'Authorization: Bearer TOKEN'")
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if token is not None and not is_bearer(given, token):
+            raise RequestError("UNAUTHENTICATED", "the request needs the header 'Authorization: Bearer TOKEN'")
         return await endpoint(request)
 
     return checked

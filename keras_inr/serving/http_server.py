@@ -55,7 +55,7 @@ class HttpServer:
             timeout_graceful_shutdown=grace_seconds,
         )
         self._server = _Uvicorn(config, on_signal)
-        self._socket = _bound(host, port)
+        self._socket = bound_socket(host, port)
         self.port: int = self._socket.getsockname()[1]
 
     def run(self) -> None:
@@ -67,8 +67,8 @@ class HttpServer:
         self._server.should_exit = True
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket at the address; InputError if that is taken."""
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket at the address; InputError with the reason if there can be none, as where another one has it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # by the name of its protocol, or asyncio leaves out TCP_NODELAY and small answers wait 40 ms for an acknowledgement
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -1,5 +1,6 @@
 """Status and metadata of models as TensorFlow Serving's messages."""
 
+import re
 from typing import Any
 
 from google.protobuf import json_format
@@ -17,8 +18,14 @@ def model_status(models: Models, name: str, version: int | None) -> Any:
         told = response.model_version_status.add(version=number)
         told.state = get_model_status_pb2.ModelVersionStatus.State.Value(entry.state)
         told.status.error_code = UNKNOWN if entry.error else OK
-        told.status.error_message = entry.error
+        told.status.error_message = _without_paths(entry.error, entry.folder)
     return response
+
+
+def _without_paths(text, folder):
+    """What went wrong with a version, for anybody who asks: where its files lie is the server's own affair."""
+    text = text.replace(str(folder.parent) + "/", "")
+    return re.sub(r"(?<![\w./])/(?:[^/\s'\":;,]+/)*", "", text)
 
 
 def model_metadata(models: Models, name: str, version: int | None, label: str | None) -> Any:

@@ -1,7 +1,6 @@
 """TensorFlow Serving's gRPC API: PredictionService and ModelService."""
 
 import contextlib
-import hmac
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -26,6 +25,7 @@ from keras_inr.serving.measures import Measures
 from keras_inr.serving.models import Models
 from keras_inr.serving.settings import settings_of_config
 from keras_inr.serving.status import RequestError
+from keras_inr.serving.tokens import is_bearer
 
 SIGNATURE_DEF = "signature_def"
 MANAGERS = 4
@@ -169,7 +169,7 @@ class _Token(grpc.ServerInterceptor):
     """Refuses calls without the token."""
 
     def __init__(self, token: str) -> None:
-        self._wanted = f"Bearer {token}".encode()
+        self._token = token
 
         def refuse(request, context):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "the call needs the metadata 'authorization: Bearer TOKEN'")
@@ -180,7 +180,7 @@ class _Token(grpc.ServerInterceptor):
         """The method's handler, or the refusal."""
         given = next((value for key, value in details.invocation_metadata if key == "authorization"), "")
         given = given if isinstance(given, bytes) else given.encode("utf-8", "replace")
-        return continuation(details) if hmac.compare_digest(given, self._wanted) else self._refusal
+        return continuation(details) if is_bearer(given, self._token) else self._refusal
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 from keras_inr.errors import InputError
 from keras_inr.serving.admission import Admission
 from keras_inr.serving.application import application
-from keras_inr.serving.http_server import HttpServer
+from keras_inr.serving.http_server import HttpServer, bound_socket
 from keras_inr.serving.measures import Measures
 from keras_inr.serving.models import Models, ModelSettings, Version
 from keras_inr.serving.rest import rest_routes
@@ -97,7 +97,8 @@ class Server:
             host = f"[{addresses.host}]" if ":" in addresses.host else addresses.host
             try:
                 self.grpc_port = self._grpc.add_insecure_port(f"{host}:{addresses.grpc_port}")
-            except RuntimeError:
+            except RuntimeError:  # gRPC does not say why
+                bound_socket(addresses.host, addresses.grpc_port).close()
                 raise InputError(f"port {addresses.grpc_port} of {addresses.host} cannot be listened at") from None
         if addresses.rest_port is not None:
             further = routes(self)

@@ -135,6 +135,13 @@ class TestBase:
         first, second = done.stdout.splitlines()
         assert first == "model: removed 1"
         assert second.endswith("MB  stable")
+        refused = base("--base=models", "--name=model", "--keep=0")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "flag --keep=0: 0 is not a positive integer" in refused.stderr
+        message = "keras-inr base: label must be one of stable, received 'canary'"
+        assert_refused(base("--base=models", "--name=model", "--remove_label=canary"), message)
+        message = "keras-inr base: label must have more than digits, which name a version, received '2'"
+        assert_refused(base("--base=models", "--name=model", "--label=2", "--version=2"), message)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -148,7 +155,10 @@ class TestBase:
             ),
             (["--to=models", "--name=a/b"], "name must be 1 to 100 letters, digits"),
             (["--to=models", "--container_path=b"], "container_path must begin with '/', received 'b'"),
-            (["--to=models", "--add_version"], "add_version must be without 'model', of which"),
+            (
+                ["--to=models", "--add_version"],
+                "models has no version of 'model' yet: export its first without --add_version",
+            ),
         ],
     )
     def test_flags_that_do_not_fit(self, run, tmp_path, arguments, message):

@@ -1,7 +1,10 @@
 """export_model_base: what TensorFlow Serving is started with, and what a killed or repeated export leaves."""
 
 import json
+import os
+import pathlib
 import shlex
+import shutil
 import threading
 
 import numpy as np
@@ -167,17 +170,44 @@ def test_the_docker_line_names_files_that_exist(made):
     assert "--allow_version_labels_for_unavailable_models=true" in words  # labels of others count, too
 
 
+def test_readme_shows_the_lines(tmp_path):
+    readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+    signatures = {"fox_pictures": ["render_png"], "fox": ["serving_default", "gradient", "info"]}
+    version = model_base.BaseVersion(tmp_path, "fox", 1, signatures, {})
+    assert (
+        instructions.docker_command(version).replace(f"{tmp_path}:", '"$PWD/models:').replace(":ro", ':ro"') in readme
+    )
+    for command in instructions.curl_commands(version).values():
+        assert f"\n{command}\n" in readme
+
+
 class TestNames:
     def test_a_name_that_exists_needs_add_version(self, tiny, tmp_path):
-        with pytest.raises(InputError, match=r"add_version must be without 'fox', of which .* has no version yet"):
+        with pytest.raises(InputError, match="has no version of 'fox' yet: export its first without add_version"):
             export_model_base(tiny, tmp_path, "fox", add_version=True)
         export_model_base(tiny, tmp_path, "fox")
+        with pytest.raises(InputError, match="has no version of 'owl' yet, only of fox: export its first"):
+            export_model_base(tiny, tmp_path, "owl", add_version=True)
         with pytest.raises(InputError, match=r"'fox' is in .* already: add a version of it with add_version"):
             export_model_base(tiny, tmp_path, "fox")
         assert export_model_base(tiny, tmp_path, "fox", add_version=True).version == 2
         assert export_model_base(tiny, tmp_path, "hen", 5).version == 5
         assert sorted(entries(tmp_path)) == ["fox", "fox_pictures", "hen", "hen_pictures"]
         assert existing_versions(tmp_path / "fox_pictures") == [1, 2]
+
+    def test_a_folder_of_versions_that_no_export_made_is_not_taken(self, tiny, tmp_path):
+        (tmp_path / "fox" / "1").mkdir(parents=True)
+        with pytest.raises(InputError, match=r"'fox' is in .* already"):
+            export_model_base(tiny, tmp_path, "fox")
+
+    @pytest.mark.parametrize("label", ["1", "007", "123"])
+    def test_a_label_of_digits_would_be_a_version(self, tiny, tmp_path, label):
+        with pytest.raises(InputError, match=f"label must have more than digits, which name a version, .*'{label}'"):
+            export_model_base(tiny, tmp_path / "new", "fox", labels=[label])
+        assert not (tmp_path / "new").exists()
+        export_model_base(tiny, tmp_path, "fox", labels=["v1"])
+        with pytest.raises(InputError, match="label must have more than digits"):
+            set_label(tmp_path, "fox", label, 1)
 
     @pytest.mark.parametrize("name", ["", "a/b", "a:b", "..", "a b", ".hidden", "é", "x" * 101, 7, "fox_pictures"])
     def test_names_that_do_not_fit(self, tiny, tmp_path, name):
@@ -269,6 +299,8 @@ class TestConfiguration:
         set_label(tmp_path, "fox", "stable", 1)
         set_label(tmp_path, "fox", "first", None)
         assert [dict(entry.version_labels) for entry in entries(tmp_path).values()] == 2 * [{"stable": 1}]
+        with pytest.raises(InputError, match="label must be one of stable, received 'first'"):
+            set_label(tmp_path, "fox", "first", None)
         with pytest.raises(InputError, match="version must be one of 1, 2, received 3"):
             set_label(tmp_path, "fox", "stable", 3)
         with pytest.raises(InputError, match="name must be one of fox, received 'hen'"):
@@ -289,6 +321,63 @@ class TestConfiguration:
             retire_versions(tmp_path, "fox", [1, 4])
         assert retire_versions(tmp_path, "fox", [1]) == [1]
         assert [path.name for path in (tmp_path / "fox").iterdir()] == ["4"]
+
+
+class TestKilled:
+    """The same call again finishes what a killed export began, whatever it had come to."""
+
+    @pytest.fixture
+    def killed(self, tiny, tmp_path, monkeypatch):
+        """killed(**arguments) exports fox until its folders have their number, and nothing else of it is written.
+
+        Of models there is a file only, which is quicker.
+        """
+        monkeypatch.setattr(model_base, "write_saved_model", lambda folder, *rest: (folder / "model").touch())
+        monkeypatch.setattr(model_base, "write_warm_up", lambda *arguments: None)
+
+        def kill(*arguments):
+            raise KeyboardInterrupt
+
+        def export(**arguments):
+            with monkeypatch.context() as patched:
+                patched.setattr(model_base, "put_model", kill)
+                with pytest.raises(KeyboardInterrupt):
+                    export_model_base(tiny, tmp_path, "fox", **arguments)
+
+        return export
+
+    @pytest.mark.parametrize("between_renames", [True, False])
+    def test_the_first_export(self, tiny, tmp_path, killed, between_renames):
+        killed(labels=["stable"])
+        assert not (tmp_path / "models.config").exists()
+        if between_renames:
+            shutil.rmtree(tmp_path / "fox" / "1")
+        with pytest.raises(
+            InputError, match=r"version must be another than 1 or left out, .* before models.config had it"
+        ):
+            export_model_base(tiny, tmp_path, "fox", 1)
+        again = export_model_base(tiny, tmp_path, "fox", labels=["stable"])
+        assert (again.version, again.labels) == (2, {"stable": 2})
+        assert existing_versions(tmp_path / "fox_pictures") == [1, 2]
+        assert sorted(entries(tmp_path)) == ["fox", "fox_pictures"]
+        with pytest.raises(InputError, match="already: add a version of it"):
+            export_model_base(tiny, tmp_path, "fox")
+
+    def test_a_label_that_was_not_moved_yet(self, tiny, tmp_path, killed):
+        export_model_base(tiny, tmp_path, "fox", labels=["stable"])
+        killed(labels=["stable"], add_version=True)
+        assert dict(entries(tmp_path)["fox"].version_labels) == {"stable": 1}
+        again = export_model_base(tiny, tmp_path, "fox", labels=["stable"], add_version=True)
+        assert again.labels == {"stable": again.version} == {"stable": 3}
+
+    def test_what_lies_hidden_goes_after_a_day_when_versions_retire(self, tiny, tmp_path):
+        export_model_base(tiny, tmp_path, "fox")
+        old, young = (tmp_path / "hen" / f"tmp.{letter * 32}" for letter in "ab")
+        for folder in (old, young):
+            folder.mkdir(parents=True)
+        os.utime(old, (0, 0))
+        assert retire_versions(tmp_path, "fox", keep=1) == []
+        assert list((tmp_path / "hen").iterdir()) == [young]
 
 
 def touch(folder):

@@ -10,7 +10,9 @@ import time
 import pytest
 from serving.conftest import ask, try_ask
 
-from keras_inr.cli.gateway import checked_backend
+from keras_inr.cli import gateway, serve
+from keras_inr.cli.gateway import BACKEND_TOKEN, checked_backend
+from keras_inr.cli.serve import TOKEN, checked_public_url
 from keras_inr.errors import InputError
 
 MOST_SECONDS = 120
@@ -65,6 +67,10 @@ def test_a_server_and_gateways_before_it(started, base):
         (["--backend=grpc://127.0.0.1:1"], "one of --base and --models is required"),
         (["--models=fox"], "backend must be grpc://HOST:PORT or http://HOST:PORT, received None"),
         (["--models=a/b", "--backend=grpc://127.0.0.1:1"], "models must be 1 to 100 letters"),
+        (
+            ["--models=fox", "--backend=grpc://127.0.0.1:1", "--public_url=example.org"],
+            "public_url must be http://HOST",
+        ),
         (["--base=nothing", "--backend=grpc://127.0.0.1:1"], "base must be a folder with models.config"),
     ],
 )
@@ -80,3 +86,26 @@ def test_flags_that_do_not_fit(flags, message, tmp_path):
 def test_backends_that_are_none(value):
     with pytest.raises(InputError, match="backend must be grpc://HOST:PORT or http://HOST:PORT, received"):
         checked_backend(value)
+
+
+@pytest.mark.parametrize("value", ["https://example.org", "http://example.org:8080/a/b/", "http://[::1]:1"])
+def test_public_urls(value):
+    assert checked_public_url(value) == value.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "example.org", "//example.org", "ftp://example.org", "javascript:alert(1)", "http://", "http:///a"),
+        *("http://a:b", "http://a:0", "http://a?b", "http://a#b", "http://a b", 'http://a"b', "http://[a"),
+    ],
+)
+def test_public_urls_that_are_none(value):
+    with pytest.raises(InputError, match="public_url must be http://HOST or https://HOST"):
+        checked_public_url(value)
+
+
+def test_help_tells_of_the_tokens():
+    assert TOKEN in serve.__doc__
+    assert TOKEN in gateway.__doc__
+    assert BACKEND_TOKEN in gateway.__doc__

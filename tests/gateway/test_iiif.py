@@ -129,6 +129,18 @@ def test_other_angles_leave_transparent_corners():
     assert image.getpixel((28, 28)) == (255, 0, 0, 255)
 
 
+@pytest.mark.parametrize("quality", ["default", "gray"])
+def test_a_grey_picture_stays_grey_when_it_is_turned(quality):
+    image = turned(PIL.Image.new("L", (40, 40), 7), asked(rotation="45", quality=quality, channels=1))
+    assert image.getpixel((28, 28)) == (7, 255)
+    assert image.getpixel((0, 0))[1] == 0
+
+
+def test_derivatives_of_a_grey_picture_are_grey_where_that_is_asked_for():
+    image = turned(PIL.Image.new("RGB", (4, 4), "red"), asked(quality="gray", channels=1))
+    assert image.mode == "L"
+
+
 @pytest.mark.parametrize("rotation", ["0", "90", "180", "270", "30", "!135", "0.5", "359"])
 def test_the_size_of_a_turned_picture(rotation):
     request = asked(size="30,60", rotation=rotation)

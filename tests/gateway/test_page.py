@@ -1,7 +1,9 @@
 """The page in a browser: what a person does with it, and what happens to them when servers change or go."""
 
 import io
+import re
 import threading
+import urllib.parse
 
 import numpy as np
 import PIL.Image
@@ -12,7 +14,7 @@ from serving.conftest import Running
 from serving.models import LIMITS
 
 from gateway.conftest import ORIGINAL, embedded_routes
-from keras_inr.export import export_model_base
+from keras_inr.export import export_model_base, retire_versions
 from keras_inr.serving.server import Addresses
 from keras_inr.serving.settings import settings_of_base
 
@@ -103,8 +105,20 @@ def test_the_pointer_tells_values(opened, embedded, fields):
     assert "gradient" in text
     value = float(text.split("value ")[1].split(",")[0])
     assert value == pytest.approx(float(fields["fox"](np.float32([[0, 0]]))[0, 0]), abs=0.05)
+    page.select_option("#picture", "hen")  # the pointer has not moved: it tells the value of what is there now
+    shown(page, "hen@1 gradient")
+    readout = page.locator("#readout", has_text=re.compile("value [-0-9.]+ "))
+    readout.wait_for()
+    x, y, value = (
+        float(number) for number in re.findall(r"at \((.*), (.*)\) +value (.*?) ", readout.text_content())[0]
+    )
+    assert value == pytest.approx(float(fields["hen"](np.float32([[x, y]]))[0, 0]), abs=0.01)
     page.mouse.move(box["x"] + 2, box["y"] + 2)
     page.locator("#readout", has_text="outside").wait_for()
+    page.mouse.move(box["x"] + 2, 2)
+    page.select_option("#picture", "fox")
+    shown(page, "fox@2 gradient")
+    assert page.locator("#readout").text_content() == "Move the pointer over the picture"
 
 
 def test_the_divider_stands_between_two_layers(opened, embedded):
@@ -152,6 +166,21 @@ def test_an_address_leads_to_the_same_view(opened, embedded):
     again.wait_for_timeout(500)
     assert zoom(again) == pytest.approx(before, rel=1e-3)
     assert np.abs(picture(again) - picture(page)).mean() < 2
+
+
+@pytest.mark.parametrize(
+    "view", ["x=15&y=10&w=1e-12", "x=15&y=10&w=1e-99", "x=15&y=10&w=1e-6", "x=1e99&y=-1e99&w=40", "x=0&y=0&w=1e99"]
+)
+def test_an_address_leads_no_further_than_the_wheel(opened, embedded, view):
+    page = opened(f"{embedded.url}/#picture=fox&{view}")
+    shown(page, "fox@2 value")
+    deepest = 8 * 2**15  # pixels of the screen for one of the picture's 30: 2^15 in the finest level, eight for each
+    assert 10 < zoom(page) <= deepest * (1 + 1e-6)
+    if "e-" in view:
+        assert zoom(page) == pytest.approx(deepest)
+    told = {name: float(value) for name, value in urllib.parse.parse_qsl(page.url.split("#")[1]) if name in "xyw"}
+    assert -0.5 * told["w"] <= told["x"] <= 30 + 0.5 * told["w"]
+    assert -0.5 * told["w"] <= told["y"] <= 20 + 0.5 * told["w"]
 
 
 def test_layers_and_versions_are_chosen(opened, embedded):
@@ -235,6 +264,24 @@ def test_it_survives_a_new_version_and_a_restart(opened, tmp_path):
         assert len(np.unique(picture(page)[height // 4 : -height // 4].reshape(-1, 3), axis=0)) > 50
         page.close()
     opened.said.clear()  # of the requests that nobody answered
+
+
+def test_it_follows_when_its_version_is_retired(opened, tmp_path):
+    """The same weights again, as a new version: only its number tells it from the old one, whose tiles are gone."""
+    base, field = tmp_path / "models", small_field("siren_256")
+    export_model_base(field, base, "fox", **LIMITS)
+    with Running(lambda: settings_of_base(base), routes=embedded_routes) as running:
+        following, pinned = opened(f"{running.url}/"), opened(f"{running.url}/#picture=fox&version=1")
+        for page in (following, pinned):
+            shown(page, "fox@1 value")
+        export_model_base(field, base, "fox", add_version=True, **LIMITS)
+        following.wait_for_timeout(3000)  # a look at the versions: both of them are there
+        assert following.locator("body").get_attribute("data-shown") == "fox@1 value"
+        retire_versions(base, "fox", [1])
+        for page in (following, pinned):
+            shown(page, "fox@2 value")
+            press(page, "+", 2)
+            assert page.locator("#message").is_hidden() or "could not be drawn" not in page.text_content("#message")
 
 
 def press_while_away(page):

@@ -330,6 +330,12 @@ class TestBackends:
             assert found[0]["layers"] == ["value", "gradient", "laplacian"]
             assert found[0]["bytes"] is None
 
+    def test_points_without_their_pictures(self, embedded):
+        with RunningGateway(Pictures(OverGrpc(embedded.address, lambda: ["fox"]))) as running:
+            reply = ask(f"{running.url}/pictures/fox")
+        assert reply.status == 501
+        assert reply.json["error"].endswith(": add fox_pictures, the model of its pictures, to the models")
+
     @pytest.mark.parametrize(
         "content",
         [

@@ -9,6 +9,7 @@ import weakref
 import pytest
 
 from keras_inr.serving import models as module
+from keras_inr.serving.messages import model_status
 from keras_inr.serving.models import Models, ModelSettings
 from keras_inr.serving.status import RequestError
 
@@ -238,6 +239,22 @@ class TestConfigurations:
             *[("fox", 1, state) for state in ("UNLOADING", "END")],
             *[("hen", 5, state) for state in ("UNLOADING", "END")],
         ]
+
+    @pytest.mark.parametrize("place", ["{folder}", "{folder}/variables/variables.index", "/etc/other/{folder.name}"])
+    def test_a_status_tells_no_paths(self, base, tmp_path, place):
+        def load(folder):
+            raise OSError(f"SavedModel file does not exist at: {place.format(folder=folder)}: and/or not readable")
+
+        models = Models(load)
+        models.configure(base(1))
+        (entry,) = model_status(models, "fox", None).model_version_status
+        message = entry.status.error_message
+        assert message.startswith("OSError: SavedModel file does not exist at: 1")
+        assert message.endswith(": and/or not readable")
+        assert "/fox" not in message
+        assert "/etc" not in message
+        ((_, version),) = models.status("fox")
+        assert place.format(folder=tmp_path / "fox" / "1") in version.error  # the server's own messages do
 
     def test_unknown_names_have_no_status(self):
         with pytest.raises(RequestError, match="Could not find any versions of model fox"):

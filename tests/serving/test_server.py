@@ -46,7 +46,13 @@ class TestBounds:
     def test_requests_need_the_token(self, bounded, told):
         url = f"{bounded.url}/v1/models/fox"
         assert ask(url, headers=told).status == 200
-        for headers in ({}, {"Authorization": "Bearer sesam"}, {"Authorization": "sesame"}):
+        assert ask(url, headers={"Authorization": "bearer sesame"}).status == 200  # schemes of HTTP have no case
+        for headers in (
+            {},
+            {"Authorization": "Bearer sesam"},
+            {"Authorization": "sesame"},
+            {"Authorization": "Basic sesame"},
+        ):
             reply = ask(url, headers=headers)
             assert reply.status == 401
             assert "Bearer TOKEN" in reply.json["error"]
@@ -57,8 +63,9 @@ class TestBounds:
         with grpc.insecure_channel(bounded.address) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             assert refused(stub.Predict, request())[0] == "UNAUTHENTICATED"
-            reply = stub.Predict(request(), timeout=60, metadata=[("authorization", "Bearer sesame")])
-            assert reply.model_spec.version.value == 2
+            for scheme in ("Bearer", "bearer"):
+                reply = stub.Predict(request(), timeout=60, metadata=[("authorization", f"{scheme} sesame")])
+                assert reply.model_spec.version.value == 2
 
     def test_large_bodies_are_refused(self, bounded, told):
         url = f"{bounded.url}/v1/models/fox:predict"
@@ -253,7 +260,7 @@ def test_a_port_that_is_taken(running, base):
     for name in ("rest_port", "grpc_port"):
         port = int((running.url if name == "rest_port" else running.address).rpartition(":")[2])
         addresses = Addresses(**{"rest_port": None, "grpc_port": None, name: port})
-        with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 cannot be listened at"):
+        with pytest.raises(InputError, match=f"port {port} of 127.0.0.1 cannot be listened at: .*already in use"):
             Server(lambda: settings_of_base(base), addresses)
 
 

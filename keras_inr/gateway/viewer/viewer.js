@@ -70,6 +70,7 @@ function tell(text, isError = false, seconds = 4) {
   if (text && seconds) messageTimer = setTimeout(() => (box.hidden = true), seconds * 1000);
 }
 
+const clamped = (number, least, most) => Math.min(Math.max(number, least), most);
 const identifier = () => `${encodeURIComponent(state.picture.name)}@${state.picture.version}`;
 const enlargement = (picture) =>
   2 ** Math.max(0, Math.floor(Math.log2(picture.most_pixels_across / Math.max(picture.width, picture.height))));
@@ -160,6 +161,7 @@ async function open(view = null) {
   placeDivider();
   tellZoom();
   rememberView();
+  if (pointer) pointerMoved({ position: pointer });
   document.body.dataset.shown = `${state.picture.name}@${state.picture.version} ${layers.join(" ")}`;
 }
 
@@ -176,11 +178,15 @@ function currentView() {
   return { x: (bounds.x + bounds.width / 2) * scale, y: (bounds.y + bounds.height / 2) * scale, w: bounds.width * scale };
 }
 
+// An address may hold any numbers: the view stays within what the wheel and the pointer reach.
 function showView({ x, y, w }) {
+  const { viewport } = viewer;
   const scale = state.picture.width;
-  const aspect = viewer.viewport.getAspectRatio();
-  const [width, height] = [w / scale, w / scale / aspect];
-  viewer.viewport.fitBounds(new OpenSeadragon.Rect(x / scale - width / 2, y / scale - height / 2, width, height), true);
+  const width = clamped(w / scale, 1 / viewport.getMaxZoom(), 1 / viewport.getMinZoom());
+  const height = width / viewport.getAspectRatio();
+  const left = clamped(x / scale, -width, 1 + width) - width / 2;
+  const top = clamped(y / scale, -height, state.picture.height / scale + height) - height / 2;
+  viewport.fitBoundsWithConstraints(new OpenSeadragon.Rect(left, top, width, height), true);
 }
 
 const screenWidth = () => element("view").clientWidth;
@@ -194,13 +200,13 @@ function placeDivider() {
   const [left, right] = [viewer.world.getItemAt(0), viewer.world.getItemAt(1)];
   const size = left.getContentSize();
   const at = left.viewportToImageCoordinates(viewer.viewport.pointFromPixel(new OpenSeadragon.Point(x, 0), true)).x;
-  const cut = Math.min(Math.max(at, 0), size.x);
+  const cut = clamped(at, 0, size.x);
   left.setClip(new OpenSeadragon.Rect(0, 0, cut, size.y));
   right.setClip(new OpenSeadragon.Rect(cut, 0, size.x - cut, size.y));
 }
 
 function moveDivider(split) {
-  state.split = Math.min(Math.max(split, 0), 1);
+  state.split = clamped(split, 0, 1);
   placeDivider();
   viewer.forceRedraw();
 }
@@ -250,10 +256,12 @@ function remembered() {
     version: parts.get("version"),
     left: parts.get("show") || "value",
     right: parts.get("beside") || "",
-    split: parts.has("divider") ? Number(parts.get("divider")) || 0 : 0.5,
+    split: parts.has("divider") ? clamped(Number(parts.get("divider")) || 0, 0, 1) : 0.5,
     view,
   };
 }
+
+const size = (bytes) => (bytes < 1000 ? `${bytes} bytes` : `${Math.round(bytes / 1000).toLocaleString("en")} kB`);
 
 function tellZoom() {
   const item = viewer.world.getItemAt(0);
@@ -263,18 +271,20 @@ function tellZoom() {
   const facts = [`${text} ×`, `${state.picture.width} × ${state.picture.height}`];
   if (typeof state.picture.psnr_db === "number") facts.push(`${state.picture.psnr_db.toFixed(2)} dB`);
   facts.push(`${(state.picture.num_parameters || 0).toLocaleString("en")} weights`);
-  if (state.picture.bytes) facts.push(`${Math.round(state.picture.bytes / 1000).toLocaleString("en")} kB`);
-  if (state.picture.image_bytes) facts.push(`PNG ${Math.round(state.picture.image_bytes / 1000).toLocaleString("en")} kB`);
+  if (state.picture.bytes) facts.push(size(state.picture.bytes));
+  if (state.picture.image_bytes) facts.push(`PNG ${size(state.picture.image_bytes)}`);
   element("facts").textContent = facts.join(" · ");
   document.body.dataset.zoom = zoom;
 }
 
+let pointer = null;
 let wanted = null;
 let reading = false;
-function pointerMoved(event) {
+function pointerMoved({ position }) {
+  pointer = position;
   const item = viewer.world.getItemAt(0);
   if (!item) return;
-  const place = item.viewerElementToImageCoordinates(event.position);
+  const place = item.viewerElementToImageCoordinates(position);
   const by = enlargement(state.picture);
   const [x, y] = [place.x / by, place.y / by];
   const inside = x >= 0 && y >= 0 && x <= state.picture.width && y <= state.picture.height;
@@ -284,7 +294,13 @@ function pointerMoved(event) {
 }
 
 function pointerLeft() {
+  pointer = wanted = null;
+}
+
+const UNREAD = element("readout").textContent;
+function forgetValue() {
   wanted = null;
+  element("readout").textContent = UNREAD;
 }
 
 const list = (values, digits) => values.map((value) => value.toFixed(digits)).join(", ");
@@ -294,9 +310,11 @@ async function readValue() {
   reading = true;
   while (wanted) {
     const { x, y } = wanted;
+    const id = identifier();
     wanted = null;
     try {
-      const told = await ask(`pictures/${identifier()}/at?x=${x}&y=${y}`);
+      const told = await ask(`pictures/${id}/at?x=${x}&y=${y}`);
+      if (id !== identifier()) continue; // another picture is shown by now
       const parts = [`pixel (${x.toFixed(2)}, ${y.toFixed(2)})`];
       if (told.coordinates) parts.push(`at (${list(told.coordinates, 5)})`);
       if (told.values) parts.push(`value ${list(told.values, 4)}`);
@@ -345,6 +363,7 @@ async function take(name, version = null, view = null, names = null) {
   const picture = await ask(`pictures/${id}`);
   state.picture = picture;
   state.opened = picture;
+  forgetValue();
   state.follows = !version;
   checkLayers();
   fillControls(names);
@@ -372,6 +391,12 @@ function found() {
   viewer.forceRedraw();
 }
 
+// Whether the latest version is to be shown: it is another picture, or what is shown has been retired.
+function replaces(latest, shown) {
+  if (latest.version === shown.version) return false;
+  return !latest.versions.includes(shown.version) || (state.follows && latest.fingerprint !== shown.fingerprint);
+}
+
 // Looks for new versions, and for a server that went away.
 async function poll() {
   try {
@@ -379,7 +404,7 @@ async function poll() {
     if (state.away) found();
     if (!state.picture) return await begin(pictures);
     const latest = pictures.find((each) => each.name === state.picture.name);
-    if (latest && !latest.error && state.follows && latest.fingerprint !== state.picture.fingerprint) {
+    if (latest && !latest.error && replaces(latest, state.picture)) {
       await take(latest.name, null, currentView(), options(pictures));
       tell(`Version ${latest.version} is here`);
     } else if (latest && !latest.error) {
