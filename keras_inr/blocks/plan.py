@@ -144,7 +144,7 @@ def plan_blocks(
     Args:
         picture: what `open_image` opened.
         image, image_options, preset, arguments, max_seconds, max_parameters, precision: see `BlockPlan`.
-        block_size: most pixels along a side of a block's cell.
+        block_size: most pixels along a side of a block's cell; of a picture that is thinner, cells are longer.
         recipe: those arguments of `Recipe` that are given, of each block's fit.
         goal: text such as "40dB" or "600s", which stands for goal_psnr_db or max_seconds.
         goal_psnr_db: see `BlockPlan`; 40 dB by default where networks are chosen.
@@ -166,7 +166,8 @@ def plan_blocks(
         goal_psnr_db, max_seconds = (aim.amount, max_seconds) if aim.unit == "dB" else (goal_psnr_db, aim.amount)
     if positive_int("block_size", block_size) < 2 * MARGIN:
         raise InputError(f"block_size must be at least {2 * MARGIN}, received {block_size}")
-    lattice = Lattice.of(picture.size, block_size, MARGIN, 4 ** levels_below(picture.size, block_size))
+    side = block_size * max(1, block_size // max(min(picture.size), 2 * MARGIN))  # longer in a thin picture
+    lattice = Lattice.of(picture.size, side, MARGIN, 4 ** levels_below(picture.size, side))
     return BlockPlan(
         image=os.fspath(image),
         image_sha256=picture.sha256,

@@ -71,3 +71,10 @@ def test_thumbnails_make_up_the_preview(tmp_path):
     np.testing.assert_allclose(preview.values, means(VALUES, 4), atol=1e-6)
     preview.write()
     assert (tmp_path / "a.png").exists()
+
+
+def test_cells_of_a_thin_picture_are_long():
+    thin = ImageSignal(np.zeros((100_000, 3, 1), "float32"), "x", "0", 8)
+    plan = plan_blocks(thin, "x", block_size=64)
+    assert plan.lattice.cell == (1024, 3)  # a multiple of 4^5, since it is reduced five times
+    assert plan_blocks(thin, "x").lattice.grid == (2, 1)
