@@ -15,6 +15,7 @@ import numpy as np
 from keras_inr._variable_names import one_name
 from keras_inr.errors import DivergedError, InputError, InputTypeError
 from keras_inr.metrics import PSNR
+from keras_inr.models.block_field import BlockField
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
 from keras_inr.signals.image import ImageSignal
@@ -186,6 +187,8 @@ def check_pair(field: Field, signal: ImageSignal) -> None:
         raise InputTypeError(f"signal must be what load_image returns, received {type(signal).__name__}")
     if field.num_fields is not None:
         raise InputError(f"field must be a single field, received num_fields={field.num_fields}")
+    if isinstance(field, BlockField):
+        raise InputError(f"field must be one network, received {field.name!r} of blocks, which keras_inr.blocks fits")
     if field.channels != signal.channels:
         raise InputError(f"the picture has {signal.channels} channels, the field must have as many: {field.channels}")
 

@@ -15,6 +15,8 @@ from keras_inr.models.cell_grid import CellGrid, pixel_layout
 from keras_inr.models.field_files import read_field, save_field
 from keras_inr.models.lattice import Lattice
 from keras_inr.models.stacking import stack
+from keras_inr.signals.image import ImageSignal
+from keras_inr.training.fitting import fit
 
 LATTICE = Lattice((40, 61), (20, 21), 3)
 POINTS = np.random.default_rng(0).uniform(-1.1, 1.1, (500, 2)).astype("float32")
@@ -194,6 +196,17 @@ def test_networks_must_be_stacked_and_have_the_same_channels():
     two = [Siren(units=(4,), channels=c, num_fields=3, picture_size=LATTICE.block_size) for c in (1, 3)]
     with pytest.raises(InputError, match="networks must have as many channels each, received 1 and 3"):
         Blocks(two, [range(3), range(3, 6)], LATTICE)
+
+
+def test_it_is_not_fitted_as_a_whole(field):
+    signal = ImageSignal(np.zeros((40, 61, 3), "float32"), "x", "0", 8)
+    with pytest.raises(InputError, match="field must be one network, received .* of blocks, which keras_inr.blocks"):
+        fit(field, signal, steps=1)
+
+
+def test_several_cannot_be_stacked(field):
+    with pytest.raises(InputError, match="is a field of blocks"):
+        stack([field, field])
 
 
 def test_too_few_fields():
