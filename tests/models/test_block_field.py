@@ -200,7 +200,7 @@ def test_networks_must_be_stacked_and_have_the_same_channels():
 
 def test_it_is_not_fitted_as_a_whole(field):
     signal = ImageSignal(np.zeros((40, 61, 3), "float32"), "x", "0", 8)
-    with pytest.raises(InputError, match="field must be one network, received .* of blocks, which keras_inr.blocks"):
+    with pytest.raises(InputError, match=r"field must be one network, received .* of blocks, which keras_inr.blocks"):
         fit(field, signal, steps=1)
 
 
