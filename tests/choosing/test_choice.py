@@ -73,6 +73,12 @@ class TestSize:
         assert file_kb(fresh(choice.arguments["layout"], signal.size, signal.channels, units=units)) <= kb
         assert choice.larger == ()
 
+    @pytest.mark.parametrize(("kb", "activation"), [(45, "relu"), (200, "squareplus")])
+    def test_layers_have_a_corner_where_vertices_share_entries(self, kb, activation):
+        field = from_preset("auto", signal=COINS, goal=f"{kb}kB")
+        shared = field.stack[0].num_entries[0] < math.prod(COINS.size)
+        assert (field.activation, shared) == (activation, activation == "relu")
+
     @pytest.mark.parametrize("kb", [25, 60])
     def test_is_that_of_the_field_in_python(self, kb):
         field = from_preset("auto", signal=COINS, goal=f"{kb}kB", seed=0)
