@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_inr.choosing.goal import Goal
-from keras_inr.choosing.sizes import all_layouts, fresh, ladder, num_entries, num_parameters
+from keras_inr.choosing.sizes import all_layouts, fresh, ladder, network, num_entries, num_parameters
 from keras_inr.errors import InputError, InputTypeError
-from keras_inr.layers.cell_encoding import MOST_BITS
 from keras_inr.models.cell_grid import Layout
 from keras_inr.models.field import Field
 from keras_inr.signals.codecs import CODECS, encoded_bytes
@@ -149,7 +148,7 @@ def _within(goal, signal, max_parameters):
         def kilobytes(layout, units=units):
             return file_kb(fresh(layout, signal.size, signal.channels, **network(layout, units)))
 
-        found = sorted(all_layouts(signal.size), key=count)
+        found = all_layouts(signal.size, units)
         least = kilobytes(found[0])
         extra = least - 0.004 * count(found[0])  # 4 bytes for each weight, and much the same for any network
         near = [layout for layout in found if 0.004 * count(layout) + extra <= goal.amount + 1]
@@ -160,13 +159,6 @@ def _within(goal, signal, max_parameters):
         told = f"max_parameters must be at least {count(found[0])} for this picture"
         raise InputError(f"{told}, received {max_parameters}")
     raise InputError(f"goal must be at least {math.ceil(least)} kB for this picture, received {goal}")
-
-
-def network(layout: Layout, units: Sequence[int]) -> dict[str, Any]:
-    """What is behind a layout of `all_layouts`: deeper and with corners where vertices share entries."""
-    if layout[0][0] < MOST_BITS:
-        return {"units": tuple(units), "activation": "relu"}
-    return {"units": tuple(units[:1]), "activation": "squareplus"}
 
 
 def file_kb(field: Field) -> float:

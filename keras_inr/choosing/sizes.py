@@ -45,14 +45,18 @@ def ladder(size: Sequence[int]) -> list[Layout]:
     return list(dict.fromkeys(found))  # of few levels some are the same
 
 
-def all_layouts(size: Sequence[int]) -> list[Layout]:
-    """Layouts of every number of weights, for a goal in kB.
+def all_layouts(size: Sequence[int], units: Sequence[int] = (64, 64)) -> list[Layout]:
+    """Layouts for a goal in kB, from few weights to many.
 
     Those of the `ladder` whose vertices share no entries, and with fewer weights levels that are closer to each other,
-    whose tables are doubled one by one, the coarsest first, up to an entry for each vertex.
+    whose tables are doubled one by one, the coarsest first.
 
-    >>> [layout[0] for layout in all_layouts((20, 30))]
-    [(6, 1.0, 2), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
+    Args:
+        size: (height, width).
+        units: see `network`.
+
+    >>> [layout[0] for layout in all_layouts((20, 40), units=(16,))]
+    [(6, 1.0, 2), (6, 1.0, 2), (7, 1.0, 2), (7, 1.0, 2), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
     """
     cells = [GROWTH**level for level in range(_levels(size, GROWTH))]
     vertices = [math.prod(sides) for sides in CellEncoding([(1, cell, 1) for cell in cells], size).num_vertices]
@@ -66,8 +70,23 @@ def all_layouts(size: Sequence[int]) -> list[Layout]:
         for first in reversed(range(len(cells)))
     ]
     own = [pixel_layout(_features(features, _levels(size))) for features in FEATURES]
-    fewer = num_parameters(own[0], size, 1)
-    return list(dict.fromkeys([*(layout for layout in found if num_parameters(layout, size, 1) < fewer), *own]))
+
+    def count(layout):
+        return num_parameters(layout, size, 1, network(layout, units)["units"])
+
+    shared = [layout for layout in dict.fromkeys(found) if count(layout) < count(own[0])]
+    return sorted([*shared, *dict.fromkeys(own)], key=count)
+
+
+def network(layout: Layout, units: Sequence[int]) -> dict[str, Any]:
+    """What is behind a layout of `all_layouts`: deeper and with corners where vertices share entries.
+
+    >>> network(((24, 1.0, 4),), units=(64, 64))
+    {'units': (64,), 'activation': 'squareplus'}
+    """
+    if layout[0][0] < MOST_BITS:
+        return {"units": tuple(units), "activation": "relu"}
+    return {"units": tuple(units[:1]), "activation": "squareplus"}
 
 
 def _levels(size, growth=2.0):

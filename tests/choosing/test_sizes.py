@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from keras_inr.choosing.sizes import all_layouts, check_may_grow, fresh, ladder, larger_layouts, num_parameters
+from keras_inr.choosing.sizes import all_layouts, check_may_grow, fresh, ladder, larger_layouts, network, num_parameters
 from keras_inr.models import CellGrid, Siren
 
 SIZES = [(1, 1), (1, 40), (12, 12), (20, 30), (51, 64), (7, 100)]
@@ -45,20 +45,21 @@ def test_weights_of_more_layers():
 class TestAllLayouts:
     @pytest.mark.parametrize("size", [*SIZES, (200, 300), (4000, 6000)])
     def test_each_has_more_weights(self, size):
-        counts = [num_parameters(layout, size, 3) for layout in all_layouts(size)]
+        layouts = all_layouts(size, (16, 16))
+        counts = [num_parameters(layout, size, 3, network(layout, (16, 16))["units"]) for layout in layouts]
         assert counts == sorted(set(counts))
 
     def test_levels_are_closer_where_vertices_share_entries(self):
-        shared = [layout for layout in all_layouts((200, 300)) if layout not in ladder((200, 300))]
+        size = (200, 300)
+        layouts = all_layouts(size)
+        shared = [layout for layout in layouts if layout not in ladder(size)]
+        assert layouts == [*shared, *ladder(size)[-5:]]
         assert [cell for _, cell, _ in shared[-1]] == [1.5**level for level in range(8)]
         for layout in shared:
-            encoding = fresh(layout, (200, 300), 3).stack[0]
+            encoding = fresh(layout, size, 3).stack[0]
             vertices = [columns * rows for columns, rows in encoding.num_vertices]
-            assert encoding.num_entries[0] < vertices[0] <= 2**8 * encoding.num_entries[0]
-            assert encoding.num_entries[-1] in (64, 128, vertices[-1])
-
-    def test_small_tables_have_no_fine_levels(self):
-        assert [layout[0][1] for layout in all_layouts((512, 768))[::20]][:3] == [3.375, 1.5, 1.0]
+            assert encoding.num_entries[0] < vertices[0] <= 256 * encoding.num_entries[0]
+            assert network(layout, (8, 5)) == {"units": (8, 5), "activation": "relu"}
 
 
 class TestLargerLayouts:
