@@ -66,10 +66,9 @@ class TestSize:
     @pytest.mark.parametrize("signal", [COINS, CAT], ids=["coins", "cat"])
     def test_is_kept_and_used(self, signal, kb):
         choice = choose(signal, f"{kb}kB")
-        fields = [
-            fresh(layout, signal.size, signal.channels, **network(layout, DEEPER))
-            for layout in all_layouts(signal.size, DEEPER)
-        ]
+        units = DEEPER if choice.arguments["units"][0] == DEEPER[0] else NARROW
+        layouts = all_layouts(signal.size, units)
+        fields = [fresh(layout, signal.size, signal.channels, **network(layout, units)) for layout in layouts]
         within = [field.count_params() for field in fields if file_kb(field) <= kb]
         assert choice.num_parameters == max(within)
         assert file_kb(fresh(size=signal.size, channels=signal.channels, **choice.arguments)) <= kb
