@@ -45,7 +45,7 @@ def ladder(size: Sequence[int]) -> list[Layout]:
     return list(dict.fromkeys(found))  # of few levels some are the same
 
 
-def all_layouts(size: Sequence[int], units: Sequence[int] = (64, 64)) -> list[Layout]:
+def all_layouts(size: tuple[int, int], units: Sequence[int] = (64, 64)) -> list[Layout]:
     """Layouts for a goal in kB, from few weights to many.
 
     Those of the `ladder` whose vertices share no entries, and with fewer weights levels that are closer to each other,
