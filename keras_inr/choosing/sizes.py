@@ -19,9 +19,12 @@ SMALLEST_TABLE = 6
 FEATURES = ((1, 1, 2, 4), (1, 1, 4, 4), (1, 4, 4, 4), (2, 4, 4, 4), (4, 4, 4, 4))
 """Features at cells of 1, 2, 4, and 8 or more pixels: of the layouts whose vertices share no entries."""
 
-SHARED_FEATURES = ((1, 1, 2, 4), (1, 1, 4, 4), (1, 2, 4, 4))
-"""Where vertices share entries: one feature at the finest, since many entries tell vertices better apart than many
-features."""
+GROWTH, SHARED_FEATURES = 1.5, 2
+"""Of cells from level to level, and of each vertex, in layouts for a goal in kB whose vertices share entries: what one
+level mixes up the next tells apart."""
+
+MOST_SHARED = 256
+"""The most vertices that have one entry there: levels that had more are left out."""
 
 
 def ladder(size: Sequence[int]) -> list[Layout]:
@@ -42,20 +45,57 @@ def ladder(size: Sequence[int]) -> list[Layout]:
     return list(dict.fromkeys(found))  # of few levels some are the same
 
 
-def all_layouts(size: Sequence[int]) -> list[Layout]:
-    """Layouts with every size of table and several numbers of features, of which the `ladder` is a part.
+def all_layouts(size: tuple[int, int], units: Sequence[int] = (64, 64)) -> list[Layout]:
+    """Layouts for a goal in kB, from few weights to many.
 
-    >>> set(ladder((20, 30))) < set(all_layouts((20, 30)))
-    True
+    Those of the `ladder` whose vertices share no entries, and with fewer weights levels that are closer to each other,
+    whose tables are doubled one by one, the coarsest first.
+
+    Args:
+        size: (height, width).
+        units: see `network`.
+
+    >>> [layout[0] for layout in all_layouts((20, 40), units=(16,))]
+    [(6, 1.0, 2), (6, 1.0, 2), (7, 1.0, 2), (7, 1.0, 2), (24, 1.0, 1), (24, 1.0, 1), (24, 1.0, 2), (24, 1.0, 4)]
     """
-    levels = _levels(size)
-    kinds = [(bits, features) for bits in _shared(size) for features in SHARED_FEATURES]
-    kinds += [(MOST_BITS, features) for features in FEATURES]
-    return list(dict.fromkeys(pixel_layout(_features(features, levels), bits) for bits, features in kinds))
+    cells = [GROWTH**level for level in range(_levels(size, GROWTH))]
+    vertices = [math.prod(sides) for sides in CellEncoding([(1, cell, 1) for cell in cells], size).num_vertices]
+    found = [
+        tuple(
+            (_bits(number, bits + (level >= first)), cell, SHARED_FEATURES)
+            for level, (cell, number) in enumerate(zip(cells, vertices, strict=True))
+            if number <= MOST_SHARED * 2**bits
+        )
+        for bits in range(SMALLEST_TABLE, MOST_BITS)
+        for first in reversed(range(len(cells)))
+    ]
+    own = [pixel_layout(_features(features, _levels(size))) for features in FEATURES]
+
+    def count(layout):
+        return num_parameters(layout, size, 1, network(layout, units)["units"])
+
+    shared = [layout for layout in dict.fromkeys(found) if count(layout) < count(own[0])]
+    return sorted([*shared, *dict.fromkeys(own)], key=count)
 
 
-def _levels(size):
-    return max(1, math.floor(math.log2(max(size) / CELLS)) + 1)
+def network(layout: Layout, units: Sequence[int]) -> dict[str, Any]:
+    """What is behind a layout of `all_layouts`: deeper and with corners where vertices share entries.
+
+    >>> network(((24, 1.0, 4),), units=(64, 64))
+    {'units': (64,), 'activation': 'squareplus'}
+    """
+    if layout[0][0] < MOST_BITS:
+        return {"units": tuple(units), "activation": "relu"}
+    return {"units": tuple(units[:1]), "activation": "squareplus"}
+
+
+def _levels(size, growth=2.0):
+    return max(1, math.floor(math.log(max(size) / CELLS, growth)) + 1)
+
+
+def _bits(vertices, bits):
+    """log2 of a table's size; where it nearly has room for all vertices, they all get room."""
+    return MOST_BITS if vertices <= 2 ** (bits + 0.5) else bits
 
 
 def _shared(size):
@@ -100,6 +140,8 @@ def check_may_grow(field: Field, goal_psnr_db: float | None) -> None:
         raise InputError("grow needs a goal in dB, such as goal='40dB', received none")
 
 
-def fresh(layout: Layout, size: tuple[int, int], channels: int, **arguments: Any) -> CellGrid:
+def fresh(
+    layout: Layout, size: tuple[int, int], channels: int, activation: str = "squareplus", **arguments: Any
+) -> CellGrid:
     """A `CellGrid` of a plain layout with new weights."""
-    return CellGrid(layout, form="plain", activation="squareplus", picture_size=size, channels=channels, **arguments)
+    return CellGrid(layout, form="plain", activation=activation, picture_size=size, channels=channels, **arguments)

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from keras_inr.choosing.choice import NARROW, PARAMETERS_PER_BYTE, PLENTY, choose, file_kb, recipe_for_any_time
+from keras_inr.choosing.choice import DEEPER, NARROW, PARAMETERS_PER_BYTE, PLENTY, choose, file_kb, recipe_for_any_time
 from keras_inr.choosing.goal import Goal
-from keras_inr.choosing.sizes import all_layouts, fresh, ladder, num_parameters
+from keras_inr.choosing.sizes import all_layouts, fresh, ladder, network, num_parameters
 from keras_inr.models import from_preset
 from keras_inr.signals import load_image
 from keras_inr.signals.codecs import encoded_bytes
@@ -66,12 +66,19 @@ class TestSize:
     @pytest.mark.parametrize("signal", [COINS, CAT], ids=["coins", "cat"])
     def test_is_kept_and_used(self, signal, kb):
         choice = choose(signal, f"{kb}kB")
-        units = choice.arguments["units"]
-        fields = [fresh(layout, signal.size, signal.channels, units=units) for layout in all_layouts(signal.size)]
+        units = DEEPER if choice.arguments["units"][0] == DEEPER[0] else NARROW
+        layouts = all_layouts(signal.size, units)
+        fields = [fresh(layout, signal.size, signal.channels, **network(layout, units)) for layout in layouts]
         within = [field.count_params() for field in fields if file_kb(field) <= kb]
         assert choice.num_parameters == max(within)
-        assert file_kb(fresh(choice.arguments["layout"], signal.size, signal.channels, units=units)) <= kb
+        assert file_kb(fresh(size=signal.size, channels=signal.channels, **choice.arguments)) <= kb
         assert choice.larger == ()
+
+    @pytest.mark.parametrize(("kb", "units", "activation"), [(24, (16,), "relu"), (200, (64,), "squareplus")])
+    def test_layers_where_vertices_share_entries(self, kb, units, activation):
+        field = from_preset("auto", signal=COINS, goal=f"{kb}kB")
+        shared = field.stack[0].num_entries[0] < math.prod(COINS.size)
+        assert (field.units, field.activation, shared) == (units, activation, activation == "relu")
 
     @pytest.mark.parametrize("kb", [25, 60])
     def test_is_that_of_the_field_in_python(self, kb):

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from keras_inr.choosing.sizes import check_may_grow, fresh, ladder, larger_layouts, num_parameters
+from keras_inr.choosing.sizes import all_layouts, check_may_grow, fresh, ladder, larger_layouts, network, num_parameters
 from keras_inr.models import CellGrid, Siren
 
 SIZES = [(1, 1), (1, 40), (12, 12), (20, 30), (51, 64), (7, 100)]
@@ -40,6 +40,26 @@ def test_weights_of_more_layers():
     layout = ladder((20, 30))[0]
     field = fresh(layout, (20, 30), 3, units=(8, 5))
     assert num_parameters(layout, (20, 30), 3, (8, 5)) == field.count_params()
+
+
+class TestAllLayouts:
+    @pytest.mark.parametrize("size", [*SIZES, (200, 300), (4000, 6000)])
+    def test_each_has_more_weights(self, size):
+        layouts = all_layouts(size, (16, 16))
+        counts = [num_parameters(layout, size, 3, network(layout, (16, 16))["units"]) for layout in layouts]
+        assert counts == sorted(set(counts))
+
+    def test_levels_are_closer_where_vertices_share_entries(self):
+        size = (200, 300)
+        layouts = all_layouts(size)
+        shared = [layout for layout in layouts if layout not in ladder(size)]
+        assert layouts == [*shared, *ladder(size)[-5:]]
+        assert [cell for _, cell, _ in shared[-1]] == [1.5**level for level in range(8)]
+        for layout in shared:
+            encoding = fresh(layout, size, 3).stack[0]
+            vertices = [columns * rows for columns, rows in encoding.num_vertices]
+            assert encoding.num_entries[0] < vertices[0] <= 256 * encoding.num_entries[0]
+            assert network(layout, (8, 5)) == {"units": (8, 5), "activation": "relu"}
 
 
 class TestLargerLayouts:

@@ -102,7 +102,7 @@ class TestChosenNetworks:
         assert "goal" not in given
         recipe = {name: given[name] for name in dataclasses.asdict(planned.plan.recipe) if name in given}
         limits = {name: given.get(name) for name in ("goal_psnr_db", "max_seconds", "grow", "max_parameters")}
-        told = {name: given[name] for name in ("layout", "units") if name in given}
+        told = {name: given[name] for name in ("layout", "units", "activation") if name in given}
         arguments = parse_overrides(given["preset"], told)
         for resumed in (None, json.loads(json.dumps(planned.plan.identity))):
             again = plan_fit(
