@@ -282,6 +282,7 @@ def test_it_follows_when_its_version_is_retired(opened, tmp_path):
             shown(page, "fox@2 value")
             press(page, "+", 2)
             assert page.locator("#message").is_hidden() or "could not be drawn" not in page.text_content("#message")
+            page.close()  # before the server goes, which it would ask again
 
 
 def press_while_away(page):
