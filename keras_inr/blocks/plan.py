@@ -95,13 +95,8 @@ class BlockPlan:
 
     @property
     def lattices(self) -> list[Lattice]:
-        """Of the picture, and of its reduced ones until one is a single block."""
-        found = [self.lattice]
-        side = max(self.lattice.cell)
-        while found[-1].num_blocks > 1:
-            multiple = 4 ** levels_below(reduced_size(*found[-1].picture_size), side)
-            found.append(Lattice.of(reduced_size(*found[-1].picture_size), side, self.lattice.margin, multiple))
-        return found
+        """Of the picture, and of its reduced ones."""
+        return lattices_of(self.lattice)
 
     @property
     def seconds_per_block(self) -> float | None:
@@ -182,6 +177,19 @@ def plan_blocks(
         max_parameters=max_parameters,
         precision=precision,
     )
+
+
+def lattices_of(lattice: Lattice) -> list[Lattice]:
+    """That of a picture, and those of its reduced ones until one is a single block.
+
+    >>> [level.grid for level in lattices_of(Lattice((8320, 6144), (1040, 1024), 8))]
+    [(8, 6), (3, 2), (1, 1)]
+    """
+    found, side = [lattice], max(lattice.cell)
+    while found[-1].num_blocks > 1:
+        size = reduced_size(*found[-1].picture_size)
+        found.append(Lattice.of(size, side, lattice.margin, 4 ** levels_below(size, side)))
+    return found
 
 
 def levels_below(size: tuple[int, int], side: int) -> int:

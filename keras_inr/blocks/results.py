@@ -1,7 +1,10 @@
 """What a finished run of blocks leaves: the field, its export, pictures and figures."""
 
+import contextlib
 import csv
+import ctypes
 import dataclasses
+import gc
 import math
 import pathlib
 from typing import Any
@@ -13,7 +16,7 @@ from keras_inr.blocks.measure import Measurement
 from keras_inr.blocks.plan import BlockPlan
 from keras_inr.blocks.store import BlockStore
 from keras_inr.errors import InputError, NotExportedError
-from keras_inr.export.saved_model import export_saved_model
+from keras_inr.export.saved_model import export_once
 from keras_inr.metrics import finite, psnr_text
 from keras_inr.models.field import Field
 from keras_inr.models.field_files import save_field
@@ -29,26 +32,44 @@ ROW = ("level", "block", "row", "column", "psnr_db", "steps", "seconds", "num_pa
 
 
 def write_results(folder: pathlib.Path, plan: BlockPlan, picture: Windows, store: BlockStore) -> dict[str, Any]:
-    """Writes what a run leaves, the most expensive to lose first, at last metrics.json; the dict of that."""
-    field = store.field()
+    """Writes what a run leaves, at last metrics.json; the dict of that.
+
+    All blocks are in memory once only, where the model and then the export are written.
+    """
+    metrics = measured(folder, plan, picture, store)
+    give_back_memory()
     if not is_whole(folder / MODEL):
-        save_field(field, folder / MODEL)
-    measurement = Measurement(picture, field)
-    with atomic_path(folder / "reconstruction.png") as temporary:
-        write_png_strips(temporary, measurement.strips(), (*picture.size, picture.channels), np.uint8)
-    metrics = describe(plan, picture, store, field, measurement)
-    write_rows(folder / "blocks.csv", store)
-    title = f"blocks on {pathlib.Path(plan.image).name}"
-    figures = [f"PSNR {psnr_text(metrics['psnr_db'])}", f"{metrics['num_parameters']:,} parameters"]
-    save_comparison(
-        *measurement.reduced(), folder / "comparison.png", title, [*figures, f"{metrics['train_seconds']:.0f} s"]
-    )
+        save_field(store.field(), folder / MODEL)
+        give_back_memory()
     if not whole_versions(folder / "saved_model"):
         try:
-            export_saved_model(field, folder / "saved_model", info=served_facts(metrics))
+            export_once(store.field, store.stored_field(), folder / "saved_model", served_facts(metrics))
         except InputError as error:
             raise NotExportedError(f"{folder / MODEL} is written but cannot be served: {error}") from error
     write_json(folder / METRICS, metrics)
+    return metrics
+
+
+def give_back_memory() -> None:
+    """Lets go what nothing needs any more: fields are cycles, and the C library keeps what NumPy has freed."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # of a system without glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def measured(folder: pathlib.Path, plan: BlockPlan, picture: Windows, store: BlockStore) -> dict[str, Any]:
+    """Writes pictures and blocks.csv; the content of metrics.json. The weights stay in their files."""
+    stored = store.stored_field()
+    with stored.errors_of_files():
+        measurement = Measurement(picture, stored)
+        with atomic_path(folder / "reconstruction.png") as temporary:
+            write_png_strips(temporary, measurement.strips(), (*picture.size, picture.channels), np.uint8)
+        metrics = describe(plan, picture, store, stored, measurement)
+        write_rows(folder / "blocks.csv", store)
+        title = f"blocks on {pathlib.Path(plan.image).name}"
+        figures = [f"PSNR {psnr_text(metrics['psnr_db'])}", f"{metrics['num_parameters']:,} parameters"]
+        figures.append(f"{metrics['train_seconds']:.0f} s")
+        save_comparison(*measurement.reduced(), folder / "comparison.png", title, figures)
     return metrics
 
 

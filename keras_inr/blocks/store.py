@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import pathlib
 import zipfile
 from collections.abc import Callable, Sequence
@@ -9,8 +10,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from keras_inr._arguments import local_path
 from keras_inr._files import atomic_path
+from keras_inr.blocks.plan import lattices_of
 from keras_inr.blocks.work import name_of, numbers_of
 from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.fleet.work import FITTED, Outcome
@@ -18,10 +22,36 @@ from keras_inr.models.block_field import BlockField
 from keras_inr.models.field import Field
 from keras_inr.models.lattice import Lattice
 from keras_inr.models.stacking import empty_stack
+from keras_inr.models.stored_block_field import StoredBlockField
+from keras_inr.runs.folder import holds_run, run_identity
 
 BLOCKS = "blocks"
+
+KEPT_BYTES = 2**28
+"""Weights that a field in files keeps in memory, at most."""
+
 Key = tuple[int, int]
 """A level, 0 for the picture, and a block of it."""
+
+
+def holds_blocks(run: pathlib.Path) -> bool:
+    """Whether a folder is that of a run of blocks, with its files."""
+    return holds_run(run) and run_identity(run).get("kind") == "blocks" and (run / BLOCKS).is_dir()
+
+
+def open_blocks(run: str | os.PathLike[str]) -> StoredBlockField:
+    """The field of a run of blocks, its weights in the run's files: what it takes of memory does not grow with it.
+
+    Args:
+        run: folder of a finished run.
+
+    Raises:
+        InputError: for a folder that holds no run of blocks, or not all blocks.
+    """
+    folder = local_path("run", run)
+    if not holds_blocks(folder):
+        raise InputError(f"run must be the folder of a run of blocks, received {folder}")
+    return BlockStore(folder, lattices_of(Lattice(**run_identity(folder)["lattice"]))).stored_field()
 
 
 class BlockStore:
@@ -86,33 +116,68 @@ class BlockStore:
             raise DamagedFileError(told) from None
 
     def field(self) -> BlockField:
-        """The field of all blocks.
+        """The field of all blocks, in memory.
 
         Raises:
             InputError: where some are missing.
         """
+        return self._of_levels(self._level)
+
+    def stored_field(self) -> StoredBlockField:
+        """The same field with its weights in the files: those of the blocks that were asked for last are kept.
+
+        Raises:
+            InputError: where some are missing.
+        """
+        kept: collections.OrderedDict[Key, list[np.ndarray]] = collections.OrderedDict()
+
+        def read(level: int, block: int) -> list[np.ndarray]:
+            weights = kept.pop((level, block), None) or self.weights((level, block))
+            kept[level, block] = weights
+            while len(kept) > 1 and sum(each.nbytes for some in kept.values() for each in some) > KEPT_BYTES:
+                kept.popitem(last=False)
+            return weights
+
+        return self._of_levels(lambda level, reduced: self._stored_level(level, reduced, read))
+
+    def _of_levels(self, level: Callable[[int, Any], Any]) -> Any:
+        """Fields of all levels, each with the smaller one."""
         if self.left:
             raise InputError(f"{self.folder} must hold all {len(self.all)} blocks, {len(self.left)} are missing")
-        found = self._level(len(self.lattices) - 1, None)
-        for level in reversed(range(len(self.lattices) - 1)):
-            found = self._level(level, found)
+        found = None
+        for number in reversed(range(len(self.lattices))):
+            found = level(number, found)
         return found
 
-    def _level(self, level: int, reduced: Field | None) -> BlockField:
-        """The field of one level."""
+    def _kinds(self, level: int) -> tuple[list[dict[str, Any]], list[list[int]]]:
+        """Configs of the networks of a level, and the blocks of each."""
         kinds: dict[str, list[int]] = collections.defaultdict(list)
         for block in range(self.lattices[level].num_blocks):
             kinds[json.dumps(self.facts((level, block))["network"], sort_keys=True)].append(block)
-        networks = [self._stacked(json.loads(kind), level, blocks) for kind, blocks in kinds.items()]
-        return BlockField(networks, list(kinds.values()), self.lattices[level], reduced)
+        return [json.loads(kind) for kind in kinds], list(kinds.values())
+
+    def _level(self, level: int, reduced: Field | None) -> BlockField:
+        """The field of one level."""
+        configs, places = self._kinds(level)
+        networks = [self._stacked(config, level, blocks) for config, blocks in zip(configs, places, strict=True)]
+        return BlockField(networks, places, self.lattices[level], reduced)
+
+    def _stored_level(
+        self, level: int, reduced: StoredBlockField | None, read: Callable[[int, int], list[np.ndarray]]
+    ) -> StoredBlockField:
+        """The field of one level, its weights in files."""
+        configs, places = self._kinds(level)
+        networks = [keras.saving.deserialize_keras_object(config) for config in configs]
+        number = sum(self.rows[level, block]["num_parameters"] for some in places for block in some)
+        number += 0 if reduced is None else reduced.count_params()
+        return StoredBlockField(
+            networks, places, self.lattices[level], lambda block: read(level, block), number, reduced
+        )
 
     def _stacked(self, config: dict[str, Any], level: int, blocks: Sequence[int]) -> Field:
         """The fields of blocks that are of one network."""
         stacked = empty_stack(keras.saving.deserialize_keras_object(config), len(blocks))
-        arrays = [np.empty(variable.shape, variable.dtype) for variable in stacked.weights]
         for place, block in enumerate(blocks):
-            for array, weight in zip(arrays, self.weights((level, block)), strict=True):
-                array[place] = weight
-        for variable in stacked.weights:
-            variable.assign(arrays.pop(0))
+            for variable, weight in zip(stacked.weights, self.weights((level, block)), strict=True):
+                variable.value.scatter_update(tf.IndexedSlices(weight[None], [place]))  # in place
         return stacked

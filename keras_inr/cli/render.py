@@ -1,12 +1,17 @@
 """Renders a run's field at any size: keras-inr render --run=runs/0001 --scale=4"""
 
+import contextlib
+import pathlib
+
 from absl import flags
 
 from keras_inr._disk_errors import without_temporary_names
+from keras_inr.blocks.store import holds_blocks, open_blocks
 from keras_inr.cli import own_modules
 from keras_inr.cli.help import group
 from keras_inr.cli.numbers import parse_numbers
 from keras_inr.errors import InputError
+from keras_inr.models.field import Field
 from keras_inr.models.field_files import model_path, read_field
 from keras_inr.rendering.between_pixels import WAYS
 from keras_inr.rendering.to_file import OUTPUTS, Rendered, RenderSettings, render_file
@@ -65,14 +70,23 @@ def main(argv: list[str]) -> int:
         between=FLAGS.between,
     )
     path = model_path(FLAGS.run, FLAGS.model)
-    field = read_field(path)
+    field = opened(path)
+    errors_of_files = getattr(field, "errors_of_files", contextlib.nullcontext)
     try:
-        done = render_file(field, settings, path.parent, FLAGS.overwrite, FLAGS.progress)
+        with errors_of_files():
+            done = render_file(field, settings, path.parent, FLAGS.overwrite, FLAGS.progress)
     except FileNotFoundError as error:  # of a folder in which nothing can be made, such as /proc
         told = without_temporary_names(error.filename)
         raise InputError(f"out must be a file that can be written, received {told!r}") from None
     print(summary(done, FLAGS.output))
     return 0
+
+
+def opened(path: pathlib.Path) -> Field:
+    """The field of a model's file; of a run of blocks the one whose weights stay in files."""
+    if FLAGS.run is not None and holds_blocks(path.parent):
+        return open_blocks(path.parent)
+    return read_field(path)
 
 
 def summary(done: Rendered, output: str) -> str:

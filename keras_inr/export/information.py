@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_inr._version import __version__
@@ -88,6 +89,8 @@ def fingerprint(field: Field) -> str:
     config = {key: value for key, value in field.get_config().items() if key != "name"}
     digest = hashlib.sha256(json.dumps(keras.saving.serialize_keras_object(config), sort_keys=True).encode())
     digest.update(type(field).__name__.encode())
-    for weight in field.get_weights():
-        digest.update(f"{weight.dtype}{weight.shape}".encode() + weight.tobytes())
+    for variable in field.weights:  # one at a time, and without a copy
+        weight = variable.numpy()
+        digest.update(f"{weight.dtype}{weight.shape}".encode())
+        digest.update(np.ascontiguousarray(weight).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:32]

@@ -1,9 +1,10 @@
 """Export of a field as a SavedModel for TensorFlow Serving."""
 
+import gc
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -127,6 +128,29 @@ def check_exportable(field: Field) -> None:
         raise InputError(f"a field must be exported outside the scope of a strategy, received a call in a {strategy}'s")
 
 
+def export_once(
+    make: Callable[[], Field], stored: Field, base_path: str | os.PathLike[str], info: dict[str, Any] | None = None
+) -> pathlib.Path:
+    """As `export_saved_model` of a field that is too large to be in memory twice.
+
+    Args:
+        make: makes the field. It is let go before the export is loaded to be looked at.
+        stored: the same field with its weights in files, which the export is compared with.
+        base_path, info: see `export_saved_model`.
+    """
+
+    def fill(folder: pathlib.Path) -> None:
+        field = make()
+        check_exportable(field)
+        limits, names = Limits(), signature_names(field)
+        write_graphs(folder, field, limits, json.dumps(information(field, limits, info), allow_nan=False), names)
+        del field
+        gc.collect()  # graphs and layers are cycles
+        replay(folder, stored)
+
+    return publish(base_path, None, fill)
+
+
 def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: str, names: Sequence[str]) -> Any:
     """Writes the SavedModel into a folder, and raises unless it is fit to be served; gives it as it is loaded.
 
@@ -134,6 +158,12 @@ def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: 
         folder: an empty one.
         field, limits, text, names: see `make_endpoints`; the first is `serving_default` too, if none is called so.
     """
+    write_graphs(folder, field, limits, text, names)
+    return replay(folder, field)
+
+
+def write_graphs(folder: pathlib.Path, field: Field, limits: Limits, text: str, names: Sequence[str]) -> None:
+    """Writes the SavedModel, see `write_saved_model`, and raises for what TensorFlow Serving could not run."""
     archive = keras.export.ExportArchive()  # without track(field), which would store every weight twice
     for name, (function, specs) in make_endpoints(field, limits, text, names).items():
         archive.add_endpoint(name, function, specs)
@@ -142,4 +172,3 @@ def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: 
     problems = lint_saved_model(folder)
     if problems:
         raise InputError(f"TensorFlow Serving could not run this field: {'; '.join(problems)}")
-    return replay(folder, field)

@@ -50,7 +50,7 @@ class Blocks(keras.layers.Layer):
         self.channels = self.networks[0].channels
         self.kinds, self.slots = self._tables()
         # a tuple behind a function, since Keras would save what it finds in attributes
-        singles = tuple(empty_copy(network, num_fields=None, seed=0) for network in self.networks)
+        singles = tuple(self._singles())
         self.single: Callable[[int], Field] = lambda kind: singles[kind]
         self.built = True
 
@@ -59,7 +59,7 @@ class Blocks(keras.layers.Layer):
         if sorted(place for some in self.places for place in some) != list(range(blocks)):
             raise InputError(f"places must be each of {blocks} blocks once, received {self.places!r}")
         for network, some in zip(self.networks, self.places, strict=True):
-            if not isinstance(network, Field) or network.num_fields != len(some):
+            if not isinstance(network, Field) or network.num_fields != self._num_fields(some):
                 raise InputError(f"networks must be stacked fields of {len(some)} blocks, received {network!r}")
             if network.picture_size != self.lattice.block_size:
                 size = self.lattice.block_size
@@ -67,6 +67,14 @@ class Blocks(keras.layers.Layer):
         channels = sorted({network.channels for network in self.networks})
         if len(channels) > 1:
             raise InputError(f"networks must have as many channels each, received {' and '.join(map(str, channels))}")
+
+    def _num_fields(self, places):
+        """What num_fields is of the network of blocks."""
+        return len(places)
+
+    def _singles(self):
+        """A field of one block for each kind, whose weights are replaced at each use."""
+        return [empty_copy(network, num_fields=None, seed=0) for network in self.networks]
 
     def _tables(self):
         """The network of each block, and which of its fields it is."""
@@ -166,19 +174,22 @@ class Blocks(keras.layers.Layer):
 
     def of_block(self, block: tf.Tensor, evaluate: Callable[[Field], Any]) -> Any:
         """What a function of a block's field gives, a tensor or a list of them."""
-        slot = tf.gather(tf.constant(self.slots), block)
 
         def of_kind(kind):
-            single, stacked = self.single(kind), self.networks[kind]
-            pairs = zip(single.weights, stacked.weights, strict=True)
-            weights = [(own, tf.gather(tf.convert_to_tensor(of_all.value), slot)) for own, of_all in pairs]
-            with keras.StatelessScope(state_mapping=weights):
+            single = self.single(kind)
+            weights = zip(single.weights, self.weights_of(kind, block), strict=True)
+            with keras.StatelessScope(state_mapping=list(weights)):
                 return evaluate(single)
 
         if len(self.networks) == 1:
             return of_kind(0)
         branches = [lambda kind=kind: of_kind(kind) for kind in range(len(self.networks))]
         return tf.switch_case(tf.gather(tf.constant(self.kinds), block), branches)
+
+    def weights_of(self, kind: int, block: tf.Tensor) -> list[tf.Tensor]:
+        """The weights of a block, which is of a kind."""
+        slot = tf.gather(tf.constant(self.slots), block)
+        return [tf.gather(tf.convert_to_tensor(weight.value), slot) for weight in self.networks[kind].weights]
 
     @property
     def coords_dtype(self) -> str:
@@ -257,6 +268,8 @@ class BlockField(Field):
     (40, 60, 3)
     """
 
+    points_per_call = 2**19  # each call looks up the weights of each block that it touches
+
     def __init__(
         self,
         networks: Sequence[Field],
@@ -265,13 +278,17 @@ class BlockField(Field):
         reduced: Field | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        blocks = Blocks(networks, places, lattice, name="blocks", dtype=self.values_dtype)
+        super().__init__(**{"dtype": getattr(networks[0], "dtype_policy", None) if networks else None, **kwargs})
+        blocks = self._layer(networks, places, lattice, name="blocks", dtype=self.values_dtype)
         self.picture_size = size = blocks.lattice.picture_size
         if reduced is not None and reduced.picture_size != (wanted := reduced_size(*size)):
             raise InputError(f"reduced must have picture_size={wanted}, received {reduced.picture_size}")
         self.reduced = reduced
         self.set_stack([blocks])
+
+    def _layer(self, *arguments, **kwargs):
+        """Its layer."""
+        return Blocks(*arguments, **kwargs)
 
     @property
     def lattice(self) -> Lattice:

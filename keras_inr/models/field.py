@@ -70,6 +70,8 @@ class Field(keras.Model):
     """
 
     num_dims = 2
+    points_per_call = POINTS_PER_CALL
+    """Points of a raster that are evaluated at a time."""
     recipes: Mapping[str, Mapping[str, Any]] = {}
     """Optimizer -> arguments of a `Recipe` that were measured best with it, the best optimizer first: what `fit` takes
     where none are given. `from_preset` sets those of the preset. They are not saved."""

@@ -2,17 +2,21 @@
 
 import os
 import pathlib
+import tempfile
 import zipfile
 from typing import Any, BinaryIO
 
 import keras
 
 from keras_inr._arguments import local_path
-from keras_inr._files import atomic_path
+from keras_inr._files import TEMPORARY_PREFIX, atomic_path
 from keras_inr._reading import MOST_BYTES, open_regular
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import empty_copy
+
+LARGE_BYTES = 2**26
+"""Weights of a field that is written and read by way of a folder."""
 
 
 def read_field(path: str | os.PathLike[str]) -> Field:
@@ -37,12 +41,21 @@ def read_field(path: str | os.PathLike[str]) -> Field:
             raise InputError(f"{path} is no .keras file, or not a whole one")
         _check_sizes(path, file)
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model = _loaded(path)
     except Exception as error:  # whatever a torn or foreign file makes Keras raise
         raise InputError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from None
     if not isinstance(model, Field):
         raise InputError(f"{path} must hold a field of keras_inr, received a {type(model).__name__}")
     return model
+
+
+def _loaded(path: pathlib.Path) -> Any:
+    """The model in a file. A large one is unpacked first, since Keras would have it in memory three times."""
+    if path.stat().st_size < LARGE_BYTES:
+        return keras.saving.load_model(path, compile=False)
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+        return keras.saving.load_model(folder, compile=False)
 
 
 def _check_sizes(path: pathlib.Path, file: BinaryIO) -> None:
@@ -84,6 +97,17 @@ def bare_copy(field: Field, **changes: Any) -> Field:
 
 
 def save_field(field: Field, path: str | os.PathLike[str]) -> None:
-    """Writes a field, as it is, to a .keras file, replacing the file atomically."""
+    """Writes a field, as it is, to a .keras file, replacing the file atomically.
+
+    Keras would hold a copy of a large field's weights while it writes the file; it writes a folder here, which is
+    packed then.
+    """
     with atomic_path(path) as temporary:
-        field.save(temporary)
+        if 4 * field.count_params() < LARGE_BYTES:
+            field.save(temporary)
+            return
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=temporary.parent) as folder:
+            keras.saving.save_model(field, folder, zipped=False)
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for file in filter(pathlib.Path.is_file, sorted(pathlib.Path(folder).rglob("*"))):
+                    archive.write(file, file.relative_to(folder))

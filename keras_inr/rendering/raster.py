@@ -99,7 +99,7 @@ class FieldRaster:
             self._evaluate = _traced_derivative(field, output, allow_kinks)
         elif field.num_fields is not None:
             self._evaluate = field.traced
-        points = POINTS_PER_CALL if output == "values" else DERIVATIVE_POINTS_PER_CALL
+        points = field.points_per_call if output == "values" else DERIVATIVE_POINTS_PER_CALL
         self._pixels_per_call = max(1, points // int(np.prod(self.supersampling)) // (field.num_fields or 1))
 
     def array(self, convert: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_inr.blocks import run
+from keras_inr.blocks import open_blocks, run
 from keras_inr.errors import DamagedFileError, ImageError, InputError, InterruptedRunError
 from keras_inr.fleet.work import failed
 from keras_inr.metrics import psnr, psnr_8bit, ssim
@@ -180,3 +181,29 @@ def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert len(contents(tmp_path / "run")) == 2
     assert fit_cat(tmp_path, tmp_path / "run", resume=True)[1]["blocks"] == [2, 3]
+
+
+def test_the_field_in_files_is_the_model(finished):
+    folder, metrics, _ = finished
+    stored, model = open_blocks(folder), field_of(folder)
+    assert stored.count_params() == metrics["num_parameters"] == model.count_params()
+    np.testing.assert_array_equal(stored.sample_grid(), model.sample_grid())
+    np.testing.assert_array_equal(stored.render(6, 9), model.render(6, 9))
+
+
+def test_a_damaged_block_is_named(finished, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    path = folder / "blocks" / "0-000004.npz"
+    content = bytearray(path.read_bytes())
+    content[-2000] ^= 255  # in the last weights
+    path.write_bytes(content)
+    stored = open_blocks(folder)
+    with stored.errors_of_files():
+        stored.sample_grid(4, 4, (-0.9, -0.6, -0.8, -0.5))
+    with pytest.raises(DamagedFileError, match=r"0-000004.npz is damaged"), stored.errors_of_files():
+        stored.sample_grid()
+
+
+def test_no_run_of_blocks(tmp_path):
+    with pytest.raises(InputError, match=f"run must be the folder of a run of blocks, received {tmp_path}"):
+        open_blocks(tmp_path)

@@ -5,7 +5,6 @@ import tensorflow as tf
 
 from keras_inr.coordinates import box_coords, picture_box, pixel_coords
 from keras_inr.models import Field, MultiHash, ReluMLP, Siren
-from keras_inr.rendering import raster
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -38,7 +37,7 @@ def test_sample_grid_evaluates_at_pixel_centres(height, width):
 def test_chunks_do_not_show(monkeypatch, points_per_call):
     model = Siren(units=(16, 16), picture_size=(10, 6), seed=0)
     whole = model.sample_grid()
-    monkeypatch.setattr(raster, "POINTS_PER_CALL", points_per_call)
+    monkeypatch.setattr(Field, "points_per_call", points_per_call)
     # matrix products of other heights may sum in another order, and omega_0 = 30 magnifies that twice
     np.testing.assert_allclose(model.sample_grid(), whole, rtol=0, atol=1000 * 2.0**-24)
 
@@ -47,7 +46,7 @@ def test_chunks_of_stacked_fields_join_along_the_points(monkeypatch):
     model = ReluMLP(units=(8,), picture_size=(5, 4), num_fields=3, seed=0)
     whole = model.sample_grid()
     assert whole.shape == (3, 5, 4, 3)
-    monkeypatch.setattr(raster, "POINTS_PER_CALL", 7)
+    monkeypatch.setattr(Field, "points_per_call", 7)
     # sums of a few float32 terms, ordered otherwise
     np.testing.assert_allclose(model.sample_grid(), whole, rtol=0, atol=16 * 2.0**-24)
     assert model.render().dtype == np.uint8

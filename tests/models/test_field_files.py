@@ -6,14 +6,27 @@ import numpy as np
 import pytest
 
 from keras_inr.errors import InputError
-from keras_inr.models import Field, Siren
-from keras_inr.models.field_files import bare_copy, model_path, read_field
+from keras_inr.models import Field, Siren, field_files
+from keras_inr.models.field_files import bare_copy, model_path, read_field, save_field
 
 
 def test_a_field_comes_back(tmp_path):
     field = Siren(units=(8,), picture_size=(20, 30), seed=0)
     field.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(read_field(tmp_path / "model.keras").render(), field.render())
+
+
+def test_a_large_field_is_the_same_file(tmp_path, monkeypatch):
+    field = Siren(units=(8,), picture_size=(20, 30), seed=0)
+    save_field(field, tmp_path / "small.keras")
+    monkeypatch.setattr(field_files, "LARGE_BYTES", 0)
+    save_field(field, tmp_path / "large.keras")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.keras", "small.keras"]
+    contents = [zipfile.ZipFile(tmp_path / f"{name}.keras").namelist() for name in ("small", "large")]
+    assert sorted(contents[0]) == sorted(contents[1])
+    for name in ("small", "large"):
+        np.testing.assert_array_equal(read_field(tmp_path / f"{name}.keras").render(), field.render())
+        np.testing.assert_array_equal(keras.saving.load_model(tmp_path / f"{name}.keras").render(), field.render())
 
 
 def test_one_of_run_and_model():

@@ -166,7 +166,7 @@ class TestStrips:
     @pytest.mark.parametrize("rows", [None, 1, 4, 100])
     @pytest.mark.parametrize("points", [3, 50, 400])
     def test_are_the_whole_to_the_bit(self, monkeypatch, output, rows, points):
-        monkeypatch.setattr(raster, "POINTS_PER_CALL", points)
+        monkeypatch.setattr(Field, "points_per_call", points)
         monkeypatch.setattr(raster, "DERIVATIVE_POINTS_PER_CALL", points)
         whole = FieldRaster(small_siren(), 9, 11, BOX, output=output)
         strips = list(whole.strips(rows))

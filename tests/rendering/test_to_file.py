@@ -11,7 +11,7 @@ from cli.fit_calls import Call
 from PIL import Image
 
 from keras_inr.errors import InputError
-from keras_inr.models import ReluMLP, Siren
+from keras_inr.models import Field, ReluMLP, Siren
 from keras_inr.rendering import raster
 from keras_inr.rendering import to_file as render
 from keras_inr.rendering.derivative_pictures import gradient_picture, laplacian_picture
@@ -43,7 +43,7 @@ def written(tmp_path, name, field=None, **settings):
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch):
     """Strips are a few rows; the whole is evaluated in the same chunks."""
-    monkeypatch.setattr(raster, "POINTS_PER_CALL", 100)
+    monkeypatch.setattr(Field, "points_per_call", 100)
     monkeypatch.setattr(raster, "DERIVATIVE_POINTS_PER_CALL", 100)
 
 
@@ -265,7 +265,7 @@ import sys, time
 from keras_inr.models import Siren
 from keras_inr.rendering import raster
 from keras_inr.rendering.to_file import RenderSettings, render_file
-raster.POINTS_PER_CALL = 300
+Siren.points_per_call = 300
 strips = raster.FieldRaster.strips
 def slow(self, rows=None):
     yield from list(strips(self, rows))[:50]
@@ -278,7 +278,7 @@ render_file(Siren(units=(8,)), RenderSettings(out=sys.argv[1], size=(100, 300)))
 
 @pytest.mark.parametrize("name", ["a.png", "a.npy", "a.tif"])
 def test_memory_does_not_grow_with_the_height(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(raster, "POINTS_PER_CALL", 8192)
+    monkeypatch.setattr(Field, "points_per_call", 8192)
     peaks = []
     for height in (1000, 10_000):
         settings = RenderSettings(out=tmp_path / name, size=(height, 100))
