@@ -4,8 +4,8 @@ From the root of the repository: python -m experiments.large.study --pictures=FO
 
 The folder holds 01.png to 24.png of the Kodak suite. Each mosaic is fitted by `keras-inr fit` in a process of its own,
 whose seconds are from its start to its end, with everything that a run leaves, and whose memory is the most that it
-ever held. Run it on an idle machine. Finished runs are kept in --runs and not made again. The result is
-results/runs.json and the table of this folder's README.
+ever held. Run it on an idle machine. Finished runs are kept in --runs and not made again. The results are
+results/runs.json and the tables of this folder's README.
 """
 
 from keras_inr.cli import startup
@@ -16,7 +16,6 @@ if __name__ == "__main__":
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from experiments.files import ROOT, put_between, write_json
 from experiments.large.mosaic import write_mosaic
 from keras_inr.blocks.plan import plan_blocks
 from keras_inr.blocks.pyramid import cell_of
+from keras_inr.cli.block_fit import MISSED
 from keras_inr.runs.facts import device_name, versions
 from keras_inr.runs.folder import write_json as write_facts
 from keras_inr.signals.codecs import encoded_bytes
@@ -35,18 +35,27 @@ from keras_inr.signals.large import open_image
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
 MARKER = "<!-- large -->"
+SIDES_MARKER = "<!-- sides -->"
 MOSAICS = {
-    "1 megapixel": ((1024, 1024), "40dB"),
-    "9 megapixels": ((3072, 3072), "40dB"),
-    "51 megapixels": ((6144, 8320), "36.5dB"),
-    "100 megapixels": ((9216, 10880), "36.5dB"),
+    "1 megapixel": ((1024, 1024), "40dB", 1024),
+    "9 megapixels": ((3072, 3072), "40dB", 1024),
+    "51 megapixels": ((6144, 8320), "36.5dB", 1024),
+    "100 megapixels": ((9216, 10880), "36.5dB", 1024),
 }
-"""Name -> (height, width), and the goal of each block."""
+"""Name -> (height, width), the goal of each block, and --block_size."""
+
+SIDES = {
+    f"{name}, {told}": (size, "40dB", side)
+    for name, size in (("1 megapixel", (1024, 1024)), ("4 megapixels", (2048, 2048)), ("9 megapixels", (3072, 3072)))
+    for told, side in (("one field", 0), ("blocks of 512", 512), ("blocks of 1024", 1024), ("blocks of 2048", 2048))
+    if side < size[0]
+}
+"""The same for one field, and for blocks of other sizes."""
 
 
 def define_flags():
     flags.DEFINE_string("pictures", None, "folder with 01.png to 24.png", required=True)
-    flags.DEFINE_list("only", list(MOSAICS), "which mosaics")
+    flags.DEFINE_list("only", list(MOSAICS), "which mosaics, or sides for one field and blocks of other sizes")
     flags.DEFINE_string("runs", str(ROOT / "runs" / "large"), "folder where mosaics and finished runs are kept")
 
 
@@ -55,32 +64,38 @@ def main(argv):
     runs.mkdir(parents=True, exist_ok=True)
     kept = HERE / "results" / "runs.json"
     found = json.loads(kept.read_text())["runs"] if kept.exists() else {}
-    for name in FLAGS.only:
+    for name in [each for some in FLAGS.only for each in (SIDES if some == "sides" else [some])]:
         found[name] = fitted(name, runs)
-    found = {name: found[name] for name in MOSAICS if name in found}
+    found = {name: found[name] for name in (*MOSAICS, *SIDES) if name in found}
     write_json(kept, {"device": device_name(), "versions": versions(), "runs": found})
-    put_between(HERE / "README.md", MARKER, table(found))
-    print(table(found))
+    for marker, names, lines in ((MARKER, MOSAICS, table(found)), (SIDES_MARKER, SIDES, table_of_sides(found))):
+        if any(name in names for name in found):
+            put_between(HERE / "README.md", marker, lines)
+            print(lines)
 
 
 def fitted(name, runs):
     """Figures of a mosaic's run, made unless it is there."""
-    size, goal = MOSAICS[name]
-    folder = runs / name.replace(" ", "-")
+    size, goal, side = {**MOSAICS, **SIDES}[name]
+    folder = runs / name.replace(",", "").replace(" ", "-")
     facts = folder.with_suffix(".json")
     if facts.exists():
         return json.loads(facts.read_text())
-    picture = folder.with_suffix(".tif")
+    picture = runs / f"{name.split(',')[0].replace(' ', '-')}.tif"
     if not picture.exists():
         write_mosaic(FLAGS.pictures, picture, size)
-    command = [sys.executable, "-m", "keras_inr", "fit", f"--image={picture}", f"--goal={goal}", "--block_size=1024"]
+    command = [sys.executable, "-m", "keras_inr", "fit", f"--image={picture}", f"--goal={goal}"]
+    command += [f"--block_size={side}"] if side else ["--block_size=0", "--preset=auto"]
     load, before = os.getloadavg()[0], time.perf_counter()
-    subprocess.run([*command, f"--out={folder}", "--overwrite"], check=True, cwd=ROOT)
+    process = subprocess.Popen([*command, f"--out={folder}", "--overwrite"], cwd=ROOT)
+    _, code, used = os.wait4(process.pid, 0)
+    if code and os.waitstatus_to_exitcode(code) != MISSED:
+        raise RuntimeError(f"the run of {name} failed")
     seconds = time.perf_counter() - before
     metrics = json.loads((folder / "metrics.json").read_text())
-    row = {name: metrics[name] for name in ("psnr_db", "ssim", "blocks", "num_parameters", "train_seconds", "goal")}
-    row |= {"size": list(size), "seconds": round(seconds, 1), "load_before": load}
-    row["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the largest so far
+    row = {name: metrics[name] for name in ("psnr_db", "ssim", "num_parameters", "train_seconds")}
+    row |= {"blocks": metrics.get("blocks", [1, 1]), "goal": goal.replace("dB", " dB")}
+    row |= {"size": list(size), "seconds": round(seconds, 1), "load_before": load, "peak_mb": used.ru_maxrss // 1024}
     row["model_bytes"] = (folder / "model.keras").stat().st_size
     row["jpeg_bytes"] = jpeg_bytes(picture, metrics["psnr_db"])
     write_facts(facts, row)
@@ -108,12 +123,32 @@ def table(found):
         "| --- | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, row in found.items():
+        if name not in MOSAICS:
+            continue
         (height, width), (rows, columns) = row["size"], row["blocks"]
         lines.append(
             f"| {name} | {height} x {width} | {rows} x {columns} | {row['goal']} | **{row['psnr_db']:.2f}** "
             f"| {row['ssim']:.4f} | {row['seconds']:.0f} | {row['seconds'] * 1e6 / (height * width):.1f} "
             f"| {row['peak_mb']} | {row['model_bytes'] / 1e6:.1f} | {row['jpeg_bytes'] / 1e6:.1f} |"
         )
+    return "\n".join(lines) + "\n"
+
+
+def table_of_sides(found):
+    """Markdown: one field, and blocks of several sizes, to the same goal on the same picture."""
+    lines = [
+        "| mosaic | as | blocks | PSNR (dB) | seconds | most memory (MB) | weights (million) | weights a pixel |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, row in found.items():
+        if name in SIDES:
+            mosaic, told = name.split(", ")
+            (height, width), (rows, columns) = row["size"], row["blocks"]
+            blocks = "" if told == "one field" else f"{rows} x {columns}"
+            lines.append(
+                f"| {mosaic} | {told} | {blocks} | {row['psnr_db']:.2f} | {row['seconds']:.0f} | {row['peak_mb']} "
+                f"| {row['num_parameters'] / 1e6:.1f} | {row['num_parameters'] / (height * width):.2f} |"
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ from keras_inr.blocks.pyramid import reduced
 from keras_inr.metrics import SSIM_WINDOW, mse, psnr_from_mse, ssim
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.rendering.raster import FieldRaster
-from keras_inr.signals.large import Windows
+from keras_inr.signals.large import Windows, lost_in
 
 SHOWN_SIDE = 1024
 """Pixels along the longer side of what is shown of a picture, at most."""
@@ -54,26 +54,38 @@ class Measurement:
         self.picture, self.field = picture, field
         self.overlap = SSIM_WINDOW - 1 if min(picture.size) >= SSIM_WINDOW else 0
         self.factor = math.ceil(max(picture.size) / SHOWN_SIDE)
-        self.errors, self.similar = np.zeros(2), 0.0
+        self.errors, self.similar, self.lost = np.zeros(2), 0.0, 0
         self.shown: list[list[np.ndarray]] = [[], []]
 
     def strips(self) -> Iterator[np.ndarray]:
         """Yields the field's picture from top to bottom as it is measured, uint8 (rows, width, channels)."""
+        top = 0
         for values, prediction, repeated in strips_of(self.picture, self.field, self.overlap, self.factor):
             new, codes = values[repeated:], to_uint8(prediction[repeated:])
             clipped = np.clip(prediction[repeated:], 0, 1)
-            self.errors += [mse(new, part) * part.size for part in (clipped, codes / np.float32(255))]
+            lost = lost_in(self.picture, top, 0, len(new), new.shape[1])
+            self.lost += 0 if lost is None else int(lost.sum())
+            for place, part in enumerate((clipped, codes / np.float32(255))):
+                there = new if lost is None else np.where(lost[..., None], part, new)
+                self.errors[place] += mse(there, part) * part.size
             if self.overlap:
                 self.similar += (len(values) - self.overlap) * ssim(values, prediction)
             for found, part in zip(self.shown, (new, clipped), strict=True):
                 found.append(reduced(part, self.factor))
             yield codes
+            top += len(new)
 
     def quality(self) -> dict[str, float | None]:
-        """psnr_db, psnr_8bit_db and ssim of all strips, as `keras_inr.metrics` has them."""
-        errors = self.errors / math.prod((*self.picture.size, self.picture.channels))
-        psnr_db, psnr_8bit_db = (psnr_from_mse(error) for error in errors)
-        similar = self.similar / (self.picture.size[0] - self.overlap) if self.overlap else None
+        """psnr_db, psnr_8bit_db and ssim of all strips, as `keras_inr.metrics` has them.
+
+        Over the pixels that could be read, where some could not; there is no ssim then.
+        """
+        pixels = math.prod(self.picture.size) - self.lost
+        if not pixels:
+            return {"psnr_db": None, "psnr_8bit_db": None, "ssim": None}
+        psnr_db, psnr_8bit_db = (psnr_from_mse(error) for error in self.errors / (pixels * self.picture.channels))
+        whole = self.overlap and not self.lost
+        similar = self.similar / (self.picture.size[0] - self.overlap) if whole else None
         return {"psnr_db": psnr_db, "psnr_8bit_db": psnr_8bit_db, "ssim": similar}
 
     def reduced(self) -> tuple[np.ndarray, np.ndarray]:

@@ -183,7 +183,7 @@ def lattices_of(lattice: Lattice) -> list[Lattice]:
     """That of a picture, and those of its reduced ones until one is a single block.
 
     >>> [level.grid for level in lattices_of(Lattice((8320, 6144), (1040, 1024), 8))]
-    [(8, 6), (3, 2), (1, 1)]
+    [(8, 6), (2, 2), (1, 1)]
     """
     found, side = [lattice], max(lattice.cell)
     while found[-1].num_blocks > 1:

@@ -7,9 +7,12 @@ import tempfile
 import numpy as np
 
 from keras_inr.coordinates import REDUCTION, reduced_size
+from keras_inr.errors import ImageError
 from keras_inr.models.lattice import Lattice
 from keras_inr.signals._decoding.stored import check_room, rows_in_file
-from keras_inr.signals.large import Windows
+from keras_inr.signals.large import Windows, lost_in
+
+MOST_LISTED = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +23,12 @@ class Pyramid:
         pictures: the picture first; each other one has means of 4 x 4 pixels of the one before.
         detail: for each block of the picture, the root of the mean squared difference between the pixels of its cell
             and those means.
+        damaged: blocks of the picture whose cells hold pixels that could not be read.
     """
 
     pictures: list[Windows]
     detail: np.ndarray
+    damaged: list[int] = dataclasses.field(default_factory=list)
 
     def close(self) -> None:
         """Gives the scratch files back."""
@@ -62,22 +67,63 @@ class Reduced:
 
 
 def pyramid_of(picture: Windows, lattices: list[Lattice]) -> Pyramid:
-    """Reads a picture once, and each reduced one once, cell by cell of lattices whose cells are multiples of 4."""
-    pictures, found = [picture], []
-    for lattice in lattices:
-        above = pictures[-1]
-        smaller = Reduced(above) if len(pictures) < len(lattices) else None
-        for block in range(lattice.num_blocks if len(pictures) == 1 or smaller is not None else 0):
-            top, left, values = cell_of(above, lattice, block)
-            means = reduced(values, REDUCTION)
+    """Reads a picture once, and each reduced one once, cell by cell of lattices whose cells are multiples of 4.
+
+    Raises:
+        ImageError: for a picture that is damaged, which names the blocks that it touches.
+    """
+    pyramid = Pyramid([picture], np.zeros(lattices[0].num_blocks), [])
+    try:
+        for above, lattice in zip(pyramid.pictures, lattices, strict=False):  # which grows
+            smaller = Reduced(above) if len(pyramid.pictures) < len(lattices) else None
             if smaller is not None:
-                smaller.put(top // REDUCTION, left // REDUCTION, means)
-            if len(pictures) == 1:
-                back = np.repeat(np.repeat(means, REDUCTION, 0), REDUCTION, 1)[: values.shape[0], : values.shape[1]]
-                found.append(float(np.sqrt(np.mean(np.square(values - back)))))
-        if smaller is not None:
-            pictures.append(smaller)
-    return Pyramid(pictures, np.array(found))
+                pyramid.pictures.append(smaller)
+            elif above is not picture:
+                break
+            for block in range(lattice.num_blocks):
+                _reduce(pyramid, above, smaller, lattice, block)
+    except BaseException:
+        pyramid.close()
+        raise
+    return pyramid
+
+
+def _reduce(pyramid: Pyramid, above: Windows, smaller: Reduced | None, lattice: Lattice, block: int) -> None:
+    """Puts the means of a cell into the smaller picture; of one of the picture itself, what it finds of it."""
+    try:
+        top, left, values = cell_of(above, lattice, block)
+    except ImageError as error:
+        raise ImageError(f"{error}; {which_blocks(above, lattice, block)} cannot be read") from error
+    means = reduced(values, REDUCTION)
+    if smaller is not None:
+        smaller.put(top // REDUCTION, left // REDUCTION, means)
+    if above is pyramid.pictures[0]:
+        back = np.repeat(np.repeat(means, REDUCTION, 0), REDUCTION, 1)[: values.shape[0], : values.shape[1]]
+        pyramid.detail[block] = np.sqrt(np.mean(np.square(values - back)))
+        lost = lost_in(above, top, left, *values.shape[:2])
+        if lost is not None and lost.any():
+            pyramid.damaged.append(block)
+
+
+def which_blocks(picture: Windows, lattice: Lattice, first: int) -> str:
+    """Names those blocks, from one that cannot be read on, whose cells cannot be."""
+    names = [str(first)]
+    for block in range(first + 1, lattice.num_blocks):
+        try:
+            cell_of(picture, lattice, block)
+        except ImageError:
+            names.append(str(block))
+    return listed(names, lattice.num_blocks)
+
+
+def listed(blocks: list[str], number: int) -> str:
+    """Blocks as text.
+
+    >>> listed(["3"], 9), listed(["3", "4"], 9)
+    ('block 3 of 9', 'blocks 3, 4 of 9')
+    """
+    shown = ", ".join(blocks[:MOST_LISTED]) + (", ..." if len(blocks) > MOST_LISTED else "")
+    return f"block{'s' if len(blocks) > 1 else ''} {shown} of {number}"
 
 
 def cell_of(picture: Windows, lattice: Lattice, block: int) -> tuple[int, int, np.ndarray]:

@@ -100,6 +100,7 @@ def describe(
         "image": plan.image,
         "image_sha256": picture.sha256,
         "image_options": dict(plan.image_options),
+        "pixels_lost": measurement.lost,
         "preset": plan.preset,
         "arguments": {
             name: list(value) if isinstance(value, tuple) else value for name, value in plan.arguments.items()

@@ -11,7 +11,7 @@ from keras_inr._files import atomic_path
 from keras_inr.blocks.plan import BlockPlan, block_window
 from keras_inr.blocks.preview import SECONDS, Preview
 from keras_inr.blocks.progress import BlockProgress, prices
-from keras_inr.blocks.pyramid import Pyramid, pyramid_of
+from keras_inr.blocks.pyramid import Pyramid, listed, pyramid_of
 from keras_inr.blocks.results import missing_results, write_results
 from keras_inr.blocks.store import BlockStore, Key
 from keras_inr.blocks.work import BlockTask, fit_block, name_of, numbers_of
@@ -94,6 +94,9 @@ def fit_all(
     if not store.left:
         return
     pyramid = pyramid_of(picture, plan.lattices)
+    if pyramid.damaged:
+        blocks = listed([str(block) for block in pyramid.damaged], plan.lattice.num_blocks)
+        tell(f"{blocks} cannot be read as a whole: what is damaged is black there, and counts in no figure")
     preview = Preview(store.folder.parent / PREVIEW, plan.lattices, plan.channels)
     for key in store.rows:
         preview.add(*key, store.shown(key))

@@ -29,12 +29,14 @@ BLOCK_HELP = (
     f"longest side of a block, in pixels, of a field of blocks; 0 for one field; by default {BLOCK_SIDE} for pictures "
     f"of more than {LARGE / 1e6:.0f} megapixels where no preset is given, and 0 for others"
 )
+SKIP_HELP = "of a TIFF that becomes a field of blocks: go on without strips and tiles that are damaged or missing"
 NOT_OF_BLOCKS = ("weights", "size", "grow", "preview_every", "data_dir")
 
 
 def define_flags() -> None:
-    """Defines --block_size."""
+    """Defines --block_size and --skip_damaged."""
     flags.DEFINE_integer("block_size", None, BLOCK_HELP, lower_bound=0)
+    flags.DEFINE_bool("skip_damaged", False, SKIP_HELP)
 
 
 def define_machines() -> None:
@@ -66,7 +68,7 @@ def main() -> int:
     for name in NOT_OF_BLOCKS:
         if FLAGS[name].present and FLAGS[name].value != FLAGS[name].default:
             raise InputError(f"{name} must not be given for a field of blocks, received {FLAGS[name].value!r}")
-    options = picture_flags.image_options(FLAGS)
+    options = picture_flags.image_options(FLAGS) | ({"skip_damaged": True} if FLAGS.skip_damaged else {})
     with open_image(FLAGS.image, **options) as picture:
         plan = planned(picture, options)
         text = flagfile.text(values_of(plan))
@@ -128,4 +130,6 @@ def summary(folder: pathlib.Path, metrics: Mapping[str, Any]) -> str:
         f"pictures: {folder}/comparison.png, {folder}/reconstruction.png   blocks: {folder}/blocks.csv",
         f"Keras: {folder}/model.keras   TensorFlow Serving: {folder}/saved_model   figures: {folder}/metrics.json",
     ]
+    if metrics["pixels_lost"]:
+        lines.insert(2, f"{metrics['pixels_lost']:,} pixels could not be read and are in no figure")
     return "\n".join(lines)

@@ -22,12 +22,16 @@ from keras_inr.errors import InputError
 from keras_inr.export.instructions import curl_commands, docker_command
 from keras_inr.export.model_base import BaseVersion, export_model_base
 from keras_inr.export.saved_model import export_saved_model
+from keras_inr.models.field import to_uint8
 from keras_inr.models.field_files import model_path, read_field
 from keras_inr.runs.layout import METRICS
 from keras_inr.runs.results import served_facts
 from keras_inr.signals.image import load_image
+from keras_inr.signals.large import open_image
 
 FLAGS = flags.FLAGS
+STRIP = 2**22
+"""Pixels of a large picture that are read at a time."""
 
 
 @group("Export")
@@ -93,10 +97,22 @@ def original_of(metrics: dict[str, Any]) -> np.ndarray:
     """
     if not isinstance(metrics.get("image"), str):
         raise InputError("--original is for runs: the picture that the model was fitted to is not known")
-    signal = load_image(metrics["image"], **metrics.get("image_options", {}))
-    if signal.sha256 != metrics.get("image_sha256"):
+    options = metrics.get("image_options", {})
+    if "blocks" not in metrics:
+        signal = load_image(metrics["image"], **options)
+        _check_same(signal.sha256, metrics)
+        return signal.values
+    with open_image(metrics["image"], **options) as picture:
+        _check_same(picture.sha256, metrics)
+        height, width = picture.size
+        rows = max(1, STRIP // width)
+        strips = ((top, min(rows, height - top)) for top in range(0, height, rows))
+        return np.concatenate([to_uint8(picture.window(top, 0, number, width)) for top, number in strips])
+
+
+def _check_same(sha256: str, metrics: dict[str, Any]) -> None:
+    if sha256 != metrics.get("image_sha256"):
         raise InputError(f"--original: {metrics['image']} is not the picture any more that the model was fitted to")
-    return signal.values
 
 
 def name_of(metrics: dict[str, Any], model: pathlib.Path) -> str:

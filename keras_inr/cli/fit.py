@@ -141,6 +141,8 @@ def main(argv: list[str]) -> int:
         return block_fit.main()
     if FLAGS.ray_address:
         raise InputError("ray_address is for a field of blocks, see block_size; many pictures go by keras-inr fit-many")
+    if FLAGS.skip_damaged:
+        raise InputError("skip_damaged is for a field of blocks, see block_size")
     planned = planned_from_flags()
     flags_text = flagfile.text(training_flags.values_of(planned.plan))
     if FLAGS.resume and not holds_run(FLAGS.out):

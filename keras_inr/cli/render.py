@@ -21,7 +21,8 @@ FLAGS = flags.FLAGS
 
 SCALE_HELP = "pixels per pixel of the picture along each side, 1 by default; the size of a --box follows from it"
 OUT_HELP = (
-    "file to write, .png, .npy, .tif or .tiff; render-HEIGHTxWIDTH.png in the run, or beside the model, by default"
+    "file to write, .png, .npy, .tif or .tiff, .zarr, or .dzi (Deep Zoom tiles); by default render-HEIGHTxWIDTH.png in "
+    "the run, or beside the model"
 )
 OUTPUT_HELP = "derivatives become pictures in 8 bits; .npy and .tif hold them per coordinate unit"
 BITS_HELP = "8 (default) or 16 for PNG; 32 (default, floating point), 8 or 16 for TIFF"

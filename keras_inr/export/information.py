@@ -16,6 +16,7 @@ from keras_inr.errors import InputError, InputTypeError
 from keras_inr.export.endpoints import NEVER_MERGED, signature_names
 from keras_inr.export.requests import Limits
 from keras_inr.models.field import Field
+from keras_inr.rendering.raster import levels_of
 
 FORMAT_VERSION = 1
 COORDINATES = (
@@ -30,7 +31,8 @@ def information(
     """The answer of the `info` signature, a dict that is strict JSON.
 
     Keys: format_version, height and width of the picture in pixels (None without one), channels, box (the picture's,
-    or [-1, 1]^2), coordinates and colour (the conventions in words), num_parameters, model (class name), dtype
+    or [-1, 1]^2), reduced ((height, width) of the smaller pictures that small views are drawn from), coordinates and
+    colour (the conventions in words), num_parameters, model (class name), dtype
     (policy), fingerprint (32 hex digits, of network and weights), signatures, batching (for each signature, whether a
     server may merge requests), limits (see `Limits`), versions (of keras_inr, tensorflow and keras), beside the facts.
 
@@ -60,6 +62,7 @@ def information(
         "width": width,
         "channels": field.channels,
         "box": list(picture_box(*field.picture_size) if field.picture_size else (-1.0, -1.0, 1.0, 1.0)),
+        "reduced": [list(level.picture_size) for level in levels_of(field)[1:]],
         "coordinates": COORDINATES,
         "colour": "sRGB-coded, nominally [0, 1]",
         "num_parameters": field.count_params(),

@@ -12,7 +12,7 @@ import cachetools
 import numpy as np
 import PIL.Image
 
-from keras_inr.coordinates import box_coords
+from keras_inr.coordinates import REDUCTION, box_coords
 from keras_inr.gateway.backends import Backend
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.pictures import Picture
@@ -94,7 +94,7 @@ class Drawing:
         return self._backend.ask(model, picture.version, signature, inputs, _seconds_left(until))
 
     def _values(self, picture, frame, until):
-        pixel_points = math.prod(_supersampling(frame, MAX_SUPERSAMPLING))
+        pixel_points = math.prod(supersampling(frame, MAX_SUPERSAMPLING, len(picture.info.get("reduced", []))))
         parts = []
         for strip in _strips(frame, picture.info["limits"]["max_pixels"] // pixel_points):
             box, size = np.float32([strip.coordinates(picture.size)]), np.int32([strip.size])
@@ -132,7 +132,7 @@ class Drawing:
 
     def _sampled(self, picture, layer, frame, until):
         """A derivative (height, width, channels[, 2]), each pixel the mean over its points."""
-        down, across = _supersampling(frame, DERIVATIVE_SUPERSAMPLING)
+        down, across = supersampling(frame, DERIVATIVE_SUPERSAMPLING)
         parts = []
         for strip in _strips(frame, picture.info["limits"]["max_points"] // (down * across)):
             fine = Frame(strip.box, (strip.size[0] * down, strip.size[1] * across), strip.canvas)
@@ -165,9 +165,12 @@ def _seconds_left(until):
     return seconds
 
 
-def _supersampling(frame, most):
-    """Points along each side of a pixel (down, across), by the rule of exported fields."""
-    return tuple(max(1, math.ceil(min(side, most) - 0.01)) for side in frame.pixel_sides)
+def supersampling(frame: Frame, most: int, reduced: int = 0) -> tuple[int, int]:
+    """Points along each side of a pixel (down, across), by the rule of exported fields with so many reduced ones."""
+    shorter = min(frame.pixel_sides) + 0.01
+    factor = REDUCTION ** sum(shorter >= REDUCTION**number for number in range(1, reduced + 1))
+    down, across = (max(1, math.ceil(min(side / factor, most) - 0.01)) for side in frame.pixel_sides)
+    return down, across
 
 
 def _strips(frame: Frame, most_pixels: int) -> Iterator[Frame]:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import tqdm
 
 from keras_inr._arguments import INT32_MAX
-from keras_inr._files import atomic_path
+from keras_inr._files import atomic_folder, atomic_path
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.errors import InputError
+from keras_inr.rendering._folder_writers import check_zarr, tiles_of, write_deep_zoom, write_zarr_strips
 from keras_inr.rendering._strip_writers import PNG_COLOUR_TYPES, write_npy_strips, write_png_strips, write_tiff_strips
 from keras_inr.rendering.derivative_pictures import DERIVATIVES
 from keras_inr.rendering.raster import MAX_EDGE, FieldRaster, integer_codes
@@ -28,8 +29,21 @@ WRITERS = {
     ".npy": write_npy_strips,
     ".tif": write_tiff_strips,
     ".tiff": write_tiff_strips,
+    ".zarr": write_zarr_strips,
 }
-BITS = {".png": (8, 16), ".npy": (None,), ".tif": (32, 8, 16), ".tiff": (32, 8, 16)}  # the first is the default
+DEEP_ZOOM = ".dzi"
+ARRAYS = (".npy", ".zarr")
+BITS = {
+    ".png": (8, 16),
+    ".npy": (None,),
+    ".tif": (32, 8, 16),
+    ".tiff": (32, 8, 16),
+    ".zarr": (None,),
+    DEEP_ZOOM: (8,),
+}
+"""Bits of a sample that a format may have; the first is the default."""
+
+PICTURES = (".png", DEEP_ZOOM)
 SCALE_ROWS = 32  # of the raster, evenly spaced, out of which a scale is taken
 SECONDS_BETWEEN_LINES = 10
 
@@ -39,16 +53,18 @@ class RenderSettings:
     """What is rendered, and to which file.
 
     Args:
-        out: path; its extension chooses PNG, NPY or TIFF. None is a PNG named after what it holds.
+        out: path; its extension chooses PNG, NPY or TIFF, a Zarr array (.zarr, a folder; it needs the package zarr), or
+            Deep Zoom (.dzi, and a folder of tiles beside it, which any web server can offer to a viewer). None is a PNG
+            named after what it holds.
         size: (height, width), or None.
         scale: pixels per pixel of the field's picture, along each side; 1 by default. The whole picture has its own
             size then, and a box that part of it. One of size and scale.
         box: (x0, y0, x1, y1), outer edges; None is the whole picture.
-        output: "value", "gradient" or "laplacian". NPY and 32-bit TIFF hold derivatives per coordinate unit, the
+        output: "value", "gradient" or "laplacian". NPY, Zarr and 32-bit TIFF hold derivatives per coordinate unit, the
             Jacobian's channels being (d values_0/dx, d values_0/dy, d values_1/dx, ...) in a TIFF; other files hold
             pictures of them, see `keras_inr.rendering.derivative_pictures`.
-        bits: PNG 8 (default) or 16, TIFF 32 (default, float), 8 or 16; None for NPY, which has the field's dtype.
-            Pictures of derivatives have 8.
+        bits: PNG 8 (default) or 16, TIFF 32 (default, float), 8 or 16, Deep Zoom 8; None for NPY and Zarr, which have
+            the field's dtype. Pictures of derivatives have 8.
         full_scale: magnitude at which a picture of derivatives is at its brightest; None takes the 99th percentile of
             32 rows.
         supersampling, allow_kinks: see `keras_inr.rendering.raster.FieldRaster`.
@@ -125,12 +141,24 @@ def render_file(
     # numbers are the field's own unless a spline is asked for
     between = "field" if settings.between == "auto" and bits in (None, 32) else settings.between
     raster = FieldRaster(field, *shared, OUTPUTS[settings.output], settings.allow_kinks, between)
-    convert, shape, dtype, full_scale = _conversion(raster, settings, bits, path.suffix.lower() == ".npy")
-    strips: Iterator[np.ndarray] = (convert(strip) for strip in raster.strips())
-    if progress:
-        strips = _with_progress(strips, height)
-    with atomic_path(path) as temporary:
-        WRITERS[path.suffix.lower()](temporary, strips, shape, dtype, _description(raster, settings, full_scale))
+    suffix = path.suffix.lower()
+    convert, shape, dtype, full_scale = _conversion(raster, settings, bits, suffix in ARRAYS)
+    description = _description(raster, settings, full_scale)
+
+    def strips_of(some: FieldRaster) -> Iterator[np.ndarray]:
+        strips = (convert(strip) for strip in some.strips())
+        return _with_progress(strips, some.height) if progress else strips
+
+    def level(*size: int) -> Iterator[np.ndarray]:
+        """Strips of a level of Deep Zoom, which the field draws itself."""
+        others = (settings.box, None, OUTPUTS[settings.output], settings.allow_kinks, between)
+        return strips_of(raster if size == (height, width) else FieldRaster(field, size[0], size[1], *others))
+
+    if suffix == DEEP_ZOOM:
+        write_deep_zoom(path, (height, width), level)
+    else:
+        with (atomic_folder if suffix == ".zarr" else atomic_path)(path) as temporary:
+            WRITERS[suffix](temporary, strips_of(raster), shape, dtype, description)
     return Rendered(path, shape, np.dtype(dtype), raster.supersampling, full_scale, raster.between)
 
 
@@ -172,13 +200,18 @@ def _checked_path(
         path = pathlib.Path(folder) / f"render-{kind}{height}x{width}.png"
     else:
         path = pathlib.Path(settings.out)
-    if path.suffix.lower() not in WRITERS:
-        raise InputError(f"out must end in one of {', '.join(WRITERS)}, received {str(path)!r}")
+    if path.suffix.lower() not in BITS:
+        raise InputError(f"out must end in one of {', '.join(BITS)}, received {str(path)!r}")
+    if path.suffix.lower() == ".zarr":
+        check_zarr()
     if not path.parent.is_dir():
         raise InputError(f"out must lie in a folder that exists, received {str(path)!r}")
+    if path.suffix.lower() == ".zarr" and path.exists():
+        raise InputError(f"{path} exists already; remove it, or give another name")
     if path.is_dir():
         raise InputError(f"out must be a file, received the folder {str(path)!r}")
-    if path.exists() and not overwrite:
+    tiles = tiles_of(path) if path.suffix.lower() == DEEP_ZOOM else path
+    if (path.exists() or tiles.exists()) and not overwrite:
         raise InputError(f"{path} exists already; add overwrite=True, or give another name")
     return path
 
@@ -197,7 +230,7 @@ def _checked_bits(path: pathlib.Path, settings: RenderSettings, channels: int) -
         raise InputError(f"full_scale is for pictures of derivatives, received {settings.full_scale!r} for {path.name}")
     if settings.full_scale is not None and not 0 < settings.full_scale < math.inf:
         raise InputError(f"full_scale must be positive and finite, received {settings.full_scale!r}")
-    if not is_picture and path.suffix.lower() == ".png" and channels not in PNG_COLOUR_TYPES:
+    if not is_picture and path.suffix.lower() in PICTURES and channels not in PNG_COLOUR_TYPES:
         raise InputError(f"a PNG has 1, 3 or 4 channels, received {channels}; give a name that ends in .tif or .npy")
     return bits
 

@@ -32,6 +32,8 @@ MOST_DECODED = 2**28
 IN_MEMORY = 2**26
 """Bytes of samples up to which a picture that is decoded as a whole stays in memory."""
 
+ONLY_TIFF = "skip_damaged is for TIFF files whose strips or tiles are decoded one by one"
+
 
 class Windows(Protocol):
     """A picture that gives windows: an `ImageSignal`, or a `LargeImage`."""
@@ -50,6 +52,11 @@ class Windows(Protocol):
 
     def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Values (height, width, channels) of a part, float32 in [0, 1]."""
+
+
+def lost_in(picture: Windows, top: int, left: int, height: int, width: int) -> np.ndarray | None:
+    """See `LargeImage.lost`; None of pictures that can lose nothing."""
+    return picture.lost(top, left, height, width) if isinstance(picture, LargeImage) else None
 
 
 class LargeImage:
@@ -120,6 +127,14 @@ class LargeImage:
         with _named(self.source), one_sentence("source cannot be read"):
             return oriented(self._stored.read(*window))
 
+    def lost(self, top: int, left: int, height: int, width: int) -> np.ndarray | None:
+        """Which pixels (height, width) of a window that was read are damaged in the file; None where none can be."""
+        if self._stored.lost is None:
+            return None
+        place = (self._corner[0] + top, self._corner[1] + left, height, width)
+        samples = self._stored.lost(*_stored_window(place, self._whole, self._orientation))
+        return oriented(Raster(samples, "grey", False, 1, 8, orientation=self._orientation)).samples[..., 0]
+
     def close(self) -> None:
         """Closes the file."""
         for file in (self._file, self._stored.scratch):
@@ -140,6 +155,7 @@ def open_image(
     alpha: str = "white",
     crop: Sequence[int] | None = None,
     max_pixels: int = MOST_PIXELS,
+    skip_damaged: bool = False,
 ) -> LargeImage:
     """Opens a picture whose windows are read by need.
 
@@ -153,6 +169,8 @@ def open_image(
             or a folder that is a Zarr array (H, W) or (H, W, C).
         grayscale, alpha, crop: see `load_image`.
         max_pixels: the most pixels that are accepted; of pictures that are decoded as a whole never more than 2^28.
+        skip_damaged: of a TIFF, whether strips and tiles that are damaged or missing are read as 0 instead of raising.
+            `LargeImage.lost` tells where they are.
 
     Returns:
         A `LargeImage`.
@@ -171,10 +189,14 @@ def open_image(
     checked: dict[str, Any] = {"grayscale": grayscale, "alpha": alpha, "crop": checked_crop(crop)}
     path = picture_path(source, folders=True)
     with contextlib.ExitStack() as opened, _named(str(path)), one_sentence("source cannot be read"):
-        if path.is_dir():
+        if path.is_dir() and not skip_damaged:
             return LargeImage(path, None, _zarr(path, max_pixels), _sha256_of_folder(path), **checked)
+        if path.is_dir():
+            raise ImageError(ONLY_TIFF)
         file = opened.enter_context(path.open("rb"))
-        stored = _stored(path, file, max_pixels)
+        stored = _stored(path, file, max_pixels, skip_damaged)
+        if skip_damaged and stored.lost is None:
+            raise ImageError(ONLY_TIFF)
         file.seek(0)
         image = LargeImage(path, file, stored, hashlib.file_digest(file, "sha256").hexdigest(), **checked)
         opened.pop_all()
@@ -199,12 +221,12 @@ def pixels_of(source: str | os.PathLike[str]) -> int:
             return header_pixels(cast("bytes", view), MOST_PIXELS)
 
 
-def _stored(path: pathlib.Path, file: BinaryIO, max_pixels: int) -> Stored:
+def _stored(path: pathlib.Path, file: BinaryIO, max_pixels: int, skip_damaged: bool) -> Stored:
     """The picture in a file, decoded only where it must be."""
     head = file.read(HEAD_BYTES)
     if head.startswith(NPY):
         return _npy(file, max_pixels)
-    if format_of(head)[0] == "TIFF" and (stored := stored_tiff(file, max_pixels)) is not None:
+    if format_of(head)[0] == "TIFF" and (stored := stored_tiff(file, max_pixels, skip_damaged)) is not None:
         return stored
     most = min(max_pixels, MOST_DECODED)
     raster = decode_image(picture_bytes(path, most), most)

@@ -18,10 +18,12 @@ def write_cat(path):
 
 
 def fit_cat(folder, out, preset="siren", execute=None, resume=False, tell=lambda line: None, **arguments):
-    """(folder, metrics) of a run of blocks of the cat."""
+    """(folder, metrics) of a run of blocks of the cat; skip_damaged is of `open_image`."""
+    options = {"skip_damaged": True} if arguments.pop("skip_damaged", False) else {}
     path = folder / "cat.tif"
     if not path.exists():
         write_cat(path)
-    with open_image(path) as picture:
-        plan = plan_blocks(picture, path, preset, **(TINY if preset == "siren" else {"block_size": 40}) | arguments)
+    with open_image(path, **options) as picture:
+        options_of_plan = (TINY if preset == "siren" else {"block_size": 40}) | {"image_options": options} | arguments
+        plan = plan_blocks(picture, path, preset, **options_of_plan)
         return run_blocks(plan, picture, out, resume=resume, execute=execute, progress=False, tell=tell)

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
+import tifffile
 from PIL import Image
 
 from keras_inr.blocks import open_blocks, run
@@ -19,7 +20,7 @@ from keras_inr.models.block_field import BlockField
 from keras_inr.models.field_files import read_field
 from keras_inr.signals import load_image
 
-from .small_blocks import fit_cat, write_cat
+from .small_blocks import CAT, fit_cat, write_cat
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +208,35 @@ def test_a_damaged_block_is_named(finished, tmp_path):
 def test_no_run_of_blocks(tmp_path):
     with pytest.raises(InputError, match=f"run must be the folder of a run of blocks, received {tmp_path}"):
         open_blocks(tmp_path)
+
+
+def damaged_cat(folder):
+    """The cat's tile of 16 x 16 pixels at row 16 and column 32 is damaged, in cell 1 of 32 x 32."""
+    path = folder / "cat.tif"
+    write_cat(path)
+    with tifffile.TiffFile(path) as tiff:
+        start = tiff.pages.first.dataoffsets[8]
+    data = bytearray(path.read_bytes())
+    data[start : start + 20] = bytes(20)
+    path.write_bytes(data)
+
+
+def test_damage_names_the_blocks(tmp_path):
+    damaged_cat(tmp_path)
+    with pytest.raises(ImageError, match=r"cat.tif: .* damaged: tile 8: .*; block 1 of 6 cannot be read"):
+        fit_cat(tmp_path, tmp_path / "run")
+
+
+def test_damage_is_skipped_if_asked(tmp_path):
+    damaged_cat(tmp_path)
+    told = []
+    folder, metrics = fit_cat(tmp_path, tmp_path / "run", tell=told.append, skip_damaged=True)
+    assert told[0].startswith("block 1 of 6 cannot be read as a whole")
+    assert metrics["pixels_lost"] == 256
+    assert metrics["ssim"] is None
+    there = np.ones((64, 96), bool)
+    there[16:32, 32:48] = False
+    prediction = field_of(folder).sample_grid()
+    assert metrics["psnr_db"] == pytest.approx(psnr(CAT.values[there], prediction[there]), abs=1e-3)
+    again, same = fit_cat(tmp_path, tmp_path / "run", resume=True, skip_damaged=True)
+    assert (again, same) == (folder, metrics)

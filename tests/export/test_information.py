@@ -30,6 +30,7 @@ def test_served_text(served):
         "width": 30,
         "channels": 4,
         "box": [-1.0, -20 / 30, 1.0, 20 / 30],
+        "reduced": [],
         "colour": "sRGB-coded, nominally [0, 1]",
         "num_parameters": field.count_params(),
         "model": "Siren",

@@ -2,11 +2,13 @@ import json
 import resource
 import signal
 import tracemalloc
+import xml.etree.ElementTree
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from cli.fit_calls import Call
 from PIL import Image
 
@@ -162,7 +164,7 @@ REFUSED = [
     ({"box": (0, 0, 0, 1)}, r"box must be .* with a width and a height, received \(0, 0, 0, 1\)"),
     ({"box": (0, 0, float("nan"), 1)}, r"box must be .*within \+-1e\+06.* received .*nan"),
     ({"output": "hessian"}, r"output must be one of \('value', 'gradient', 'laplacian'\), received 'hessian'"),
-    ({"out": "a.jpg"}, r"out must end in one of \.png, \.npy, \.tif, \.tiff, received '.*a\.jpg'"),
+    ({"out": "a.jpg"}, r"out must end in one of \.png, \.npy, \.tif, \.tiff, \.zarr, \.dzi, received '.*a\.jpg'"),
     ({"out": "absent/a.png"}, r"out must lie in a folder that exists, received '.*absent/a\.png'"),
     ({"bits": 32}, r"bits must be 8 or 16 for \.png, received 32"),
     ({"bits": 12, "out": "a.tif"}, r"bits must be 8 or 16 or 32 for \.tif, received 12"),
@@ -298,3 +300,66 @@ def test_progress_is_told_on_standard_error_where_it_takes_long(tmp_path, monkey
     out, error = capsys.readouterr()
     assert out == ""
     assert error.splitlines()[-1] == "row 12/12"
+
+
+class TestFolders:
+    @pytest.mark.parametrize("output", ["value", "gradient"])
+    def test_zarr(self, tmp_path, output):
+        done = render_file(small_siren(), RenderSettings(out=tmp_path / "a.zarr", size=(700, 30), output=output))
+        expected = FieldRaster(small_siren(), 700, 30, output=render.OUTPUTS[output]).array()
+        array = zarr.open(str(done.path), mode="r")
+        np.testing.assert_array_equal(array[:], expected)
+        assert array.chunks[:2] == (512, 30)
+        assert array.attrs["picture_size"] == [12, 18]
+        assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+
+    def test_a_zarr_array_is_not_replaced(self, tmp_path):
+        settings = RenderSettings(out=tmp_path / "a.zarr", size=SIZE)
+        render_file(small_siren(), settings)
+        with pytest.raises(InputError, match=r"a.zarr exists already; remove it, or give another name"):
+            render_file(small_siren(), settings, overwrite=True)
+
+    def test_without_the_package(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        with pytest.raises(InputError, match="Zarr needs the package zarr"):
+            render_file(small_siren(), RenderSettings(out=tmp_path / "a.zarr", size=SIZE))
+
+    def test_deep_zoom(self, tmp_path):
+        field, size = small_siren(), (600, 300)
+        done = render_file(field, RenderSettings(out=tmp_path / "a.dzi", size=size))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.dzi", "a_files"]
+        image = xml.etree.ElementTree.parse(done.path).getroot()
+        assert image.attrib == {"Format": "png", "Overlap": "0", "TileSize": "256"}
+        assert image[0].attrib == {"Height": "600", "Width": "300"}
+        levels = sorted((tmp_path / "a_files").iterdir(), key=lambda path: int(path.name))
+        assert [level.name for level in levels] == [str(number) for number in range(11)]  # 2^10 is at least 600
+        for step, level in enumerate(reversed(levels)):
+            height, width = (-(-side // 2**step) for side in size)
+            rows = [
+                np.concatenate([png(level / f"{column}_{row}.png") for column in range(-(-width // 256))], axis=1)
+                for row in range(-(-height // 256))
+            ]
+            np.testing.assert_array_equal(np.concatenate(rows), field.render(height, width))
+
+    def test_deep_zoom_of_a_derivative_has_one_scale(self, tmp_path):
+        done = render_file(small_siren(), RenderSettings(out=tmp_path / "a.dzi", size=SIZE, output="gradient"))
+        jacobian = FieldRaster(small_siren(), 1, 1, output="jacobian").array()
+        np.testing.assert_array_equal(png(tmp_path / "a_files/0/0_0.png"), gradient_picture(jacobian, done.full_scale))
+
+    def test_tiles_are_replaced_as_a_whole_or_not(self, tmp_path, monkeypatch):
+        settings = RenderSettings(out=tmp_path / "a.dzi", size=SIZE)
+        render_file(small_siren(), settings)
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        with pytest.raises(InputError, match=r"a.dzi exists already; add overwrite=True"):
+            render_file(small_siren(seed=1), settings)
+        with monkeypatch.context() as patched:
+            patched.setattr(FieldRaster, "strips", lambda self: (_ for _ in ()).throw(OSError(28, "no space left")))
+            with pytest.raises(OSError, match="no space left"):
+                render_file(small_siren(seed=1), settings, overwrite=True)
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+        render_file(small_siren(seed=1), settings, overwrite=True)
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} != before
+
+
+def png(path):
+    return imagecodecs.png_decode(path.read_bytes())

@@ -161,16 +161,59 @@ def test_a_file_that_ends_early(tmp_path):
 
 
 def test_a_tile_that_is_damaged_fails_the_windows_that_it_is_in(tmp_path):
-    as_tiff(tmp_path / "a.tif", tile=(16, 16), compression="zlib")
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        start = tiff.pages.first.dataoffsets[5]  # row 16, column 16
-    data = bytearray((tmp_path / "a.tif").read_bytes())
-    data[start : start + 20] = bytes(20)
-    (tmp_path / "a.tif").write_bytes(data)
+    with_a_damaged_tile(tmp_path / "a.tif")
     with open_image(tmp_path / "a.tif") as image:
         np.testing.assert_array_equal(image.window(0, 0, 16, 53), load_image(PICTURE).window(0, 0, 16, 53))
         with pytest.raises(ImageError, match=r"a.tif: source is a TIFF file that is damaged: tile 5"):
             image.window(10, 10, 10, 10)
+
+
+def with_a_damaged_tile(path, **options):
+    """Tile 5 of 16 x 16 pixels, at row 16 and column 16, is damaged."""
+    as_tiff(path, tile=(16, 16), compression="zlib", **options)
+    with tifffile.TiffFile(path) as tiff:
+        start = tiff.pages.first.dataoffsets[5]
+    data = bytearray(path.read_bytes())
+    data[start : start + 20] = bytes(20)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_damage_is_skipped_if_asked(tmp_path, orientation):
+    tag = {"extratags": [(274, 3, 1, orientation, True)]}
+    damaged = np.zeros((37, 53, 1), np.uint8)
+    damaged[16:32, 16:32] = 255
+    as_tiff(tmp_path / "whole.tif", PICTURE, **tag)
+    as_tiff(tmp_path / "mask.tif", damaged[..., 0], **tag)
+    with_a_damaged_tile(tmp_path / "a.tif", **tag)
+    whole, mask = load_image(tmp_path / "whole.tif"), load_image(tmp_path / "mask.tif").values[..., 0] == 1
+    with open_image(tmp_path / "a.tif", skip_damaged=True) as image:
+        for window in ((0, 0, *whole.size), (3, 5, 20, 21)):
+            part = (slice(window[0], window[0] + window[2]), slice(window[1], window[1] + window[3]))
+            found = image.window(*window)
+            np.testing.assert_array_equal(image.lost(*window), mask[part])
+            np.testing.assert_array_equal(found, np.where(mask[..., None], 0, whole.values)[part])
+
+
+@pytest.mark.parametrize("options", [{"rowsperstrip": 5}, {"rowsperstrip": 5, "compression": "zlib"}, {}], ids=str)
+def test_a_file_that_ends_early_is_read_as_far_as_it_goes(tmp_path, options):
+    as_tiff(tmp_path / "a.tif", **options)
+    data = (tmp_path / "a.tif").read_bytes()
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        (tmp_path / "a.tif").write_bytes(data[: tiff.pages.first.dataoffsets[-1] + 10])
+    with open_image(tmp_path / "a.tif", skip_damaged=True) as image:
+        found, lost = image.window(0, 0, 37, 53), image.lost(0, 0, 37, 53)
+    assert lost[35:].all()
+    assert not lost[:35].any() if options else lost.all()
+    np.testing.assert_array_equal(found[~lost], load_image(PICTURE).values[~lost])
+
+
+def test_only_the_parts_of_a_tiff_can_be_skipped(tmp_path):
+    np.save(tmp_path / "a.npy", PICTURE)
+    Image.fromarray(PICTURE).save(tmp_path / "a.png")
+    for path in (tmp_path / "a.npy", tmp_path / "a.png"):
+        with pytest.raises(ImageError, match="skip_damaged is for TIFF files whose strips or tiles are decoded one by"):
+            open_image(path, skip_damaged=True)
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path):

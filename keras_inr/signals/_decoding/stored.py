@@ -17,6 +17,9 @@ from keras_inr.signals._decoding.decoded import Raster
 Read = Callable[[int, int, int, int], np.ndarray]
 """A function from a window (top, left, height, width) inside of the picture to its samples (height, width, samples)."""
 
+Lost = Callable[[int, int, int, int], np.ndarray]
+"""A function from a window that was read to which of its pixels (height, width, 1) could not be."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
@@ -26,12 +29,14 @@ class Stored:
         height, width: of the samples as they are stored, before the picture is turned upright.
         read: from a window (top, left, height, width) to a `Raster` of its samples.
         scratch: None, or a file that is closed with the picture.
+        lost: None, or `Lost`, where parts that are damaged are read as 0.
     """
 
     height: int
     width: int
     read: Callable[[int, int, int, int], Raster]
     scratch: BinaryIO | None = None
+    lost: Lost | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import tifffile
 from keras_inr.errors import ImageError
 from keras_inr.signals._decoding.decoded import Raster, check_pixels
 from keras_inr.signals._decoding.metadata import numbered_orientation
-from keras_inr.signals._decoding.stored import Read, Stored, rows_in_file
+from keras_inr.signals._decoding.stored import Lost, Read, Stored, rows_in_file
 from keras_inr.signals._decoding.tiff import checked_model, interpreted, profile_of
 from keras_inr.signals._decoding.tiff_directory import check_pixel_tags, read_directory
 from keras_inr.signals._decoding.tiff_segments import check_places, check_segment
@@ -23,8 +23,11 @@ CACHE_BYTES = 2**27
 """Of decoded strips and tiles, which the next window may need again."""
 
 
-def stored_tiff(file: BinaryIO, max_pixels: int) -> Stored | None:
-    """The first page of a TIFF file; None where a strip is so large that it had to be decoded as a whole."""
+def stored_tiff(file: BinaryIO, max_pixels: int, skip_damaged: bool = False) -> Stored | None:
+    """The first page of a TIFF file; None where a strip is so large that it had to be decoded as a whole.
+
+    With skip_damaged, strips and tiles that cannot be decoded are 0, and `Stored.lost` tells where.
+    """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         data = cast("bytes", view)
         directory = read_directory(data)
@@ -35,9 +38,10 @@ def stored_tiff(file: BinaryIO, max_pixels: int) -> Stored | None:
         page = tifffile.TiffFile(file).pages.first
         check_pixels(page.imagelength, page.imagewidth, max_pixels)
         model = checked_model(page)
-        check_places(page, data)
+        if not skip_damaged:
+            check_places(page, data)
     orientation = orientation if orientation is not None and 1 <= orientation <= 8 else 1
-    read = _reader(file, page)
+    read, lost = _reader(file, page, skip_damaged)
     if read is None:
         return None
 
@@ -47,16 +51,18 @@ def stored_tiff(file: BinaryIO, max_pixels: int) -> Stored | None:
         samples, peak, has_alpha = interpreted(page, samples, model)
         return Raster(samples, model, has_alpha, peak, bit_depth, profile, orientation)
 
-    return Stored(page.imagelength, page.imagewidth, raster)
+    return Stored(page.imagelength, page.imagewidth, raster, lost=lost)
 
 
-def _reader(file, page) -> Read | None:
+def _reader(file, page, skip_damaged) -> tuple[Read | None, Lost | None]:
     interleaved = page.samplesperpixel == 1 or page.planarconfig == tifffile.PLANARCONFIG.CONTIG
-    if interleaved and page.is_memmappable:
+    if interleaved and page.is_memmappable and not skip_damaged:
         shape = (page.imagelength, page.imagewidth, page.samplesperpixel)
-        return rows_in_file(file, page.dataoffsets[0], shape, np.dtype(page.parent.byteorder + page.dtype.char))
-    segments = Segments(file, page)
-    return None if segments.bytes_each > CACHE_BYTES else segments.window
+        return rows_in_file(file, page.dataoffsets[0], shape, np.dtype(page.parent.byteorder + page.dtype.char)), None
+    segments = Segments(file, page, skip_damaged)
+    if segments.bytes_each > CACHE_BYTES:
+        return None, None
+    return segments.window, segments.lost if skip_damaged else None
 
 
 class Segments:
@@ -65,10 +71,13 @@ class Segments:
     Args:
         file: of the page.
         page: of tifffile, whose places were checked.
+        skip_damaged: whether what cannot be decoded is 0.
     """
 
-    def __init__(self, file: BinaryIO, page: tifffile.TiffPage) -> None:
+    def __init__(self, file: BinaryIO, page: tifffile.TiffPage, skip_damaged: bool = False) -> None:
         self.file = file
+        self.skip_damaged = skip_damaged
+        self.damaged: set[int] = set()
         self.page = page
         self.planes = page.samplesperpixel if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE else 1
         self.rows, self.columns = (
@@ -83,17 +92,28 @@ class Segments:
     def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Samples (height, width, samples) of a window inside of the picture."""
         found = np.empty((height, width, self.page.samplesperpixel), self.page.dtype)
+        self._each(found, top, left, self.decoded)
+        return found
+
+    def lost(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Which pixels (height, width, 1) of a window that was read could not be decoded."""
+        found = np.zeros((height, width, self.page.samplesperpixel), bool)
+        self._each(found, top, left, lambda index: np.full((self.rows, self.columns, 1), index in self.damaged))
+        return np.any(found, axis=-1, keepdims=True)
+
+    def _each(self, found, top, left, part_of):
+        """Puts what a function gives for each strip or tile that a window touches into the array of the window."""
+        height, width = found.shape[:2]
         rows = range(top // self.rows, (top + height - 1) // self.rows + 1)
         columns = range(left // self.columns, (left + width - 1) // self.columns + 1)
         for plane, row, column in itertools.product(range(self.planes), rows, columns):
-            part = self.decoded((plane * self.grid[0] + row) * self.grid[1] + column)
+            part = part_of((plane * self.grid[0] + row) * self.grid[1] + column)
             first, start = row * self.rows, column * self.columns
             inner_top, inner_left = max(top - first, 0), max(left - start, 0)
             part = part[inner_top : top + height - first, inner_left : left + width - start]
             place_top, place_left = first + inner_top - top, start + inner_left - left
             channels = slice(plane, plane + 1) if self.planes > 1 else slice(None)
             found[place_top : place_top + part.shape[0], place_left : place_left + part.shape[1], channels] = part
-        return found
 
     def decoded(self, index: int) -> np.ndarray:
         """Samples (rows, columns, samples) of a strip or tile, as far as it lies in the picture."""
@@ -101,13 +121,25 @@ class Segments:
             if index in self.kept:
                 self.kept.move_to_end(index)
                 return self.kept[index]
-            found = self._decode(index)
+            found = self._tried(index)
             self.kept[index] = found
             while len(self.kept) > max(1, CACHE_BYTES // max(1, self.bytes_each)):
                 self.kept.popitem(last=False)
             return found
 
+    def _tried(self, index):
+        """What a strip or tile decodes to; where damage is skipped, 0 for what cannot be decoded."""
+        try:
+            return self._decode(index)
+        except ImageError:
+            if not self.skip_damaged:
+                raise
+        self.damaged.add(index)
+        return np.zeros((self.rows, self.columns, self.page.samplesperpixel // self.planes), self.page.dtype)
+
     def _decode(self, index):
+        if index >= min(len(self.page.dataoffsets), len(self.page.databytecounts)):
+            raise ImageError(f"source is a TIFF file that is damaged: it has no place for strip or tile {index}")
         start, count = self.page.dataoffsets[index], self.page.databytecounts[index]
         data = os.pread(self.file.fileno(), count, start)
         kind = "tile" if self.page.is_tiled else "strip"
