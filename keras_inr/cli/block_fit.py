@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import tensorflow as tf
 from absl import flags
 
 from keras_inr.blocks.plan import BLOCK_SIDE, LARGE, BlockPlan, plan_blocks
@@ -14,6 +15,7 @@ from keras_inr.blocks.run import run_blocks
 from keras_inr.blocks.work import fit_block
 from keras_inr.choosing.goal import Goal
 from keras_inr.cli import flagfile, messages, picture_flags, training_flags
+from keras_inr.cli.block_worker import block_worker
 from keras_inr.errors import ImageError, InputError
 from keras_inr.fleet.cluster import ray_cluster
 from keras_inr.metrics import psnr_text
@@ -77,18 +79,22 @@ def main() -> int:
             print(json.dumps(plan.identity, indent=2))
             return 0
         call: dict[str, Any] = {"resume": FLAGS.resume, "overwrite": FLAGS.overwrite, "progress": FLAGS.progress}
-        with cluster() as execute:
+        with elsewhere(picture) as execute:
             call |= {"execute": execute, "flags_text": text, "tell": messages.tell}
             folder, metrics = run_blocks(plan, picture, FLAGS.out, **call)
     print(summary(folder, metrics))
     return MISSED if metrics["goal_met"] is False else 0
 
 
-def cluster() -> contextlib.AbstractContextManager[Any]:
-    """What gives the function that fits the blocks: a Ray cluster's, or None for this process."""
-    if not FLAGS.ray_address:
-        return contextlib.nullcontext()
-    return ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task, fit_block)
+def elsewhere(picture: LargeImage) -> contextlib.AbstractContextManager[Any]:
+    """What gives the function that fits the blocks: a Ray cluster's; of a large picture without a GPU that of a process
+    of its own; or None for this process.
+    """
+    if FLAGS.ray_address:
+        return ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task, fit_block)
+    if picture.height * picture.width > LARGE and not tf.config.get_visible_devices("GPU"):
+        return block_worker(FLAGS.module)
+    return contextlib.nullcontext()
 
 
 def planned(picture: LargeImage, options: Mapping[str, Any]) -> BlockPlan:
