@@ -3,9 +3,9 @@
 From the root of the repository: python -m experiments.large.study --pictures=FOLDER
 
 The folder holds 01.png to 24.png of the Kodak suite. Each mosaic is fitted by `keras-inr fit` in a process of its own,
-whose seconds are from its start to its end, with everything that a run leaves, and whose memory is the most that it
-ever held. Run it on an idle machine. Finished runs are kept in --runs and not made again. The results are
-results/runs.json and the tables of this folder's README.
+whose seconds are from its start to its end, with everything that a run leaves. Its memory is the most that it and the
+process that it fits in held at one time. Run it on an idle machine. Finished runs are kept in --runs and not made
+again. The results are results/runs.json and the tables of this folder's README.
 """
 
 from keras_inr.cli import startup
@@ -16,14 +16,13 @@ if __name__ == "__main__":
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import time
 
 from absl import flags
 
 from experiments.files import ROOT, put_between, write_json
 from experiments.large.mosaic import write_mosaic
+from experiments.watched import run_watched
 from keras_inr.blocks.plan import plan_blocks
 from keras_inr.blocks.pyramid import cell_of
 from keras_inr.cli.block_fit import MISSED
@@ -86,16 +85,13 @@ def fitted(name, runs):
         write_mosaic(FLAGS.pictures, picture, size)
     command = [sys.executable, "-m", "keras_inr", "fit", f"--image={picture}", f"--goal={goal}"]
     command += [f"--block_size={side}"] if side else ["--block_size=0", "--preset=auto"]
-    load, before = os.getloadavg()[0], time.perf_counter()
-    process = subprocess.Popen([*command, f"--out={folder}", "--overwrite"], cwd=ROOT)
-    _, code, used = os.wait4(process.pid, 0)
-    if code and os.waitstatus_to_exitcode(code) != MISSED:
+    load, run = os.getloadavg()[0], run_watched([*command, f"--out={folder}", "--overwrite"], ROOT)
+    if run.code not in (0, MISSED):
         raise RuntimeError(f"the run of {name} failed")
-    seconds = time.perf_counter() - before
     metrics = json.loads((folder / "metrics.json").read_text())
     row = {name: metrics[name] for name in ("psnr_db", "ssim", "num_parameters", "train_seconds")}
     row |= {"blocks": metrics.get("blocks", [1, 1]), "goal": goal.replace("dB", " dB")}
-    row |= {"size": list(size), "seconds": round(seconds, 1), "load_before": load, "peak_mb": used.ru_maxrss // 1024}
+    row |= {"size": list(size), "seconds": round(run.seconds, 1), "load_before": load, "peak_mb": round(run.peak_mb)}
     row["model_bytes"] = (folder / "model.keras").stat().st_size
     row["jpeg_bytes"] = jpeg_bytes(picture, metrics["psnr_db"])
     write_facts(facts, row)

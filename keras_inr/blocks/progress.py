@@ -15,6 +15,12 @@ from keras_inr.blocks.store import Key
 
 SECONDS_BETWEEN_LINES = 10.0
 
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes, of what the system tells of a process's memory."""
+
+GROWTH, COPIES = 1.4, 3.2
+"""Measured: what fits take in the end beside what the first took, and writing and loading a model beside its bytes."""
+
 
 def prices(plan: BlockPlan, detail: np.ndarray) -> dict[Key, float]:
     """What each block is taken to cost, in no unit: its detail and half the mean detail; of reduced ones the mean."""
@@ -36,6 +42,7 @@ class BlockProgress:
         rows: (level, block) -> row of those that are fitted; it grows while the run goes on.
         shown: False shows nothing.
         tell: called with the line about the price of the whole, after the first block.
+        held: the most bytes of memory that fits in another process have taken.
     """
 
     def __init__(
@@ -45,8 +52,9 @@ class BlockProgress:
         rows: Mapping[Key, Mapping[str, Any]],
         shown: bool = True,
         tell: Callable[[str], None] = lambda line: None,
+        held: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.plan, self.price, self.rows, self.tell = plan, price, rows, tell
+        self.plan, self.price, self.rows, self.tell, self.held = plan, price, rows, tell, held
         self.shown, self.live = shown, shown and sys.stderr.isatty()
         self.before = set(rows)
         self.started = self.last_line_at = time.perf_counter()
@@ -90,8 +98,10 @@ class BlockProgress:
         (height, width), (rows, columns) = lattice.picture_size, lattice.grid
         goal = "" if self.plan.goal_psnr_db is None else f" to {self.plan.goal_psnr_db:g} dB"
         blocks = f"{rows} x {columns} blocks of {lattice.cell[0]} x {lattice.cell[1]} pixels{goal}"
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20 + 3e-3 * self.megabytes()
-        cost = f"about {self.seconds_left():.0f} s, {memory:.1f} GB of memory, a model of {self.megabytes():.3g} MB"
+        own = MAXRSS_UNIT * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        fits, end = own + GROWTH * self.held(), own + COPIES * 1e6 * self.megabytes()
+        memory = f"{max(fits, end) / 1e9:.1f} GB of memory"
+        cost = f"about {self.seconds_left():.0f} s, {memory}, a model of {self.megabytes():.3g} MB"
         return f"{height} x {width} ({height * width / 1e6:.1f} megapixels) as {blocks}: {cost}"
 
     def close(self) -> None:

@@ -50,7 +50,8 @@ def run_blocks(
         plan: `BlockPlan`.
         picture: the picture that it is of, as `open_image` opens it.
         out, resume, overwrite, flags_text: see `claim_run_folder`.
-        execute: a function of (tasks, plan, should_stop) that yields `Outcome`s; `embedded` by default.
+        execute: a function of (tasks, plan, should_stop) that yields `Outcome`s; `embedded` by default. One that fits
+            in another process may have a method `held` for the most bytes of memory that it has taken there.
         progress: whether to tell how far it is.
         tell: called with lines about what it will cost.
 
@@ -100,7 +101,8 @@ def fit_all(
     preview = Preview(store.folder.parent / PREVIEW, plan.lattices, plan.channels)
     for key in store.rows:
         preview.add(*key, store.shown(key))
-    bar = BlockProgress(plan, prices(plan, pyramid.detail), store.rows, progress, tell)
+    held = getattr(execute, "held", lambda: 0)
+    bar = BlockProgress(plan, prices(plan, pyramid.detail), store.rows, progress, tell, held)
     try:
         left = set(store.left)
         tasks = tasks_of([key for key in order_of(plan, pyramid.detail) if key in left], plan, pyramid)

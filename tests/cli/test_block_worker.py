@@ -1,5 +1,6 @@
 """The process that fits blocks for a run from the command line."""
 
+import re
 import signal
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from blocks.small_blocks import fit_cat
 
 from keras_inr import presets
+from keras_inr.blocks.progress import GROWTH
 from keras_inr.cli import block_worker
 from keras_inr.errors import InputError, InterruptedRunError, MachineError
 from keras_inr.models.field_files import read_field
@@ -20,7 +22,13 @@ def alone(tmp_path_factory):
 
 def test_it_fits_the_same_field(alone, tmp_path):
     with block_worker.block_worker() as execute:
-        folder, metrics = fit_cat(tmp_path, tmp_path / "run", execute=execute)
+        held = []
+        folder, metrics = fit_cat(
+            tmp_path, tmp_path / "run", execute=execute, tell=lambda line: held.append((execute.held(), line))
+        )
+        fits, line = held[0]
+        assert 2**28 < fits < 2**32  # TensorFlow at least
+        assert float(re.search(r"([0-9.]+) GB of memory", line)[1]) > GROWTH * fits / 1e9
         assert execute.process.poll() is not None  # it ends with the last block
     fields = [read_field(place / "model.keras") for place in (folder, alone[0])]
     for weight, other in zip(*(field.get_weights() for field in fields), strict=True):
