@@ -57,6 +57,7 @@ RANKS = {
     "runs": 7,
     "fleet": 8,
     "blocks": 9,
+    "comparing": 9,
     "cli": 10,
     "__main__": 11,
 }
