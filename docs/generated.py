@@ -1,8 +1,7 @@
-"""Pages that are made each time: the reference, the studies' pages, the notebooks; and docstrings as Sphinx reads them."""
+"""Pages that are made each time, the reference, the studies, the notebooks; and docstrings as Sphinx reads them."""
 
 import importlib
 import inspect
-import pathlib
 import re
 import shutil
 

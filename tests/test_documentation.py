@@ -48,7 +48,11 @@ def test_every_room_has_a_page(room):
 def test_tables_of_docstrings_are_tables():
     table = "| a | b |\n|---|---|\n| `x` | y |\n"
     found = generated.as_list_table(table)
-    assert found.split("\n") == ["", ".. list-table::", "   :header-rows: 1", ""] + [
+    assert found.split("\n") == [
+        "",
+        ".. list-table::",
+        "   :header-rows: 1",
+        "",
         "   * - a",
         "     - b",
         "   * - `x`",

@@ -82,9 +82,7 @@ def main(argv: list[str]) -> int:
     cluster = ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task) if FLAGS.ray_address else contextlib.nullcontext()
     with cluster as execute:
         call = {"resume": FLAGS.resume, "execute": execute, "progress": FLAGS.progress}
-        folder, rows = run_fleet(
-            pictures, plan, FLAGS.out, **call, export=FLAGS.export, history=FLAGS.history
-        )
+        folder, rows = run_fleet(pictures, plan, FLAGS.out, **call, export=FLAGS.export, history=FLAGS.history)
     print(summary(folder, rows, FLAGS.export))
     return 0 if all_done(rows, FLAGS.export) else SOME_FAILED
 

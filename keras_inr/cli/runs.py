@@ -1,8 +1,8 @@
 """Lists runs, compares two, and removes what can be made again: keras-inr runs
 
-    keras-inr runs                                       what there is in runs/
-    keras-inr runs --compare=1,2 --out=beside.png        settings that differ, figures, both pictures
-    keras-inr runs --clean=1,2                           checkpoints, previews and logs of finished runs; all for all
+keras-inr runs                                       what there is in runs/
+keras-inr runs --compare=1,2 --out=beside.png        settings that differ, figures, both pictures
+keras-inr runs --clean=1,2                           checkpoints, previews and logs of finished runs; all for all
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from keras_inr.runs.overview import (
     figures_of,
     list_runs,
     number_or_path,
-    remove_again,
     removable,
+    remove_again,
     save_beside,
 )
 

@@ -25,7 +25,7 @@ class Variant:
         name: what tables call it, and folders.
         preset: a name of `list_presets`.
         arguments: of the preset that are not its own.
-        recipe: arguments of a `Recipe` that are its alone, such as learning_rate; the preset's own recipe has the others.
+        recipe: arguments of a `Recipe` that are its alone, such as learning_rate; the preset's own has the others.
 
     Raises:
         InputError: for a name that cannot be a folder's, an unknown preset, or arguments that it has not.
@@ -72,7 +72,7 @@ class Comparison:
 
     variants: Sequence[Variant]
     seeds: Sequence[int] = (0,)
-    budget: Budget = Budget()
+    budget: Budget = dataclasses.field(default_factory=Budget)
     recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sweep_rates: Sequence[float] | None = None
     image_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 from keras_inr.comparing.statistics import Summary
 
-HEADS = ("network", "weights", "kB", "steps", "seconds", "PSNR (dB)", "SSIM", "MS-SSIM", "LPIPS", "against the best (dB)")
+HEADS = (
+    "network",
+    "weights",
+    "kB",
+    "steps",
+    "seconds",
+    "PSNR (dB)",
+    "SSIM",
+    "MS-SSIM",
+    "LPIPS",
+    "against the best (dB)",
+)
 
 
 def cells(summary: Summary, wide: str = "±", dash: str = "–") -> list[str]:

@@ -73,7 +73,7 @@ def fit_task(task: Task, plan: FleetPlan) -> list[Outcome]:
 
 
 def fit_each(task: Task, plan: FleetPlan, should_stop: Callable[[], bool] | None = None) -> list[Outcome]:
-    """Fits the pictures of a task one by one, each as `fit` does; those that were not begun or not ended are left out."""
+    """Fits the pictures of a task one by one, each as `fit` does; those that were stopped are left out."""
     return [outcome for part in fit_one_by_one(task, plan, should_stop) for outcome in part]
 
 
@@ -95,10 +95,8 @@ def fit_one_by_one(
             yield [outcome_or_failure(name, signal, field, result, 1)]
 
 
-def fits_alone(
-    tasks: Iterable[Task], plan: FleetPlan, should_stop: Callable[[], bool]
-) -> Iterator[list[Outcome]]:
-    """Fits the pictures of tasks one by one in this process; yields outcomes as they come, as `run_fleet` takes them."""
+def fits_alone(tasks: Iterable[Task], plan: FleetPlan, should_stop: Callable[[], bool]) -> Iterator[list[Outcome]]:
+    """Fits pictures one by one in this process; yields outcomes as they come, as `run_fleet` takes them."""
     for task in tasks:
         yield from fit_one_by_one(task, plan, should_stop)
 

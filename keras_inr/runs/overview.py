@@ -107,9 +107,7 @@ def differing_settings(first: pathlib.Path, second: pathlib.Path) -> dict[str, t
         InputError: for a folder without a run.
     """
     one, other = (dict(flat(run_identity(checked(place)))) for place in (first, second))
-    return {
-        name: (one.get(name), other.get(name)) for name in {**one, **other} if one.get(name) != other.get(name)
-    }
+    return {name: (one.get(name), other.get(name)) for name in {**one, **other} if one.get(name) != other.get(name)}
 
 
 def checked(place: pathlib.Path) -> pathlib.Path:

@@ -65,10 +65,7 @@ def test_every_fit_is_a_line(made):
         lines = list(csv.DictReader(file))
     assert len(lines) == len(rows) == 3 * 2 * 2
     assert {(line["variant"], line["name"], line["seed"]) for line in lines} == {
-        (variant, name, seed)
-        for variant in ("siren", "relu", "mine")
-        for name in PICTURES
-        for seed in "01"
+        (variant, name, seed) for variant in ("siren", "relu", "mine") for name in PICTURES for seed in "01"
     }
     for line in lines:
         assert line["status"] == "fitted"

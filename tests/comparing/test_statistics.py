@@ -68,7 +68,9 @@ def test_failures_count_as_nothing_and_exact_pictures_as_60():
 
 def test_markdown(rows):
     lines = tables.markdown(summaries(rows, ["a", "b_c"]), "note").splitlines()
-    assert lines[0].startswith("| network | weights | kB | steps | seconds | PSNR (dB) | SSIM | against the best (dB) |")
+    assert lines[0].startswith(
+        "| network | weights | kB | steps | seconds | PSNR (dB) | SSIM | against the best (dB) |"
+    )
     assert len({line.count("|") for line in lines[:4]}) == 1
     assert lines[2].startswith("| `a` | 1,234 | – | 10 | – | **")
     assert "ahead in" in lines[3]

@@ -174,9 +174,7 @@ def test_the_guide_shows_the_lines(tmp_path):
     guide = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "guides" / "serve.md").read_text()
     signatures = {"fox_pictures": ["render_png"], "fox": ["serving_default", "gradient", "info"]}
     version = model_base.BaseVersion(tmp_path, "fox", 1, signatures, {})
-    assert (
-        instructions.docker_command(version).replace(f"{tmp_path}:", '"$PWD/models:').replace(":ro", ':ro"') in guide
-    )
+    assert instructions.docker_command(version).replace(f"{tmp_path}:", '"$PWD/models:').replace(":ro", ':ro"') in guide
     for command in instructions.curl_commands(version).values():
         assert f"\n{command}\n" in guide
 
