@@ -18,6 +18,7 @@ from keras_inr.blocks.plan import lattices_of
 from keras_inr.blocks.work import name_of, numbers_of
 from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.fleet.work import FITTED, Outcome
+from keras_inr.initializers._blank import blank_tables
 from keras_inr.models.block_field import BlockField
 from keras_inr.models.field import Field
 from keras_inr.models.lattice import Lattice
@@ -176,7 +177,9 @@ class BlockStore:
 
     def _stacked(self, config: dict[str, Any], level: int, blocks: Sequence[int]) -> Field:
         """The fields of blocks that are of one network."""
-        stacked = empty_stack(keras.saving.deserialize_keras_object(config), len(blocks))
+        with blank_tables():
+            network = keras.saving.deserialize_keras_object(config)
+        stacked = empty_stack(network, len(blocks))
         for place, block in enumerate(blocks):
             for variable, weight in zip(stacked.weights, self.weights((level, block)), strict=True):
                 variable.value.scatter_update(tf.IndexedSlices(weight[None], [place]))  # in place

@@ -13,6 +13,7 @@ from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
 from keras_inr.forward_rules import Jet, side_by_side, sum_of
+from keras_inr.initializers._blank import table_initializer
 from keras_inr.initializers.rules import derive_seed
 from keras_inr.layers._raster import interpolated, raster_points
 from keras_inr.layers.hash_encoding import PRIMES, gathered
@@ -119,7 +120,9 @@ class CellEncoding(keras.layers.Layer):
         self.tables = [
             self.add_weight(
                 shape=(*fields, entries, dimensions),
-                initializer=keras.initializers.RandomNormal(0.0, 0.01, seed=derive_seed(self.seed, level)),
+                initializer=table_initializer(
+                    keras.initializers.RandomNormal(0.0, 0.01, seed=derive_seed(self.seed, level))
+                ),
                 autocast=False,
                 name=f"table_{level}",
             )

@@ -16,6 +16,7 @@ from keras_inr._custom_gradients import custom_gradient
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
 from keras_inr.forward_rules import Jet, sum_of
+from keras_inr.initializers._blank import table_initializer
 from keras_inr.layers._raster import interpolated
 
 # One odd prime for every axis: leaving x unmultiplied, as instant-ngp does, shows as correlated noise along rows.
@@ -147,7 +148,9 @@ class HashEncoding(keras.layers.Layer):
         fields = () if self.num_fields is None else (self.num_fields,)
         self.table = self.add_weight(
             shape=(*fields, sum(self.num_entries), self.num_features),
-            initializer=keras.initializers.RandomUniform(-self.initial_scale, self.initial_scale, seed=self.seed),
+            initializer=table_initializer(
+                keras.initializers.RandomUniform(-self.initial_scale, self.initial_scale, seed=self.seed)
+            ),
             autocast=False,
             name="table",
         )

@@ -12,6 +12,7 @@ from keras_inr._arguments import local_path
 from keras_inr._files import TEMPORARY_PREFIX, atomic_path
 from keras_inr._reading import MOST_BYTES, open_regular
 from keras_inr.errors import InputError
+from keras_inr.initializers._blank import blank_tables
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import empty_copy
 
@@ -41,7 +42,8 @@ def read_field(path: str | os.PathLike[str]) -> Field:
             raise InputError(f"{path} is no .keras file, or not a whole one")
         _check_sizes(path, file)
     try:
-        model = _loaded(path)
+        with blank_tables():
+            model = _loaded(path)
     except Exception as error:  # whatever a torn or foreign file makes Keras raise
         raise InputError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from None
     if not isinstance(model, Field):

@@ -7,7 +7,7 @@ import numpy as np
 from keras_inr.errors import InputError
 from keras_inr.layers.cell_encoding import CellEncoding, checked_layout
 from keras_inr.models.cell_grid import CellGrid, Layout
-from keras_inr.models.stacking import empty_copy
+from keras_inr.models.stacking import fresh_copy
 
 
 def grown(field: CellGrid, layout: Iterable[tuple[int, float, int]]) -> CellGrid:
@@ -36,7 +36,7 @@ def grown(field: CellGrid, layout: Iterable[tuple[int, float, int]]) -> CellGrid
     if not is_larger(layout, field.layout):
         told = f"layout must have the cells of {field.layout} and no level that is smaller"
         raise InputError(f"{told}, received {layout}")
-    larger = empty_copy(field, layout=layout)
+    larger = fresh_copy(field, layout=layout)
     old, new = field.stack[0], larger.stack[0]
     for level, tables in enumerate(zip(old.tables, new.tables, strict=True)):
         before, table = (part.numpy() for part in tables)

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_inr._arguments import as_list, positive_int
 from keras_inr.errors import InputError, InputTypeError
+from keras_inr.initializers._blank import blank_tables
 from keras_inr.models.field import Field
 
 NOT_OF_THE_NETWORK = ("name", "trainable", "picture_size", "seed")
@@ -71,6 +72,12 @@ def empty_stack(field: Field, num_fields: int) -> Field:
 
 def empty_copy(field: Field, **changes: Any) -> Field:
     """Another field with the same layers frozen, some arguments changed, and weights that are still to be assigned."""
+    with blank_tables():
+        return fresh_copy(field, **changes)
+
+
+def fresh_copy(field: Field, **changes: Any) -> Field:
+    """Another field with the same layers frozen, some arguments changed, and weights that are drawn anew."""
     copy = type(field).from_config({**field.get_config(), **changes})
     for layer, original in zip(copy.named_layers, field.named_layers, strict=True):
         if not original.trainable:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_inr.models import Siren
-from keras_inr.models.stacking import stack, unstack
+from keras_inr.models.stacking import empty_stack, fresh_copy, stack, unstack
 from keras_inr.presets import from_preset, list_presets
 
 COORDS = np.random.default_rng(0).uniform(-1, 1, (7, 2)).astype("float32")
@@ -22,6 +22,14 @@ def test_every_network_comes_back_from_a_stack(preset):
         assert back.picture_size == (20, 30)
         for one, other in zip(field.weights, back.weights, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_tables_of_an_empty_stack_are_not_drawn():
+    """Which takes long, and as much memory again, where they are large."""
+    field = from_preset("pixel_grid", picture_size=(20, 30), seed=3)
+    stacked = empty_stack(field, 2)
+    assert not any(np.any(table) for table in stacked.stack[0].tables)
+    assert all(np.any(table) for table in fresh_copy(field, seed=4).stack[0].tables)
 
 
 def test_places_and_sizes():
