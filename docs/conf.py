@@ -36,7 +36,7 @@ autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_custom_sections = [("Shapes", "returns_style"), ("Other arguments", "params_style")]
+napoleon_custom_sections = [("Other arguments", "params_style")]
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
@@ -47,4 +47,4 @@ suppress_warnings = ["myst.strikethrough"]
 def setup(app):
     """Pages that are made from the package, the studies and the notebooks."""
     app.connect("builder-inited", lambda app: generated.write(HERE))
-    app.connect("autodoc-process-docstring", generated.docstring)
+    app.connect("autodoc-process-docstring", generated.docstring, priority=400)  # before napoleon

@@ -4,6 +4,8 @@ import importlib.util
 import sys
 from typing import Any
 
+import tqdm
+
 
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
@@ -20,7 +22,7 @@ def is_live() -> bool:
 def progress_bar(live: bool, **options: Any) -> Any:
     """A bar of tqdm, on standard error or as the notebook's widget; one that shows nothing unless it is live."""
     if live and in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
-        import tqdm.auto  # not above: elsewhere it is the same as tqdm
+        from tqdm import auto  # not above: it warns where there is no widget
 
-        return tqdm.auto.tqdm(**options)
+        return auto.tqdm(**options)
     return tqdm.tqdm(dynamic_ncols=live, disable=not live, **options)

@@ -4,9 +4,9 @@ import os
 import pathlib
 import re
 import shlex
-import warnings
 
 import pytest
+from cli.fit_calls import forked
 
 from keras_inr.cli import main
 
@@ -25,13 +25,13 @@ def blocks(page, language):
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_python_runs(page, tmp_path, monkeypatch):
+def test_python_runs(page, tmp_path):
     """Each block by itself, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    for block in blocks(page, "python"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            exec(compile(block, str(page), "exec"), {"__name__": "page"})
+    for number, block in enumerate(blocks(page, "python")):
+        script = tmp_path / f"block_{number}.py"
+        script.write_text(block)
+        done = forked(script, cwd=tmp_path)
+        assert done.returncode == 0, f"{block}\n{done.stderr[-3000:]}"
 
 
 def commands(page):
@@ -60,8 +60,6 @@ _flags = {}
 
 def flags_of(command):
     """Names of a command's flags, all models' arguments among them."""
-    from cli.fit_calls import forked
-
     if command not in _flags:
         done = forked("keras_inr", command, "--helpfull")
         _flags[command] = set(re.findall(r"(?m)^\s*--(?:\[no\])?([a-z_0-9]+)", done.stdout)) | {"flagfile"}

@@ -30,7 +30,7 @@ BUDGET_HELP = (
     "widths of layers are scaled; with a comma between"
 )
 VARIANTS_HELP = (
-    'a JSON file of more networks: {"NAME": {"preset": "siren", "arguments": {"omega_0": 10.0}, "recipe": '
+    'a JSON file of more networks: {"NAME": {"preset": "siren_paper", "arguments": {"omega_0": 10.0}, "recipe": '
     '{"learning_rate": 0.001}}, ...}'
 )
 SHARED = ("batch_size", "optimizer", "learning_rate", "schedule", "sampling")

@@ -11,7 +11,6 @@ TOLERANCE = 0.1
 """How far from what is wanted a network may be, as a part of it."""
 
 WIDEST = 8192
-TABLES = ("table_size", "max_table_entries", "log2_table_size")
 
 
 def sized(preset: str, arguments: Mapping[str, Any], parameters: int, size: tuple[int, int]) -> dict[str, Any]:
@@ -65,16 +64,20 @@ def _candidates(
     if units is None or units is inspect.Parameter.empty:
         return found
     widest = max(units) if isinstance(units, (tuple, list)) else units
-    low, high = 1, WIDEST
+
+    def tried(width: int) -> int:
+        given = {**arguments, "units": _scaled(units, width, widest)}
+        found.append((given, count(given)))
+        return found[-1][1]
+
+    low, high = 1, 2
+    while high < WIDEST and tried(high) < wanted:  # from below, so that none is built that is far too large
+        low, high = high, 2 * high
     while low < high:  # the narrowest that has as many as wanted
         middle = (low + high) // 2
-        given = {**arguments, "units": _scaled(units, middle, widest)}
-        found.append((given, count(given)))
-        low, high = (low, middle) if found[-1][1] >= wanted else (middle + 1, high)
-    for width in (low - 1, low):
-        if width > 0:
-            given = {**arguments, "units": _scaled(units, width, widest)}
-            found.append((given, count(given)))
+        low, high = (low, middle) if tried(middle) >= wanted else (middle + 1, high)
+    for width in {max(1, low - 1), low}:
+        tried(width)
     return found
 
 

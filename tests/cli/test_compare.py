@@ -10,7 +10,7 @@ SMALL = ("--images=sample:chelsea,sample:coffee", "--size=24", "--batch_size=64"
 
 
 def test_a_comparison(tmp_path):
-    (tmp_path / "more.json").write_text('{"slow": {"preset": "siren", "arguments": {"omega_0": 5.0}}}')
+    (tmp_path / "more.json").write_text('{"slow": {"preset": "siren_paper", "arguments": {"omega_0": 5.0}}}')
     flags = (*SMALL, "--presets=siren,relu", "--variants=more.json", "--budget=5steps,1kparameters", "--seeds=2")
     done = compare(*flags, "--out=out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

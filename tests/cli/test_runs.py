@@ -18,7 +18,7 @@ def test_runs(tmp_path):
     compared = runs("--compare=1,0002", "--out=beside.png", cwd=tmp_path)
     assert compared.returncode == 0, compared.stderr
     lines = {line.split()[0]: line.split()[1:] for line in compared.stdout.splitlines()}
-    assert lines["recipe.seed"] == ["0", "1"]
+    assert lines["seed"] == ["0", "1"]
     assert lines["steps"] == ["20", "20"]
     assert (tmp_path / "beside.png").is_file()
     tried = runs("--clean=all", "--dry_run", cwd=tmp_path)

@@ -55,7 +55,7 @@ def test_networks_are_brought_to_a_number_of_weights(preset, wanted):
 
 
 def test_proportions_are_kept():
-    units = sized("siren", {"units": (64, 32), "omega_0": 10.0}, 20_000, (64, 64))
+    units = sized("siren_paper", {"units": (64, 32), "omega_0": 10.0}, 20_000, (64, 64))
     assert units["omega_0"] == 10.0
     first, second = units["units"]
     assert abs(first - 2 * second) <= 1

@@ -32,7 +32,7 @@ def test_runs_are_listed(runs):
 
 def test_settings_that_differ(runs):
     assert overview.differing_settings(runs / "0001", runs / "0001") == {}
-    assert overview.differing_settings(runs / "0001", runs / "0002") == {"recipe.seed": (0, 1)}
+    assert overview.differing_settings(runs / "0001", runs / "0002") == {"seed": (0, 1)}
     with pytest.raises(InputError, match=r"runs must be folders of runs, received .*notes"):
         overview.differing_settings(runs / "0001", runs / "notes")
 
