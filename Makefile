@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: fit demo test test-all style install clean
+# make docs  builds the documentation into docs/_build
+.PHONY: fit demo test test-all docs style install clean
 
 fit: $(INSTALLED)
 	$(VENV)/bin/python scripts/fit.py --flagfile=configs/pixel_grid.cfg
@@ -27,6 +28,10 @@ test: style
 
 test-all: style
 	$(VENV)/bin/python tests/run.py -- -m "not reproduction"
+
+docs: $(INSTALLED)
+	$(VENV)/bin/python -m sphinx -W --keep-going -q docs docs/_build
+	@echo "docs/_build/index.html"
 
 style: $(INSTALLED)
 	$(VENV)/bin/ruff check --quiet .

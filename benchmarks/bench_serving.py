@@ -73,7 +73,7 @@ def main():
 
 
 def table(found):
-    """The figures of points, as README has them."""
+    """The figures of points, as docs/guides/serve.md has them."""
     columns = ("field", "points", "bare session p50 (ms)", "gRPC p50 / p99 (ms)", "REST p50 / p99 (ms)")
     head = f"| {' | '.join(columns)} | gRPC a second, 8 clients |"
     lines = [head, "| --- | ---: | ---: | ---: | ---: | ---: |"]

@@ -67,7 +67,7 @@ def load_module(path: str | os.PathLike[str]) -> list[PresetInfo]:
 
     Args:
         path: of a .py file with `PRESETS`, a tuple of `keras_inr.presets.Preset`s, whose models are subclasses of
-            `Field`. CONTRIBUTING.md has an example.
+            `Field`. docs/guides/own_layers.md has an example.
 
     Returns:
         What `list_presets` tells of its presets.

@@ -20,6 +20,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 # imports point to a lower rank, or stay in their folder; `keras_inr/__init__.py` collects the public names from all
 RANKS = {
     "_arguments": -1,
+    "_bars": -1,
     "_cpu_xla": -1,
     "_custom_gradients": -1,
     "_lazy": -1,
@@ -57,6 +58,7 @@ RANKS = {
     "runs": 7,
     "fleet": 8,
     "blocks": 9,
+    "comparing": 9,
     "cli": 10,
     "__main__": 11,
 }

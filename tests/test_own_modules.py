@@ -1,4 +1,4 @@
-"""`load_module`: presets in a person's file; and the examples of CONTRIBUTING.md."""
+"""`load_module`: presets in a person's file; and the examples of docs/guides/own_layers.md."""
 
 import json
 import pathlib
@@ -20,9 +20,9 @@ COORDS = np.random.default_rng(0).uniform(-1, 1, (5, 2)).astype("float32")
 
 
 def examples():
-    """The three blocks of Python in the section of CONTRIBUTING.md."""
-    section = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## Your own layers\n")[2].partition("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```\n", section, flags=re.DOTALL)
+    """The three blocks of Python in the page."""
+    page = (ROOT / "docs" / "guides" / "own_layers.md").read_text()
+    return re.findall(r"```python\n(.*?)```\n", page, flags=re.DOTALL)
 
 
 @pytest.fixture(autouse=True)

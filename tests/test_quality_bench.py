@@ -1,4 +1,4 @@
-"""benchmarks/bench_quality.py: the README shows its results, and its fits run in small."""
+"""benchmarks/bench_quality.py: docs/results/speed.md shows its results, and its fits run in small."""
 
 import json
 import pathlib
@@ -10,13 +10,13 @@ SCRIPT = ROOT / "benchmarks" / "bench_quality.py"
 RESULTS = json.loads((ROOT / "benchmarks" / "results" / "quality.json").read_text())
 
 
-def test_readme_shows_the_results():
+def test_the_page_shows_the_results():
     sys.path.insert(0, str(SCRIPT.parent))
     try:
         import bench_quality
     finally:
         sys.path.remove(str(SCRIPT.parent))
-    _, shown, _ = (ROOT / "README.md").read_text().split("<!-- quality -->\n")
+    _, shown, _ = (ROOT / "docs" / "results" / "speed.md").read_text().split("<!-- quality -->\n")
     assert shown.strip() == bench_quality.table(RESULTS["rows"])
     assert {row["method"] for row in RESULTS["rows"]} == set(bench_quality.METHODS)
 

@@ -40,7 +40,7 @@ def table(rows, architectures):
 
 
 def short_table(rows, architectures):
-    """The same in a few columns, for the README."""
+    """The same in a few columns, for docs/results/zoo.md."""
     lines = [
         "| architecture | parameters | PSNR (dB), equal steps | PSNR (dB), equal seconds | by | seconds to 35 dB |"
     ]

@@ -279,7 +279,7 @@ def report():
         pages.draw(rows, RESULTS / "zoo.png")
         write_json(ROOT / "keras_inr" / "measured.json", pages.measured_presets(presets, FLAGS.size))
         put_between(HERE / "README.md", MARKER, table)
-        put_between(ROOT / "README.md", MARKER, pages.short_table(rows, ARCHITECTURES))
+        put_between(ROOT / "docs" / "results" / "zoo.md", MARKER, pages.short_table(rows, ARCHITECTURES))
     print(table)
     if not as_published():
         messages.tell("published results are left as they are: they are made with the default flags")

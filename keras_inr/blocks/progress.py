@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from keras_inr._bars import is_live, progress_bar
 from keras_inr.blocks.plan import BlockPlan
 from keras_inr.blocks.store import Key
 
@@ -55,12 +56,11 @@ class BlockProgress:
         held: Callable[[], int] = lambda: 0,
     ) -> None:
         self.plan, self.price, self.rows, self.tell, self.held = plan, price, rows, tell, held
-        self.shown, self.live = shown, shown and sys.stderr.isatty()
+        self.shown, self.live = shown, shown and is_live()
         self.before = set(rows)
         self.started = self.last_line_at = time.perf_counter()
         self.told = False
-        style = {"dynamic_ncols": self.live, "disable": not self.live}
-        self.bar = tqdm.tqdm(total=len(price), initial=len(rows), unit=" blocks", **style)
+        self.bar = progress_bar(self.live, total=len(price), initial=len(rows), unit=" blocks")
 
     def seconds_left(self) -> float:
         """As far as what was done in this process tells."""

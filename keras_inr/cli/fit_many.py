@@ -55,6 +55,7 @@ def define_flags() -> None:
         flags.DEFINE_string("out", None, "run folder; a new numbered one under runs/ by default")
         flags.DEFINE_bool("resume", False, "go on with the run in --out")
         flags.DEFINE_bool("export", False, EXPORT_HELP)
+        flags.DEFINE_bool("history", False, "also write pictures/NAME/history.csv, the curve of each fit")
         flags.DEFINE_bool("progress", True, "tell how far it is")
     with group("Machines"):
         flags.DEFINE_integer("pictures_per_task", 64, "the most pictures that are fitted together", lower_bound=1)
@@ -80,7 +81,8 @@ def main(argv: list[str]) -> int:
     )
     cluster = ray_cluster(FLAGS.ray_address, FLAGS.cpus_per_task) if FLAGS.ray_address else contextlib.nullcontext()
     with cluster as execute:
-        folder, rows = run_fleet(pictures, plan, FLAGS.out, FLAGS.resume, execute, FLAGS.progress, FLAGS.export)
+        call = {"resume": FLAGS.resume, "execute": execute, "progress": FLAGS.progress}
+        folder, rows = run_fleet(pictures, plan, FLAGS.out, **call, export=FLAGS.export, history=FLAGS.history)
     print(summary(folder, rows, FLAGS.export))
     return 0 if all_done(rows, FLAGS.export) else SOME_FAILED
 

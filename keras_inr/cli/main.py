@@ -14,6 +14,7 @@ from keras_inr.cli import messages, startup, stop_signals
 COMMANDS = {
     "fit": "fit a field to a picture: model, SavedModel, pictures and figures in a run folder",
     "fit-many": "fit every picture of a folder or a data set, with one manifest of all",
+    "compare": "compare networks on the same pictures with equal budgets: tables, curves, crops",
     "render": "render a fitted picture, or its derivatives, at any size: PNG, TIFF, NPY",
     "export": "export a fitted picture for TensorFlow Serving",
     "export-web": "export a fitted picture as a page for any static host, evaluated in the browser",
@@ -22,6 +23,7 @@ COMMANDS = {
     "gateway": "show pictures that TensorFlow Serving serves: a page, tiles, Deep Zoom, IIIF",
     "blend": "edit pictures by their gradients and Laplacians",
     "pretrain": "learn weights that fits start from",
+    "runs": "list runs, compare two, remove what can be made again",
     "console": "fit a picture in a dialogue, with a live preview",
     "prepare-data": "prepare a data set for tfds: sources",
     "list-presets": "show the networks, with what was measured of them",

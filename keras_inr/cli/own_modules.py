@@ -8,7 +8,7 @@ from keras_inr.cli import flagfile
 from keras_inr.cli.help import group
 from keras_inr.runs.folder import folder_path
 
-MODULE_HELP = "a .py file with PRESETS of your own, see CONTRIBUTING.md; may be given several times"
+MODULE_HELP = "a .py file with PRESETS of your own, see docs/guides/own_layers.md; may be given several times"
 
 
 def define() -> None:

@@ -23,6 +23,7 @@ FIGURES = {
     "psnr_db": pyarrow.float64(),
     "psnr_8bit_db": pyarrow.float64(),
     "ssim": pyarrow.float64(),
+    "ms_ssim": pyarrow.float64(),
     "steps": pyarrow.int64(),
     "stopped_by": pyarrow.string(),
     "train_seconds": pyarrow.float64(),

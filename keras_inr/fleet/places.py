@@ -9,9 +9,10 @@ from keras_inr._arguments import PATTERN_CHARACTERS
 from keras_inr.signals._picture_files import SUFFIXES
 
 MODEL, PREVIEW, METRICS, SAVED_MODEL = "model.keras", "preview.png", "metrics.json", "saved_model"
+HISTORY = "history.csv"
 """What a picture's folder holds."""
 
-NOT_A_FOLDER = (MODEL, PREVIEW, METRICS, SAVED_MODEL, "", ".", "..")
+NOT_A_FOLDER = (MODEL, PREVIEW, METRICS, HISTORY, SAVED_MODEL, "", ".", "..")
 
 
 def find_places(names: Collection[str], owner: Callable[[str], str | None]) -> dict[str, str]:

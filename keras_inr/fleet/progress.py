@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import tqdm
 
+from keras_inr._bars import is_live, progress_bar
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -28,8 +30,7 @@ class FleetProgress:
         self.shown = shown
         self.before, _ = count()
         self.started = self.last_line_at = time.perf_counter()
-        live = shown and sys.stderr.isatty()
-        self.bar = tqdm.tqdm(total=total, initial=self.before, unit=f" {unit}", dynamic_ncols=live, disable=not live)
+        self.bar = progress_bar(shown and is_live(), total=total, initial=self.before, unit=f" {unit}")
 
     def show(self) -> None:
         """Tells how far the run is."""

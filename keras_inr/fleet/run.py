@@ -45,6 +45,7 @@ def run_fleet(
     execute: Execute | None = None,
     progress: bool = True,
     export: bool = False,
+    history: bool = False,
 ) -> tuple[pathlib.Path, list[dict[str, Any]]]:
     """Fits pictures that have not been fitted yet.
 
@@ -61,6 +62,7 @@ def run_fleet(
         progress: whether to tell how far it is.
         export: whether to export each fitted picture that has no export yet, by this process and after all are fitted.
             One that cannot be exported stays fitted, and its row tells the reason.
+        history: whether to keep the curve of each fit, pictures/NAME/history.csv.
 
     Returns:
         (folder, rows), the rows of the manifest: one for every picture.
@@ -76,7 +78,7 @@ def run_fleet(
         if not pictures:
             raise InputError(f"images must not all lie in the run's own folder, {folder}")
         facts = {**plan.identity, "weights": plan.weights, "versions": versions()}
-        store = FleetStore(folder, pictures, facts)
+        store = FleetStore(folder, pictures, facts, history)
         store.write_manifest()
 
         def should_stop() -> bool:

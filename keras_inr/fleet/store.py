@@ -16,8 +16,9 @@ from keras_inr.datasets.pictures import Picture, printable
 from keras_inr.errors import DamagedFileError
 from keras_inr.fleet.exports import export_bytes
 from keras_inr.fleet.manifest import COLUMNS, FIGURES, are_figures, setup_of, write_manifest
-from keras_inr.fleet.places import METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places
+from keras_inr.fleet.places import HISTORY, METRICS, MODEL, PREVIEW, SAVED_MODEL, find_places
 from keras_inr.fleet.work import FAILED, FITTED, PENDING, Outcome, failed
+from keras_inr.runs.facts import write_history
 from keras_inr.runs.folder import write_json
 
 PICTURES = "pictures"
@@ -36,14 +37,21 @@ class FleetStore:
         folder: the run's folder, claimed by this process.
         pictures: the `Picture`s that went in.
         facts: what metrics.json of each picture tells of the run.
+        history: whether to keep the curve of each fit, history.csv.
 
     Attributes:
         rows: name -> row of the manifest. A picture that was fitted before, with the same bytes if it is a file, is
             "fitted", every other one "pending".
     """
 
-    def __init__(self, folder: str | os.PathLike[str], pictures: Iterable[Picture], facts: Mapping[str, Any]) -> None:
-        self.facts, self.written = facts, -math.inf
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        pictures: Iterable[Picture],
+        facts: Mapping[str, Any],
+        history: bool = False,
+    ) -> None:
+        self.facts, self.written, self.history = facts, -math.inf, history
         self.folder = pathlib.Path(folder)
         self.pictures = {picture.name: picture for picture in pictures}
         self.places = find_places(self.pictures, lambda place: self._read(place).get("name"))
@@ -78,6 +86,8 @@ class FleetStore:
         for name, content in ((MODEL, outcome.model), (PREVIEW, outcome.preview)):
             with atomic_path(place / name) as temporary:
                 temporary.write_bytes(content)
+        if self.history:
+            write_history(place / HISTORY, outcome.history)
         outcome.row["fitted_at"] = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
         own = {name: value for name, value in self._row(outcome.name, outcome.row).items() if name in FIGURES}
         facts = {"preview_bytes": len(outcome.preview), **self.facts}

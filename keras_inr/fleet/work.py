@@ -5,7 +5,7 @@ import dataclasses
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,12 +14,13 @@ import tensorflow as tf
 from keras_inr.datasets.pictures import printable
 from keras_inr.errors import MachineError
 from keras_inr.fleet.plan import FleetPlan
-from keras_inr.metrics import finite
+from keras_inr.metrics import SSIM_WINDOW, finite, ms_ssim
 from keras_inr.models.field import Field, to_uint8
 from keras_inr.models.field_files import bare_copy
 from keras_inr.rendering.png import png_bytes
 from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import ImageSignal
+from keras_inr.training.fitting import fit
 from keras_inr.training.many.many_fits import LastStacks, fit_in_batches
 from keras_inr.training.result import FitResult
 
@@ -51,12 +52,14 @@ class Outcome:
         row: its figures, with "status" "fitted" or "failed" and the "reason" of a failure.
         model: bytes of model.keras, None after a failure.
         preview: bytes of a PNG file, None after a failure.
+        history: rows of the fit, see `FitResult`.
     """
 
     name: str
     row: dict[str, Any]
     model: bytes | None = None
     preview: bytes | None = None
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
 def failed(name: str, reason: object) -> Outcome:
@@ -67,6 +70,35 @@ def failed(name: str, reason: object) -> Outcome:
 def fit_task(task: Task, plan: FleetPlan) -> list[Outcome]:
     """Fits the pictures of a task; all their `Outcome`s, when the last of them is done."""
     return [outcome for part in fit_parts(task, plan) for outcome in part]
+
+
+def fit_each(task: Task, plan: FleetPlan, should_stop: Callable[[], bool] | None = None) -> list[Outcome]:
+    """Fits the pictures of a task one by one, each as `fit` does; those that were stopped are left out."""
+    return [outcome for part in fit_one_by_one(task, plan, should_stop) for outcome in part]
+
+
+def fit_one_by_one(
+    task: Task, plan: FleetPlan, should_stop: Callable[[], bool] | None = None
+) -> Iterator[list[Outcome]]:
+    """Does what `fit_each` does, and yields the `Outcome` of each picture as soon as it is fitted."""
+    for name, signal in zip(task.names, task.signals, strict=True):
+        if should_stop is not None and should_stop():
+            return
+        field = plan.field(signal.size, signal.channels)
+        options: dict[str, Any] = {"goal_psnr_db": plan.goal_psnr_db, "progress": False, "should_stop": should_stop}
+        try:
+            result = fit(field, signal, plan.recipe, **options)
+        except Exception as error:  # whatever a picture or a network of one's own makes Keras or TensorFlow raise
+            yield [failed(name, reason_of(error))]
+            continue
+        if result.stopped_by != "interrupt":
+            yield [outcome_or_failure(name, signal, field, result, 1)]
+
+
+def fits_alone(tasks: Iterable[Task], plan: FleetPlan, should_stop: Callable[[], bool]) -> Iterator[list[Outcome]]:
+    """Fits pictures one by one in this process; yields outcomes as they come, as `run_fleet` takes them."""
+    for task in tasks:
+        yield from fit_one_by_one(task, plan, should_stop)
 
 
 def fit_parts(
@@ -143,13 +175,14 @@ def outcome(name: str, signal: ImageSignal, field: Field, result: FitResult, pic
     """The outcome of a fit."""
     if result.stopped_by == "diverged":
         return failed(name, f"the fit diverged at step {result.steps}: a lower learning rate may help")
-    model = keras_file(field)
+    model, prediction = keras_file(field), cast(np.ndarray, result.prediction)
     row = {
         "status": FITTED,
         "reason": None,
         "psnr_db": finite(result.psnr_db),
         "psnr_8bit_db": finite(result.psnr_8bit_db),
         "ssim": result.ssim,
+        "ms_ssim": ms_ssim(signal.values, prediction) if min(signal.size) >= SSIM_WINDOW else None,
         "steps": result.steps,
         "stopped_by": result.stopped_by,
         "train_seconds": round(result.train_seconds, 3),
@@ -162,7 +195,7 @@ def outcome(name: str, signal: ImageSignal, field: Field, result: FitResult, pic
         "image_sha256": signal.sha256,
         "device": device_name(),
     }
-    return Outcome(name, row, model, png_bytes(to_uint8(cast(np.ndarray, result.prediction))))
+    return Outcome(name, row, model, png_bytes(to_uint8(prediction)), result.rows)
 
 
 class KerasBuffer(io.BytesIO):

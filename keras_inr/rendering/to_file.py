@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tqdm
 
 from keras_inr._arguments import INT32_MAX
+from keras_inr._bars import is_live, progress_bar
 from keras_inr._files import atomic_folder, atomic_path
 from keras_inr.coordinates import picture_box, pixel_pitch
 from keras_inr.errors import InputError
@@ -275,8 +276,8 @@ def _description(raster: FieldRaster, settings: RenderSettings, full_scale: floa
 
 def _with_progress(strips: Iterable[np.ndarray], height: int) -> Iterator[np.ndarray]:
     """The strips, while standard error tells how many rows are done: in a terminal by a bar, elsewhere now and then."""
-    live = sys.stderr.isatty()
-    with tqdm.tqdm(desc="rendering", total=height, unit=" rows", delay=2, dynamic_ncols=live, disable=not live) as bar:
+    live = is_live()
+    with progress_bar(live, desc="rendering", total=height, unit=" rows", delay=2) as bar:
         done, last_line_at = 0, time.monotonic()
         for strip in strips:
             yield strip

@@ -24,6 +24,8 @@ from keras_inr.runs.layout import LOCK, RUN_JSON, check_files_and_folders, has_c
 
 FORMAT_VERSION = 1
 RUNS = "runs"
+OF_MANY = ("fleet", "comparison")
+"""Kinds of runs that have a model for each of many pictures, and are not replaced."""
 PSEUDO_FILE_SYSTEMS = ("/proc", "/sys")
 """Where even those who may write cannot make a folder."""
 
@@ -146,11 +148,11 @@ def _check_run(folder, identity, resume, overwrite, may_grow, defaults):
             raise InputError(f"{folder} has checkpoints but its {RUN_JSON} is missing; give another folder")
         raise InputError(f"{folder} is not empty and holds no run; give another folder")
     if not resume and not overwrite:
-        ways = "resume=True" if identity.get("kind") == "fleet" else "resume=True or overwrite=True"
+        ways = "resume=True" if identity.get("kind") in OF_MANY else "resume=True or overwrite=True"
         raise InputError(f"{folder} holds a run already; add {ways}, or give another folder")
     stored = _stored(run_json)["identity"]
     check_files_and_folders(folder)
-    if overwrite and stored.get("kind") == "fleet" != identity.get("kind"):  # its pictures would stay, unreachable
+    if overwrite and stored.get("kind") in OF_MANY:  # its pictures would stay, unreachable
         kinds = [f"a run of kind {one.get('kind', 'fit')!r}" for one in (stored, identity)]
         raise InputError(f"{folder} holds {kinds[0]}, which {kinds[1]} does not replace; give another folder")
     if resume:

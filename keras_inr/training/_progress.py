@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tqdm
 
+from keras_inr._bars import is_live, progress_bar
 from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import batches_psnr
 
@@ -14,7 +15,7 @@ from keras_inr.training.callbacks import batches_psnr
 class ProgressBar(keras.callbacks.Callback):
     """Steps, loss, PSNR of the batches or of the averaged weights, and an estimate of the time left, on standard error.
 
-    In a terminal one line is kept up to date; elsewhere a line is written for every tenth of the run.
+    In a terminal one line is kept up to date, in a notebook a bar; elsewhere there is a line for each tenth.
 
     Args:
         state: the `TrainingState`.
@@ -33,15 +34,8 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.bar is not None:  # Model.fit is called once for each kind of round
             return
-        live = sys.stderr.isatty()
-        self.bar = tqdm.tqdm(
-            desc="fitting",
-            total=self.state.total_steps,
-            initial=self.state.step,
-            unit=" steps",
-            dynamic_ncols=live,
-            disable=not live,
-        )
+        steps = {"total": self.state.total_steps, "initial": self.state.step}
+        self.bar = progress_bar(is_live(), desc="fitting", unit=" steps", **steps)
         self.tenths = int(10 * self.done())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -170,15 +170,13 @@ def test_the_docker_line_names_files_that_exist(made):
     assert "--allow_version_labels_for_unavailable_models=true" in words  # labels of others count, too
 
 
-def test_readme_shows_the_lines(tmp_path):
-    readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+def test_the_guide_shows_the_lines(tmp_path):
+    guide = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "guides" / "serve.md").read_text()
     signatures = {"fox_pictures": ["render_png"], "fox": ["serving_default", "gradient", "info"]}
     version = model_base.BaseVersion(tmp_path, "fox", 1, signatures, {})
-    assert (
-        instructions.docker_command(version).replace(f"{tmp_path}:", '"$PWD/models:').replace(":ro", ':ro"') in readme
-    )
+    assert instructions.docker_command(version).replace(f"{tmp_path}:", '"$PWD/models:').replace(":ro", ':ro"') in guide
     for command in instructions.curl_commands(version).values():
-        assert f"\n{command}\n" in readme
+        assert f"\n{command}\n" in guide
 
 
 class TestNames:

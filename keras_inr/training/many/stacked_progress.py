@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tqdm
 
+from keras_inr._bars import is_live, progress_bar
 from keras_inr.training.many.stacked_fit import StackedFit
 from keras_inr.training.result import FitResult
 
@@ -25,12 +26,10 @@ class StackedProgress:
 
     def __init__(self, total: int, shown: bool = True) -> None:
         self.shown = shown
-        self.live = shown and sys.stderr.isatty()
+        self.live = shown and is_live()
         self.started = time.perf_counter()
         self.done, self.total = 0, total
-        self.bar = tqdm.tqdm(
-            desc="fitting", total=total, unit=" pictures", dynamic_ncols=self.live, disable=not self.live
-        )
+        self.bar = progress_bar(self.live, desc="fitting", total=total, unit=" pictures")
 
     def watch(self, fit: StackedFit) -> keras.callbacks.Callback:
         """A Keras callback for the next batch, a `StackedFit`."""
