@@ -30,7 +30,7 @@ MARGIN = 8
 """Pixels by which blocks reach over their cells."""
 
 LARGE = 2**22
-"""Pixels of a picture beyond which a field of blocks is the better one; see benchmarks/NOTES.md."""
+"""Pixels of a picture beyond which a call without a preset makes a field of blocks; see benchmarks/NOTES.md."""
 
 DEFAULT_GOAL_DB = 40.0
 """What each block is fitted to where nothing is said."""
