@@ -124,7 +124,9 @@ def write_rows(path: pathlib.Path, store: BlockStore) -> None:
             writer.writerow({**place, **store.rows[level, block]})
 
 
-def missing_results(folder: pathlib.Path) -> list[str]:
-    """Names of what a finished run should have and has not."""
+def missing_results(folder: pathlib.Path, store: BlockStore) -> list[str]:
+    """Names of what a finished run should have and has not; its blocks may be removed, all or none."""
     missing = [name for name in BLOCK_RESULTS if not is_whole(folder / name)]
+    if store.folder.is_dir():
+        missing += [store.path(key).name for key in store.left]
     return missing if whole_versions(folder / "saved_model") else [*missing, "saved_model"]

@@ -65,12 +65,12 @@ def run_blocks(
     """
     claim = claim_run_folder(out, plan.identity, resume, overwrite, (), flags_text)
     with Interrupts() as interrupts, claim as folder:
+        store = BlockStore(folder, plan.lattices)
         metrics = read_metrics(folder, SUMMARIZED)
-        if metrics is not None and not missing_results(folder):
+        if metrics is not None and not missing_results(folder, store):
             return folder, metrics
         with atomic_path(folder / FLAGFILE) as temporary:
             temporary.write_text(flags_text, encoding="utf-8")
-        store = BlockStore(folder, plan.lattices)
 
         def should_stop() -> bool:
             return interrupts.received is not None

@@ -147,6 +147,73 @@ def test_a_damaged_block_is_told_and_fitted_again(tmp_path):
         fit_cat(tmp_path, tmp_path / "run", resume=True)
 
 
+def damaged_copy(finished, tmp_path):
+    """A copy of the finished run, and the path of its first block's file."""
+    shutil.copytree(finished[0].parent, tmp_path / "copy")
+    return tmp_path / "copy" / "run", tmp_path / "copy" / "run" / "blocks" / "0-000000.npz"
+
+
+def places_in_directory(content):
+    """Where the entries of a ZIP file's directory begin."""
+    place, found = -1, []
+    while (place := content.find(b"PK\1\2", place + 1)) >= 0:
+        found.append(place)
+    return found
+
+
+@pytest.mark.parametrize("offset", [6, 8, 10])  # of the version, the flags and the way of compression
+def test_damage_in_the_directory_of_a_blocks_file_is_told(finished, tmp_path, offset):
+    folder, path = damaged_copy(finished, tmp_path)
+    content = bytearray(path.read_bytes())
+    for place in places_in_directory(content):
+        content[place + offset] ^= 0x81
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"0-000000.npz is damaged .*; remove it"):
+        open_blocks(folder)
+
+
+def test_weights_that_are_missing_in_a_blocks_file_are_told(finished, tmp_path):
+    folder, path = damaged_copy(finished, tmp_path)
+    with np.load(path) as content:
+        arrays = dict(content)
+    arrays.pop(f"weight_{len(arrays) - 3}")
+    np.savez(path, **arrays)
+    field = open_blocks(folder)
+    with pytest.raises(DamagedFileError, match=r"0-000000.npz is damaged \(it holds \d+ of 123 weights\)"):
+        with field.errors_of_files():
+            field.sample_grid()
+
+
+def test_a_blocks_file_of_another_version_is_refused(finished, tmp_path):
+    folder, path = damaged_copy(finished, tmp_path)
+    with np.load(path) as content:
+        arrays = dict(content)
+    facts = json.loads(arrays["facts"].tobytes()) | {"format_version": 2}
+    np.savez(path, **arrays | {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)})
+    with pytest.raises(InputError, match=r"0-000000.npz must have format_version 1, received 2"):
+        open_blocks(folder)
+
+
+def test_a_block_that_is_missing_in_a_finished_run_is_fitted_again(finished, tmp_path):
+    folder, path = damaged_copy(finished, tmp_path)
+    before = contents(folder)
+    path.unlink()
+    fit_cat(tmp_path / "copy", folder, resume=True)
+    with np.load(path) as found, np.load(finished[0] / "blocks" / path.name) as expected:
+        for name in expected.files[1:]:
+            np.testing.assert_array_equal(found[name], expected[name])
+    assert {name: content for name, content in contents(folder).items() if name != path.name} == {
+        name: content for name, content in before.items() if name != path.name
+    }
+
+
+def test_a_finished_run_may_do_without_its_blocks(finished, tmp_path, monkeypatch):
+    folder, _ = damaged_copy(finished, tmp_path)
+    shutil.rmtree(folder / "blocks")
+    monkeypatch.setattr(run, "fit_all", None)
+    assert fit_cat(tmp_path / "copy", folder, resume=True) == (folder, finished[1])
+
+
 def test_a_block_that_cannot_be_fitted_is_named(tmp_path):
     def execute(tasks, plan, should_stop):
         yield [failed(next(iter(tasks)).names[0], "no memory")]
