@@ -154,7 +154,8 @@ class BlockStore:
     def _of_levels(self, level: Callable[[int, Any], Any]) -> Any:
         """Fields of all levels, each with the smaller one."""
         if self.left:
-            raise InputError(f"{self.folder} must hold all {len(self.all)} blocks, {len(self.left)} are missing")
+            told = f"must hold all {len(self.all)} blocks, received {len(self.rows)}; resume=True fits the others"
+            raise InputError(f"{self.folder} {told}")
         found = None
         for number in reversed(range(len(self.lattices))):
             found = level(number, found)

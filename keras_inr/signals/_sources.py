@@ -113,7 +113,8 @@ def picture_path(source: str | os.PathLike[str], folders: bool = False) -> pathl
     except FileNotFoundError:
         scheme = _SCHEME.match(os.fsdecode(source))
         if folders and scheme and scheme[1] in ("sample", "tfds"):
-            raise ImageError(f"source must be the path of a file to be read window by window, received {name}") from None
+            message = f"source must be the path of a file to be read window by window, received {name}"
+            raise ImageError(message) from None
         raise ImageError(f"source {name} does not exist") from None
     except (OSError, ValueError, RuntimeError) as error:  # no permission; a null byte; "~nobody", who has no home
         raise ImageError(f"source {name} cannot be read: {getattr(error, 'strerror', None) or error}") from error

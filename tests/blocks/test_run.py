@@ -12,7 +12,7 @@ import tensorflow as tf
 import tifffile
 from PIL import Image
 
-from keras_inr.blocks import open_blocks, run
+from keras_inr.blocks import measure, open_blocks, pyramid, run
 from keras_inr.errors import DamagedFileError, ImageError, InputError, InterruptedRunError
 from keras_inr.fleet.work import failed
 from keras_inr.metrics import psnr, psnr_8bit, ssim
@@ -129,6 +129,36 @@ def test_a_run_that_was_stopped_ends_the_same_to_the_bit(finished, tmp_path):
     assert metrics["psnr_db"] == finished[1]["psnr_db"]
 
 
+def test_a_run_stops_while_it_measures(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "ROWS", 96 * 16)
+    strips = []
+
+    def interrupted(*arguments, _strips_of=measure.strips_of):
+        for strip in _strips_of(*arguments):
+            strips.append(strip)
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield strip
+
+    monkeypatch.setattr(measure, "strips_of", interrupted)
+    with pytest.raises(InterruptedRunError, match="stopped with 7 of 7 blocks fitted; the state is saved"):
+        fit_cat(tmp_path, tmp_path / "run")
+    assert len(strips) == 1
+    assert len(contents(tmp_path / "run")) == 7
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith((".tmp-", "reconstruction"))]
+    monkeypatch.undo()
+    assert fit_cat(tmp_path, tmp_path / "run", resume=True)[1]["steps"] == 84
+
+
+def test_a_run_stops_while_it_reads_the_picture(tmp_path, monkeypatch):
+    def interrupted(*arguments, _cell_of=pyramid.cell_of):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return _cell_of(*arguments)
+
+    monkeypatch.setattr(pyramid, "cell_of", interrupted)
+    with pytest.raises(InterruptedRunError, match="stopped with 0 of 7 blocks fitted; the state is saved"):
+        fit_cat(tmp_path, tmp_path / "run")
+
+
 def test_chosen_networks_come_to_the_goal(tmp_path):
     folder, metrics = fit_cat(tmp_path, tmp_path / "run", "auto", goal="28dB")
     assert metrics["goal_met"]
@@ -179,9 +209,9 @@ def test_weights_that_are_missing_in_a_blocks_file_are_told(finished, tmp_path):
     arrays.pop(f"weight_{len(arrays) - 3}")
     np.savez(path, **arrays)
     field = open_blocks(folder)
-    with pytest.raises(DamagedFileError, match=r"0-000000.npz is damaged \(it holds \d+ of 123 weights\)"):
-        with field.errors_of_files():
-            field.sample_grid()
+    told = r"0-000000.npz is damaged \(it holds \d+ of 123 weights\)"
+    with pytest.raises(DamagedFileError, match=told), field.errors_of_files():
+        field.sample_grid()
 
 
 def test_a_blocks_file_of_another_version_is_refused(finished, tmp_path):
