@@ -20,7 +20,7 @@ from keras_inr.errors import ImageError, InputError
 from keras_inr.fleet.cluster import ray_cluster
 from keras_inr.metrics import psnr_text
 from keras_inr.runs.folder import check_run_folder, holds_run, run_identity
-from keras_inr.runs.plan import AUTO
+from keras_inr.runs.plan import ARGUMENT_OF_UNIT, AUTO
 from keras_inr.signals.large import LargeImage, needs_windows, open_image, pixels_of
 
 FLAGS = flags.FLAGS
@@ -49,7 +49,7 @@ def define_machines() -> None:
 
 
 def is_wanted() -> bool:
-    """Whether the flags ask for a field of blocks, or leave it open for a picture that is large."""
+    """Whether the flags ask for a field of blocks, or leave it open for one that is large, or read by windows."""
     if FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out):
         return run_identity(FLAGS.out).get("kind") == "blocks"
     if FLAGS.block_size is not None:
@@ -99,8 +99,20 @@ def elsewhere(picture: LargeImage) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext()
 
 
+def check_goal_of_resumed() -> None:
+    """Raises an InputError for another goal than that of the run that is resumed, whose flags were put in front."""
+    if not (FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)) or FLAGS.goal is None:
+        return
+    aim = Goal.parse(FLAGS.goal)
+    name = ARGUMENT_OF_UNIT.get(aim.unit)
+    kept = run_identity(FLAGS.out).get(name) if name is not None else None
+    if name is not None and kept != aim.amount:
+        raise InputError(f"goal must be that of the run, whose {name} is {kept!r}, received {aim}")
+
+
 def planned(picture: LargeImage, options: Mapping[str, Any]) -> BlockPlan:
     """The plan that the flags describe."""
+    check_goal_of_resumed()
     preset = FLAGS.preset if FLAGS["preset"].present else AUTO
     return plan_blocks(
         picture,

@@ -104,6 +104,9 @@ def test_a_goal_that_is_missed_is_an_exit_code(cat, tmp_path):
     assert done.returncode == 5
     assert "; 0 at 60 dB" in done.stdout
     assert "\ngoal 60 dB: not reached (" in done.stdout
+    again = forked(SCRIPT, "--out=run", "--resume", "--goal=50dB", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "goal must be that of the run, whose goal_psnr_db is 60.0, received 50 dB" in again.stderr
 
 
 def test_what_is_read_window_by_window_alone_becomes_blocks(tmp_path):
