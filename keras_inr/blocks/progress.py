@@ -19,6 +19,9 @@ SECONDS_BETWEEN_LINES = 10.0
 MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 """Bytes, of what the system tells of a process's memory."""
 
+BYTES = {"float32": 4, "float64": 8}
+"""Of a weight."""
+
 GROWTH, COPIES = 1.4, 3.2
 """Measured: what fits take in the end beside what the first took, and writing and loading a model beside its bytes."""
 
@@ -70,7 +73,7 @@ class BlockProgress:
 
     def megabytes(self) -> float:
         """Of the model when all is done."""
-        known = 4e-6 * sum(row["num_parameters"] for row in self.rows.values())
+        known = 1e-6 * BYTES[self.plan.precision] * sum(row["num_parameters"] for row in self.rows.values())
         return known * sum(self.price.values()) / sum(self.price[key] for key in self.rows)
 
     def show(self) -> None:

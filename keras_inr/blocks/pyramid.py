@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import tempfile
+from collections.abc import Callable
 
 import numpy as np
 
@@ -66,8 +67,13 @@ class Reduced:
         self._file.close()
 
 
-def pyramid_of(picture: Windows, lattices: list[Lattice]) -> Pyramid:
+def pyramid_of(picture: Windows, lattices: list[Lattice], between: Callable[[], None] = lambda: None) -> Pyramid:
     """Reads a picture once, and each reduced one once, cell by cell of lattices whose cells are multiples of 4.
+
+    Args:
+        picture: the picture.
+        lattices: of it, and of its reduced ones.
+        between: called before each cell; what it raises ends the reading.
 
     Raises:
         ImageError: for a picture that is damaged, which names the blocks that it touches.
@@ -81,6 +87,7 @@ def pyramid_of(picture: Windows, lattices: list[Lattice]) -> Pyramid:
             elif above is not picture:
                 break
             for block in range(lattice.num_blocks):
+                between()
                 _reduce(pyramid, above, smaller, lattice, block)
     except BaseException:
         pyramid.close()

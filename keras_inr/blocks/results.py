@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import math
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,16 +32,25 @@ from keras_inr.signals.large import Windows
 ROW = ("level", "block", "row", "column", "psnr_db", "steps", "seconds", "num_parameters", "stopped_by")
 
 
-def write_results(folder: pathlib.Path, plan: BlockPlan, picture: Windows, store: BlockStore) -> dict[str, Any]:
+def write_results(
+    folder: pathlib.Path,
+    plan: BlockPlan,
+    picture: Windows,
+    store: BlockStore,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
     """Writes what a run leaves, at last metrics.json; the dict of that.
 
-    All blocks are in memory once only, where the model and then the export are written.
+    All blocks are in memory once only, where the model and then the export are written. `between` is called after each
+    strip that was measured, and before the model and the export; what it raises ends the run, which can be resumed.
     """
-    metrics = measured(folder, plan, picture, store)
+    metrics = measured(folder, plan, picture, store, between)
     give_back_memory()
+    between()
     if not is_whole(folder / MODEL):
         save_field(store.field(), folder / MODEL)
         give_back_memory()
+    between()
     if not whole_versions(folder / "saved_model"):
         try:
             export_once(store.field, store.stored_field(), folder / "saved_model", served_facts(metrics))
@@ -57,13 +67,21 @@ def give_back_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def measured(folder: pathlib.Path, plan: BlockPlan, picture: Windows, store: BlockStore) -> dict[str, Any]:
+def measured(
+    folder: pathlib.Path, plan: BlockPlan, picture: Windows, store: BlockStore, between: Callable[[], None]
+) -> dict[str, Any]:
     """Writes pictures and blocks.csv; the content of metrics.json. The weights stay in their files."""
+
+    def strips() -> Iterator[np.ndarray]:
+        for strip in measurement.strips():
+            yield strip
+            between()
+
     stored = store.stored_field()
     with stored.errors_of_files():
         measurement = Measurement(picture, stored)
         with atomic_path(folder / "reconstruction.png") as temporary:
-            write_png_strips(temporary, measurement.strips(), (*picture.size, picture.channels), np.uint8)
+            write_png_strips(temporary, strips(), (*picture.size, picture.channels), np.uint8)
         metrics = describe(plan, picture, store, stored, measurement)
         write_rows(folder / "blocks.csv", store)
         title = f"blocks on {pathlib.Path(plan.image).name}"
@@ -124,7 +142,9 @@ def write_rows(path: pathlib.Path, store: BlockStore) -> None:
             writer.writerow({**place, **store.rows[level, block]})
 
 
-def missing_results(folder: pathlib.Path) -> list[str]:
-    """Names of what a finished run should have and has not."""
+def missing_results(folder: pathlib.Path, store: BlockStore) -> list[str]:
+    """Names of what a finished run should have and has not; its blocks may be removed, all or none."""
     missing = [name for name in BLOCK_RESULTS if not is_whole(folder / name)]
+    if store.folder.is_dir():
+        missing += [store.path(key).name for key in store.left]
     return missing if whole_versions(folder / "saved_model") else [*missing, "saved_model"]

@@ -65,21 +65,24 @@ def run_blocks(
     """
     claim = claim_run_folder(out, plan.identity, resume, overwrite, (), flags_text)
     with Interrupts() as interrupts, claim as folder:
+        store = BlockStore(folder, plan.lattices)
         metrics = read_metrics(folder, SUMMARIZED)
-        if metrics is not None and not missing_results(folder):
+        if metrics is not None and not missing_results(folder, store):
             return folder, metrics
         with atomic_path(folder / FLAGFILE) as temporary:
             temporary.write_text(flags_text, encoding="utf-8")
-        store = BlockStore(folder, plan.lattices)
 
         def should_stop() -> bool:
             return interrupts.received is not None
 
-        fit_all(store, plan, picture, execute or embedded, should_stop, progress, tell)
-        if should_stop() and store.left:
-            done = f"with {len(store.rows)} of {len(store.all)} blocks fitted"
-            raise InterruptedRunError(cast(int, interrupts.received), folder, done)
-        return folder, write_results(folder, plan, picture, store)
+        def stop_if_asked() -> None:
+            if should_stop():
+                done = f"with {len(store.rows)} of {len(store.all)} blocks fitted"
+                raise InterruptedRunError(cast(int, interrupts.received), folder, done)
+
+        fit_all(store, plan, picture, execute or embedded, should_stop, stop_if_asked, progress, tell)
+        stop_if_asked()
+        return folder, write_results(folder, plan, picture, store, stop_if_asked)
 
 
 def fit_all(
@@ -88,13 +91,14 @@ def fit_all(
     picture: Windows,
     execute: Execute,
     should_stop: Callable[[], bool],
+    stop_if_asked: Callable[[], None],
     progress: bool,
     tell: Callable[[str], None],
 ) -> None:
     """Fits the blocks that are left, and keeps preview.png up to date."""
     if not store.left:
         return
-    pyramid = pyramid_of(picture, plan.lattices)
+    pyramid = pyramid_of(picture, plan.lattices, stop_if_asked)
     if pyramid.damaged:
         blocks = listed([str(block) for block in pyramid.damaged], plan.lattice.num_blocks)
         tell(f"{blocks} cannot be read as a whole: what is damaged is black there, and counts in no figure")

@@ -4,7 +4,6 @@ import collections
 import json
 import os
 import pathlib
-import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import tensorflow as tf
 from keras_inr._arguments import local_path
 from keras_inr._files import atomic_path
 from keras_inr.blocks.plan import lattices_of
-from keras_inr.blocks.work import name_of, numbers_of
+from keras_inr.blocks.work import FORMAT_VERSION, name_of, numbers_of
 from keras_inr.errors import DamagedFileError, InputError
 from keras_inr.fleet.work import FITTED, Outcome
 from keras_inr.initializers._blank import blank_tables
@@ -96,11 +95,19 @@ class BlockStore:
     def facts(self, key: Key) -> dict[str, Any]:
         """What a block's file tells: format_version, network and row."""
         (facts,) = self._read(key, lambda names: ["facts"])
-        return json.loads(facts.tobytes())
+        found = json.loads(facts.tobytes())
+        if found["format_version"] != FORMAT_VERSION:
+            told = f"must have format_version {FORMAT_VERSION}, received {found['format_version']!r}"
+            raise InputError(f"{self.path(key)} {told}")
+        return found
 
     def weights(self, key: Key) -> list[np.ndarray]:
         """The weights of a block."""
-        return self._read(key, lambda names: [f"weight_{place}" for place in range(len(names) - 2)])
+        weights = self._read(key, lambda names: [f"weight_{place}" for place in range(len(names) - 2)])
+        found, expected = sum(weight.size for weight in weights), self.rows[key]["num_parameters"]
+        if found != expected:
+            raise self._damaged(key, f"it holds {found} of {expected} weights")
+        return weights
 
     def shown(self, key: Key) -> np.ndarray:
         """What a preview shows of a block."""
@@ -108,13 +115,16 @@ class BlockStore:
 
     def _read(self, key: Key, chosen: Callable[[list[str]], list[str]]) -> list[np.ndarray]:
         """Arrays of a block's file, of the names that a function chooses."""
-        path = self.path(key)
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            with self.path(key).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 return [content[name] for name in chosen(content.files)]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            told = f"{path} is damaged ({error}); remove it, and resume=True fits it again"
-            raise DamagedFileError(told) from None
+        except MemoryError:
+            raise
+        except Exception as error:  # damaged bytes make readers of ZIP and NPY raise nearly anything
+            raise self._damaged(key, " ".join(str(error).split()) or type(error).__name__) from None
+
+    def _damaged(self, key, problem):
+        return DamagedFileError(f"{self.path(key)} is damaged ({problem}); remove it, and resume=True fits it again")
 
     def field(self) -> BlockField:
         """The field of all blocks, in memory.
@@ -144,7 +154,8 @@ class BlockStore:
     def _of_levels(self, level: Callable[[int, Any], Any]) -> Any:
         """Fields of all levels, each with the smaller one."""
         if self.left:
-            raise InputError(f"{self.folder} must hold all {len(self.all)} blocks, {len(self.left)} are missing")
+            told = f"must hold all {len(self.all)} blocks, received {len(self.rows)}; resume=True fits the others"
+            raise InputError(f"{self.folder} {told}")
         found = None
         for number in reversed(range(len(self.lattices))):
             found = level(number, found)

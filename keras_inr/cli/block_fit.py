@@ -20,8 +20,8 @@ from keras_inr.errors import ImageError, InputError
 from keras_inr.fleet.cluster import ray_cluster
 from keras_inr.metrics import psnr_text
 from keras_inr.runs.folder import check_run_folder, holds_run, run_identity
-from keras_inr.runs.plan import AUTO
-from keras_inr.signals.large import LargeImage, open_image, pixels_of
+from keras_inr.runs.plan import ARGUMENT_OF_UNIT, AUTO
+from keras_inr.signals.large import LargeImage, needs_windows, open_image, pixels_of
 
 FLAGS = flags.FLAGS
 MISSED = 5
@@ -32,7 +32,7 @@ BLOCK_HELP = (
     f"of more than {LARGE / 1e6:.0f} megapixels where no preset is given, and 0 for others"
 )
 SKIP_HELP = "of a TIFF that becomes a field of blocks: go on without strips and tiles that are damaged or missing"
-NOT_OF_BLOCKS = ("weights", "size", "grow", "preview_every", "data_dir")
+NOT_OF_BLOCKS = ("weights", "size", "grow", "preview_every", "data_dir", "strategy")
 
 
 def define_flags() -> None:
@@ -49,17 +49,19 @@ def define_machines() -> None:
 
 
 def is_wanted() -> bool:
-    """Whether the flags ask for a field of blocks, or leave it open for a picture that is large."""
+    """Whether the flags ask for a field of blocks, or leave it open for one that is large, or read by windows."""
     if FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out):
         return run_identity(FLAGS.out).get("kind") == "blocks"
     if FLAGS.block_size is not None:
         return FLAGS.block_size > 0
     others = FLAGS["preset"].present and FLAGS.preset != AUTO
-    if others or FLAGS.size is not None or FLAGS.weights is not None or ":" in FLAGS.image[2:]:
+    if others or FLAGS.size is not None or FLAGS.weights is not None:
         return False
     goal = None if FLAGS.goal is None else Goal.parse(FLAGS.goal)
     if goal is not None and goal.unit == "kB":
         return False
+    if needs_windows(FLAGS.image):
+        return True
     with contextlib.suppress(ImageError):  # which the other way tells
         return pixels_of(FLAGS.image) > LARGE
     return False
@@ -97,8 +99,20 @@ def elsewhere(picture: LargeImage) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext()
 
 
+def check_goal_of_resumed() -> None:
+    """Raises an InputError for another goal than that of the run that is resumed, whose flags were put in front."""
+    if not (FLAGS.resume and FLAGS.out is not None and holds_run(FLAGS.out)) or FLAGS.goal is None:
+        return
+    aim = Goal.parse(FLAGS.goal)
+    name = ARGUMENT_OF_UNIT.get(aim.unit)
+    kept = run_identity(FLAGS.out).get(name) if name is not None else None
+    if name is not None and kept != aim.amount:
+        raise InputError(f"goal must be that of the run, whose {name} is {kept!r}, received {aim}")
+
+
 def planned(picture: LargeImage, options: Mapping[str, Any]) -> BlockPlan:
     """The plan that the flags describe."""
+    check_goal_of_resumed()
     preset = FLAGS.preset if FLAGS["preset"].present else AUTO
     return plan_blocks(
         picture,
@@ -106,7 +120,7 @@ def planned(picture: LargeImage, options: Mapping[str, Any]) -> BlockPlan:
         preset,
         block_size=FLAGS.block_size or BLOCK_SIDE,
         image_options=options,
-        arguments={} if preset == AUTO else training_flags.arguments(),
+        arguments=training_flags.given_arguments() if preset == AUTO else training_flags.arguments(),
         recipe=training_flags.recipe(),
         goal=FLAGS.goal,
         goal_psnr_db=FLAGS.goal_psnr_db,
@@ -126,16 +140,18 @@ def summary(folder: pathlib.Path, metrics: Mapping[str, Any]) -> str:
     """Lines that tell what was reached and where it is."""
     rows, columns = metrics["blocks"]
     psnr, ssim = psnr_text(metrics["psnr_db"]), "" if metrics["ssim"] is None else f", SSIM {metrics['ssim']:.4f}"
-    met = "" if metrics["goal"] is None else f"; {metrics['blocks_at_goal']} at {metrics['goal']}"
+    at_goal = "" if metrics["goal"] is None else f"; {metrics['blocks_at_goal']} at {metrics['goal']}"
     model = (folder / "model.keras").stat().st_size / 1e6
     lines = [
         f"{rows} x {columns} blocks ({metrics['num_parameters']:,} parameters, {model:.1f} MB) on {metrics['image']} "
-        f"({metrics['height']} x {metrics['width']}, channels: {metrics['channels']}){met}",
+        f"({metrics['height']} x {metrics['width']}, channels: {metrics['channels']}){at_goal}",
         f"PSNR {psnr} over all pixels (rounded to 8 bits: {psnr_text(metrics['psnr_8bit_db'])}){ssim}",
         f"{metrics['train_seconds']:.1f} s of fits on {metrics['device']}",
         f"pictures: {folder}/comparison.png, {folder}/reconstruction.png   blocks: {folder}/blocks.csv",
         f"Keras: {folder}/model.keras   TensorFlow Serving: {folder}/saved_model   figures: {folder}/metrics.json",
     ]
+    if metrics["goal_met"] is not None:
+        lines.insert(2, f"goal {metrics['goal']}: {'reached' if metrics['goal_met'] else f'not reached ({psnr})'}")
     if metrics["pixels_lost"]:
         lines.insert(2, f"{metrics['pixels_lost']:,} pixels could not be read and are in no figure")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ import os
 import pathlib
 import pickle
 import select
+import signal
 import subprocess
 import sys
 import traceback
@@ -74,7 +75,8 @@ class Worker:
                 yield answer
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             code = self.process.wait()
-            how = f"signal {-code}, perhaps for want of memory" if code < 0 else f"exit code {code}"
+            memory = ", perhaps for want of memory" if code == -signal.SIGKILL else ""  # which Linux ends so
+            how = f"exit code {code}" if code >= 0 else f"signal {-code}{memory}"
             raise MachineError(
                 f"the process that fits blocks has ended by {how}; finished blocks are kept, and resume=True goes on"
             ) from None
@@ -114,7 +116,7 @@ def main(modules: Sequence[str]) -> None:
     for path in modules:
         load_module(path)
     questions = sys.stdin.buffer
-    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+    with contextlib.suppress(EOFError, BrokenPipeError, pickle.UnpicklingError, KeyboardInterrupt):  # nobody asks on
         plan = pickle.load(questions)
         while True:
             answer(answers, fit_block, pickle.load(questions), plan)

@@ -28,10 +28,12 @@ def in_flags(message: object) -> str:
     add --overwrite, or go on with --out='my runs/1' --resume
     >>> print(in_flags("num_crops must be 1 for prefit"))
     crops must be 1 for prefit
+    >>> print(in_flags("HashEncoding(interpolation='smoothstep') has them"))  # no flag: a call in Python
+    HashEncoding(interpolation='smoothstep') has them
     """
     text = re.sub(r"^\w+", lambda match: FLAG_OF_ARGUMENT.get(match[0], match[0]), str(message))
     text = re.sub(r",? \b([a-z_]+)=True\b", r" --\1", text).replace("list_presets()", "--list_presets")
-    return re.sub(r"(?<![-\w])([a-z_]+)=('[^']*'|\"[^\"]*\")", _as_flag, text)
+    return re.sub(r"(?<![-(\w])([a-z_]+)=('[^']*'|\"[^\"]*\")", _as_flag, text)
 
 
 def _as_flag(match):

@@ -164,9 +164,14 @@ def arguments(resumed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     Args:
         resumed: None, or the identity of the run that is resumed, which knows what "auto" has chosen.
     """
-    given: dict[str, Any] = {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
+    given = given_arguments()
     preset = (resumed or {}).get("preset", AUTO) if FLAGS.preset == AUTO else FLAGS.preset
     return given if preset == AUTO else parse_overrides(preset, given)
+
+
+def given_arguments() -> dict[str, Any]:
+    """The arguments of networks that the command line names, as text."""
+    return {name: FLAGS[name].value for name in model_arguments() if FLAGS[name].value is not None}
 
 
 def values_of(plan: Plan) -> dict[str, Any]:

@@ -24,32 +24,42 @@ def raster_from_array(array: np.ndarray, max_pixels: int) -> Raster:
     (2, 3, 1)
     """
     check_not_masked("source", array)
+    _check_shape(array.shape)
     if array.ndim == 2:
         array = array[..., None]
-    if array.ndim != 3 or array.shape[2] not in _MODELS:
-        raise ImageError(
-            "source must be an array of shape (H, W) or (H, W, C) with C in 1, 2, 3, 4, "
-            f"received shape {array.shape}{channels_first_advice('source', array.shape)}"
-        )
     height, width = array.shape[:2]
     check_pixels(height, width, max_pixels)
     model, has_alpha = _MODELS[array.shape[2]]
-    peak, bit_depth = _range_of(array)
+    peak, bit_depth = _range_of(array.dtype)
     if array.dtype.kind == "f":
         check_unit_range(array, "source")
     return Raster(array, model, has_alpha, peak, bit_depth)
 
 
-def _range_of(array: np.ndarray) -> tuple[int, int]:
+def check_array(shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raises ImageError for an array that `raster_from_array` would not take, as far as shape and dtype tell."""
+    _check_shape(shape)
+    _range_of(dtype)
+
+
+def _check_shape(shape):
+    if len(shape) not in (2, 3) or (*shape, 1)[2] not in _MODELS:
+        raise ImageError(
+            "source must be an array of shape (H, W) or (H, W, C) with C in 1, 2, 3, 4, "
+            f"received shape {shape}{channels_first_advice('source', shape)}"
+        )
+
+
+def _range_of(dtype: np.dtype) -> tuple[int, int]:
     """(peak, bit_depth) of a supported dtype."""
-    kind, width = array.dtype.kind, array.dtype.itemsize
+    kind, width = dtype.kind, dtype.itemsize
     if kind == "b":
         return 1, 8
     if kind == "u" and width <= 2:
         return (255, 8) if width == 1 else (65535, 16)
     if kind == "f":
         return 1, 32
-    raise ImageError(f"source must be an array of uint8, uint16, bool or float, received dtype {array.dtype}")
+    raise ImageError(f"source must be an array of uint8, uint16, bool or float, received dtype {dtype}")
 
 
 def check_unit_range(values: np.ndarray, remedied: str | None = None) -> None:

@@ -111,6 +111,10 @@ def picture_path(source: str | os.PathLike[str], folders: bool = False) -> pathl
         path = pathlib.Path(os.fsdecode(source)).expanduser()
         mode = path.stat().st_mode
     except FileNotFoundError:
+        scheme = _SCHEME.match(os.fsdecode(source))
+        if folders and scheme and scheme[1] in ("sample", "tfds"):
+            message = f"source must be the path of a file to be read window by window, received {name}"
+            raise ImageError(message) from None
         raise ImageError(f"source {name} does not exist") from None
     except (OSError, ValueError, RuntimeError) as error:  # no permission; a null byte; "~nobody", who has no home
         raise ImageError(f"source {name} cannot be read: {getattr(error, 'strerror', None) or error}") from error

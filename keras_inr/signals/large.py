@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol, Self, cast
 import numpy as np
 
 from keras_inr.errors import ImageError
-from keras_inr.signals._arrays import raster_from_array
+from keras_inr.signals._arrays import check_array, raster_from_array
 from keras_inr.signals._colour import srgb_values
 from keras_inr.signals._decoding.decode import HEAD_BYTES, decode_image, format_of, header_pixels, one_sentence
 from keras_inr.signals._decoding.decoded import Raster, check_pixels, oriented
@@ -26,6 +26,7 @@ from keras_inr.signals.image import check_image_options
 
 MOST_PIXELS = 2**40
 NPY = b"\x93NUMPY"
+NPY_VERSIONS = ((1, 0), (2, 0), (3, 0))
 MOST_DECODED = 2**28
 """Pixels of a JPEG, PNG, WebP, BMP or GIF, which is decoded as a whole, at three to eight bytes a pixel."""
 
@@ -221,6 +222,17 @@ def pixels_of(source: str | os.PathLike[str]) -> int:
             return header_pixels(cast("bytes", view), MOST_PIXELS)
 
 
+def needs_windows(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is one that `open_image` alone takes: a folder, or a file that starts as an NPY file does."""
+    path = pathlib.Path(source).expanduser()
+    with contextlib.suppress(OSError, ValueError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(len(NPY)) == NPY
+        return path.is_dir()
+    return False
+
+
 def _stored(path: pathlib.Path, file: BinaryIO, max_pixels: int, skip_damaged: bool) -> Stored:
     """The picture in a file, decoded only where it must be."""
     head = file.read(HEAD_BYTES)
@@ -250,12 +262,14 @@ def _npy(file: BinaryIO, max_pixels: int) -> Stored:
     """An array in an NPY file, read row by row."""
     file.seek(0)
     version = np.lib.format.read_magic(file)
+    if version not in NPY_VERSIONS:
+        known = ", ".join(f"{major}.{minor}" for major, minor in NPY_VERSIONS)
+        raise ImageError(f"source must be an NPY file of version {known}, received {version[0]}.{version[1]}")
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = read_header(file)
     if fortran_order:
         raise ImageError("source must be an NPY file in row-major order, received one in Fortran order")
-    if len(shape) not in (2, 3):
-        raise ImageError(f"source must be an array of shape (H, W) or (H, W, C), received shape {shape}")
+    check_array(shape, dtype)
     height, width, channels = (*shape, 1)[:3]
     check_pixels(height, width, max_pixels)
     read = rows_in_file(file, file.tell(), (height, width, channels), dtype)
@@ -270,8 +284,9 @@ def _zarr(path: pathlib.Path, max_pixels: int) -> Stored:
 
     with one_sentence("source is a folder and no Zarr array that can be opened"):
         array = zarr.open(str(path), mode="r")
-    if not isinstance(array, zarr.Array) or len(array.shape) not in (2, 3):
-        raise ImageError("source is a folder and must be a Zarr array of shape (H, W) or (H, W, C)")
+    if not isinstance(array, zarr.Array):
+        raise ImageError("source is a folder and must be a Zarr array of shape (H, W) or (H, W, C), received a group")
+    check_array(array.shape, array.dtype)
     whole_height, whole_width = array.shape[:2]
     check_pixels(whole_height, whole_width, max_pixels)
 

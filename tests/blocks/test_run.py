@@ -12,7 +12,7 @@ import tensorflow as tf
 import tifffile
 from PIL import Image
 
-from keras_inr.blocks import open_blocks, run
+from keras_inr.blocks import measure, open_blocks, pyramid, run
 from keras_inr.errors import DamagedFileError, ImageError, InputError, InterruptedRunError
 from keras_inr.fleet.work import failed
 from keras_inr.metrics import psnr, psnr_8bit, ssim
@@ -129,6 +129,36 @@ def test_a_run_that_was_stopped_ends_the_same_to_the_bit(finished, tmp_path):
     assert metrics["psnr_db"] == finished[1]["psnr_db"]
 
 
+def test_a_run_stops_while_it_measures(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "ROWS", 96 * 16)
+    strips = []
+
+    def interrupted(*arguments, _strips_of=measure.strips_of):
+        for strip in _strips_of(*arguments):
+            strips.append(strip)
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield strip
+
+    monkeypatch.setattr(measure, "strips_of", interrupted)
+    with pytest.raises(InterruptedRunError, match="stopped with 7 of 7 blocks fitted; the state is saved"):
+        fit_cat(tmp_path, tmp_path / "run")
+    assert len(strips) == 1
+    assert len(contents(tmp_path / "run")) == 7
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith((".tmp-", "reconstruction"))]
+    monkeypatch.undo()
+    assert fit_cat(tmp_path, tmp_path / "run", resume=True)[1]["steps"] == 84
+
+
+def test_a_run_stops_while_it_reads_the_picture(tmp_path, monkeypatch):
+    def interrupted(*arguments, _cell_of=pyramid.cell_of):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return _cell_of(*arguments)
+
+    monkeypatch.setattr(pyramid, "cell_of", interrupted)
+    with pytest.raises(InterruptedRunError, match="stopped with 0 of 7 blocks fitted; the state is saved"):
+        fit_cat(tmp_path, tmp_path / "run")
+
+
 def test_chosen_networks_come_to_the_goal(tmp_path):
     folder, metrics = fit_cat(tmp_path, tmp_path / "run", "auto", goal="28dB")
     assert metrics["goal_met"]
@@ -145,6 +175,73 @@ def test_a_damaged_block_is_told_and_fitted_again(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(DamagedFileError, match=r"\d-\d{6}.npz is damaged .*; remove it"):
         fit_cat(tmp_path, tmp_path / "run", resume=True)
+
+
+def damaged_copy(finished, tmp_path):
+    """A copy of the finished run, and the path of its first block's file."""
+    shutil.copytree(finished[0].parent, tmp_path / "copy")
+    return tmp_path / "copy" / "run", tmp_path / "copy" / "run" / "blocks" / "0-000000.npz"
+
+
+def places_in_directory(content):
+    """Where the entries of a ZIP file's directory begin."""
+    place, found = -1, []
+    while (place := content.find(b"PK\1\2", place + 1)) >= 0:
+        found.append(place)
+    return found
+
+
+@pytest.mark.parametrize("offset", [6, 8, 10])  # of the version, the flags and the way of compression
+def test_damage_in_the_directory_of_a_blocks_file_is_told(finished, tmp_path, offset):
+    folder, path = damaged_copy(finished, tmp_path)
+    content = bytearray(path.read_bytes())
+    for place in places_in_directory(content):
+        content[place + offset] ^= 0x81
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"0-000000.npz is damaged .*; remove it"):
+        open_blocks(folder)
+
+
+def test_weights_that_are_missing_in_a_blocks_file_are_told(finished, tmp_path):
+    folder, path = damaged_copy(finished, tmp_path)
+    with np.load(path) as content:
+        arrays = dict(content)
+    arrays.pop(f"weight_{len(arrays) - 3}")
+    np.savez(path, **arrays)
+    field = open_blocks(folder)
+    told = r"0-000000.npz is damaged \(it holds \d+ of 123 weights\)"
+    with pytest.raises(DamagedFileError, match=told), field.errors_of_files():
+        field.sample_grid()
+
+
+def test_a_blocks_file_of_another_version_is_refused(finished, tmp_path):
+    folder, path = damaged_copy(finished, tmp_path)
+    with np.load(path) as content:
+        arrays = dict(content)
+    facts = json.loads(arrays["facts"].tobytes()) | {"format_version": 2}
+    np.savez(path, **arrays | {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)})
+    with pytest.raises(InputError, match=r"0-000000.npz must have format_version 1, received 2"):
+        open_blocks(folder)
+
+
+def test_a_block_that_is_missing_in_a_finished_run_is_fitted_again(finished, tmp_path):
+    folder, path = damaged_copy(finished, tmp_path)
+    before = contents(folder)
+    path.unlink()
+    fit_cat(tmp_path / "copy", folder, resume=True)
+    with np.load(path) as found, np.load(finished[0] / "blocks" / path.name) as expected:
+        for name in expected.files[1:]:
+            np.testing.assert_array_equal(found[name], expected[name])
+    assert {name: content for name, content in contents(folder).items() if name != path.name} == {
+        name: content for name, content in before.items() if name != path.name
+    }
+
+
+def test_a_finished_run_may_do_without_its_blocks(finished, tmp_path, monkeypatch):
+    folder, _ = damaged_copy(finished, tmp_path)
+    shutil.rmtree(folder / "blocks")
+    monkeypatch.setattr(run, "fit_all", None)
+    assert fit_cat(tmp_path / "copy", folder, resume=True) == (folder, finished[1])
 
 
 def test_a_block_that_cannot_be_fitted_is_named(tmp_path):

@@ -85,6 +85,9 @@ def test_a_run_that_was_killed_goes_on(cat, tmp_path):
         (("--goal=50kB",), "goal must be in dB or s for a field of blocks, received 50 kB"),
         (("--block_size=12", "--image=IMAGE"), "block_size must be at least 16, received 12"),
         (("--preset=siren", "--supervise=gradient"), "supervise must be 'value' for a field of blocks"),
+        (("--strategy=mirrored",), "strategy must not be given for a field of blocks, received 'mirrored'"),
+        (("--units=8",), "preset must be one of --list_presets to take units"),
+        (("--image=sample:chelsea",), "must be the path of a file to be read window by window, received 'sample:"),
     ],
 )
 def test_flags_that_do_not_go_with_blocks(cat, tmp_path, flags, told):
@@ -100,3 +103,17 @@ def test_a_goal_that_is_missed_is_an_exit_code(cat, tmp_path):
     done = forked(SCRIPT, f"--image={cat}", *SMALL, "--goal=60dB", "--out=run", cwd=tmp_path)
     assert done.returncode == 5
     assert "; 0 at 60 dB" in done.stdout
+    assert "\ngoal 60 dB: not reached (" in done.stdout
+    again = forked(SCRIPT, "--out=run", "--resume", "--goal=50dB", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "goal must be that of the run, whose goal_psnr_db is 60.0, received 50 dB" in again.stderr
+
+
+def test_what_is_read_window_by_window_alone_becomes_blocks(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    image = tmp_path / "pictures" / "small: a.npy"
+    np.save(image, np.zeros((40, 50), np.uint8))
+    assert identity_of(f"--image={image}", cwd=tmp_path)["kind"] == "blocks"
+    done = forked(SCRIPT, f"--image={tmp_path / 'pictures'}", "--dry_run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "source is a folder and no Zarr array" in done.stderr or "need the package zarr" in done.stderr

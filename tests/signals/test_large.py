@@ -10,7 +10,7 @@ from PIL import Image
 from keras_inr.errors import ImageError
 from keras_inr.signals import load_image
 from keras_inr.signals._decoding import stored, tiff_windows
-from keras_inr.signals.large import open_image, pixels_of
+from keras_inr.signals.large import needs_windows, open_image, pixels_of
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (37, 53, 3), np.uint8)
@@ -263,11 +263,40 @@ def test_what_is_no_array_of_a_picture(tmp_path):
     np.save(tmp_path / "b.npy", np.zeros(5))
     with pytest.raises(ImageError, match=r"b.npy: source must be an array of shape \(H, W\) or"):
         open_image(tmp_path / "b.npy")
+    np.save(tmp_path / "c.npy", np.moveaxis(PICTURE, -1, 0).copy())
+    with pytest.raises(ImageError, match=r"received shape \(3, 37, 53\); its channels come first"):
+        open_image(tmp_path / "c.npy")
+    np.save(tmp_path / "d.npy", PICTURE.astype(object))
+    with pytest.raises(ImageError, match="must be an array of uint8, uint16, bool or float, received dtype object"):
+        open_image(tmp_path / "d.npy")
+    content = (tmp_path / "b.npy").read_bytes()
+    (tmp_path / "e.npy").write_bytes(content[:6] + b"\x09\x00" + content[8:])
+    with pytest.raises(ImageError, match=r"must be an NPY file of version 1\.0, 2\.0, 3\.0, received 9\.0"):
+        open_image(tmp_path / "e.npy")
     (tmp_path / "folder").mkdir()
     with pytest.raises(ImageError, match=r"source is a folder and no Zarr array|Zarr arrays need the package zarr"):
         open_image(tmp_path / "folder")
     with pytest.raises(ImageError, match="does not exist"):
         open_image(tmp_path / "nowhere.tif")
+    with pytest.raises(ImageError, match="must be the path of a file to be read window by window, received 'sample:"):
+        open_image("sample:chelsea")
+
+
+def test_what_is_read_window_by_window_alone(tmp_path):
+    np.save(tmp_path / "a.npy", PICTURE)
+    as_tiff(tmp_path / "a.tif")
+    assert needs_windows(tmp_path)
+    assert needs_windows(str(tmp_path / "a.npy"))
+    assert not needs_windows(tmp_path / "a.tif")
+    assert not needs_windows(tmp_path / "nowhere.npy")
+    assert not needs_windows("sample:chelsea")
+
+
+def test_a_zarr_group_is_no_picture(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="zarr is not installed: pip install zarr")
+    zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    with pytest.raises(ImageError, match=r"must be a Zarr array of shape .*, received a group"):
+        open_image(tmp_path / "a.zarr")
 
 
 def test_limits(tmp_path):
