@@ -24,6 +24,7 @@ from keras_inr._portable import portable
 from keras_inr.coordinates import picture_box
 from keras_inr.errors import InputError
 from keras_inr.export.saved_model import check_exportable
+from keras_inr.models.block_field import BlockField
 from keras_inr.models.field import Field
 
 Evaluate = Callable[[np.ndarray], np.ndarray]
@@ -134,8 +135,8 @@ def export_field(field: Field, path: str | os.PathLike[str], format: str, batch:
 
     Raises:
         InputTypeError: unless field is a `Field`.
-        InputError: for stacked fields, another policy, arguments out of range, a package that is not installed, an
-            operation that the format does not have, or values that are not those of the field.
+        InputError: for stacked fields and fields of blocks, another policy, arguments out of range, a package that is
+            not installed, an operation that the format does not have, or values that are not those of the field.
         OSError: if the disk is full.
 
     >>> from keras_inr.models import Siren
@@ -146,9 +147,7 @@ def export_field(field: Field, path: str | os.PathLike[str], format: str, batch:
     one_of("format", format, NAMES)
     if format == "torch":
         raise InputError("format must not be 'torch', which Keras writes from its PyTorch backend only")
-    check_exportable(field)
-    if field.dtype_policy.name != "float32":
-        raise InputError(f"field must have the policy float32 for {format}, received {field.dtype_policy.name!r}")
+    _check_field(field, format)
     if batch is not None:
         positive_int("batch", batch)
     chosen = FORMATS[format]
@@ -168,6 +167,16 @@ def export_field(field: Field, path: str | os.PathLike[str], format: str, batch:
             raise problem from error
         raise
     return target
+
+
+def _check_field(field: Field, format: str) -> None:
+    """Raises an InputError for a field that no format holds."""
+    check_exportable(field)
+    if field.dtype_policy.name != "float32":
+        raise InputError(f"field must have the policy float32 for {format}, received {field.dtype_policy.name!r}")
+    if isinstance(field, BlockField):
+        told = "which calls its networks in loops that the formats do not have"
+        raise InputError(f"field must be one network for {format}, received a {type(field).__name__}, {told}")
 
 
 def _checked_path(path: str | os.PathLike[str], chosen: Format) -> pathlib.Path:

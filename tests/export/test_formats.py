@@ -14,7 +14,7 @@ from keras_inr.errors import InputError, InputTypeError
 from keras_inr.export import export_field
 from keras_inr.export import formats as module
 from keras_inr.export.formats import FORMATS
-from keras_inr.models import Field, Siren, from_preset, list_presets
+from keras_inr.models import Field, Lattice, Siren, field_of_blocks, from_preset, list_presets
 
 WAVES = {"units": (16, 16)}
 CELLS = {"layout": ((6, 4.0, 2), (6, 0.5, 4)), "units": (16,)}
@@ -186,6 +186,10 @@ def test_fields(tmp_path):
         export_field(Siren(units=(8,), dtype="mixed_float16"), path, "onnx")
     with pytest.raises(InputError, match="field must be a single field to be exported, received num_fields=2"):
         export_field(Siren(units=(8,), num_fields=2), path, "onnx")
+    lattice = Lattice((9, 9), (9, 9), 1)
+    blocks = field_of_blocks([Siren(units=(8,), picture_size=lattice.block_size)], lattice)
+    with pytest.raises(InputError, match="field must be one network for onnx, received a BlockField, which calls its"):
+        export_field(blocks, path, "onnx")
     with pytest.raises(InputTypeError, match=r"field must be a keras_inr\.models\.Field"):
         export_field(keras.Sequential([keras.layers.Dense(3)]), path, "onnx")
 
