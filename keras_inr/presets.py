@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import types
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import keras_inr.models
 from keras_inr._arguments import did_you_mean, local_path, one_of
@@ -24,6 +24,7 @@ from keras_inr.models.field import Field
 from keras_inr.models.initial_weights import read_start
 from keras_inr.models.preset import Preset as Preset
 from keras_inr.models.preset import PresetInfo as PresetInfo
+from keras_inr.models.stored_presets import is_stored, read_stored
 
 MEASURED = pathlib.Path(__file__).with_name("measured.json")
 RECIPES = pathlib.Path(__file__).with_name("recipes.json")
@@ -151,19 +152,51 @@ def get_preset(name: str) -> Preset:
     return _presets()[one_of("preset", name, list(_presets()))]
 
 
-def from_preset(name: str, /, weights: str | os.PathLike[str] | None = None, **arguments: Any) -> Field:
-    """A field with fresh weights, or with learnt ones to begin a fit with.
+def presets_of(model: type[Field]) -> dict[str, PresetInfo]:
+    """Name -> `PresetInfo` of the presets of a class and its subclasses, as `Siren.presets` has them.
+
+    >>> sorted(presets_of(keras_inr.models.Wire))
+    ['wire', 'wire_own', 'wire_real']
+    """
+    return {preset.info.name: preset.info for preset in _presets().values() if issubclass(preset.model, model)}
+
+
+def from_preset_of(model: type[Field], name: str | os.PathLike[str], /, **arguments: Any) -> Field:
+    """As `from_preset`, of a class or its subclasses only: what `Siren.from_preset` does.
+
+    Raises:
+        InputError: as `from_preset`, and for a preset of another class.
+    """
+    known = _presets().get(name) if isinstance(name, str) else None
+    if known is None and not is_stored(name) and name != "auto":
+        one_of("preset", name, list(presets_of(model)))
+    kind = known.model if known is not None else None
+    field = from_preset(name, **arguments) if kind is None or issubclass(kind, model) else None
+    if not isinstance(field, model):
+        received = (kind or type(field)).__name__
+        told = f"preset {os.fspath(name)!r} must be one of {model.__name__}, received one of {received}"
+        raise InputError(f"{told}: {received}.from_preset takes it")
+    return field
+
+
+def from_preset(
+    name: str | os.PathLike[str], /, weights: str | os.PathLike[str] | None = None, **arguments: Any
+) -> Field:
+    """A field with fresh weights, or with learnt ones to begin a fit with; or one that is stored.
 
     Args:
         name: a name of `list_presets()`; or "auto", with signal=... and perhaps goal="40dB", "50kB" or "30s": then
             `keras_inr.choosing.choice.choose` picks a pixel grid of the right size for the picture; and max_parameters.
+            Or the path of a folder that `Field.save_to_preset` wrote, "hf://USER/NAME" or
+            "kaggle://USER/MODEL/keras/VARIATION" for one on a hub: then it is the field with the weights that it was
+            stored with, and takes no arguments.
         weights: None for weights drawn by the preset's rule; "photos" for those learnt from photographs, where they
             are shipped (see `keras_inr.models.initial_weights.list_starts`); or the path of a .keras file with a field
             of the same network. A colour start serves for grey pictures too, and the other way round.
         **arguments: any argument of the preset's model, such as channels, seed, picture_size, dtype, units.
 
     Raises:
-        InputError: for an unknown name or argument, or weights of another network.
+        InputError: for an unknown name or argument, weights of another network, or what no field can be read from.
 
     >>> from_preset("siren_256", channels=1).count_params()
     198401
@@ -174,16 +207,23 @@ def from_preset(name: str, /, weights: str | os.PathLike[str] | None = None, **a
                 f"weights must be None for preset 'auto', whose network is not known, received {weights!r}"
             )
         return _chosen(**arguments)
-    preset = get_preset(name)
+    if name not in _presets() and is_stored(name):
+        if weights is not None or arguments:
+            given = ", ".join([*arguments, *(["weights"] if weights is not None else [])])
+            raise InputError(f"preset {os.fspath(name)!r} is stored and takes no arguments, received {given}")
+        return read_stored(name)
+    preset = get_preset(cast(str, name))
     allowed = _arguments_of(preset.model)
     for argument in arguments:
         if argument not in allowed:
             meant = did_you_mean(argument, allowed)
-            raise InputError(f"{argument!r} is not an argument of preset {name!r}, which takes {allowed}{meant}")
+            raise InputError(
+                f"{argument!r} is not an argument of preset {preset.info.name!r}, which takes {allowed}{meant}"
+            )
     field = preset.model(**{**preset.arguments, **arguments})
     field.recipes = preset.own_recipes
     if weights is not None:
-        read_start(weights, name).assign_to(field)
+        read_start(weights, preset.info.name).assign_to(field)
     return field
 
 

@@ -24,6 +24,7 @@ RANKS = {
     "_cpu_xla": -1,
     "_custom_gradients": -1,
     "_lazy": -1,
+    "_portable": -1,
     "_variable_names": -1,
     "errors": -2,
     "_version": 0,

@@ -1,7 +1,8 @@
-"""Exports a run's model for TensorFlow Serving: keras-inr export --run=runs/0001 --to=models
+"""Exports a run's model for TensorFlow Serving or another runtime: keras-inr export --run=runs/0001 --to=models
 
 --to writes what a server is started with: a folder of models, of points and of pictures, with models.config. Without
 it one SavedModel with all signatures is written beside the model, for Python or for a server of this model alone.
+--format=onnx, litert or openvino writes a file for that runtime, whose values are compared with the model's before.
 """
 
 import os
@@ -18,7 +19,9 @@ from keras_inr._arguments import holds_pattern, servable_path
 from keras_inr._reading import read_json
 from keras_inr.cli import own_modules
 from keras_inr.cli.help import group
+from keras_inr.cli.startup import no_standard_error
 from keras_inr.errors import InputError
+from keras_inr.export.formats import NAMES, export_field
 from keras_inr.export.instructions import curl_commands, docker_command
 from keras_inr.export.model_base import BaseVersion, export_model_base
 from keras_inr.export.saved_model import export_saved_model
@@ -30,6 +33,8 @@ from keras_inr.signals.image import load_image
 from keras_inr.signals.large import open_image
 
 FLAGS = flags.FLAGS
+FORMAT_NAMES = ("saved_model", *NAMES)
+OF_A_BASE = ("name", "add_version", "label", "original", "container_path")
 STRIP = 2**22
 """Pixels of a large picture that are read at a time."""
 
@@ -40,7 +45,13 @@ def define_flags() -> None:
     flags.DEFINE_string("run", None, "run folder; its model.keras is exported, with the figures of its metrics.json")
     flags.DEFINE_string("model", None, "another .keras file to export; figures come from a metrics.json beside it")
     flags.DEFINE_string("base_path", None, "folder of the versions; saved_model/ beside the model")
-    flags.DEFINE_string("to", None, "model base, a folder of models for tensorflow_model_server; made if absent")
+    flags.DEFINE_string(
+        "to",
+        None,
+        "model base, a folder of models for tensorflow_model_server; made if absent. With --format, the file",
+    )
+    flags.DEFINE_enum("format", "saved_model", FORMAT_NAMES, "what is written; for openvino it is a folder")
+    flags.DEFINE_integer("batch", None, "points of a call, with --format; any number by default", lower_bound=1)
     flags.DEFINE_string("name", None, "in the model base; that of the picture by default")
     flags.DEFINE_bool("add_version", False, "the name is there already, and this is a newer version of it")
     flags.DEFINE_list("label", [], "names for this version in the model base, such as stable, with commas between")
@@ -54,9 +65,13 @@ def define_flags() -> None:
 def main(argv: list[str]) -> int:
     """Exports the model that the flags name; the exit code."""
     model = model_path(FLAGS.run, FLAGS.model)
+    if FLAGS.format != "saved_model":
+        return export_to_runtime(model)
+    if FLAGS["batch"].present:
+        raise InputError("--batch goes with --format=onnx, litert or openvino")
     if FLAGS.to is not None:
         return export_to_base(model)
-    for name in ("name", "add_version", "label", "original", "container_path"):
+    for name in OF_A_BASE:
         if FLAGS[name].present:
             raise InputError(f"--{name} goes with --to")
     base_path = servable_path("base_path", FLAGS.base_path or model.parent / "saved_model")
@@ -65,6 +80,20 @@ def main(argv: list[str]) -> int:
     facts = served_facts(metrics)
     folder = export_saved_model(field, base_path, FLAGS.version, info=facts, max_pixels=FLAGS.max_pixels)
     print(summary(folder))
+    return 0
+
+
+def export_to_runtime(model: pathlib.Path) -> int:
+    """Exports a .keras file in the format of another runtime that the flags name; the exit code."""
+    for name in ("base_path", "version", "max_pixels", *OF_A_BASE):
+        if FLAGS[name].present:
+            raise InputError(f"--{name} is for TensorFlow Serving, received --format={FLAGS.format}")
+    names = {"onnx": "model.onnx", "litert": "model.tflite"}
+    path = FLAGS.to or model.with_name(names.get(FLAGS.format, FLAGS.format))
+    field = read_field(model)
+    with no_standard_error():  # converters tell what they do; what is wrong is raised
+        made = export_field(field, path, FLAGS.format, FLAGS.batch)
+    print(runtime_summary(made, FLAGS.format, FLAGS.batch))
     return 0
 
 
@@ -144,6 +173,39 @@ def base_summary(made: BaseVersion) -> str:
             *asked,
         ]
     )
+
+
+def runtime_summary(path: pathlib.Path, format: str, batch: int | None) -> str:
+    """Where the export is, and the lines of Python that run it.
+
+    >>> print(runtime_summary(pathlib.Path("/cat.onnx"), "onnx", None))
+    /cat.onnx
+    run it:
+      import numpy, onnxruntime
+      session = onnxruntime.InferenceSession('/cat.onnx')
+      session.run(None, {"coords": numpy.zeros((5, 2), "float32")})[0]
+    """
+    path = path.resolve()
+    points = f'numpy.zeros(({batch or 5}, 2), "float32")'
+    lines = {
+        "onnx": (
+            "import numpy, onnxruntime",
+            f"session = onnxruntime.InferenceSession({str(path)!r})",
+            f'session.run(None, {{"coords": {points}}})[0]',
+        ),
+        "litert": (
+            "import numpy, ai_edge_litert.interpreter",
+            f"runner = ai_edge_litert.interpreter.Interpreter({str(path)!r}).get_signature_runner()",
+            f"[*runner(coords={points}).values()][0]",
+        ),
+        "openvino": (
+            "import numpy, openvino",
+            'exact = {"INFERENCE_PRECISION_HINT": "f32"}  # some processors take fewer bits otherwise',
+            f'model = openvino.Core().compile_model({str(path / "model.xml")!r}, "CPU", exact)',
+            f"model({points})[0]",
+        ),
+    }
+    return "\n".join([str(path), "run it:", *(f"  {line}" for line in lines[format])])
 
 
 def load_metrics(path: str | os.PathLike[str]) -> dict[str, Any]:

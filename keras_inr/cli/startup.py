@@ -44,7 +44,7 @@ def import_tensorflow(with_keras: bool = True) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     aloud = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0" or "TF_XLA_FLAGS" in os.environ
-    with contextlib.nullcontext() if aloud else _no_standard_error():
+    with contextlib.nullcontext() if aloud else no_standard_error():
         if with_keras:
             from keras_inr._registration import register
 
@@ -57,8 +57,8 @@ def import_tensorflow(with_keras: bool = True) -> None:
 
 
 @contextlib.contextmanager
-def _no_standard_error() -> Iterator[None]:
-    """Drops what is written to the descriptor: C++ writes the notices before it reads its log level."""
+def no_standard_error() -> Iterator[None]:
+    """Drops what is written to the descriptor: C++ writes notices before it reads its log level, or has none."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "w") as nowhere:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int, positive_ints
+from keras_inr._portable import is_portable, low_bits
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
 from keras_inr.forward_rules import Jet, side_by_side, sum_of
@@ -238,7 +239,10 @@ class CellEncoding(keras.layers.Layer):
         columns, rows = self.num_vertices[level]
         if self.form == "source":
             cell = tf.stop_gradient(tf.floor(tf.round(position * SNAP) / SNAP / cell_size))
-            entries = [source_entries(tf.cast(cell, "int64"), self.num_entries[level])]
+            if is_portable():
+                entries = [looked_up_entries(tf.cast(cell, "int32"), (columns, rows), self.num_entries[level])]
+            else:
+                entries = [source_entries(tf.cast(cell, "int64"), self.num_entries[level])]
         else:
             # the last vertex belongs to the last cell, so that every point has neighbours on both sides
             last = tf.constant([columns - 2.0, rows - 2.0], position.dtype)
@@ -255,7 +259,7 @@ class CellEncoding(keras.layers.Layer):
         primes = np.array(PRIMES, np.uint32).view(np.int32)  # products wrap around, as unsigned ones do
         hashed = tf.bitwise.bitwise_xor(x * primes[0], y * primes[1])
         folded = tf.bitwise.bitwise_xor(hashed, tf.bitwise.right_shift(hashed, FOLD))
-        return tf.bitwise.bitwise_and(folded, self.num_entries[level] - 1)
+        return low_bits(folded, self.num_entries[level])
 
     def weighed(self, level: int, features: tf.Tensor) -> tf.Tensor:
         """Features (..., dimensions) times softmax(level_weights)_level; as they are in the plain form."""
@@ -328,3 +332,29 @@ def source_entries(cell: tf.Tensor, size: int) -> tf.Tensor:
     hashed = xor(x, shift(x, 16)) * 0x85EBCA6B
     hashed = xor(hashed, shift(hashed, 13)) + y * 0xC2B2AE35
     return tf.cast(xor(hashed, shift(hashed, 16)) % size, "int32")
+
+
+def looked_up_entries(cell: tf.Tensor, counts: tuple[int, int], size: int) -> tf.Tensor:
+    """As `source_entries`, in integers of 32 bits: the hash is of a sum of a column's part and a row's.
+
+    Args:
+        cell: int32 (..., 2), (column, row).
+        counts: how many columns and rows there are.
+        size: of the table, a power of two up to 2^24, so that nothing above 40 bits of the sum is read.
+
+    >>> looked_up_entries(tf.constant([[599, 699]]), (600, 700), 2**16).numpy().tolist()
+    [53697]
+    >>> source_entries(tf.constant([[599, 699]], "int64"), 2**16).numpy().tolist()
+    [53697]
+    """
+    column, row = (np.arange(count, dtype=np.int64) for count in counts)
+    hashed = (column ^ column >> 16) * 0x85EBCA6B
+    parts = [hashed ^ hashed >> 13, row * 0xC2B2AE35]
+    numbers = tf.unstack(cell, axis=-1)
+    halves = [
+        sum_of([tf.gather((part >> shift & mask).astype(np.int32), n) for part, n in zip(parts, numbers, strict=True)])
+        for shift, mask in ((0, 2**16 - 1), (16, 2**24 - 1))
+    ]
+    upper = halves[1] + tf.bitwise.right_shift(halves[0], 16)
+    total = low_bits(halves[0], 2**16) + low_bits(upper, 2**8) * 2**16
+    return tf.bitwise.bitwise_xor(low_bits(total, size), low_bits(upper, size))

@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_inr._arguments import INT32_MAX, one_of, positive_float, positive_int
 from keras_inr._custom_gradients import custom_gradient
+from keras_inr._portable import low_bits
 from keras_inr.coordinates import coords_dtype
 from keras_inr.errors import InputError
 from keras_inr.forward_rules import Jet, sum_of
@@ -262,7 +263,7 @@ class HashEncoding(keras.layers.Layer):
         """Entries of vertices, one tensor for each axis, by the hash."""
         primes = np.array(PRIMES, np.uint32).view(np.int32)  # products wrap around, as unsigned ones do
         products = [c * prime for c, prime in zip(vertex, primes, strict=False)]
-        return tf.bitwise.bitwise_and(functools.reduce(tf.bitwise.bitwise_xor, products), self.table_size - 1)
+        return low_bits(functools.reduce(tf.bitwise.bitwise_xor, products), self.table_size)
 
     def tiled(self, vertex: Sequence[tf.Tensor]) -> tf.Tensor:
         """Entries of vertices by their place in a tile."""

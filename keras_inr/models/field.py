@@ -1,6 +1,8 @@
 """What a field is: a stack of layers from coordinates to values that knows its picture's size."""
 
 import inspect
+import os
+import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -22,10 +24,24 @@ from keras_inr.initializers.rules import Rule, RuleInitializer, derive_seed
 from keras_inr.kinks import states
 from keras_inr.layers._raster import raster_points
 from keras_inr.layers.affine import Affine
+from keras_inr.models.preset import PresetInfo
 from keras_inr.rendering.raster import POINTS_PER_CALL as POINTS_PER_CALL
 from keras_inr.rendering.raster import FieldRaster, integer_codes
 
 mimebundle = later("keras_inr.web.notebook", "mimebundle")
+presets_of = later("keras_inr.presets", "presets_of")
+from_preset_of = later("keras_inr.presets", "from_preset_of")
+write_preset = later("keras_inr.models.stored_presets", "save_to_preset")
+
+TO_LOAD_IT = "import keras_inr before"
+"""What Keras's error shows, with the rest of the config, where a file is loaded and the field's class is not known."""
+
+
+class PresetsOfClass:
+    """The attribute `presets` of a class."""
+
+    def __get__(self, field: Any, model: type) -> dict[str, PresetInfo]:
+        return presets_of(model)
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -70,6 +86,8 @@ class Field(keras.Model):
     """
 
     num_dims = 2
+    presets = PresetsOfClass()
+    """Name -> `PresetInfo` of the presets of this class and its subclasses: `Siren.presets`, `Field.presets`."""
     points_per_call = POINTS_PER_CALL
     """Points of a raster that are evaluated at a time."""
     recipes: Mapping[str, Mapping[str, Any]] = {}
@@ -357,6 +375,50 @@ class Field(keras.Model):
         if self._layers_given and "layers" in inspect.signature(type(self).__init__).parameters:
             config["layers"] = [_config_of(layer) for layer in self.stack]
         return config
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shape that Keras would build it with, and a word for those who load a file without `import keras_inr`."""
+        config = super().get_build_config()
+        return config and {**config, "to_load_it": TO_LOAD_IT}
+
+    def save_to_preset(self, folder: str | os.PathLike[str]) -> pathlib.Path:
+        """Writes a folder with config.json, metadata.json and model.weights.h5, which `from_preset` reads.
+
+        `keras.saving.load_model` reads it, too. It appears by one rename once it is whole.
+
+        Args:
+            folder: that does not exist, or is empty; its parents are made.
+
+        Returns:
+            `pathlib.Path` of the folder.
+
+        Raises:
+            InputError: for a folder that holds something.
+
+        >>> import tempfile
+        >>> folder = Field([keras.layers.Dense(3)]).save_to_preset(tempfile.mkdtemp())
+        >>> Field.from_preset(folder).channels
+        3
+        """
+        return write_preset(self, folder)
+
+    @classmethod
+    def from_preset(cls, name: str | os.PathLike[str], /, **arguments: Any) -> Self:
+        """As `keras_inr.from_preset`, of this class or its subclasses only.
+
+        Args:
+            name: of `presets`, a folder that `save_to_preset` wrote, or "hf://USER/NAME" or
+                "kaggle://USER/MODEL/keras/VARIATION" for one on a hub.
+            **arguments: see `keras_inr.from_preset`.
+
+        Raises:
+            InputError: as there, and for a preset of another class.
+
+        >>> from keras_inr.models import Siren
+        >>> Siren.from_preset("siren_256", channels=1).count_params()
+        198401
+        """
+        return from_preset_of(cls, name, **arguments)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:

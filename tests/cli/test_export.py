@@ -15,12 +15,13 @@ from absl import flags
 from cli.fit_calls import SCRIPTS, call, forked
 from keras_inr.cli import export as command
 from keras_inr.errors import InputError
+from keras_inr.export.formats import FORMATS
 from keras_inr.export.publish import existing_versions
 from keras_inr.models import Siren
 from keras_inr.signals.image import load_image
 
 SCRIPT = SCRIPTS / "export.py"
-DEFINES = ("DEFINE_string", "DEFINE_integer", "DEFINE_bool", "DEFINE_list")
+DEFINES = ("DEFINE_string", "DEFINE_integer", "DEFINE_bool", "DEFINE_list", "DEFINE_enum")
 METRICS = {"psnr_db": 31.5, "image_sha256": "ab", "seed": 3, "steps": 10, "width": 999}
 
 
@@ -169,6 +170,46 @@ class TestBase:
         base = functools.partial(forked, "keras_inr", "base", cwd=tmp_path)
         assert_refused(base(), "keras-inr base: --base is required")
         assert_refused(base("--base=nothing"), "keras-inr base: --base must be a folder with models.config")
+
+
+class TestFormat:
+    """Files for other runtimes."""
+
+    @pytest.mark.parametrize(("format", "name"), [("onnx", "model.onnx"), ("litert", "model.tflite")])
+    def test_a_run(self, run, tmp_path, format, name):
+        for package in FORMATS[format].packages:
+            pytest.importorskip(package)
+        (tmp_path / "model.keras").write_bytes((run / "model.keras").read_bytes())
+        done = export("--run=.", f"--format={format}", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = done.stdout.splitlines()
+        assert lines[:2] == [str(tmp_path / name), "run it:"]
+        scope = {}
+        exec("\n".join(line.strip() for line in lines[2:4]), scope)
+        values = eval(lines[4].strip(), scope)
+        field = keras.saving.load_model(run / "model.keras")
+        np.testing.assert_allclose(values, field(np.zeros((5, 2))), atol=1e-5)
+
+    def test_a_folder_and_a_number_of_points(self, run, tmp_path):
+        pytest.importorskip("openvino")
+        done = export(f"--model={run / 'model.keras'}", "--format=openvino", "--to=here", "--batch=7", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert {path.name for path in (tmp_path / "here").iterdir()} == {"model.xml", "model.bin"}
+        assert 'model(numpy.zeros((7, 2), "float32"))[0]' in done.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--format=torch"], "format must not be 'torch', which Keras writes from its PyTorch backend only"),
+            (["--batch=7"], "--batch goes with --format=onnx, litert or openvino"),
+            (["--format=onnx", "--label=stable"], "--label is for TensorFlow Serving, received --format=onnx"),
+            (["--format=onnx", "--max_pixels=9"], "--max_pixels is for TensorFlow Serving, received --format=onnx"),
+            (["--format=onnx", "--to=a.tflite"], "path must end in .onnx for ONNX, received 'a.tflite'"),
+        ],
+    )
+    def test_flags_that_do_not_fit(self, run, tmp_path, arguments, message):
+        assert_refused(export(f"--run={run}", *arguments, cwd=tmp_path), f"export.py: {message}")
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestMain:

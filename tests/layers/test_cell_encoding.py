@@ -9,7 +9,7 @@ from keras_inr.coordinates import pixel_coords
 from keras_inr.derivatives import differentiate, jacobian
 from keras_inr.forward_rules import Jet
 from keras_inr.layers import CellEncoding
-from keras_inr.layers.cell_encoding import source_entries
+from keras_inr.layers.cell_encoding import looked_up_entries, source_entries
 from layers import cell_reference
 from layers.reference import assert_as_exact_as_numpy
 
@@ -358,3 +358,13 @@ class TestPlain:
             single = built(form="plain")
             single.set_weights([weight[k] for weight in stacked.get_weights()])
             np.testing.assert_allclose(together[k], single(coords), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("counts", [(600, 700), (2**17, 3), (3, 2**17)])
+@pytest.mark.parametrize("bits", [1, 14, 24])
+def test_the_hash_in_32_bits(counts, bits):
+    rng = np.random.default_rng(0)
+    cells = np.stack([rng.integers(0, count, 5000) for count in counts], axis=-1)
+    cells[0] = [count - 1 for count in counts]
+    expected = source_entries(tf.constant(cells, "int64"), 2**bits)
+    np.testing.assert_array_equal(looked_up_entries(tf.constant(cells, "int32"), counts, 2**bits), expected)
