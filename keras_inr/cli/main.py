@@ -15,7 +15,7 @@ COMMANDS = {
     "fit": "fit a field to a picture: model, SavedModel, pictures and figures in a run folder",
     "fit-many": "fit every picture of a folder or a data set, with one manifest of all",
     "compare": "compare networks on the same pictures with equal budgets: tables, curves, crops",
-    "render": "render a fitted picture, or its derivatives, at any size: PNG, TIFF, NPY",
+    "render": "render a fitted picture, or its derivatives, at any size: PNG, TIFF, NPY, Zarr, Deep Zoom",
     "export": "export a fitted picture for TensorFlow Serving",
     "export-web": "export a fitted picture as a page for any static host, evaluated in the browser",
     "base": "show a folder of exported models, label versions, retire old ones",
