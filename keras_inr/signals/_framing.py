@@ -95,7 +95,8 @@ def _resampled_known(values, height, width, known):
     """Values by Lanczos out of those that are known."""
     if known is None:
         return resampled(values, height, width, "lanczos")
-    share = known[..., None].astype("float32")
-    result = resampled(np.concatenate([np.where(known[..., None], values, 0), share], axis=-1), height, width, "lanczos")
+    known = known[..., None]
+    planes = np.concatenate([np.where(known, values, 0), known.astype("float32")], axis=-1)
+    result = resampled(planes, height, width, "lanczos")
     share = result[..., -1:]
     return np.divide(result[..., :-1], share, out=np.zeros_like(result[..., :-1]), where=share > 0)

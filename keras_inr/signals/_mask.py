@@ -83,9 +83,12 @@ def _sums(values, rows, columns):
     table = np.zeros(tuple(side + 1 for side in values.shape))
     table[1:, 1:] = values.cumsum(axis=0, dtype="float64").cumsum(axis=1)
     (top, bottom), (left, right) = rows, columns
-    return table[np.ix_(bottom, right)] - table[np.ix_(top, right)] - table[np.ix_(bottom, left)] + table[
-        np.ix_(top, left)
-    ]
+    return (
+        table[np.ix_(bottom, right)]
+        - table[np.ix_(top, right)]
+        - table[np.ix_(bottom, left)]
+        + table[np.ix_(top, left)]
+    )
 
 
 def signal_weights(weights: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
