@@ -162,7 +162,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
+def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike, counts: npt.ArrayLike | None = None) -> float:
     """Mean structural similarity, in [-1, 1], 1 for equal pictures: the mean over channels of each channel's SSIM.
 
     Wang, Bovik, Sheikh, Simoncelli 2004: Gaussian window of 11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, data range
@@ -173,6 +173,8 @@ def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     Args:
         target, prediction: arrays or eager tensors (height, width, channels), floating; the prediction is clamped to
             [0, 1].
+        counts: None, or bool (height, width): only windows all of whose pixels count are looked at; NaN if there is
+            none.
 
     Raises:
         InputError: as in `mse`, or unless the shape has three axes with height and width at least 11.
@@ -189,17 +191,35 @@ def ssim(target: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
         )
     height, width, channels = target.shape
     windows = height - SSIM_WINDOW + 1
+    if counts is not None:
+        return _ssim_where(target, prediction, np.asarray(counts, bool))
     rows = max(1, VALUES_PER_CHUNK // width)
     total = 0.0
     for top in range(0, windows, rows):
         count = min(rows, windows - top)
         strip = slice(top, top + count + SSIM_WINDOW - 1)
         for channel in range(channels):
-            total += count * _ssim_of_plane(target[strip, :, channel], prediction[strip, :, channel])
+            total += count * _ssim_of_plane(target[strip, :, channel], prediction[strip, :, channel])[0]
     return float(total / (windows * channels))
 
 
-def _ssim_of_plane(target: np.ndarray, prediction: np.ndarray) -> float:
+def _ssim_where(target: np.ndarray, prediction: np.ndarray, counts: np.ndarray) -> float:
+    """Mean SSIM of the windows all of whose pixels count; NaN if there is none."""
+    from scipy.ndimage import minimum_filter
+
+    half = SSIM_WINDOW // 2
+    inside = slice(half, -half)
+    whole = minimum_filter(counts.astype("uint8"), SSIM_WINDOW)[inside, inside] > 0
+    if not whole.any():
+        return math.nan
+    hidden = ~counts[..., None]  # in no window that is looked at: what stands there may be anything finite
+    target, prediction = (np.where(hidden, 0, array) for array in (target, prediction))
+    planes = (_ssim_of_plane(target[..., c], prediction[..., c])[1] for c in range(target.shape[2]))
+    return float(np.mean([np.mean(plane[inside, inside][whole]) for plane in planes]))
+
+
+def _ssim_of_plane(target: np.ndarray, prediction: np.ndarray) -> tuple[float, np.ndarray]:
+    """(mean over windows that lie wholly in the picture, SSIM around each pixel)."""
     from skimage.metrics import structural_similarity  # here, as few need it: it would double what an import brings
 
     return structural_similarity(
@@ -209,6 +229,7 @@ def _ssim_of_plane(target: np.ndarray, prediction: np.ndarray) -> float:
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
+        full=True,
     )
 
 

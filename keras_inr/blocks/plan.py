@@ -18,6 +18,7 @@ from keras_inr.models.field import Field
 from keras_inr.models.lattice import Lattice
 from keras_inr.presets import from_preset
 from keras_inr.runs.plan import ARGUMENT_OF_UNIT, AUTO, MOST_EPOCHS, recipe_for
+from keras_inr.signals._mask import weights_of
 from keras_inr.signals.image import ImageSignal
 from keras_inr.signals.large import Windows
 from keras_inr.training.callbacks import check_goals
@@ -151,6 +152,8 @@ def plan_blocks(
     >>> plan_blocks(load_image("sample:chelsea"), "cat.png", block_size=128).lattice.grid
     (3, 4)
     """
+    if weights_of(picture) is not None:
+        raise InputError("picture must have no mask for a field of blocks, received one with weights")
     if goal is not None:
         aim = Goal.parse(goal)
         if aim.unit == "kB":

@@ -12,6 +12,7 @@ from keras_inr.choosing.sizes import all_layouts, fresh, ladder, network, num_en
 from keras_inr.errors import InputError, InputTypeError
 from keras_inr.models.cell_grid import Layout
 from keras_inr.models.field import Field
+from keras_inr.signals._mask import filled, num_counting
 from keras_inr.signals.codecs import CODECS, encoded_bytes
 from keras_inr.signals.image import ImageSignal
 
@@ -61,7 +62,8 @@ def choose(
 
     A goal in dB takes four weights for each byte that a JPEG of this quality has, a goal in kB the largest grid whose
     model.keras is no larger, and any other, or none, one of 2.4 weights for each pixel. The recipe is good at any time:
-    the rate falls as 1 / step, and weights are averaged. See experiments/goals.
+    the rate falls as 1 / step, and weights are averaged. See experiments/goals. Pixels that take no part are taken for
+    the nearest ones that do.
 
     Args:
         signal: an `ImageSignal`.
@@ -101,7 +103,7 @@ def choose(
         place = min(place, allowed - 1)
         arguments, count = {"layout": layouts[place]}, counts[place]
     reason = _reason(arguments["layout"], count, signal.size, goal) + told
-    return Choice(arguments, count, larger, recipe_for_any_time(signal.size), reason)
+    return Choice(arguments, count, larger, recipe_for_any_time((1, num_counting(signal))), reason)
 
 
 def recipe_for_any_time(size: Sequence[int]) -> dict[str, Any]:
@@ -125,7 +127,8 @@ def recipe_for_any_time(size: Sequence[int]) -> dict[str, Any]:
 
 def _for_quality(counts, goal_psnr_db, signal, compared):
     """(place in the ladder, what files of the quality have)."""
-    lengths = {codec: encoded_bytes(codec, signal.values, goal_psnr_db) for codec in dict.fromkeys(("JPEG", *compared))}
+    values = filled(signal)
+    lengths = {codec: encoded_bytes(codec, values, goal_psnr_db) for codec in dict.fromkeys(("JPEG", *compared))}
     files = " and ".join(
         f"no {codec} comes to it" if lengths[codec] is None else f"a {codec} of it has {lengths[codec] / 1000:.3g} kB"
         for codec in compared

@@ -32,7 +32,7 @@ BLOCK_HELP = (
     f"of more than {LARGE / 1e6:.0f} megapixels where no preset is given, and 0 for others"
 )
 SKIP_HELP = "of a TIFF that becomes a field of blocks: go on without strips and tiles that are damaged or missing"
-NOT_OF_BLOCKS = ("weights", "size", "grow", "preview_every", "data_dir", "strategy")
+NOT_OF_BLOCKS = ("weights", "mask", "size", "grow", "preview_every", "data_dir", "strategy")
 
 
 def define_flags() -> None:
@@ -55,7 +55,8 @@ def is_wanted() -> bool:
     if FLAGS.block_size is not None:
         return FLAGS.block_size > 0
     others = FLAGS["preset"].present and FLAGS.preset != AUTO
-    if others or FLAGS.size is not None or FLAGS.weights is not None:
+    given = any(FLAGS[name].value is not None for name in ("size", "mask", "weights"))
+    if others or given:
         return False
     goal = None if FLAGS.goal is None else Goal.parse(FLAGS.goal)
     if goal is not None and goal.unit == "kB":

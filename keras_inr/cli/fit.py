@@ -42,7 +42,7 @@ def define_flags() -> None:
         block_fit.define_flags()
     with group("Goal"):
         flags.DEFINE_string("goal", None, GOAL_HELP)
-        flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels, in dB")
+        flags.DEFINE_float("goal_psnr_db", None, "stop at this PSNR over all pixels that count, in dB")
         flags.DEFINE_float("max_seconds", None, "stop after so many seconds of training")
         flags.DEFINE_bool("grow", None, GROW_HELP)
         flags.DEFINE_integer("max_parameters", None, "the most weights that --preset=auto may take and grow to", 1)
@@ -103,18 +103,27 @@ def summary(folder: pathlib.Path, metrics: Mapping[str, Any]) -> str:
     """Lines that tell what was reached and where it is."""
     psnr, psnr_8bit = psnr_text(metrics["psnr_db"]), psnr_text(metrics["psnr_8bit_db"])
     ssim = "" if metrics["ssim"] is None else f", SSIM {metrics['ssim']:.4f}"
+    masked = masked_text(metrics)
     seconds = f"{metrics['train_seconds']:.1f} s (and {metrics['setup_seconds']:.1f} s of set-up)"
     size = f"{metrics['height']} x {metrics['width']}, channels: {metrics['channels']}"
     return "\n".join(
         [
             f"{metrics['preset']} ({metrics['num_parameters']:,} parameters) on {metrics['image']} ({size})",
-            f"PSNR {psnr} over all pixels (rounded to 8 bits: {psnr_8bit}){ssim}",
+            f"PSNR {psnr} over all pixels{masked and ' that count'} (rounded to 8 bits: {psnr_8bit}){ssim}{masked}",
             *goal_lines(metrics, psnr),
             f"{metrics['steps']} steps of {metrics['points_per_step']} points in {seconds} on {metrics['device']}",
             f"pictures: {folder}/comparison.png, {folder}/reconstruction.png, {folder}/curves.png",
             f"Keras: {folder}/model.keras   TensorFlow Serving: {folder}/saved_model   figures: {folder}/metrics.json",
         ]
     )
+
+
+def masked_text(metrics: Mapping[str, Any]) -> str:
+    """What is told of the pixels that took no part; "" where there are none."""
+    if not metrics.get("pixels_masked"):
+        return ""
+    psnr = psnr_text(metrics.get("psnr_masked_db"))
+    return f"; {psnr} on the {metrics['pixels_masked']:,} masked pixels, against what the file has there"
 
 
 def goal_lines(metrics: Mapping[str, Any], psnr: str) -> list[str]:

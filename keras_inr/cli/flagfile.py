@@ -23,7 +23,7 @@ NOT_KEPT = (
 )
 """Flags that belong to one call and not to the run, so that flags.cfg leaves them out."""
 
-PATHS = ("image", "data_dir", "weights")
+PATHS = ("image", "mask", "data_dir", "weights")
 
 
 def text(decided: Mapping[str, Any]) -> str:

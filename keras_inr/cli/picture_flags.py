@@ -15,6 +15,12 @@ def define() -> None:
         "sample:chelsea",
         "picture: a path, sample:NAME (a photograph that scikit-image ships), or tfds:NAME/SPLIT#INDEX",
     )
+    flags.DEFINE_string(
+        "mask",
+        None,
+        "picture as large as --image before --crop and --size: its white pixels count, black ones take no part in the "
+        "fit, greys are weights",
+    )
     define_reading()
 
 
@@ -32,7 +38,7 @@ def image_options(values: flags.FlagValues) -> dict[str, Any]:
     """Arguments for `load_image` out of the parsed flags; those that are at their default are left out."""
     if not values.image:
         raise InputError(f"image must be a path, sample:NAME or tfds:NAME/SPLIT#INDEX, received {values.image!r}")
-    return reading_options(values)
+    return reading_options(values) | ({} if values.mask is None else {"mask": values.mask})
 
 
 def reading_options(values: flags.FlagValues) -> dict[str, Any]:

@@ -52,6 +52,9 @@ class FleetPlan:
     start: Start | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if "mask" in self.image_options:
+            told = "for many pictures, each of which would need its own"
+            raise InputError(f"image_options must hold no mask {told}, received {self.image_options['mask']!r}")
         check_image_options(**self.image_options)
         if self.weights is not None:
             object.__setattr__(self, "start", read_start(self.weights, self.preset))

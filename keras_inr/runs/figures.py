@@ -17,6 +17,8 @@ IN_ROW, STACKED = (3700, 1280), (1180, 4000)
 SMALLEST_IN_ROW, SMALLEST_STACKED, THINNEST = 384, 768, 32
 LARGEST_FACTOR = 1024
 CAPTIONS = ("original", "reconstruction")
+HATCHED = ", masked pixels hatched"
+STRIPE, STRIPES = 3, (0.3, 0.7)
 FRAME = 190
 BLUE, ORANGE, GREEN, PALE = "#2066a8", "#c8501e", "#3d8c40", "#e6e6e6"
 SMOOTHED_FROM = 200
@@ -33,6 +35,7 @@ def save_comparison(
     figures: Sequence[str] = (),
     captions: Sequence[str] = CAPTIONS,
     rows: Sequence[tuple[Sequence[str], Sequence[np.ndarray]]] = (),
+    hidden: np.ndarray | None = None,
 ) -> None:
     """A PNG of three panels: original, reconstruction (clamped to [0, 1]) and absolute error times a power of two.
 
@@ -52,6 +55,8 @@ def save_comparison(
         figures: short texts such as "PSNR 38.2 dB".
         captions: of the first two panels.
         rows: pairs (three captions, three uint8 pictures (height, width, 3) of the same size).
+        hidden: None, or bool (height, width), pixels that took no part: they are hatched in the original. Error and
+            reconstruction are shown there, too.
 
     Raises:
         InputError: unless both have one such shape.
@@ -67,11 +72,13 @@ def save_comparison(
             f"received {shapes[0]} and {shapes[1]}"
         )
     target, prediction = _over_white(target), _over_white(prediction)
+    shown = target if hidden is None else _hatched(target, hidden)
+    captions = captions if hidden is None else (captions[0] + HATCHED, *captions[1:])
     turned = target.shape[0] > 3 * target.shape[1]
     more = [np.asarray(picture, np.float32) / 255 for _, pictures in rows for picture in pictures]
     if turned:
-        target, prediction, *more = (np.rot90(picture, -1) for picture in (target, prediction, *more))
-    panels = [_reduced(target), _reduced(prediction), _reduced(np.abs(target - prediction))]
+        target, shown, prediction, *more = (np.rot90(picture, -1) for picture in (target, shown, prediction, *more))
+    panels = [_reduced(shown), _reduced(prediction), _reduced(np.abs(target - prediction))]
     factor = error_factor(panels[2])
     panels[2] = panels[2] * factor
     panels, notes = _magnified([*panels, *map(_reduced, more)], target.shape[1])
@@ -120,6 +127,13 @@ def _over_white(picture):
     if picture.shape[2] < 4:
         return picture
     return picture[..., :3] * picture[..., 3:] + (1 - picture[..., 3:])
+
+
+def _hatched(picture, hidden):
+    """The picture with diagonal stripes of two greys where it is hidden."""
+    rows, columns = np.indices(hidden.shape)
+    stripes = np.where((rows + columns) // STRIPE % 2, *STRIPES).astype(np.float32)
+    return np.where(hidden[..., None], stripes[..., None], picture)
 
 
 def _is_stacked(height, width):

@@ -19,6 +19,7 @@ from keras_inr.runs.layout import FLAGFILE, is_complete, missing_results
 from keras_inr.runs.plan import IDENTITY_DEFAULTS, Plan, PlannedFit
 from keras_inr.runs.previews import Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_history_and_curves, write_results
+from keras_inr.signals._mask import num_counting
 from keras_inr.training.checkpoints import load_checkpoint
 from keras_inr.training.fitting import fit, rounds_of
 from keras_inr.training.growing import fit_growing
@@ -145,7 +146,7 @@ def _watchers(planned, display, checkpoint, previews, logs):
         "every": display.preview_every,
         "total_steps": planned.total_steps,
         "step": checkpoint[0] if checkpoint else 0,
-        "most": rounds_of(planned.plan.recipe, planned.signal.height * planned.signal.width),
+        "most": rounds_of(planned.plan.recipe, num_counting(planned.signal)),
     }
     draw = {} if "value" in kind_weights(planned.plan.recipe) else {"draw": functools.partial(_preview, planned)}
     found = [Previews(previews, **shown, **draw)] if display.preview_every else []

@@ -17,6 +17,7 @@ from keras_inr.errors import InputError
 from keras_inr.models.cell_grid import Layout
 from keras_inr.models.initial_weights import Start, read_start
 from keras_inr.presets import from_preset, get_preset
+from keras_inr.signals._mask import num_counting
 from keras_inr.signals.image import ImageSignal, load_image
 from keras_inr.training.advice import advise
 from keras_inr.training.callbacks import check_goals
@@ -24,6 +25,7 @@ from keras_inr.training.freezing import frozen_layers
 from keras_inr.training.objectives import check_supervision
 from keras_inr.training.range_test import find_learning_rate
 from keras_inr.training.recipe import LENGTHS, Recipe, own_recipe
+from keras_inr.training.sampling import check_mask
 from keras_inr.training.strategies import check_share, make_strategy
 
 AUTO = "auto"
@@ -44,7 +46,7 @@ class Plan:
 
     Args:
         image: source for `load_image`, and image_options, its further arguments.
-        image_sha256: of the picture.
+        image_sha256: of the picture; and mask_sha256, of the weights that its mask gives to pixels, None without.
         preset, arguments: the network and its overridden arguments.
         recipe: how it is trained; its seed also draws the initial weights.
         weights: None, or what to start from, see `from_preset`; and weights_sha256, of their file.
@@ -60,6 +62,7 @@ class Plan:
     recipe: Recipe
     image_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     image_sha256: str | None = None
+    mask_sha256: str | None = None
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weights: str | None = None
     weights_sha256: str | None = None
@@ -74,10 +77,15 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What two runs share that are the same run, as run.json has it: neither paths nor devices."""
         facts = {name: getattr(self, name) for name in _IDENTITY}
-        facts |= {"image_options": dict(self.image_options), "arguments": dict(self.arguments)}
+        facts |= {"image_options": self.reading, "arguments": dict(self.arguments)}
         if self.weights_sha256 is not None:
             facts["weights_sha256"] = self.weights_sha256
         return facts | dataclasses.asdict(self.recipe)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the picture is read, without its mask, of which mask_sha256 tells."""
+        return {name: option for name, option in self.image_options.items() if name != "mask"}
 
     @property
     def is_open_ended(self) -> bool:
@@ -92,7 +100,16 @@ class Plan:
 
 _IMAGE_OPTIONS = tuple(inspect.signature(load_image).parameters)[1:]
 _RECIPE_SETTINGS = tuple(field.name for field in dataclasses.fields(Recipe) if field.name not in LENGTHS)
-_IDENTITY = ("image_sha256", "preset", "precision", "goal_psnr_db", "max_seconds", "grow", "max_parameters")
+_IDENTITY = (
+    "image_sha256",
+    "mask_sha256",
+    "preset",
+    "precision",
+    "goal_psnr_db",
+    "max_seconds",
+    "grow",
+    "max_parameters",
+)
 
 IDENTITY_DEFAULTS = {
     field.name: field.default
@@ -114,7 +131,7 @@ class PlannedFit:
     @property
     def total_steps(self) -> int:
         """Length of the fit."""
-        return self.plan.recipe.total_steps(self.signal.height * self.signal.width)
+        return self.plan.recipe.total_steps(num_counting(self.signal))
 
     @property
     def larger(self) -> list[Layout]:
@@ -190,15 +207,14 @@ def plan_fit(
         preset=preset,
         recipe=recipe_with_length(given),
         image_options=options,
-        image_sha256=signal.sha256,
         arguments=arguments,
         weights=weights,
-        weights_sha256=None if initial_weights is None else initial_weights.sha256,
         precision=precision,
         strategy=strategy,
         grow=bool((resumed or {}).get("grow") if grow is None else grow),
         max_parameters=None if max_parameters is None else positive_int("max_parameters", max_parameters),
         **goals,
+        **_digests(signal, initial_weights),
     )
     planned = PlannedFit(plan, signal, _field(plan, signal, initial_weights, aim))
     if check is not None:
@@ -206,6 +222,12 @@ def plan_fit(
     if not choosing and not searching:
         advise(planned.field, signal, plan.recipe)
     return _with_found_rate(planned, tell) if searching else planned
+
+
+def _digests(signal, initial_weights):
+    """SHA-256 of what a plan names by paths."""
+    found = {"image_sha256": signal.sha256, "mask_sha256": signal.mask_sha256}
+    return found | {"weights_sha256": None if initial_weights is None else initial_weights.sha256}
 
 
 def _goal_of(goals, aim):
@@ -310,7 +332,8 @@ def _field(plan, signal, initial_weights: Start | None, aim: Goal | None):
     if initial_weights is not None:
         initial_weights.assign_to(field)
     check_supervision(field, plan.recipe)
-    check_share(make_strategy(plan.strategy), plan.recipe.points_per_step(signal.height * signal.width))
+    check_mask(signal, plan.recipe)
+    check_share(make_strategy(plan.strategy), plan.recipe.points_per_step(num_counting(signal)))
     frozen_layers(field, plan.recipe.freeze)
     if plan.grow:
         check_may_grow(field, plan.goal_psnr_db)

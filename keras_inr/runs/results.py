@@ -26,7 +26,8 @@ from keras_inr.runs.facts import device_name, versions, write_history
 from keras_inr.runs.figures import save_comparison, save_curves
 from keras_inr.runs.folder import write_json
 from keras_inr.runs.layout import METRICS, MODEL, RESULTS, has_checkpoint, whole_versions
-from keras_inr.runs.plan import PlannedFit
+from keras_inr.runs.plan import Plan, PlannedFit
+from keras_inr.signals._mask import counts_of, num_counting
 from keras_inr.training.objectives import kind_weights
 from keras_inr.training.result import FitResult
 
@@ -40,7 +41,7 @@ SUMMARIZED = {
 """Metrics that the summary of a run is made of, with their types."""
 
 NOT_EXPORTED = (
-    *("image", "image_options", "device", "weights", "run"),  # of any run
+    *("image", "image_options", "mask", "device", "weights", "run"),  # of any run
     *("name", "source", "model", "saved_model", "status", "reason", "preview_bytes"),  # of a picture of many
 )
 """Figures that an export does not tell: names of local files and machines, and the state of a picture of many."""
@@ -49,24 +50,32 @@ SUMMARIZED_IF_THERE = {
     "goal": TEXT,
     "goal_met": (bool, type(None)),
     "stopped_by": TEXT,
+    "psnr_masked_db": NUMBER,
+    "pixels_masked": int,
     "recipe": {"schedule": str, "steps": (int, type(None))},
 }
 
 
 def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
-    """The content of metrics.json. Figures that are infinite (an exact picture) or undefined are null."""
+    """The content of metrics.json. Figures that are infinite (an exact picture) or undefined are null.
+
+    psnr_db, psnr_8bit_db and ssim are over the pixels that count, psnr_masked_db over the pixels_masked that a mask
+    leaves out, as in `FitResult`.
+    """
     plan, signal = planned.plan, planned.signal
-    per_epoch = plan.recipe.steps_per_epoch(signal.height * signal.width)
+    per_epoch = plan.recipe.steps_per_epoch(num_counting(signal))
     return {
         "format_version": 1,
         "psnr_db": finite(result.psnr_db),
         "psnr_8bit_db": finite(result.psnr_8bit_db),
         "ssim": result.ssim,
+        "psnr_masked_db": finite(result.psnr_masked_db),
+        "pixels_masked": signal.height * signal.width - num_counting(signal),
         **aligned_figures(result.alignment),
         "between_pixels": found.figures if (found := between_pixels(planned.field)) else None,
         "steps": result.steps,
         "epochs": result.steps / per_epoch,
-        "points_per_step": plan.recipe.points_per_step(signal.height * signal.width),
+        "points_per_step": plan.recipe.points_per_step(num_counting(signal)),
         "train_seconds": result.train_seconds,
         "setup_seconds": result.setup_seconds,
         "stopped_by": result.stopped_by,
@@ -78,7 +87,8 @@ def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
         "bit_depth": signal.bit_depth,
         "image": signal.source,
         "image_sha256": signal.sha256,
-        "image_options": dict(plan.image_options),
+        "image_options": plan.reading,
+        **mask_facts(plan),
         "preset": plan.preset,
         "arguments": dict(plan.arguments),
         "weights": plan.weights,
@@ -88,6 +98,13 @@ def describe(planned: PlannedFit, result: FitResult) -> dict[str, Any]:
         "device": device_name(planned.field.distribute_strategy.num_replicas_in_sync),
         "versions": versions(),
     }
+
+
+def mask_facts(plan: Plan) -> dict[str, Any]:
+    """Which mask there was, null for none: its file, or of what kind another source is, and its SHA-256 as weights."""
+    mask = plan.image_options.get("mask")
+    name = os.fsdecode(mask) if isinstance(mask, str | os.PathLike) else type(mask).__name__
+    return {"mask": None if mask is None else name, "mask_sha256": plan.mask_sha256}
 
 
 def goal_figures(goal_psnr_db: float | None, result: FitResult) -> dict[str, Any]:
@@ -183,12 +200,15 @@ def _pictures(planned, result, metrics):
 
     def comparison(path):
         figures = [f"PSNR {psnr_text(metrics['psnr_db'])}"]
+        if metrics.get("pixels_masked"):
+            figures.append(f"masked pixels {psnr_text(metrics['psnr_masked_db'])}")
         if metrics["ssim"] is not None:
             figures.append(f"SSIM {metrics['ssim']:.4f}")
         figures += [f"{metrics['num_parameters']:,} parameters", f"{result.steps} steps"]
         figures.append(f"{result.train_seconds:.0f} s")
         rows, values = derivative_rows(planned), planned.signal.values
-        save_comparison(values, result.prediction, path, title(planned), figures, rows=rows)
+        hidden = None if (counts := counts_of(planned.signal)) is None else ~counts
+        save_comparison(values, result.prediction, path, title(planned), figures, rows=rows, hidden=hidden)
 
     return {
         "reconstruction.png": lambda path: save_png(path, to_uint8(result.prediction)),

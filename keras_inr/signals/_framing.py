@@ -65,11 +65,17 @@ def target_size(size: tuple[int, ...], height: int, width: int) -> tuple[int, in
     return sides[0], sides[1]
 
 
-def resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
+def resized(values: np.ndarray, height: int, width: int, known: np.ndarray | None = None) -> np.ndarray:
     """Float32 values (H, W, C) resampled to (height, width, C) with an antialiased Lanczos window of radius 3.
 
     Done in floating point and clipped to [0, 1]. With four channels the colours are weighted by alpha, so that the
     hidden colour of transparent pixels does not bleed; a pixel that ends up fully transparent becomes black.
+
+    Args:
+        values: float32 (H, W, C).
+        height, width: of the result.
+        known: None, or bool (H, W): the others have no influence, as in a mean without them. What the result has among
+            them is not defined.
 
     >>> resized(np.full((4, 4, 1), 0.25, "float32"), 1, 2).tolist()
     [[[0.25], [0.25]]]
@@ -77,9 +83,20 @@ def resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
     if values.shape[:2] == (height, width):
         return values
     if values.shape[-1] != 4:
-        return np.clip(resampled(values, height, width, "lanczos"), 0, 1)
+        return np.clip(_resampled_known(values, height, width, known), 0, 1)
     alpha = values[..., 3:]
-    result = resampled(np.concatenate([values[..., :3] * alpha, alpha], axis=-1), height, width, "lanczos")
+    result = _resampled_known(np.concatenate([values[..., :3] * alpha, alpha], axis=-1), height, width, known)
     alpha = result[..., 3:]
     colour = np.divide(result[..., :3], alpha, out=np.zeros_like(result[..., :3]), where=alpha > 0)
     return np.clip(np.concatenate([colour, alpha], axis=-1), 0, 1)
+
+
+def _resampled_known(values, height, width, known):
+    """Values by Lanczos out of those that are known."""
+    if known is None:
+        return resampled(values, height, width, "lanczos")
+    known = known[..., None]
+    planes = np.concatenate([np.where(known, values, 0), known.astype("float32")], axis=-1)
+    result = resampled(planes, height, width, "lanczos")
+    share = result[..., -1:]
+    return np.divide(result[..., :-1], share, out=np.zeros_like(result[..., :-1]), where=share > 0)

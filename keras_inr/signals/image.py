@@ -10,12 +10,13 @@ import numpy as np
 
 from keras_inr.coordinates import pixel_coords
 from keras_inr.errors import ImageError
-from keras_inr.signals._arrays import signal_values
+from keras_inr.signals._arrays import array_sha256, signal_values
 from keras_inr.signals._colour import srgb_values
 from keras_inr.signals._decoding.decode import one_sentence
 from keras_inr.signals._decoding.decoded import Raster, check_pixels, cropped, oriented
 from keras_inr.signals._decoding.metadata import warn_without_stopping
 from keras_inr.signals._framing import checked_crop, checked_size, resized, target_size
+from keras_inr.signals._mask import read_mask, resized_weights, signal_weights
 from keras_inr.signals._sources import Source, read_source
 from keras_inr.signals._tfds import read_builder
 
@@ -36,6 +37,8 @@ class ImageSignal:
         source: where it came from, for display, e.g. "sample:chelsea".
         sha256: hex SHA-256 of the file's bytes; of dtype, shape and values for an array and a TFDS example.
         bit_depth: of the source: 8 (up to eight bits a sample), 16 (more than eight) or 32 (floating point).
+        weights: None, or (H, W) float32 in [0, 1], read-only: how much each pixel counts in a fit. Pixels of weight 0
+            take no part.
 
     Two signals are equal only if they are the same object.
 
@@ -50,11 +53,14 @@ class ImageSignal:
     source: str
     sha256: str
     bit_depth: int
+    weights: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         values = signal_values(self.values).view()
         values.flags.writeable = False
         object.__setattr__(self, "values", values)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", signal_weights(self.weights, self.size))
 
     @property
     def height(self) -> int:
@@ -76,6 +82,11 @@ class ImageSignal:
         """(height, width)."""
         return self.values.shape[:2]
 
+    @property
+    def mask_sha256(self) -> str | None:
+        """Hex SHA-256 of the weights; None without."""
+        return None if self.weights is None else array_sha256(self.weights)
+
     def window(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Values (height, width, channels) of a part, a view."""
         return self.values[top : top + height, left : left + width]
@@ -96,6 +107,7 @@ def load_image(
     size: int | Sequence[int] | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     data_dir: str | os.PathLike[str] | None = None,
+    mask: Source | None = None,
 ) -> ImageSignal:
     """Loads one picture: decode, turn upright, convert to sRGB, crop, grey, resize, in this order.
 
@@ -121,6 +133,11 @@ def load_image(
             tells, and 64 MiB; for each of max_pixels, where more pictures may follow: TIFF, GIF and animated WebP.
             (For WebP, Pillow's own limit of 179 million pixels stays in force.)
         data_dir: where TensorFlow Datasets looks; its own default if None.
+        mask: None, or what becomes the signal's `weights`: a picture as large as source before crop and size, taken as
+            grey, in which white pixels count, black ones take no part in a fit, and greys are weights. Sources are the
+            same; an array may be of booleans, where True counts. What is transparent is white. `crop` and `size` act on
+            it, too: a new pixel takes no part if it touches one that takes none, and the others are made without the
+            values of these.
 
     Returns:
         An ImageSignal, its `values` float32 in [0, 1] of 1, 3 or 4 channels. 16-bit samples keep all their bits.
@@ -133,11 +150,17 @@ def load_image(
 
     >>> load_image("sample:chelsea", size=256).size
     (170, 256)
+    >>> load_image(np.ones((2, 2)), mask=np.array([[True, False], [True, True]])).weights.tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
     """
     checked = _checked(grayscale, alpha, crop, size, max_pixels)
     raster, name, sha256 = read_source(source, checked["max_pixels"], data_dir)
+    raster = oriented(raster)
+    weights = None
+    if mask is not None:
+        weights = read_mask(mask, raster.samples.shape[:2], checked["max_pixels"], data_dir)
     with one_sentence(f"{name}: source cannot be made a picture of"):
-        return _signal(raster, name, sha256, **checked)
+        return _signal(raster, name, sha256, weights, **checked)
 
 
 def check_image_options(
@@ -180,7 +203,7 @@ def load_from_builder(
         grayscale, alpha, crop, size, max_pixels: as in `load_image`.
 
     Returns:
-        An ImageSignal.
+        An ImageSignal, without a mask.
 
     Raises:
         ImageError: as `load_image`; also for an unknown split and an index out of range.
@@ -193,7 +216,7 @@ def load_from_builder(
     checked = _checked(grayscale, alpha, crop, size, max_pixels)
     raster, name, sha256 = read_builder(builder, split, index, checked["max_pixels"])
     with one_sentence(f"{name}: source cannot be made a picture of"):
-        return _signal(raster, name, sha256, **checked)
+        return _signal(oriented(raster), name, sha256, None, **checked)
 
 
 def _checked(
@@ -223,6 +246,7 @@ def _signal(
     raster: Raster,
     name: str,
     sha256: str,
+    weights: np.ndarray | None,
     *,
     grayscale: bool,
     alpha: str,
@@ -230,14 +254,21 @@ def _signal(
     size: tuple[int, ...] | None,
     max_pixels: int,
 ) -> ImageSignal:
+    """The signal of an upright raster and its weights."""
     if alpha == "white" and raster.has_alpha and not raster.samples[..., -1].any():
         warn_without_stopping(f'{name} is transparent everywhere and becomes white; alpha="keep" keeps its colours')
-    raster = oriented(raster)
     if crop is not None:  # before the colours, which gives the same values for less work
         raster = cropped(raster, crop)
+        top, left, *sides = crop
+        weights = weights if weights is None else weights[top : top + sides[0], left : left + sides[1]]
     height, width = raster.samples.shape[:2]
     if size is not None:
         height, width = target_size(size, height, width)
         check_pixels(height, width, max_pixels, what=f"size {size if len(size) == 2 else size[0]}")
-    values = resized(srgb_values(raster, alpha, grayscale), height, width)
-    return ImageSignal(values, name, sha256, raster.bit_depth)
+    colours = srgb_values(raster, alpha, grayscale)
+    values = resized(colours, height, width)
+    if weights is not None:
+        known, weights = weights > 0, resized_weights(weights, height, width)
+        if known.shape != weights.shape:
+            values = np.where(weights[..., None] > 0, resized(colours, height, width, known), values)
+    return ImageSignal(values, name, sha256, raster.bit_depth, weights)

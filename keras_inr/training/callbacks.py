@@ -16,6 +16,7 @@ from keras_inr.coordinates import pixel_coords
 from keras_inr.errors import DivergedError, InputError
 from keras_inr.metrics import finite, psnr
 from keras_inr.models.field import Field
+from keras_inr.signals._mask import counting, counts_of
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._state import TrainingState
 from keras_inr.training.averaging import Averager
@@ -154,7 +155,7 @@ class StopWhen(keras.callbacks.Callback):
 
 
 class StopAtGoal(StopWhen):
-    """Ends the run at a PSNR over all pixels, or as `StopWhen`.
+    """Ends the run at a PSNR over all pixels that count, or as `StopWhen`.
 
     Where values are not fitted everywhere, rounds have no PSNR of their own: it is measured on all pixels, after the
     best offset if values are not fitted at all, about 20 times a run.
@@ -164,8 +165,8 @@ class StopAtGoal(StopWhen):
         field: what is fitted.
         signal: the picture.
         objective: the `Objective`.
-        goal_psnr_db: None, or the PSNR over all pixels to stop at. The whole picture is evaluated at the end of a round
-            whose batches come within 1 dB of it, and where batches have no PSNR of every round.
+        goal_psnr_db: None, or the PSNR over all pixels that count to stop at. The whole picture is evaluated at the end
+            of a round whose batches come within 1 dB of it, and where batches have no PSNR of every round.
         max_seconds, should_stop: as in `StopWhen`.
         hopeless: None, or a callable from the history's rows to whether the goal is out of reach; asked each round.
         averager: None, or the `Averager` whose averages are measured in the place of the weights.
@@ -213,7 +214,7 @@ class StopAtGoal(StopWhen):
         prediction = self.field.sample_grid(self.signal.height, self.signal.width)
         if not self.objective.knows_values:
             prediction = prediction + best_offset(self.signal.values, prediction)
-        psnr_db = psnr(self.signal.values, prediction)
+        psnr_db = psnr(*(counting(self.signal, values) for values in (self.signal.values, prediction)))
         self.state.rows[-1]["picture_psnr_db"] = finite(psnr_db)
         self.look_seconds = time.perf_counter() - start
         if self.goal_psnr_db is not None and psnr_db >= self.goal_psnr_db:
@@ -242,13 +243,16 @@ class StopAtGoal(StopWhen):
 
 
 def probe_pixels(signal: ImageSignal) -> tuple[tf.Tensor, np.ndarray]:
-    """Coordinates (N, 2) and values (1, N, C) of some pixels, drawn without replacement, always the same.
+    """Coordinates (N, 2) and values (1, N, C) of some pixels that count, drawn without replacement, always the same.
 
     An eighth of them, but at least 512 and at most 8192, where there are as many.
     """
     height, width = signal.values.shape[:2]
-    number = min(height * width, max(PROBED // 16, min(PROBED, height * width // 8)))
-    drawn = np.random.default_rng(0).choice(height * width, number, replace=False, shuffle=False)
+    counts = counts_of(signal)
+    places = height * width if counts is None else np.flatnonzero(counts)
+    total = places if counts is None else places.size
+    number = min(total, max(PROBED // 16, min(PROBED, total // 8)))
+    drawn = np.random.default_rng(0).choice(places, number, replace=False, shuffle=False)
     rows, columns = np.divmod(np.sort(drawn), width)
     return pixel_coords(rows, columns, height, width), signal.values[rows, columns][None]
 

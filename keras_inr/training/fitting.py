@@ -18,6 +18,7 @@ from keras_inr.metrics import PSNR
 from keras_inr.models.block_field import BlockField
 from keras_inr.models.field import Field
 from keras_inr.models.stacking import network_of
+from keras_inr.signals._mask import num_counting, weights_of
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._preconditions import check_callbacks, check_preconditions
 from keras_inr.training._progress import ProgressBar
@@ -33,11 +34,14 @@ from keras_inr.training.objectives import Objective, check_offset, check_supervi
 from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.recipe import OtherRecipeArguments, Recipe, recipe_of
 from keras_inr.training.result import FitResult, measure
-from keras_inr.training.sampling import BatchSource, Sampler
+from keras_inr.training.sampling import BatchSource, Sampler, check_mask
 from keras_inr.training.strategies import check_share
 
 ROUNDS = 200
 """Rounds that a run is cut into, each a row of its history."""
+
+SHA256_OF = {"image": "sha256", "mask": "mask_sha256"}
+"""Attributes of a signal that tell which picture it is, and what of it counts."""
 
 
 def fit(
@@ -70,7 +74,9 @@ def fit(
     Args:
         field: a single `Field`. Its picture_size becomes the picture's. One made in the scope of a `tf.distribute`
             strategy is trained by it, see `keras_inr.training.strategies`.
-        signal: an `ImageSignal` with as many channels as the field.
+        signal: an `ImageSignal` with as many channels as the field. Where it has weights (`load_image(mask=...)`),
+            pixels of weight 0 take no part, and the loss is the weighted mean of the others; epochs and PSNR are of
+            these.
         recipe: a `Recipe`. Its arguments may be given as keywords, too, here and below; they take the place of its own.
             What is not given without a recipe is as was measured best for the network, see `Field.recipes`, or else
             the recipe's default.
@@ -81,7 +87,7 @@ def fit(
         schedule: "constant", "cosine", "inverse", "warmup_exponential" or "plateau".
         sampling: "random", "shuffled", "full" or "continuous".
         seed: of the batches.
-        goal_psnr_db, max_seconds: stop at this PSNR over all pixels, or after so many seconds of training.
+        goal_psnr_db, max_seconds: stop at this PSNR over all pixels that count, or after so many seconds of training.
         checkpoint_dir: None, or a folder for checkpoints. If it holds one, the run goes on from there; weights then end
             bit-identical to an undisturbed run's on the same machine (on CPUs).
         callbacks: more Keras callbacks. An epoch of theirs is a round, about 1/200 of the run; `on_train_begin` may
@@ -109,7 +115,8 @@ def fit(
 
     Raises:
         InputTypeError: for a field that is no `Field`, a signal without values, or an argument that there is not.
-        InputError: for arguments out of range, a stacked field, a field with other channels than the picture, one that
+        InputError: for arguments out of range, a picture with weights under sampling="continuous" or whose derivatives
+            are to be fitted, a stacked field, a field with other channels than the picture, one that
             has not the derivatives asked for, or without layers of the names to freeze; for points that devices
             cannot share equally; for weights in float16 or none that are trained, or in the scope of another
             `tf.distribute` strategy than the field's.
@@ -129,7 +136,7 @@ def fit(
     recipe = recipe_of(fit, locals(), getattr(field, "recipes", None))
     check_callbacks(callbacks, should_stop, checkpoint_dir)
     objective = _checked_objective(objective, field, signal, recipe)
-    num_pixels = signal.height * signal.width
+    num_pixels = num_counting(signal)
     strategy = field.distribute_strategy
     check_share(strategy, recipe.points_per_step(num_pixels))
     with strategy.scope():
@@ -172,7 +179,11 @@ def _checked_objective(objective, field, signal, recipe):
     check_pair(field, signal)
     check_preconditions(field, several_devices=True)
     check_supervision(field, recipe)
+    check_mask(signal, recipe)
     objective = objective or make_objective(recipe, signal)
+    if weights_of(signal) is not None and objective.outputs != ("values",):
+        told = "for a picture with a mask, whose derivatives are not known"
+        raise InputError(f"objective must be of values alone {told}, received one of {', '.join(objective.outputs)}")
     if not objective.knows_values:
         check_offset(field, recipe.freeze)
     advise(field, signal, recipe)
@@ -199,7 +210,8 @@ def identity_of(field: Field, signal: ImageSignal, recipe: Recipe) -> dict[str, 
     del numbers["steps"], numbers["epochs"]
     network = network_of(field)
     network = {"field": network.pop("class"), **{f"field_{name}": value for name, value in network.items()}}
-    return {"image_sha256": getattr(signal, "sha256", None), **network, **numbers}
+    picture = {f"{name}_sha256": getattr(signal, attribute, None) for name, attribute in SHA256_OF.items()}
+    return {**picture, **network, **numbers}
 
 
 def identity_defaults(model: keras.Model) -> dict[str, Any]:

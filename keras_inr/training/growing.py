@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_inr.models.cell_grid import CellGrid, Layout
 from keras_inr.models.growth import grown
+from keras_inr.signals._mask import num_counting
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._progress import gain_of_doubling
 from keras_inr.training.fitting import fit
@@ -46,7 +47,7 @@ def fit_growing(
         largest field will not reach the goal either.
     """
     done: list[FitResult] = []
-    first_step = max(FIRST_EPOCHS * recipe.steps_per_epoch(signal.height * signal.width), FIRST_STEPS)
+    first_step = max(FIRST_EPOCHS * recipe.steps_per_epoch(num_counting(signal)), FIRST_STEPS)
     while True:
         spent = sum(result.train_seconds for result in done)
         result = fit(

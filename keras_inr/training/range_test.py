@@ -9,6 +9,7 @@ from keras_inr._arguments import positive_int
 from keras_inr.errors import InputError
 from keras_inr.models.field import Field
 from keras_inr.models.field_files import bare_copy
+from keras_inr.signals._mask import num_counting
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._preconditions import check_preconditions
 from keras_inr.training.compilation import compilation_for
@@ -17,7 +18,7 @@ from keras_inr.training.freezing import frozen
 from keras_inr.training.objectives import check_supervision, make_objective
 from keras_inr.training.optimizers import inner_optimizers
 from keras_inr.training.recipe import Recipe
-from keras_inr.training.sampling import Sampler
+from keras_inr.training.sampling import Sampler, check_mask
 
 SMOOTHING = 0.98
 """Decay rate of the moving average of the loss."""
@@ -88,6 +89,7 @@ def find_learning_rate(
     check_pair(field, signal)
     check_preconditions(field, several_devices=True, copied=True)
     check_supervision(field, recipe)
+    check_mask(signal, recipe)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     losses = smoothed_losses(bare_copy(field), signal, recipe, rates)
     falls = np.gradient(losses)[SKIPPED:-1] if len(losses) > SKIPPED + 1 else np.zeros(0)
@@ -106,7 +108,7 @@ def smoothed_losses(field: Field, signal: ImageSignal, recipe: Recipe, rates: np
         model = objective.model(field)
         # each step has a rate and a loss of its own
         compilation = dataclasses.replace(compilation_for(field, derivatives=model is not field), steps_per_execution=1)
-        compile_model(model, objective, recipe, signal.height * signal.width, compilation)
+        compile_model(model, objective, recipe, num_counting(signal), compilation)
         optimizers = inner_optimizers(model.optimizer)
         if recipe.table_learning_rate is not None:
             optimizers = optimizers[-1:]

@@ -1,6 +1,7 @@
-"""How a fit ended, measured on all pixels."""
+"""How a fit ended, measured on all pixels that count."""
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 from keras_inr.alignment import aligned_psnr, best_offset
 from keras_inr.metrics import SSIM_WINDOW, psnr, psnr_8bit, ssim
 from keras_inr.models.field import Field
+from keras_inr.signals._mask import counting, counts_of
 from keras_inr.signals.image import ImageSignal
 from keras_inr.training._state import TrainingState
 from keras_inr.training.callbacks import diverged
@@ -20,7 +22,10 @@ class FitResult:
     """How a fit ended.
 
     psnr_db, psnr_8bit_db and ssim are over all pixels, against the field's clamped values, and None after an interrupt;
-    an exact picture has psnr_db = inf, a picture under 11 pixels in a direction has ssim = None. prediction holds the
+    an exact picture has psnr_db = inf, a picture under 11 pixels in a direction has ssim = None. Of a picture with a
+    mask they are over the pixels that count, those of a weight above 0, each of them alike, and over the windows of
+    SSIM that hold no other; psnr_masked_db is over the others, against the values that the picture has there, and
+    None where all pixels count. prediction holds the
     field's values (height, width, channels), not clamped. alignment is None where values were fitted; after a fit to
     derivatives alone it holds "offset", the constant (one number for each channel) that was added to the field so that
     its mean is the picture's, and "psnr_raw_db", "psnr_offset_db", "psnr_affine_db", "psnr_harmonic_db": of what was
@@ -46,12 +51,13 @@ class FitResult:
     rows: list[dict[str, Any]] = dataclasses.field(repr=False)
     prediction: np.ndarray | None = dataclasses.field(repr=False)
     alignment: dict[str, Any] | None = None
+    psnr_masked_db: float | None = None
 
 
 def measure(
     field: Field, signal: ImageSignal, state: TrainingState, objective: Objective, optimizer: keras.Optimizer
 ) -> FitResult:
-    """The result of a run, on all pixels; a field that never saw values is shifted to the picture's mean first."""
+    """The result of a run, on all pixels that count; a field that never saw values first gets the picture's mean."""
     prediction = alignment = None
     if state.stopped_by != "interrupt":
         prediction = field.sample_grid(signal.height, signal.width)
@@ -77,9 +83,13 @@ def quality(signal: ImageSignal, prediction: np.ndarray | None) -> dict[str, Any
     """The part of a `FitResult` that is about a prediction (H, W, C), which may be None."""
     if prediction is None:
         return dict.fromkeys(("psnr_db", "psnr_8bit_db", "ssim", "prediction"))
+    pair, counts = (signal.values, prediction), counts_of(signal)
+    pair_counting = [counting(signal, values) for values in pair]
+    similarity = ssim(*pair, counts) if min(signal.size) >= SSIM_WINDOW else math.nan
     return {
-        "psnr_db": psnr(signal.values, prediction),
-        "psnr_8bit_db": psnr_8bit(signal.values, prediction),
-        "ssim": ssim(signal.values, prediction) if min(signal.size) >= SSIM_WINDOW else None,
+        "psnr_db": psnr(*pair_counting),
+        "psnr_8bit_db": psnr_8bit(*pair_counting),
+        "ssim": None if math.isnan(similarity) else similarity,
         "prediction": prediction,
+        **({} if counts is None else {"psnr_masked_db": psnr(*(values[~counts] for values in pair))}),
     }

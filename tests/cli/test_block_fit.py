@@ -82,6 +82,7 @@ def test_a_run_that_was_killed_goes_on(cat, tmp_path):
     ("flags", "told"),
     [
         (("--weights=x.keras",), "weights must not be given for a field of blocks"),
+        (("--mask=x.png",), "mask must not be given for a field of blocks, received 'x.png'"),
         (("--goal=50kB",), "goal must be in dB or s for a field of blocks, received 50 kB"),
         (("--block_size=12", "--image=IMAGE"), "block_size must be at least 16, received 12"),
         (("--preset=siren", "--supervise=gradient"), "supervise must be 'value' for a field of blocks"),

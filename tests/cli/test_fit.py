@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from small_runs import names, read_strict, weights_sha
 
-from cli.fit_calls import TINY, Call, call
+from cli.fit_calls import SCRIPT, TINY, Call, call
 from keras_inr.presets import list_presets
 
 PROGRESS = re.compile(r"step \d+/\d+: loss \d\.\d{3}e[+-]\d\d, PSNR -?\d+\.\d\d dB, about \d+ s left")
@@ -278,6 +278,48 @@ class TestFlags:
         given = {"image", "crop", "preset", "scheme", "omega_0", "steps", "epochs", "out", "resume", "beta_2", "device"}
         assert given <= set(texts)
         assert not [name for name, text in texts.items() if len(text) < 9]
+
+
+class TestMask:
+    def test_is_told_kept_and_gone_on_with(self, cwd, fit):
+        make_picture(cwd / "cat.png")
+        pixels = np.full((12, 16), 255, np.uint8)
+        pixels[3:6, 4:9] = 0
+        Image.fromarray(pixels).save(cwd / "holes.png")
+        flags = ("--image=cat.png", "--mask=holes.png", "--units=8,8", "--batch_size=64", "--noprogress")
+        code, summary, error = fit(*flags, "--steps=5", "--notensorboard", "--out=run")
+        assert (code, error) == (0, "")
+        metrics = read_strict(cwd / "run" / "metrics.json")
+        told = rf"PSNR {metrics['psnr_db']:.2f} dB over all pixels that count \(rounded to 8 bits: .* dB\)"
+        told += rf"; {metrics['psnr_masked_db']:.2f} dB on the 15 masked pixels, against what the file has there"
+        assert re.fullmatch(told, summary.splitlines()[1])
+        assert f"--mask={cwd / 'holes.png'}\n" in (cwd / "run" / "flags.cfg").read_text()
+        assert fit("--resume", "--out=run")[:2] == (0, summary)
+        Image.fromarray(pixels.T.reshape(12, 16)).save(cwd / "other.png")
+        code, _, error = fit("--resume", "--out=run", "--mask=other.png")
+        assert code == 2
+        assert "run holds a run with other settings: mask_sha256 was '" in error
+
+    def test_other_commands_know_none(self, cwd, tmp_path):
+        done = Call("--mask=holes.png", cwd=cwd, log=tmp_path, script=SCRIPT.with_name("fit_many.py")).wait()
+        assert done[0] == 1
+        assert "Unknown command line flag 'mask'" in done[2]
+
+    @pytest.mark.parametrize(
+        ("mask", "message"),
+        [
+            ("nowhere.png", "mask cannot be read: source 'nowhere.png' does not exist"),
+            (
+                "sample:camera",
+                "mask must be as large as the picture before crop and size, (height, width) = (300",
+            ),
+        ],
+    )
+    def test_one_that_does_not_fit_is_refused(self, cwd, fit, mask, message):
+        code, out, error = fit("--image=sample:chelsea", f"--mask={mask}")
+        assert (code, out, names(cwd)) == (2, "", [])
+        assert error.startswith(f"fit.py: {message}")
+        assert error.count("\n") == 1
 
 
 class TestFoundRate:

@@ -51,6 +51,10 @@ def test_what_is_given_is_what_load_image_takes(parse, given, options):
     assert load_image(source, **parsed).values.ndim == 3
 
 
+def test_mask(parse):
+    assert parse("--image=a.png", "--mask=b.png", "--size=4") == ("a.png", {"size": 4, "mask": "b.png"})
+
+
 def test_data_dir(parse):
     assert parse("--image=tfds:mnist/train#3", "--data_dir=/data") == ("tfds:mnist/train#3", {"data_dir": "/data"})
 

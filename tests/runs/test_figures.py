@@ -95,6 +95,25 @@ class TestComparison:
         assert np.count_nonzero(column == eight_bit(0.5)) == 2 * 100
         assert set(column) == {eight_bit(0.5), figures.FRAME, 255}
 
+    @pytest.mark.parametrize(("height", "width", "magnification"), [(20, 30, 13), (90, 20, 9)])
+    def test_hidden_pixels_are_hatched_in_the_original_alone(self, tmp_path, height, width, magnification):
+        target, prediction = random_pair(height, width)
+        hidden = np.zeros((height, width), bool)
+        hidden[4:9, 5:12] = True
+        turn = (lambda panel: np.rot90(panel, -1)) if height > 3 * width else (lambda panel: panel)
+        page, plain = (turn(compare(tmp_path, target, prediction, **more)) for more in ({"hidden": hidden}, {}))
+
+        def place(panel, of):
+            return find(turn(panel).repeat(magnification, axis=0).repeat(magnification, axis=1), of)
+
+        x, y = place(eight_bit(target), plain)
+        place(eight_bit(prediction), page)  # as it is
+        size = [side * magnification for side in turn(hidden).shape]
+        shown = page[y : y + size[0] : magnification, x : x + size[1] : magnification]
+        hatched, original = shown[turn(hidden)], shown[~turn(hidden)]
+        assert {tuple(colour) for colour in hatched} == {(76,) * 3, (178,) * 3}  # of 0.3 and 0.7
+        assert np.array_equal(original, turn(eight_bit(target))[~turn(hidden)])
+
     def test_grey_and_straight_alpha_over_white(self, tmp_path):
         target, prediction = random_pair(24, 24, 1)
         panel = eight_bit(target).repeat(16, axis=0).repeat(16, axis=1).repeat(3, axis=2)

@@ -15,6 +15,7 @@ from keras_inr.training.many.stacked_fit import StackedFit, Stacks
 from keras_inr.training.many.stacked_progress import StackedProgress
 from keras_inr.training.recipe import OtherRecipeArguments, Recipe, recipe_of
 from keras_inr.training.result import FitResult, quality
+from keras_inr.training.sampling import check_unmasked
 
 MOST_FIELDS, MOST_POINTS, MOST_WEIGHTS = 64, 2**17, 2**25
 """Fields, points in a step and weights, of all fields together, beyond which a larger batch is no faster and only takes
@@ -76,7 +77,8 @@ def fit_many(
         has diverged has stopped_by "diverged" and no figures, an interrupted one "interrupt" and no figures.
 
     Raises:
-        InputError: as `fit`; also for fields of different networks, or not as many signals or seeds.
+        InputError: as `fit`; also for a picture with a mask, fields of different networks, or not as many signals or
+            seeds.
 
     >>> from keras_inr.models import Siren
     >>> from keras_inr.signals import load_image
@@ -173,6 +175,7 @@ def check_fields(fields: Sequence[Field], signals: Sequence[ImageSignal], seeds:
         if len(items) != len(fields):
             raise InputError(f"{name} must be as many as fields, {len(fields)}, received {len(items)}")
     check_recipe(recipe)
+    check_unmasked(signals, "many fields")
     for field, signal in zip(fields, signals, strict=True):
         check_pair(field, signal)
         check_preconditions(field, copied=True)

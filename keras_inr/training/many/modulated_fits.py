@@ -27,7 +27,7 @@ from keras_inr.training.freezing import layers_frozen
 from keras_inr.training.many.many_fits import MOST_POINTS, check_recipe
 from keras_inr.training.optimizers import make_optimizer
 from keras_inr.training.recipe import Recipe, RecipeArguments
-from keras_inr.training.sampling import Sampler
+from keras_inr.training.sampling import Sampler, check_unmasked
 
 LEARNING_RATES = {"all": 1e-3, "latents": 3e-3}
 POINTS_PER_STEP = 2**14
@@ -151,6 +151,7 @@ def check_pictures(model: ModulatedSiren, signals: Sequence[ImageSignal]) -> Non
         if signal.channels != model.channels:
             told = f"{model.channels}, received {signal.channels}"
             raise InputError(f"signals must have as many channels as the model, {told}")
+    check_unmasked(signals, "a modulated network")
 
 
 def recipe_for(

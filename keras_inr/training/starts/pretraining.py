@@ -29,7 +29,7 @@ from keras_inr.training.checkpoints import Checkpointer, restore
 from keras_inr.training.fitting import check_pair, fit, run_rounds
 from keras_inr.training.many.many_fits import fit_many
 from keras_inr.training.recipe import Recipe
-from keras_inr.training.sampling import batches
+from keras_inr.training.sampling import batches, check_unmasked
 from keras_inr.training.starts.outer_steps import Maml, OuterModel, Reptile, SharedLayers
 
 METHODS = ("average", "prefit", "reptile", "maml", "shared_layers")
@@ -162,6 +162,7 @@ def pretrain(
     recipe = PretrainingRecipe(**arguments) if recipe is None else dataclasses.replace(recipe, **arguments)
     if not signals:
         raise InputError("signals must be one at least, received none")
+    check_unmasked(signals, "a start")
     for signal in signals:
         check_pair(field, signal)
     check_preconditions(field)
