@@ -53,7 +53,7 @@ def define_flags() -> None:
         flags.DEFINE_bool(
             "sweep_rates", False, f"find each network's learning rate among {rates}, half as long, on the first picture"
         )
-        define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+        define: dict[Any, Any] = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
         for name in SHARED:
             kind, _, allowed, text = recipe_arguments()[name]
             text = f"{text} (for all networks; each preset's own by default)"

@@ -26,8 +26,8 @@ def draw_curves(rows: Sequence[Row], order: Sequence[str], places: Places, path:
     figure = matplotlib.figure.Figure(figsize=(12, 4.5), layout="constrained")
     for axes, column in zip(figure.subplots(1, 2), ("step", "seconds"), strict=True):
         for variant in order:
-            curves = [curve_of(row, places, column) for row in rows if row["variant"] == variant]
-            curves = [curve for curve in curves if curve is not None]
+            found = [curve_of(row, places, column) for row in rows if row["variant"] == variant]
+            curves = [curve for curve in found if curve is not None]
             if not curves:
                 continue
             last = min(curve[0, -1] for curve in curves)

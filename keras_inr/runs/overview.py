@@ -150,7 +150,8 @@ def save_beside(first: pathlib.Path, second: pathlib.Path, path: pathlib.Path) -
     if np.shape(pictures[0]) != np.shape(pictures[1]):
         sizes = " and ".join("x".join(map(str, picture.shape)) for picture in pictures)
         raise InputError(f"runs must be of pictures of one size and as many channels to be shown, received {sizes}")
-    save_comparison(*pictures, path, "two runs", [], (first.name, second.name))
+    one, other = pictures
+    save_comparison(one, other, path, "two runs", [], (first.name, second.name))
 
 
 def removable(place: pathlib.Path) -> list[pathlib.Path]:
