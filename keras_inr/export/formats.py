@@ -122,7 +122,8 @@ def export_field(field: Field, path: str | os.PathLike[str], format: str, batch:
     | "torch"    | nothing: Keras writes it from its PyTorch backend only             |                         |
 
     Hashes are computed by other operations than in Keras where a runtime lacks those, with the same results; see
-    `keras_inr._portable`. What OpenVINO's converter would tell Intel of its use is not sent.
+    `keras_inr._portable`. What OpenVINO would tell Intel of its use is not sent, unless it
+    has been imported before.
 
     Args:
         field: a single `Field` of the policy float32.
