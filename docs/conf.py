@@ -47,4 +47,5 @@ suppress_warnings = ["myst.strikethrough"]
 def setup(app):
     """Pages that are made from the package, the studies and the notebooks."""
     app.connect("builder-inited", lambda app: generated.write(HERE))
+    app.connect("source-read", generated.source)
     app.connect("autodoc-process-docstring", generated.docstring, priority=400)  # before napoleon

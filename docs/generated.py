@@ -57,6 +57,14 @@ def write(docs):
         shutil.copy(notebook, docs / "notebooks")
 
 
+def source(app, name, content):
+    """Pages link to files of the repository; here these become links to the pages that are made of them."""
+    up = "../" * name.count("/")
+    text = re.sub(r"\]\((?:\.\./)+experiments/(\w+)/README\.md\)", rf"]({up}studies/\1.md)", content[0])
+    text = re.sub(r"\]\((?:\.\./)+examples/(\w+)\.ipynb\)", rf"]({up}notebooks/\1.ipynb)", text)
+    content[0] = re.sub(r"\]\((?:\.\./)+benchmarks/NOTES\.md\)", f"]({up}results/notes.md)", text)
+
+
 def page_from(text, folder):
     """A page of a folder of the repository, with links and pictures as they are from a folder of docs/.
 

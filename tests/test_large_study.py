@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from experiments.large import mosaic, study
+from experiments.large import cluster, mosaic, study, tiles
 
 HERE = pathlib.Path(study.__file__).parent
 RESULTS = HERE / "results" / "runs.json"
@@ -18,6 +18,26 @@ RESULTS = HERE / "results" / "runs.json"
 def test_the_page_shows_the_results():
     _, shown, _ = (HERE / "README.md").read_text().split(f"{study.MARKER}\n")
     assert shown == study.table(json.loads(RESULTS.read_text())["runs"])
+
+
+TABLES = {
+    study.SIDES_MARKER: lambda: study.table_of_sides(json.loads(RESULTS.read_text())["runs"]),
+    cluster.MARKER: lambda: cluster.table(json.loads((HERE / "results" / "cluster.json").read_text())["nodes"]),
+    tiles.MARKER: lambda: tiles.table(json.loads((HERE / "results" / "tiles.json").read_text())["runs"]),
+}
+
+
+@pytest.mark.parametrize("marker", TABLES)
+def test_the_page_shows_the_other_results(marker):
+    _, shown, _ = (HERE / "README.md").read_text().split(f"{marker}\n")
+    assert shown == TABLES[marker]()
+
+
+def test_kills_lost_nothing():
+    kills = json.loads((HERE / "results" / "kills.json").read_text())
+    assert kills["blocks_with_the_same_weights"] == kills["blocks"] == 61
+    assert kills["finished_blocks_written_again"] == 0
+    assert len(kills["kills"]) == 5
 
 
 def test_squares_differ_in_order_and_turn():

@@ -10,7 +10,7 @@ import numpy as np
 from keras_inr._files import atomic_path
 from keras_inr.blocks.plan import BlockPlan, block_window
 from keras_inr.blocks.preview import SECONDS, Preview
-from keras_inr.blocks.progress import BlockProgress, prices
+from keras_inr.blocks.progress import BlockProgress, prices, rough_line
 from keras_inr.blocks.pyramid import Pyramid, listed, pyramid_of
 from keras_inr.blocks.results import missing_results, write_results
 from keras_inr.blocks.store import BlockStore, Key
@@ -53,7 +53,7 @@ def run_blocks(
         execute: a function of (tasks, plan, should_stop) that yields `Outcome`s; `embedded` by default. One that fits
             in another process may have a method `held` for the most bytes of memory that it has taken there.
         progress: whether to tell how far it is.
-        tell: called with lines about what it will cost.
+        tell: called with lines about what it will cost: roughly at once, and from what the first block took.
 
     Returns:
         (folder, metrics), the dict of metrics.json.
@@ -98,6 +98,7 @@ def fit_all(
     """Fits the blocks that are left, and keeps preview.png up to date."""
     if not store.left:
         return
+    tell(rough_line(plan))
     pyramid = pyramid_of(picture, plan.lattices, stop_if_asked)
     if pyramid.damaged:
         blocks = listed([str(block) for block in pyramid.damaged], plan.lattice.num_blocks)

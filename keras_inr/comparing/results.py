@@ -28,7 +28,7 @@ LINE = ("variant", *(name for name in COLUMNS if name not in LEFT_OUT), "lpips")
 
 
 def write_results(folder: pathlib.Path, comparison: Comparison, rows: list[dict[str, Any]], places: Places) -> None:
-    """Writes results.csv, table.md, table.tex, summary.json, curves.png and crops.png."""
+    """Writes results.csv, table.md, table.tex, summary.json, curves.png, curves.pdf and crops.png."""
     add_lpips(rows, places, comparison.image_options)
     with atomic_path(folder / "results.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, LINE, extrasaction="ignore")

@@ -13,7 +13,7 @@ from keras_inr.comparing.plan import Comparison, Variant
 from keras_inr.comparing.results import write_results
 from keras_inr.comparing.sizing import sized
 from keras_inr.datasets.pictures import Picture, read_pictures
-from keras_inr.errors import DamagedFileError, InputError
+from keras_inr.errors import DamagedFileError, InputError, InterruptedRunError
 from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.run import Execute, embedded, run_fleet
 from keras_inr.fleet.work import FITTED, fits_alone
@@ -67,11 +67,26 @@ def run_comparison(
         raise InputError("images must be one picture at least, received none")
     sources = {"pictures": [picture.source for picture in pictures]}
     with claim_run_folder(out, {**comparison.identity, **sources}, resume) as folder:
+        tell(forecast(comparison, len(pictures)))
         first = first_picture(pictures, comparison.image_options)
         maker = Maker(folder, comparison, first, pictures, together or embedded, alone or fits_alone, progress, tell)
         rows = [row for variant in comparison.variants for row in maker.rows_of(variant)]
         write_results(folder, comparison, rows, maker.places)
         return folder, rows
+
+
+def forecast(comparison: Comparison, pictures: int) -> str:
+    """How many fits a comparison is of.
+
+    >>> forecast(Comparison([Variant("siren", "siren")], seeds=(0, 1)), 3)
+    '1 networks x 3 pictures x 2 seeds: 6 fits of 2000 steps'
+    """
+    networks, seeds = len(comparison.variants), len(comparison.seeds)
+    line = f"{networks} networks x {pictures} pictures x {seeds} seeds: {networks * pictures * seeds} fits"
+    line += f" of {comparison.budget}"
+    if comparison.sweep_rates is not None:
+        line += f", and {networks * len(comparison.sweep_rates)} half as long to find learning rates"
+    return line
 
 
 def first_picture(pictures: Sequence[Picture], options: Mapping[str, Any]) -> ImageSignal:
@@ -115,6 +130,7 @@ class Maker:
         rows = []
         for seed in self.comparison.seeds:
             place = self.folder / "fits" / variant.name / f"seed-{seed}"
+            self.tell(f"{variant.name}, seed {seed}: {len(self.pictures)} fits")
             self.places[variant.name, seed] = place
             found = self.fits(place, variant, {**recipe, "steps": steps, "seed": seed}, self.pictures)
             rows += [{"variant": variant.name, **row} for row in found]
@@ -159,7 +175,8 @@ class Maker:
             found[rate] = row["psnr_db"] or 0.0 if row["status"] == FITTED else 0.0
         best = max(found, key=lambda rate: found[rate])
         told = ", ".join(f"{rate:g}: {psnr_db:.2f} dB" for rate, psnr_db in found.items())
-        self.tell(f"{variant.name}: learning_rate {best:g} ({told})")
+        edge = "; it is at the end of what was tried" if best in (min(found), max(found)) and len(found) > 1 else ""
+        self.tell(f"{variant.name}: learning_rate {best:g} ({told}){edge}")
         return best
 
     def fits(
@@ -170,8 +187,13 @@ class Maker:
         by_itself = self.comparison.budget.seconds is not None or plan.drawn_field((16, 16), 3).unstackable is not None
         place.parent.mkdir(parents=True, exist_ok=True)
         execute = self.alone if by_itself else self.together
-        _, rows = run_fleet(pictures, plan, place, resume=True, execute=execute, progress=self.progress, history=True)
-        return rows
+        options: dict[str, Any] = {"execute": execute, "progress": self.progress, "history": True}
+        try:
+            return run_fleet(pictures, plan, place, resume=True, **options)[1]
+        except InterruptedRunError as error:
+            again = "finished fits are saved, go on with the same flags and"
+            told = f"in the fits of {place.relative_to(self.folder)}"
+            raise InterruptedRunError(error.signal_number, self.folder, told, again) from None
 
     def plan(self, variant: Variant, recipe: Any) -> FleetPlan:
         """What `run_fleet` does for a variant."""

@@ -101,6 +101,7 @@ class Summary:
         means: column -> mean over its finished fits, of ssim, ms_ssim, lpips, steps, train_seconds, num_parameters,
             model_bytes; None where no fit has one.
         failed: fits that came to nothing.
+        by: optimizer and learning rate.
         behind: how it is ahead of the best variant, a `Difference`; None for the best.
     """
 
@@ -110,6 +111,7 @@ class Summary:
     pictures_db: float | None
     means: Mapping[str, float | None]
     failed: int
+    by: str = ""
     behind: Difference | None = None
 
 
@@ -142,4 +144,5 @@ def _summary(rows: Sequence[Row], variant: str) -> Summary:
         statistics.stdev(of_pictures) if len(of_pictures) > 1 else None,
         means,
         sum(row["variant"] == variant and row["status"] != FITTED for row in rows),
+        ", ".join({f"{row['optimizer']} {row['learning_rate']:g}": None for row in own if row.get("optimizer")}),
     )

@@ -4,18 +4,9 @@ from collections.abc import Sequence
 
 from keras_inr.comparing.statistics import Summary
 
-HEADS = (
-    "network",
-    "weights",
-    "kB",
-    "steps",
-    "seconds",
-    "PSNR (dB)",
-    "SSIM",
-    "MS-SSIM",
-    "LPIPS",
-    "against the best (dB)",
-)
+HEADS: tuple[str, ...] = ("network", "weights", "kB", "by", "steps", "seconds", "PSNR (dB)")
+HEADS += ("SSIM", "MS-SSIM", "LPIPS", "against the best (dB)")
+BEST = HEADS.index("PSNR (dB)")
 
 
 def cells(summary: Summary, wide: str = "±", dash: str = "–") -> list[str]:
@@ -36,6 +27,7 @@ def cells(summary: Summary, wide: str = "±", dash: str = "–") -> list[str]:
         summary.variant,
         number(means["num_parameters"], ",.0f", dash),
         number(None if means["model_bytes"] is None else means["model_bytes"] / 1000, ",.0f", dash),
+        summary.by,
         number(means["steps"], ".0f", dash),
         number(means["train_seconds"], ".1f", dash),
         f"{summary.psnr_db:.2f}{spread}{failed}",
@@ -72,7 +64,7 @@ def markdown(summaries: Sequence[Summary], note: str) -> str:
         texts = cells(summary)
         texts[0] = f"`{texts[0]}`"
         if place_of_line == 0:
-            texts[5] = f"**{texts[5]}**"
+            texts[BEST] = f"**{texts[BEST]}**"
         lines.append([texts[place] for place in shown])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{table}\n\n{note}\n"
@@ -85,12 +77,13 @@ def latex(summaries: Sequence[Summary], note: str) -> str:
     for place_of_line, summary in enumerate(summaries):
         texts = [escaped(text) for text in cells(summary, "±", "--")]
         if place_of_line == 0:
-            texts[5] = rf"\textbf{{{texts[5]}}}"
+            texts[BEST] = rf"\textbf{{{texts[BEST]}}}"
         lines.append(" & ".join(texts[place] for place in shown))
     head, *rows = (f"{line} \\\\" for line in lines)
     body = "\n".join(rows)
     form = "l" + "r" * (len(shown) - 1)
     return (
+        "% \\usepackage{booktabs}\n"
         f"\\begin{{table}}\n\\centering\n\\begin{{tabular}}{{{form}}}\n\\toprule\n{head}\n\\midrule\n{body}\n"
         f"\\bottomrule\n\\end{{tabular}}\n\\caption{{{escaped(note)}}}\n\\end{{table}}\n"
     )

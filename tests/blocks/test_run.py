@@ -1,10 +1,13 @@
 """Runs of blocks: what they leave, how they go on, and what stops them."""
 
 import csv
+import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ import tensorflow as tf
 import tifffile
 from PIL import Image
 
-from keras_inr.blocks import measure, open_blocks, pyramid, run
+from keras_inr.blocks import measure, open_blocks, plan_blocks, pyramid, run
+from keras_inr.blocks.progress import rough_line
 from keras_inr.errors import DamagedFileError, ImageError, InputError, InterruptedRunError
 from keras_inr.fleet.work import failed
 from keras_inr.metrics import psnr, psnr_8bit, ssim
@@ -67,10 +71,19 @@ def test_a_row_for_each_block(finished):
 
 def test_the_price_is_told_after_one_block(finished):
     _, _, told = finished
-    assert len(told) == 1
-    assert told[0].startswith("64 x 96 (0.0 megapixels) as 2 x 3 blocks of 32 x 32 pixels: about ")
-    assert "s, " in told[0]
-    assert "GB of memory, a model of " in told[0]
+    assert told[0] == "64 x 96 (0.0 megapixels) as 2 x 3 blocks of 32 x 32 pixels and 2 of smaller copies"
+    assert re.fullmatch(r"after the first block: about \d+ s, [0-9.]+ GB of memory, a model of [0-9.e-]+ MB", told[1])
+    assert len(told) == 2
+
+
+def test_the_price_is_told_roughly_before():
+    plan = plan_blocks(SimpleNamespace(size=(3072, 3072), channels=3, sha256=""), "a.tif")
+    whole = "3072 x 3072 (9.4 megapixels) as 3 x 3 blocks of 1024 x 1024 pixels and 1 of smaller copies to 40 dB: "
+    cost = "roughly 98 s on two cores, 2.0 GB of memory, a model of 86 MB; the first block tells more"
+    assert rough_line(plan) == whole + cost  # experiments/large: 98 s, 1.8 GB, 86 MB
+    lower = rough_line(dataclasses.replace(plan, goal_psnr_db=36.5))
+    assert "roughly 74 s" in lower  # 7.9 s a megapixel there
+    assert "a model of 55 MB" in lower
 
 
 def test_the_export_answers(finished):
@@ -328,7 +341,7 @@ def test_damage_is_skipped_if_asked(tmp_path):
     damaged_cat(tmp_path)
     told = []
     folder, metrics = fit_cat(tmp_path, tmp_path / "run", tell=told.append, skip_damaged=True)
-    assert told[0].startswith("block 1 of 6 cannot be read as a whole")
+    assert told[1].startswith("block 1 of 6 cannot be read as a whole")
     assert metrics["pixels_lost"] == 256
     assert metrics["ssim"] is None
     there = np.ones((64, 96), bool)

@@ -94,6 +94,7 @@ def test_what_it_leaves(made):
     assert table.splitlines()[2].startswith(f"| `{best['variant']}` |")
     assert "10 steps for each fit" in table
     assert r"\begin{tabular}" in (folder / "table.tex").read_text()
+    assert (folder / "curves.pdf").read_bytes().startswith(b"%PDF")
     for name in ("curves.png", "crops.png"):
         with Image.open(folder / name) as picture:
             assert picture.width > 300

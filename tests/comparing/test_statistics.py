@@ -7,6 +7,8 @@ from scipy import stats
 from keras_inr.comparing import tables
 from keras_inr.comparing.statistics import MOST_DB, by_picture, difference, summaries
 
+FACTS = {"steps": 10, "optimizer": "muon", "learning_rate": 0.1}
+
 
 def row(variant, name, psnr_db, status="fitted", **more):
     return {"variant": variant, "name": name, "psnr_db": psnr_db, "status": status, **more}
@@ -20,7 +22,7 @@ def rows():
         for seed in range(3):
             for name in "wxyz":
                 psnr_db = float(30 + ahead + 5 * (ord(name) % 4) + chance.normal())
-                found.append(row(variant, name, psnr_db, ssim=0.5, num_parameters=1234, steps=10, seed=seed))
+                found.append(row(variant, name, psnr_db, ssim=0.5, num_parameters=1234, **FACTS, seed=seed))
     return found
 
 
@@ -69,10 +71,10 @@ def test_failures_count_as_nothing_and_exact_pictures_as_60():
 def test_markdown(rows):
     lines = tables.markdown(summaries(rows, ["a", "b_c"]), "note").splitlines()
     assert lines[0].startswith(
-        "| network | weights | kB | steps | seconds | PSNR (dB) | SSIM | against the best (dB) |"
+        "| network | weights | kB | by | steps | seconds | PSNR (dB) | SSIM | against the best (dB) |"
     )
     assert len({line.count("|") for line in lines[:4]}) == 1
-    assert lines[2].startswith("| `a` | 1,234 | – | 10 | – | **")
+    assert lines[2].startswith("| `a` | 1,234 | – | muon 0.1 | 10 | – | **")
     assert "ahead in" in lines[3]
     assert lines[-1] == "note"
 
@@ -81,6 +83,6 @@ def test_latex(rows):
     text = tables.latex(summaries(rows, ["a", "b_c"]), "100 % of it")
     body = [line for line in text.splitlines() if line.endswith("\\\\")]
     assert len({line.replace("\\&", "").count("&") for line in body}) == 1
-    assert "b\\_c & 1,234 & --" in text
+    assert "b\\_c & 1,234 & -- & muon 0.1 & 10 & --" in text
     assert r"\caption{100 \% of it}" in text
     assert text.count("{") == text.count("}")
