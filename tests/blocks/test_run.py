@@ -71,7 +71,7 @@ def test_a_row_for_each_block(finished):
 
 def test_the_price_is_told_after_one_block(finished):
     _, _, told = finished
-    assert told[0] == "64 x 96 (0.0 megapixels) as 2 x 3 blocks of 32 x 32 pixels and 2 of smaller copies"
+    assert told[0] == "64 x 96 (0.0 megapixels) as 2 x 3 blocks of 32 x 32 pixels and 1 of smaller copies"
     assert re.fullmatch(r"after the first block: about \d+ s, [0-9.]+ GB of memory, a model of [0-9.e-]+ MB", told[1])
     assert len(told) == 2
 
