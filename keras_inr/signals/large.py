@@ -26,6 +26,9 @@ from keras_inr.signals.image import check_image_options
 
 MOST_PIXELS = 2**40
 NPY = b"\x93NUMPY"
+ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+"""What a Zarr array or group has, of the formats 3 and 2."""
+
 NPY_VERSIONS = ((1, 0), (2, 0), (3, 0))
 MOST_DECODED = 2**28
 """Pixels of a JPEG, PNG, WebP, BMP or GIF, which is decoded as a whole, at three to eight bytes a pixel."""
@@ -223,14 +226,19 @@ def pixels_of(source: str | os.PathLike[str]) -> int:
 
 
 def needs_windows(source: str | os.PathLike[str]) -> bool:
-    """Whether a source is one that `open_image` alone takes: a folder, or a file that starts as an NPY file does."""
+    """Whether a source is one that `open_image` alone takes: a Zarr folder, or what starts as an NPY file does."""
     path = pathlib.Path(source).expanduser()
     with contextlib.suppress(OSError, ValueError):
         if path.is_file():
             with path.open("rb") as file:
                 return file.read(len(NPY)) == NPY
-        return path.is_dir()
+        return _is_zarr(path)
     return False
+
+
+def _is_zarr(path):
+    """Whether a folder is a Zarr array or group."""
+    return any((path / name).is_file() for name in ZARR_FILES)
 
 
 def _stored(path: pathlib.Path, file: BinaryIO, max_pixels: int, skip_damaged: bool) -> Stored:
@@ -282,6 +290,8 @@ def _zarr(path: pathlib.Path, max_pixels: int) -> Stored:
         raise ImageError("source is a folder; Zarr arrays need the package zarr: pip install -e '.[zarr]'")
     import zarr
 
+    if not _is_zarr(path):
+        raise ImageError("source is a folder and no Zarr array")
     with one_sentence("source is a folder and no Zarr array that can be opened"):
         array = zarr.open(str(path), mode="r")
     if not isinstance(array, zarr.Array):

@@ -117,4 +117,8 @@ def test_what_is_read_window_by_window_alone_becomes_blocks(tmp_path):
     assert identity_of(f"--image={image}", cwd=tmp_path)["kind"] == "blocks"
     done = forked(SCRIPT, f"--image={tmp_path / 'pictures'}", "--dry_run", cwd=tmp_path)
     assert done.returncode == 2
-    assert "source is a folder and no Zarr array" in done.stderr or "need the package zarr" in done.stderr
+    assert "must be a picture file but is a directory" in done.stderr
+    (tmp_path / "pictures" / ".zgroup").write_text('{"zarr_format": 2}')
+    done = forked(SCRIPT, f"--image={tmp_path / 'pictures'}", "--dry_run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "must be a Zarr array of shape (H, W)" in done.stderr or "need the package zarr" in done.stderr

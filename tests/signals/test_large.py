@@ -274,7 +274,7 @@ def test_what_is_no_array_of_a_picture(tmp_path):
     with pytest.raises(ImageError, match=r"must be an NPY file of version 1\.0, 2\.0, 3\.0, received 9\.0"):
         open_image(tmp_path / "e.npy")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ImageError, match=r"source is a folder and no Zarr array|Zarr arrays need the package zarr"):
+    with pytest.raises(ImageError, match=r"source is a folder and no Zarr array$|Zarr arrays need the package zarr"):
         open_image(tmp_path / "folder")
     with pytest.raises(ImageError, match="does not exist"):
         open_image(tmp_path / "nowhere.tif")
@@ -285,7 +285,10 @@ def test_what_is_no_array_of_a_picture(tmp_path):
 def test_what_is_read_window_by_window_alone(tmp_path):
     np.save(tmp_path / "a.npy", PICTURE)
     as_tiff(tmp_path / "a.tif")
-    assert needs_windows(tmp_path)
+    assert not needs_windows(tmp_path)
+    (tmp_path / "array").mkdir()
+    (tmp_path / "array" / ".zarray").write_text("{}")
+    assert needs_windows(tmp_path / "array")
     assert needs_windows(str(tmp_path / "a.npy"))
     assert not needs_windows(tmp_path / "a.tif")
     assert not needs_windows(tmp_path / "nowhere.npy")
