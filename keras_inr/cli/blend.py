@@ -34,6 +34,9 @@ def define_flags() -> None:
     flags.DEFINE_string("region", None, "TOP,LEFT,HEIGHT,WIDTH of the source in pixels; all of it by default")
     flags.DEFINE_enum("shape", "rectangle", ["rectangle", "ellipse"], "of what is cloned out of the region")
     flags.DEFINE_string("mask", None, f"picture as large as the source, bright where it is cloned: {PICTURE}")
+    target_help = f"picture as large as the target, bright where it may be painted over, such as a sky: {PICTURE}"
+    flags.DEFINE_string("target_mask", None, target_help)
+    flags.DEFINE_float("feather", 4.0, "pixels inside of the region over which target and field are mixed", 0.0)
     flags.DEFINE_string("at", "0,0", "TOP,LEFT in the target where the region's corner goes; may be negative")
     flags.DEFINE_bool("mixed", False, "keep the target's gradient where it is stronger than the source's")
     flags.DEFINE_bool("from_gradient", False, "no source: bring the target back from its gradient")
@@ -67,6 +70,8 @@ def main(argv: list[str]) -> int:
         region=picture_flags.region("region", FLAGS.region),
         shape=FLAGS.shape,
         mask=FLAGS.mask,
+        target_mask=FLAGS.target_mask,
+        feather=FLAGS.feather,
         at=parse_numbers("at", FLAGS.at, "whole numbers as N,N", ",", (2,), int),
         mixed=FLAGS.mixed,
         kind="gradient" if FLAGS.from_gradient else "laplacian" if FLAGS.from_laplacian else "clone",

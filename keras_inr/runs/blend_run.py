@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from keras_inr._files import atomic_path
 from keras_inr.coordinates import pixel_pitch
@@ -29,7 +30,7 @@ KINDS = ("clone", "gradient", "laplacian")
 ALWAYS_RECORDED = ("steps", "batch_size", "learning_rate", "optimizer", "seed")
 """Settings of the recipe that run.json always has; it has others only where they differ from the default."""
 
-CLONE_ONLY = ("source", "source_size", "region", "mask", "shape", "at", "mixed")
+CLONE_ONLY = ("source", "source_size", "region", "mask", "target_mask", "shape", "at", "mixed", "feather")
 """Settings that only a clone takes."""
 
 
@@ -38,7 +39,11 @@ class BlendPlan:
     """What is edited and how a field is fitted to it.
 
     Args:
-        target, source, mask: sources for `load_image`; source and mask only for kind "clone".
+        target, source, mask: sources for `load_image`; source and mask only for kind "clone". The mask is as large as
+            the source's file, and bright where the source is cloned.
+        target_mask: None, or a picture as large as the target's file, bright where the target may be painted over.
+        feather: pixels inside of the region over which blend.png goes from the target to the field; outside it is the
+            target, to the bit.
         target_size, source_size: see `load_image`'s size.
         region: (top, left, height, width) of the source in pixels, None for all of it.
         shape: "rectangle" or "ellipse", the part of the region that is cloned; a mask takes its place.
@@ -56,12 +61,14 @@ class BlendPlan:
     recipe: Recipe
     source: str | None = None
     mask: str | None = None
+    target_mask: str | None = None
     target_size: tuple[int, int] | int | None = None
     source_size: tuple[int, int] | int | None = None
     region: tuple[int, int, int, int] | None = None
     shape: str = "rectangle"
     at: tuple[int, int] = (0, 0)
     mixed: bool = False
+    feather: float = 4.0
     kind: str = "clone"
     rule: str = "central"
     preset: str = "hash_large"
@@ -90,7 +97,9 @@ class PlannedBlend:
 
     plan: BlendPlan
     edit: Edit
+    target: np.ndarray
     paste: np.ndarray | None
+    inside: np.ndarray | None
     field: Field
     identity: dict[str, Any]
 
@@ -105,33 +114,30 @@ def plan_blend(plan: BlendPlan) -> PlannedBlend:
         raise InputError(f"kind must be one of {KINDS}, received {plan.kind!r}")
     if not 0 < plan.values_weight < 1e9:
         raise InputError(f"values_weight must be positive, received {plan.values_weight!r}")
+    if not 0 <= plan.feather < 1e6:
+        raise InputError(f"feather must be pixels, from 0 on, received {plan.feather!r}")
     target = load_image(plan.target, size=plan.target_size)
-    edit, paste, digests = _edit(plan, target)
+    edit, paste, inside, digests = _edit(plan, target)
     shared: dict[str, Any] = {"channels": target.channels, "picture_size": target.size, "seed": plan.recipe.seed}
     field = from_preset(plan.preset, **shared, **plan.arguments)
     edit.objective.model(field)  # raises for a Laplacian that the field has not
-    return PlannedBlend(plan, edit, paste, field, {**plan.identity, **digests})
+    return PlannedBlend(plan, edit, target.values, paste, inside, field, {**plan.identity, **digests})
 
 
 def _edit(plan, target):
-    """The edit, what copying pixels would give (None without a source), and the pictures' SHA-256."""
+    """The edit, what copying pixels would give and where (None without a source), and the pictures' SHA-256."""
     digests = {"target_sha256": target.sha256}
     if plan.kind == "gradient":
         _check_left_out(plan, (*CLONE_ONLY, "values_weight"))
-        return gradient_edit(target.values, plan.rule), None, digests
+        return gradient_edit(target.values, plan.rule), None, None, digests
     if plan.kind == "laplacian":
         _check_left_out(plan, CLONE_ONLY)
-        return laplacian_edit(target.values, plan.rule, plan.values_weight), None, digests
+        return laplacian_edit(target.values, plan.rule, plan.values_weight), None, None, digests
     if plan.source is None:
         raise InputError("give source, or bring the target back from its gradient or its Laplacian")
     source = load_image(plan.source, size=plan.source_size)
-    mask = None
-    if plan.mask is not None:
-        mask = load_image(plan.mask, grayscale=True)
-        if mask.size != source.size:
-            raise InputError(f"mask must be as large as the source, {source.size}, received {mask.size}")
-        digests["mask_sha256"] = mask.sha256
-        mask = mask.values[..., 0] > 0.5
+    mask = _mask("mask", plan.mask, plan.source, source.size, digests)
+    allowed = _mask("target_mask", plan.target_mask, plan.target, target.size, digests)
     digests["source_sha256"] = source.sha256
     if source.channels not in (1, target.channels):
         raise InputError(
@@ -141,9 +147,42 @@ def _edit(plan, target):
     slopes = np.broadcast_to(slopes, (*source.size, target.channels, 2))
     nowhere = np.zeros((*target.values.shape, 2), "float32")
     jacobian, inside = placed(nowhere, slopes, mask, plan.region, plan.shape, plan.at)
+    inside = inside if allowed is None else inside & allowed
     edit = clone_edit(target.values, jacobian, inside, plan.mixed, plan.rule, plan.values_weight)
     pixels, _ = placed(target.values, source.values, mask, plan.region, plan.shape, plan.at)
-    return edit, np.where(inside[..., None], pixels, target.values), digests
+    return edit, np.where(inside[..., None], pixels, target.values), inside, digests
+
+
+def _mask(name, source, of, size, digests):
+    """Bool (H, W) of a mask that is as large as a picture's file, reduced or enlarged with it; None for none."""
+    if source is None:
+        return None
+    whole, file_size = load_image(source, grayscale=True), load_image(of).size
+    if whole.size not in (size, file_size):
+        told = f"as large as the picture that it is of, {file_size}, or as that is resized, {size}"
+        raise InputError(f"{name} must be {told}, received {whole.size}")
+    digests[f"{name}_sha256"] = whole.sha256
+    return load_image(source, grayscale=True, size=size).values[..., 0] > 0.5
+
+
+def composed(target: np.ndarray, prediction: np.ndarray, inside: np.ndarray | None, feather: float) -> np.ndarray:
+    """The target, and inside of a region what was made for it: t + w (p - t), w from 0 at its edge to 1.
+
+    Args:
+        target, prediction: (H, W, C).
+        inside: bool (H, W); None takes the prediction everywhere.
+        feather: pixels from the region's edge to where w is 1; 0 for a hard edge.
+
+    >>> inside = np.array([[False, True, True, True]])
+    >>> composed(np.zeros((1, 4, 1)), np.ones((1, 4, 1)), inside, 2.0)[0, :, 0].tolist()
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    if inside is None:
+        return prediction
+    depth = distance_transform_edt(inside)
+    weight = np.clip(depth / feather, 0, 1) if feather else inside.astype(float)
+    mixed = target + weight[..., None] * (prediction - target)
+    return np.where(inside[..., None], mixed, target)
 
 
 def _check_left_out(plan, names):
@@ -200,7 +239,9 @@ def placed(
 def run_blend(
     planned: PlannedBlend, out: str | os.PathLike[str] | None = None, overwrite: bool = False
 ) -> tuple[pathlib.Path, dict[str, Any]]:
-    """Fits and writes the run folder: blend.png, direct.png, comparison.png, paste.png for a clone, model.keras.
+    """Fits and writes the run folder: blend.png, field.png, direct.png, comparison.png, model.keras; paste.png, too.
+
+    blend.png is the field inside of the region that is cloned, feathered, and the target outside, to the bit.
 
     Returns:
         (folder, metrics), the dict of metrics.json.
@@ -226,14 +267,31 @@ def run_blend(
         }
         with atomic_path(folder / MODEL) as temporary:
             planned.field.save(temporary)
-        save_png(folder / "blend.png", to_uint8(prediction))
-        save_png(folder / "direct.png", to_uint8(edit.direct))
-        if planned.paste is not None:
-            save_png(folder / "paste.png", to_uint8(planned.paste))
-        agreement = f"agreement {psnr_text(metrics['agreement_db'])}"
-        figures = [agreement, f"{result.steps} steps", f"{result.train_seconds:.0f} s"]
-        captions = ("direct Poisson solver", "field")
-        title = f"{plan.kind} on {plan.target}"
-        save_comparison(edit.direct, prediction, folder / "comparison.png", title, figures, captions)
+        save_pictures(folder, planned, prediction, metrics)
         write_json(folder / METRICS, metrics)
     return folder, metrics
+
+
+def save_pictures(
+    folder: pathlib.Path, planned: PlannedBlend, prediction: np.ndarray, metrics: Mapping[str, Any]
+) -> None:
+    """Writes blend.png, field.png, direct.png, comparison.png, and of a clone paste.png."""
+    edit, target, inside, feather = planned.edit, planned.target, planned.inside, planned.plan.feather
+    blend = composed(target, prediction, inside, feather)
+    pictures = {"blend": blend, "field": prediction, "direct": composed(target, edit.direct, inside, 0.0)}
+    rows = []
+    if planned.paste is not None:
+        pictures["paste"] = planned.paste
+        more = (target, planned.paste, blend)
+        rows = [(("target", "pixels copied", "blend"), [_shown(values) for values in more])]
+    for name, values in pictures.items():
+        save_png(folder / f"{name}.png", to_uint8(values))
+    figures = [f"agreement {psnr_text(metrics['agreement_db'])}", f"{metrics['steps']} steps"]
+    figures.append(f"{metrics['train_seconds']:.0f} s")
+    title, captions = f"{planned.plan.kind} on {planned.plan.target}", ("direct Poisson solver", "field")
+    save_comparison(edit.direct, prediction, folder / "comparison.png", title, figures, captions, rows)
+
+
+def _shown(values):
+    """A picture as uint8 (H, W, 3), without transparency."""
+    return to_uint8(np.broadcast_to(values[..., : 3 if values.shape[2] > 2 else 1], (*values.shape[:2], 3)))

@@ -18,7 +18,7 @@ PREVIEW = "preview.png"
 RESULTS = ("history.csv", "curves.png", "reconstruction.png", "comparison.png", MODEL)
 """What a finished run has beside its metrics and a version in saved_model/."""
 
-BLEND_RESULTS = ("blend.png", "direct.png", "paste.png")
+BLEND_RESULTS = ("blend.png", "direct.png", "field.png", "paste.png")
 """What a run of keras-inr blend has instead of history, curves and a reconstruction."""
 
 BLOCK_RESULTS = (MODEL, "reconstruction.png", "comparison.png", "blocks.csv")

@@ -66,7 +66,7 @@ class TestRun:
     )
     def test_leaves_pictures_model_and_figures(self, tmp_path, settings, alone):
         folder, metrics = run_blend(plan_blend(BlendPlan(recipe=RECIPE, **settings)), tmp_path / "run")
-        names = {"blend.png", "direct.png", "comparison.png", "model.keras", "metrics.json", "run.json"}
+        names = {"blend.png", "direct.png", "field.png", "comparison.png", "model.keras", "metrics.json", "run.json"}
         names |= set() if alone else {"paste.png"}
         assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
         with Image.open(folder / "blend.png") as picture:
@@ -79,6 +79,28 @@ class TestRun:
         changed = np.any(planned.paste != planned.edit.objective.targets["values"], axis=-1)
         assert changed.sum() == 80
         assert changed[3:11, 5:15].all()
+
+    def test_outside_of_the_region_the_target_stays_to_the_bit(self, tmp_path):
+        planned = plan_blend(BlendPlan(recipe=RECIPE, **CLONE, feather=2.0))
+        folder, _ = run_blend(planned, tmp_path / "run")
+        target = np.round(planned.target * 255).astype("uint8")
+        blend, direct, field = (np.asarray(Image.open(folder / f"{name}.png")) for name in ("blend", "direct", "field"))
+        assert planned.inside.sum() == 80
+        for picture in (blend, direct):
+            np.testing.assert_array_equal(picture[~planned.inside], target[~planned.inside])
+            assert np.any(picture[planned.inside] != target[planned.inside])
+        np.testing.assert_array_equal(blend[4:10, 6:14], field[4:10, 6:14])  # two pixels from the edge on
+
+    def test_the_target_has_a_mask(self, tmp_path):
+        allowed = np.zeros((400, 600), "uint8")  # as large as the file
+        allowed[:, :300] = 255
+        Image.fromarray(allowed).save(tmp_path / "sky.png")
+        planned = plan_blend(BlendPlan(recipe=RECIPE, **CLONE, target_mask=str(tmp_path / "sky.png")))
+        whole = plan_blend(BlendPlan(recipe=RECIPE, **CLONE))
+        expected = whole.inside.copy()
+        expected[:, 12:] = False
+        np.testing.assert_array_equal(planned.inside, expected)
+        assert planned.identity["target_mask_sha256"] != planned.identity["target_sha256"]
 
     def test_known_values_count_as_asked_beside_a_laplacian(self):
         settings = {**SMALL, "kind": "laplacian", "recipe": RECIPE}
@@ -122,7 +144,13 @@ def test_what_run_json_has_of_a_recipe():
         ({**SMALL, "kind": "gradient", "shape": "ellipse"}, "shape must be left out .* received 'ellipse'"),
         ({**SMALL, "kind": "laplacian", "at": (1, 0)}, r"at must be left out .* received \(1, 0\)"),
         ({**CLONE, "values_weight": 0.0}, r"values_weight must be positive, received 0\.0"),
-        ({**CLONE, "mask": "sample:camera"}, r"mask must be as large as the source, \(11, 16\), received \(512, 512\)"),
+        (
+            {**CLONE, "mask": "sample:camera"},
+            r"mask must be as large as the picture that it is of, \(300, 451\), .* \(11, 16\), received \(512, 512\)",
+        ),
+        ({**CLONE, "target_mask": "sample:camera"}, r"target_mask must be as large as .* received \(512, 512\)"),
+        ({**SMALL, "kind": "gradient", "feather": 2.0}, r"feather must be left out .* received 2\.0"),
+        ({**CLONE, "feather": -1.0}, r"feather must be pixels, from 0 on, received -1\.0"),
         ({**CLONE, "target": "sample:camera"}, "source must have the target's 1 channels, or one, received 3"),
         ({**SMALL, "kind": "laplacian", "preset": "relu"}, "a Laplacian needs a field with second derivatives"),
         ({**SMALL, "kind": "gradient", "rule": "roberts"}, "received 'roberts'"),
