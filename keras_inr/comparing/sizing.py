@@ -32,7 +32,7 @@ def sized(preset: str, arguments: Mapping[str, Any], parameters: int, size: tupl
         InputError: for a network that cannot be brought within a tenth of it.
 
     >>> sized("siren", {}, 20_000, (64, 64))
-    {'units': (79, 79, 79, 79)}
+    {'units': (171, 86, 43, 21)}
     """
 
     def count(given: Mapping[str, Any]) -> int:
