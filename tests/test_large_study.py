@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from experiments.large import cluster, mosaic, study
+from experiments.large import cluster, mosaic, study, tiles
 
 HERE = pathlib.Path(study.__file__).parent
 RESULTS = HERE / "results" / "runs.json"
@@ -23,6 +23,7 @@ def test_the_page_shows_the_results():
 TABLES = {
     study.SIDES_MARKER: lambda: study.table_of_sides(json.loads(RESULTS.read_text())["runs"]),
     cluster.MARKER: lambda: cluster.table(json.loads((HERE / "results" / "cluster.json").read_text())["nodes"]),
+    tiles.MARKER: lambda: tiles.table(json.loads((HERE / "results" / "tiles.json").read_text())["runs"]),
 }
 
 
