@@ -79,10 +79,9 @@ def page_from(text, folder):
         path = pathlib.PurePosixPath(os.path.normpath(f"{folder}/{place}"))
         if mark:
             return f"![{shown}](../../{path})"
-        if path.match("experiments/*/README.md") or path.match("experiments/*"):
-            name = path.parts[1] if len(path.parts) == 2 or path.name == "README.md" else None
-            if name and "." not in name:
-                return f"[{shown}](../studies/{name}.md)"
+        study = re.fullmatch(r"experiments/(\w+)(/README\.md)?", str(path))
+        if study:
+            return f"[{shown}](../studies/{study[1]}.md)"
         if path.name == "NOTES.md":
             return f"[{shown}](../results/notes.md)"
         return f"`{path}`"

@@ -1,7 +1,8 @@
 """A preset with as many weights as wanted."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_inr.errors import InputError
@@ -37,7 +38,7 @@ def sized(preset: str, arguments: Mapping[str, Any], parameters: int, size: tupl
 
     def count(given: Mapping[str, Any]) -> int:
         field = from_preset(preset, channels=3, picture_size=size, seed=0, **given)
-        return sum(int(weight.shape.num_elements()) for weight in _tensors(field.trainable_weights))
+        return sum(math.prod(weight.shape) for weight in field.trainable_weights)
 
     best = min(_candidates(preset, arguments, count, parameters), key=lambda pair: abs(pair[1] - parameters))
     if abs(best[1] - parameters) > TOLERANCE * parameters:
@@ -46,11 +47,6 @@ def sized(preset: str, arguments: Mapping[str, Any], parameters: int, size: tupl
             f"{best[1]:,}: give its arguments in a file of variants, or leave parameters out of the budget"
         )
     return best[0]
-
-
-def _tensors(weights: Any) -> Iterator[Any]:
-    """Variables of TensorFlow."""
-    return (weight.value for weight in weights)
 
 
 def _candidates(
@@ -76,8 +72,6 @@ def _candidates(
     while low < high:  # the narrowest that has as many as wanted
         middle = (low + high) // 2
         low, high = (low, middle) if tried(middle) >= wanted else (middle + 1, high)
-    for width in {max(1, low - 1), low}:
-        tried(width)
     return found
 
 

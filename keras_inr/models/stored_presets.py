@@ -21,27 +21,7 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
 
 def save_to_preset(field: Field, folder: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes a field as a folder that `from_preset`, and `keras.saving.load_model`, read.
-
-    It has config.json, metadata.json and model.weights.h5, as an unzipped .keras file has them, and no optimizer. It
-    appears by one rename once it is whole.
-
-    Args:
-        field: a `Field`.
-        folder: that does not exist, or is empty; its parents are made.
-
-    Returns:
-        `pathlib.Path` of the folder.
-
-    Raises:
-        InputError: for a folder that holds something.
-
-    >>> import tempfile
-    >>> from keras_inr.models import Siren
-    >>> folder = save_to_preset(Siren(units=(8,)), pathlib.Path(tempfile.mkdtemp()) / "cat")
-    >>> sorted(path.name for path in folder.iterdir())
-    ['config.json', 'metadata.json', 'model.weights.h5']
-    """
+    """Writes a field as a folder, as an unzipped .keras file has it, without optimizer; see `Field.save_to_preset`."""
     path = local_path("folder", folder)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"folder must not exist, or be empty, received {str(path)!r}")

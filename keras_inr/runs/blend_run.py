@@ -157,12 +157,15 @@ def _mask(name, source, of, size, digests):
     """Bool (H, W) of a mask that is as large as a picture's file, reduced or enlarged with it; None for none."""
     if source is None:
         return None
-    whole, file_size = load_image(source, grayscale=True), load_image(of).size
-    if whole.size not in (size, file_size):
-        told = f"as large as the picture that it is of, {file_size}, or as that is resized, {size}"
-        raise InputError(f"{name} must be {told}, received {whole.size}")
-    digests[f"{name}_sha256"] = whole.sha256
-    return load_image(source, grayscale=True, size=size).values[..., 0] > 0.5
+    mask = load_image(source, grayscale=True)
+    if mask.size != size:
+        file_size = load_image(of).size
+        if mask.size != file_size:
+            told = f"as large as the picture that it is of, {file_size}, or as that is resized, {size}"
+            raise InputError(f"{name} must be {told}, received {mask.size}")
+        mask = load_image(source, grayscale=True, size=size)
+    digests[f"{name}_sha256"] = mask.sha256
+    return mask.values[..., 0] > 0.5
 
 
 def composed(target: np.ndarray, prediction: np.ndarray, inside: np.ndarray | None, feather: float) -> np.ndarray:
