@@ -23,7 +23,11 @@ class Settings(NamedTuple):
 def make_settings(image="sample:chelsea", recipe=None, **settings):
     """Settings of a run of 60 steps on 24 x 32 pixels, quiet, without TensorBoard."""
     shown = {"tensorboard": False, "progress": False}
-    shown |= {name: settings.pop(name) for name in ("preview_every", "tensorboard", "progress") if name in settings}
+    shown |= {
+        name: settings.pop(name)
+        for name in ("preview_every", "preview_format", "tensorboard", "progress")
+        if name in settings
+    }
     of_plan = {
         "preset": "siren",
         "arguments": {"units": (16, 16)},

@@ -32,7 +32,7 @@ BLOCK_HELP = (
     f"of more than {LARGE / 1e6:.0f} megapixels where no preset is given, and 0 for others"
 )
 SKIP_HELP = "of a TIFF that becomes a field of blocks: go on without strips and tiles that are damaged or missing"
-NOT_OF_BLOCKS = ("weights", "mask", "size", "grow", "preview_every", "data_dir", "strategy")
+NOT_OF_BLOCKS = ("weights", "mask", "size", "grow", "preview_every", "preview_format", "data_dir", "strategy")
 
 
 def define_flags() -> None:

@@ -20,6 +20,7 @@ from keras_inr.metrics import psnr_text
 from keras_inr.runs.fit_run import Display, check_image_fit, run_image_fit
 from keras_inr.runs.folder import holds_run, run_identity
 from keras_inr.runs.plan import AUTO, PlannedFit, plan_fit
+from keras_inr.runs.previews import SUFFIXES
 from keras_inr.training.strategies import STRATEGIES
 
 FLAGS = flags.FLAGS
@@ -51,6 +52,7 @@ def define_flags() -> None:
         flags.DEFINE_bool("resume", False, "go on with the run in --out")
         flags.DEFINE_bool("overwrite", False, "replace the run in --out")
         flags.DEFINE_integer("preview_every", 0, PREVIEW_HELP, lower_bound=0)
+        flags.DEFINE_enum("preview_format", "png", list(SUFFIXES), "format of previews; a jpeg has quality 90")
         flags.DEFINE_bool("tensorboard", True, "write logs for TensorBoard")
     with group("This call"):
         flags.DEFINE_bool("dry_run", False, "check everything, tell what would be done, write nothing")
@@ -159,7 +161,8 @@ def main(argv: list[str]) -> int:
     if FLAGS.dry_run:
         print(json.dumps(planned.plan.identity, indent=2))
         return 0
-    display = Display(FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress, messages.tell)
+    shown = (FLAGS.preview_every, FLAGS.tensorboard, FLAGS.progress)
+    display = Display(*shown, messages.tell, FLAGS.preview_format)
     folder, metrics = run_image_fit(planned, FLAGS.out, FLAGS.resume, FLAGS.overwrite, flags_text, display)
     print(summary(folder, metrics))
     return MISSED if metrics.get("goal_met") is False else 0

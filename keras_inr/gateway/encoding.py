@@ -6,7 +6,8 @@ import numpy as np
 import PIL.Image
 
 from keras_inr.gateway.drawing import Drawn, decoded
-from keras_inr.rendering.png import png_bytes
+from keras_inr.rendering._jpeg import jpeg_bytes
+from keras_inr.rendering.png import as_image, png_bytes
 from keras_inr.serving.status import RequestError
 
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
@@ -16,7 +17,7 @@ MOST_SIDE = {"png": 2**24, "jpg": 65500, "webp": 16383}
 """Format -> most pixels along a side that its libraries write."""
 
 PNG_LEVEL = 1
-QUALITY = 90
+WEBP_QUALITY = 90
 
 
 def checked_format(name: str) -> str:
@@ -44,10 +45,9 @@ def check_size(size: tuple[int, int], format: str) -> None:
         )
 
 
-def as_image(drawn: Drawn) -> PIL.Image.Image:
+def image_of(drawn: Drawn) -> PIL.Image.Image:
     """What was drawn, as Pillow has it."""
-    array = decoded(drawn) if isinstance(drawn, bytes) else drawn
-    return PIL.Image.fromarray(np.ascontiguousarray(array[..., 0] if array.shape[-1] == 1 else array))
+    return as_image(decoded(drawn) if isinstance(drawn, bytes) else drawn)
 
 
 def on_canvas(image: PIL.Image.Image, canvas: tuple[int, int]) -> PIL.Image.Image:
@@ -68,14 +68,10 @@ def encoded(image: PIL.Image.Image, format: str) -> bytes:
     if format == "png":
         array = np.asarray(image)
         return png_bytes(array[..., None] if array.ndim == 2 else array, level=PNG_LEVEL)
+    if format == "jpg":
+        return jpeg_bytes(image)
     buffer = io.BytesIO()
-    if format == "webp":
-        image.save(buffer, "WEBP", quality=QUALITY, method=2)
-    else:
-        if image.mode not in ("L", "RGB"):
-            ground = PIL.Image.new("RGBA", image.size, "white")
-            image = PIL.Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-        image.save(buffer, "JPEG", quality=QUALITY)
+    image.save(buffer, "WEBP", quality=WEBP_QUALITY, method=2)
     return buffer.getvalue()
 
 
@@ -83,4 +79,4 @@ def as_file(drawn: Drawn, canvas: tuple[int, int], size: tuple[int, int], format
     """What was drawn as a file; a PNG that needs no more stays as it is."""
     if isinstance(drawn, bytes) and format == "png" and canvas == size:
         return drawn
-    return encoded(on_canvas(as_image(drawn), canvas), format)
+    return encoded(on_canvas(image_of(drawn), canvas), format)

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from keras_inr.gateway.cache import Cache
 from keras_inr.gateway.drawing import Drawing
-from keras_inr.gateway.encoding import as_file, as_image, check_size, encoded
+from keras_inr.gateway.encoding import as_file, check_size, encoded, image_of
 from keras_inr.gateway.frames import Frame
 from keras_inr.gateway.iiif import ImageRequest, turned
 from keras_inr.gateway.pictures import Picture, Pictures
@@ -155,7 +155,7 @@ class Gateway:
         drawn = self._drawing.draw(picture, asked.layer, asked.frame, until)
         if asked.change is None:
             return as_file(drawn, asked.frame.canvas, asked.frame.size, asked.format)
-        return encoded(turned(as_image(drawn), asked.change), asked.format)
+        return encoded(turned(image_of(drawn), asked.change), asked.format)
 
 
 def _knows(header, etag):

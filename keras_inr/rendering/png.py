@@ -31,6 +31,10 @@ def png_bytes(picture: np.ndarray, dpi: int | None = None, level: int = 6) -> by
     """
     buffer = io.BytesIO()
     stated = {} if dpi is None else {"dpi": (dpi, dpi)}
-    codes = np.ascontiguousarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    PIL.Image.fromarray(codes).save(buffer, format="PNG", compress_level=level, **stated)
+    as_image(picture).save(buffer, format="PNG", compress_level=level, **stated)
     return buffer.getvalue()
+
+
+def as_image(picture: np.ndarray) -> PIL.Image.Image:
+    """A uint8 picture (height, width, channels) as Pillow has it."""
+    return PIL.Image.fromarray(np.ascontiguousarray(picture[..., 0] if picture.shape[-1] == 1 else picture))

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
+from keras_inr._arguments import one_of
 from keras_inr._files import atomic_path
 from keras_inr.alignment import best_offset
 from keras_inr.errors import DivergedError, InputError, InterruptedRunError, RecipeWarning
@@ -17,7 +18,7 @@ from keras_inr.runs.folder import check_run_folder, claim_run_folder, keep_flags
 from keras_inr.runs.interrupts import Interrupts
 from keras_inr.runs.layout import FLAGFILE, is_complete, missing_results
 from keras_inr.runs.plan import IDENTITY_DEFAULTS, Plan, PlannedFit
-from keras_inr.runs.previews import Previews, TensorBoardLog
+from keras_inr.runs.previews import SUFFIXES, Previews, TensorBoardLog
 from keras_inr.runs.results import finished_metrics, write_history_and_curves, write_results
 from keras_inr.signals._mask import num_counting
 from keras_inr.training.checkpoints import load_checkpoint
@@ -37,16 +38,19 @@ class Display:
         tensorboard: whether to write logs for TensorBoard.
         progress: whether to show a progress bar.
         tell: called with lines about what the run decides.
+        preview_format: "png", or "jpeg" of quality 90, which is white where the picture is transparent.
     """
 
     preview_every: int = 0
     tensorboard: bool = True
     progress: bool = True
     tell: Callable[[str], None] = dataclasses.field(default_factory=lambda: lambda line: None)
+    preview_format: str = "png"
 
     def __post_init__(self) -> None:
         if self.preview_every < 0:
             raise InputError(f"preview_every must not be negative, received {self.preview_every!r}")
+        one_of("preview_format", self.preview_format, tuple(SUFFIXES))
 
 
 def check_image_fit(
@@ -149,7 +153,8 @@ def _watchers(planned, display, checkpoint, previews, logs):
         "most": rounds_of(planned.plan.recipe, num_counting(planned.signal)),
     }
     draw = {} if "value" in kind_weights(planned.plan.recipe) else {"draw": functools.partial(_preview, planned)}
-    found = [Previews(previews, **shown, **draw)] if display.preview_every else []
+    format = display.preview_format
+    found = [Previews(previews, **shown, **draw, format=format)] if display.preview_every else []
     return [*found, TensorBoardLog(logs, **shown, **draw)] if display.tensorboard else found
 
 

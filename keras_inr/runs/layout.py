@@ -31,7 +31,7 @@ WRITTEN_PATTERNS = (
     *map(re.escape, (METRICS, *RESULTS, *BLEND_RESULTS, *BLOCK_RESULTS, PREVIEW, FLAGFILE, RUN_JSON)),
     r"blocks/\d-\d{6}[.]npz",
     r"checkpoints/step-\d{10}[.]npz",
-    r"previews/step-\d{7,10}[.]png",
+    r"previews/step-\d{7,10}[.](png|jpg)",
     r"tensorboard/events[.]out[.]tfevents[.]\d+[.].+[.]\d+[.]\d+[.]v2",
     r"(checkpoints|previews|tensorboard)/grown-\d+",
     r"saved_model/(\d+|tmp[.][0-9a-f]{32})",

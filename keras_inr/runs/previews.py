@@ -9,13 +9,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inr.rendering.png import save_png
+from keras_inr._files import atomic_path
+from keras_inr.rendering._jpeg import jpeg_bytes
+from keras_inr.rendering.png import as_image, png_bytes
 from keras_inr.training.callbacks import batches_psnr, steps_done
 from keras_inr.training.fitting import round_length
 
+SUFFIXES = {"png": "png", "jpeg": "jpg"}
+"""Format of a preview -> how its file's name ends."""
+
 
 class Previews(keras.callbacks.Callback):
-    """Writes `<folder>/step-<step>.png` at the end of the first round after every so many steps.
+    """Writes `<folder>/step-<step>.png`, or `.jpg`, at the end of the first round after every so many steps.
 
     What is shown depends on nothing but the step, so that a resumed run shows what an undisturbed one does; a round
     that was cut short is not shown.
@@ -27,6 +32,7 @@ class Previews(keras.callbacks.Callback):
         step: finished steps of the run that is resumed.
         draw: callable that gives the picture, uint8 (height, width, channels); None renders the model.
         most: steps that a round has at most, see `rounds_of`.
+        format: "png", or "jpeg" of quality 90, which is white where a picture is transparent.
     """
 
     def __init__(
@@ -37,8 +43,10 @@ class Previews(keras.callbacks.Callback):
         step: int = 0,
         draw: Callable[[], np.ndarray] | None = None,
         most: float = math.inf,
+        format: str = "png",
     ) -> None:
         super().__init__()
+        self.format = format
         self.draw = draw
         self.folder = folder
         self.every = every
@@ -63,7 +71,9 @@ class Previews(keras.callbacks.Callback):
     def show(self, step: int, picture: np.ndarray) -> None:
         """Keeps a picture (height, width, channels), uint8."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        save_png(self.folder / f"step-{step:07d}.png", picture)
+        content = jpeg_bytes(as_image(picture)) if self.format == "jpeg" else png_bytes(picture)
+        with atomic_path(self.folder / f"step-{step:07d}.{SUFFIXES[self.format]}") as temporary:
+            temporary.write_bytes(content)
 
 
 class TensorBoardLog(Previews):

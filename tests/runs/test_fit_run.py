@@ -1,9 +1,11 @@
 """A run from picture to run folder: what it leaves, and that it can be stopped, broken and gone on with."""
 
 import csv
+import io
 import json
 import math
 import os
+import pathlib
 import shutil
 import signal
 
@@ -120,6 +122,19 @@ class TestFinishedRun:
     def test_the_last_preview_is_the_reconstruction(self, finished):
         last, result = (Image.open(finished[0] / name) for name in (PREVIEWS[-1], "reconstruction.png"))
         np.testing.assert_array_equal(np.asarray(last), np.asarray(result))
+
+    def test_previews_as_jpeg(self, finished, tmp_path):
+        """The same pictures; overwriting removes them, too."""
+        run(make_settings(preview_every=20, preview_format="jpeg"), tmp_path / "run")
+        folder = tmp_path / "run" / "previews"
+        assert sorted(path.name for path in folder.iterdir()) == [
+            pathlib.PurePath(name).with_suffix(".jpg").name for name in PREVIEWS
+        ]
+        for name in PREVIEWS:
+            expected = io.BytesIO()
+            Image.open(finished[0] / name).save(expected, "JPEG", quality=90)
+            assert (tmp_path / "run" / name).with_suffix(".jpg").read_bytes() == expected.getvalue()
+        assert folder in [path.parent for path in written_paths(tmp_path / "run")]
 
     def test_resumed_it_is_only_read(self, finished, monkeypatch):
         def never(*args, **kwargs):
@@ -395,6 +410,7 @@ class TestBadSettings:
             ({"max_seconds": -1.0}, "max_seconds must be positive, received -1.0"),
             ({"max_seconds": math.nan}, "max_seconds must be positive, received nan"),
             ({"preview_every": -1}, "preview_every must not be negative, received -1"),
+            ({"preview_format": "jpg"}, r"preview_format must be one of \('png', 'jpeg'\), received 'jpg'"),
             ({"preset": "sirens"}, "preset must be one of .*, received 'sirens'"),
             ({"arguments": {"depth": 3}}, "'depth' is not an argument of preset 'siren', which takes"),
             ({"arguments": {"scheme": "best"}}, "received 'best'"),
