@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from cli.fit_calls import forked
 from PIL import Image
+from published_rows import published_rows
 
 from experiments import files, pictures
 from experiments.descent import curves
 from experiments.hash_upscaler import pages
 from experiments.upscaling import upscaling
+from keras_inr.models.field import to_uint8
+from keras_inr.signals.image import load_image
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EXPERIMENTS = ROOT / "experiments"
@@ -167,25 +170,34 @@ def test_descent_s_figure_is_drawn_from_its_data(tmp_path):
     assert np.abs(drawn - committed).mean() < 5  # of 255: lines that are elsewhere change more than letters do
 
 
-@pytest.mark.parametrize("name", ["pixels", "enlargement"])
-def test_hash_upscaler_s_page_shows_its_results(name):
-    table = {"pixels": pages.pixel_table, "enlargement": pages.enlargement_table}[name]
-    assert f"<!-- {name} -->\n{table(upscaler_rows())}<!-- {name} -->\n" in (HASH_UPSCALER / "README.md").read_text()
+def test_hash_upscaler_s_page_shows_its_results():
+    rows, page = upscaler_rows(), (HASH_UPSCALER / "README.md").read_text()
+    outputs = published_rows(HASH_UPSCALER / "results" / "outputs.csv")
+    tables = {"outputs": pages.output_table(rows, outputs), "pixels": pages.pixel_table(rows)}
+    tables["enlargement"] = pages.enlargement_table(rows)
+    for name, table in tables.items():
+        assert f"<!-- {name} -->\n{table}<!-- {name} -->\n" in page
 
 
 def test_hash_upscaler_s_quality_is_passed():
-    """By every interpolating layout with fine cells, in fewer epochs and on every picture."""
+    """By every interpolating layout with fine cells on every picture, long before the end."""
     expected = json.loads((HASH_UPSCALER / "expected.json").read_text())
+    outputs = {row["picture"]: row for row in published_rows(HASH_UPSCALER / "results" / "outputs.csv")}
+    for picture, psnr_db in expected["psnr_db"].items():
+        assert outputs[picture]["psnr_db"] == pytest.approx(psnr_db, abs=0.005)  # as rounded there
+        assert outputs[picture]["ours_psnr_db"] > psnr_db
     rows = [row for row in upscaler_rows() if row["part"] == "pixels" and row["method"] in expected["passed_by"]]
-    assert {(row["width"], row["height"]) for row in rows} == {tuple(size) for size in expected["sizes"]}
-    assert len(rows) == len(expected["passed_by"]) * len(expected["sizes"])
+    assert len(rows) == len(expected["passed_by"]) * len(expected["image_sha256"])
     for row in rows:
-        assert row["epochs"] <= expected["published_epochs"]
-        assert row["psnr_db"] >= expected["least_db"] > max(expected["published_db"])
+        assert row["image_sha256"] == expected["image_sha256"][row["picture"]]
+        assert pages.epochs_of(row) == expected["published_epochs"]
+        assert row["psnr_db"] >= expected["least_db"] > max(expected["psnr_db"].values())
+        if row["picture"] in outputs:
+            assert row["steps_to_published"] < row["steps"] / 10
 
 
 def test_hash_upscaler_s_learning_rates_are_the_best_of_the_sweep():
-    rows = json.loads((HASH_UPSCALER / "results" / "rates.json").read_text())["rows"]
+    rows = published_rows(HASH_UPSCALER / "results" / "rates.csv")
     assert f"<!-- rates -->\n{pages.rate_table(rows)}" in (HASH_UPSCALER / "README.md").read_text()
     for fitted in upscaler_rows():
         tried = {row["learning_rate"]: row["psnr_db"] for row in rows if row["method"] == fitted["method"]}
@@ -200,38 +212,59 @@ def test_bicubic_wins_the_enlargement():
             assert row["bicubic_psnr_db"] > row["psnr_db"]
 
 
-def test_hash_upscaler_s_study_runs_and_goes_on(tmp_path):
-    """One step each for one picture, whole and halved; the second call fits nothing."""
-    (tmp_path / "README.md").write_text("".join(2 * f"<!-- {name} -->\n" for name in ("pixels", "enlargement")))
-    flags = ["--steps=1", "--pictures=coffee", "--methods=cell_grid_smooth"]
+@pytest.fixture(scope="module")
+def upscaler_pictures(tmp_path_factory):
+    """A folder with one of the source's pictures, and an output four times as large."""
+    folder = tmp_path_factory.mktemp("pictures")
+    picture = Image.fromarray(to_uint8(load_image("sample:chelsea", crop=(40, 50, 96, 96)).values))
+    picture.convert("RGBA").save(folder / "girl_128.png")
+    picture.resize((384, 384)).save(folder / "girl_128_published.jpeg")
+    return folder
+
+
+def test_hash_upscaler_s_study_runs_and_goes_on(tmp_path, upscaler_pictures):
+    """An epoch each for one picture, whole and halved; the second call fits nothing."""
+    names = ("outputs", "pixels", "enlargement")
+    (tmp_path / "README.md").write_text("".join(2 * f"<!-- {name} -->\n" for name in names))
+    flags = [f"--pictures_dir={upscaler_pictures}", "--epochs=1", "--pictures=girl_128", "--methods=cell_grid"]
     flags += [f"--runs={tmp_path}/runs", f"--out={tmp_path}"]
     first = succeeded("hash_upscaler", *flags)
     fits = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
-    assert len([path for path in fits if path.suffix == ".json"]) == 2
+    assert sorted(path.suffix for path in fits) == [".json", ".json", ".png"]
     again = succeeded("hash_upscaler", *flags)
     assert fits == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
     assert first.stdout == again.stdout
     readme = (tmp_path / "README.md").read_text()
-    assert "| coffee, 258 x 258 |" in readme
-    assert "| bicubic |" in readme
-    assert len(json.loads((tmp_path / "results" / "results.json").read_text())["rows"]) == 2
-    assert (tmp_path / "results" / "pictures.png").is_file()
+    assert "| girl_128, 96 x 96 | 1 |" in readme
+    assert "| picture | bicubic | bilinear | `cell_grid` |" in readme
+    rows = published_rows(tmp_path / "results" / "fits.csv")
+    assert [(row["part"], row["steps"]) for row in rows] == [("pixels", 1), ("enlargement", 1)]
+    (output,) = published_rows(tmp_path / "results" / "outputs.csv")
+    assert output["psnr_db"] > 30 > output["ours_psnr_db"]
+    assert (tmp_path / "results" / "pictures.jpg").is_file()
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--pictures=girl"], "pictures must be some of chelsea, coffee, astronaut, hubble, received girl"),
+        (["--pictures=girl"], "pictures must be some of girl_128, waves, .* received girl"),
         (["--methods=siren"], "methods must be some of cell_grid, .* received siren"),
         (["--part=report"], r"2 of 2 fits are missing in .*: run --part=run first"),
+        (["--pictures=waves"], r"waves\.jpg"),
     ],
 )
-def test_hash_upscaler_s_study_refuses(flags, message, tmp_path):
-    settings = ["--pictures=coffee", "--methods=cell_grid", f"--runs={tmp_path}", f"--out={tmp_path}", *flags]
-    result = study("hash_upscaler", *settings)
+def test_hash_upscaler_s_study_refuses(flags, message, tmp_path, upscaler_pictures):
+    settings = [f"--pictures_dir={upscaler_pictures}", "--pictures=girl_128", "--methods=cell_grid"]
+    result = study("hash_upscaler", *settings, f"--runs={tmp_path}", f"--out={tmp_path}", *flags)
     assert result.returncode == 2
     assert re.search(message, result.stderr)
     assert not list(tmp_path.iterdir())
+
+
+def test_hash_upscaler_s_study_says_which_pictures_it_needs(tmp_path):
+    result = study("hash_upscaler", f"--runs={tmp_path}", f"--out={tmp_path}")
+    assert result.returncode == 2
+    assert "pictures_dir must be the folder of the source's pictures" in result.stderr
 
 
 def decibels(mean_squared_error):
@@ -239,7 +272,7 @@ def decibels(mean_squared_error):
 
 
 def upscaler_rows():
-    return json.loads((HASH_UPSCALER / "results" / "results.json").read_text())["rows"]
+    return published_rows(HASH_UPSCALER / "results" / "fits.csv")
 
 
 def test_derivative_steps_are_as_fast_as_claimed():

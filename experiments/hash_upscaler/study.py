@@ -1,16 +1,18 @@
-"""Cell grids in the layouts of HashGrid-AI-Upscaler: how well they learn photographs, and what they enlarge.
+"""Cell grids in the layouts of HashGrid-AI-Upscaler on its own pictures: how well they learn them, what they enlarge.
 
 From the root of the repository:
 
-    python -m experiments.hash_upscaler.study
+    python -m experiments.hash_upscaler.study --pictures_dir=../shared/data/hash_upscaler
 
 Parts, the first two by default:
 
-    run      fits every method to every picture, and to the picture reduced by 2, which it then enlarges again
-    report   tables and figure in results/, tables in the README
+    run      fits every method to every picture, and to the picture reduced by 2, which it then enlarges again;
+             measures the source's committed outputs
+    report   data, tables and figures in results/, tables in the README
     rates    fits every method at several learning rates to a picture that is not among them; the best are in METHODS
 
-Fits are kept under runs/hash_upscaler/ and are not repeated, so that the command goes on where it was stopped.
+Fits are kept under runs/hash_upscaler/ and are not repeated, so that the command goes on where it was stopped. The
+figures show pictures, so that a report needs --pictures_dir too.
 """
 
 from keras_inr.cli import messages, startup
@@ -18,6 +20,8 @@ from keras_inr.cli import messages, startup
 if __name__ == "__main__":
     startup.start("hash_upscaler")
 
+import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -29,7 +33,7 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
-from experiments.files import ROOT, put_between, write_json
+from experiments.files import ROOT, put_between, write_csv, write_json
 from experiments.hash_upscaler import pages
 from experiments.pictures import reduced
 from keras_inr.errors import InputError
@@ -45,12 +49,13 @@ from keras_inr.training.recipe import Recipe
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
-# the sizes of the source's four pictures; crops (top, left, height, width) keep the aspect
+# the source's files; the first four have outputs that it committed
 PICTURES = {
-    "chelsea": {"source": "sample:chelsea", "crop": (0, 75, 300, 300), "size": (128, 128)},
-    "coffee": {"source": "sample:coffee", "crop": (0, 100, 400, 400), "size": (258, 258)},
-    "astronaut": {"source": "sample:astronaut", "crop": None, "size": (500, 500)},
-    "hubble": {"source": "sample:hubble_deep_field", "crop": (7, 0, 857, 1000), "size": (600, 700)},
+    "girl_128": "girl_128.png",
+    "waves": "waves.jpg",
+    "empire_state": "empire_state.jpg",
+    "colors": "colors.jpg",
+    "gradient": "gradient.jpeg",
 }
 TUNING = {"motorcycle": {"source": "sample:motorcycle_left", "crop": (0, 120, 500, 500), "size": (256, 256)}}
 RATES, TUNING_STEPS = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08), 600
@@ -64,15 +69,23 @@ METHODS = {
 }
 FACTORS = {"pixels": 1, "enlargement": 2}
 BATCH_SIZE = 8192
-SHOWN = "coffee"
-PART = (104, 96, 64, 96)  # top, left, height, width of what the figure enlarges, in pixels of the picture shown
+SHOWN = "cell_grid"
+"""The method of the figure."""
+COLUMNS = ("part", "picture", "method", "preset", "sampling", "learning_rate", "steps", "points_per_step", "seed")
+COLUMNS += ("image", "image_sha256", "height", "width", "num_parameters", "psnr_db", "ssim", "psnr_fitted_db")
+COLUMNS += ("steps_to_published", "seconds_to_published", "train_seconds", "setup_seconds", "device", "tensorflow")
+COLUMNS += tuple(f"{name}_{measure}" for name in pages.FILTERS for measure in ("psnr_db", "ssim"))
+OUTPUT_COLUMNS = ("picture", "output", "output_sha256", "psnr_db", "psnr_bicubic_db", "ours_psnr_db")
+DETAIL = {"girl_128": (40, 36, 40), "waves": (60, 80, 56), "empire_state": (150, 190, 100), "colors": (220, 300, 120)}
+"""Top, left and side of what the figure shows closer, in pixels of the picture."""
 
 
 def define_flags():
+    flags.DEFINE_string("pictures_dir", None, "folder of the source's pictures and its committed outputs")
     flags.DEFINE_enum("part", "all", ["all", "run", "report", "rates"], "what to do")
     flags.DEFINE_list("pictures", list(PICTURES), "which of them")
     flags.DEFINE_list("methods", list(METHODS), "which of them")
-    flags.DEFINE_integer("steps", 400, "of every fit", lower_bound=1)
+    flags.DEFINE_integer("epochs", 500, "of every fit, one as many points as the picture has pixels", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "of initial weights and batches", lower_bound=0)
     flags.DEFINE_string("runs", str(ROOT / "runs" / "hash_upscaler"), "folder where finished fits are kept")
     flags.DEFINE_string("out", str(HERE), "folder with the README and results/")
@@ -85,6 +98,8 @@ def main(argv):
     if FLAGS.part == "rates":
         rates()
         return 0
+    if FLAGS.pictures_dir is None:
+        raise InputError("pictures_dir must be the folder of the source's pictures: girl_128.png, waves.jpg and others")
     if FLAGS.part != "report":
         for case in cases():
             row_of(case)
@@ -104,16 +119,13 @@ def row_of(case):
 
 def rates():
     """Fits at every rate; data in results/, a table in the README."""
-    common = {"steps": TUNING_STEPS, "points_per_step": BATCH_SIZE, "seed": FLAGS.seed}
     rows = [
-        row_of(
-            {"part": "pixels", "picture": picture, "method": method, **METHODS[method], **common, "learning_rate": rate}
-        )
+        row_of({**case_of("pixels", picture, method), "steps": TUNING_STEPS, "learning_rate": rate})
         for picture in TUNING
         for method in FLAGS.methods
         for rate in RATES
     ]
-    write_json(pathlib.Path(FLAGS.out) / "results" / "rates.json", {"format_version": 1, "rows": rows})
+    write_csv(pathlib.Path(FLAGS.out) / "results" / "rates.csv", COLUMNS, rows)
     publish("rates", pages.rate_table(rows))
 
 
@@ -127,18 +139,23 @@ def publish(name, table):
 
 def cases():
     """What decides how each fit ends."""
-    common = {"steps": FLAGS.steps, "points_per_step": BATCH_SIZE, "seed": FLAGS.seed}
     return [
-        {"part": part, "picture": picture, "method": method, **METHODS[method], **common}
-        for picture in FLAGS.pictures
-        for part in FACTORS
-        for method in FLAGS.methods
+        case_of(part, picture, method) for picture in FLAGS.pictures for part in FACTORS for method in FLAGS.methods
     ]
+
+
+def case_of(part, picture, method):
+    signal = picture_of(picture)
+    points = signal.height * signal.width / FACTORS[part] ** 2
+    steps = max(1, round(FLAGS.epochs * points / BATCH_SIZE))
+    common = {"steps": steps, "points_per_step": BATCH_SIZE, "seed": FLAGS.seed}
+    return {"part": part, "picture": picture, "method": method, **METHODS[method], **common}
 
 
 def path_of(case):
     """Where a fit's figures lie; its pictures lie beside them."""
-    digest = hashlib.sha256(json.dumps([case, chosen(case["picture"])], sort_keys=True).encode()).hexdigest()[:8]
+    identity = [case, picture_of(case["picture"]).sha256]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     return pathlib.Path(FLAGS.runs) / f"{case['picture']}-{case['part']}-{case['method']}-{digest}.json"
 
 
@@ -148,14 +165,13 @@ def finished(case):
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def chosen(name):
-    """Source, crop and size of a picture."""
-    return {**PICTURES, **TUNING}[name]
-
-
+@functools.cache
 def picture_of(name):
-    picture = chosen(name)
-    return load_image(picture["source"], crop=picture["crop"], size=picture["size"])
+    """The picture, without its alpha channel where that says nothing."""
+    if name in TUNING:
+        picture = TUNING[name]
+        return load_image(picture["source"], crop=picture["crop"], size=picture["size"])
+    return load_image(str(pathlib.Path(FLAGS.pictures_dir, PICTURES[name])))
 
 
 def measured(case):
@@ -171,39 +187,43 @@ def measured(case):
     values = result.prediction if factor == 1 else field.sample_grid(*original.size)
     row = {
         **case,
-        "image": original.source,
+        "image": pathlib.PurePath(original.source).name,
         "image_sha256": original.sha256,
         "height": original.height,
         "width": original.width,
         "num_parameters": field.count_params(),
-        "epochs": case["steps"] / max(1, signal.height * signal.width // BATCH_SIZE),
         "psnr_db": finite(psnr(original.values, values)),
         "ssim": ssim(original.values, values),
         "psnr_fitted_db": finite(result.psnr_db),
+        **passing(case, result),
         "train_seconds": result.train_seconds,
         "setup_seconds": result.setup_seconds,
         "device": device_name(),
         "tensorflow": tf.__version__,
     }
-    leave(path_of(case), row, values, field)
+    leave(path_of(case), row, field)
     return row
 
 
-def leave(path, row, values, field):
-    """Writes pictures, then the row, which says that all is there."""
+def passing(case, result):
+    """Steps and seconds to the end of the first round whose mean error is below that of the source's output."""
+    expected = published()["psnr_db"].get(case["picture"])
+    if expected is None or case["part"] != "pixels":
+        return {}
+    passed = next((row for row in result.rows if row["psnr_db"] is not None and row["psnr_db"] > expected), None)
+    return {"steps_to_published": passed and passed["step"], "seconds_to_published": passed and passed["seconds"]}
+
+
+def published():
+    return json.loads((HERE / "expected.json").read_text())
+
+
+def leave(path, row, field):
+    """Writes what is shown, the picture four times as large, then the row, which says that all is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_png(path.with_suffix(".png"), to_uint8(values))
-    if row["picture"] == SHOWN:
-        save_png(path.with_suffix(".part.png"), enlarged_part(field, row["height"], row["width"]))
+    if (row["part"], row["method"]) == ("pixels", SHOWN):
+        save_png(path.with_suffix(".png"), field.render(pages.ENLARGED * row["height"], pages.ENLARGED * row["width"]))
     write_json(path, row)
-
-
-def enlarged_part(field, height, width):
-    """PART four times as large, from between the pixels."""
-    top, left, rows, columns = PART
-    longer = max(height, width)
-    box = [2 * left - width, 2 * top - height, 2 * (left + columns) - width, 2 * (top + rows) - height]
-    return field.render(pages.ENLARGED * rows, pages.ENLARGED * columns, box=tuple(edge / longer for edge in box))
 
 
 def report():
@@ -214,12 +234,41 @@ def report():
     filters = {picture: measured_filters(picture) for picture in FLAGS.pictures}
     rows = [row | (filters[row["picture"]] if row["part"] == "enlargement" else {}) for row in rows]
     results = pathlib.Path(FLAGS.out) / "results"
-    write_json(results / "results.json", {"format_version": 1, "rows": rows})
-    tables = {"pixels": pages.pixel_table(rows), "enlargement": pages.enlargement_table(rows)}
-    for name, table in tables.items():
-        publish(name, table)
-    if SHOWN in FLAGS.pictures:
-        draw(results / "pictures.png")
+    write_csv(results / "fits.csv", COLUMNS, rows)
+    outputs = [measured_output(picture) for picture in FLAGS.pictures if output_of(picture).exists()]
+    write_csv(results / "outputs.csv", OUTPUT_COLUMNS, outputs)
+    publish("outputs", pages.output_table(rows, outputs))
+    publish("pixels", pages.pixel_table(rows))
+    publish("enlargement", pages.enlargement_table(rows))
+    if SHOWN in FLAGS.methods and outputs:
+        pages.draw([panels(row["picture"]) for row in outputs], results / "pictures.jpg")
+
+
+def output_of(picture):
+    """The file that the source committed, four times as large as the picture."""
+    return pathlib.Path(FLAGS.pictures_dir, f"{picture}_published.jpeg")
+
+
+def measured_output(picture):
+    """What the source's output holds at the picture's own size, and what ours does likewise, by the mean of 4 x 4."""
+    original = picture_of(picture)
+    ours = load_image(str(path_of(case_of("pixels", picture, SHOWN)).with_suffix(".png")))
+    theirs = load_image(str(output_of(picture)))
+    bicubic = reduced(dataclasses.replace(original, values=enlarged(original)), pages.ENLARGED)
+    small = reduced(theirs, pages.ENLARGED)
+    return {
+        "picture": picture,
+        "output": output_of(picture).name,
+        "output_sha256": theirs.sha256,
+        "psnr_db": psnr(original.values, small.values),
+        "psnr_bicubic_db": psnr(bicubic.values, small.values),
+        "ours_psnr_db": psnr(original.values, reduced(ours, pages.ENLARGED).values),
+    }
+
+
+def enlarged(signal):
+    """Values four times as large by bicubic interpolation."""
+    return resampled(signal.values, *(pages.ENLARGED * side for side in signal.size), "bicubic")
 
 
 def measured_filters(picture):
@@ -234,19 +283,15 @@ def measured_filters(picture):
     return facts
 
 
-def draw(path):
-    """The figure: one picture by every method, and a part of it enlarged."""
-    original = picture_of(SHOWN)
-    height, width = (pages.ENLARGED * side for side in original.size)
-    top, left, rows, columns = (pages.ENLARGED * number for number in PART)
-    bicubic = to_uint8(resampled(original.values, height, width, "bicubic"))[top : top + rows, left : left + columns]
-    fields = []
-    for case in cases():
-        if (case["picture"], case["part"]) == (SHOWN, "pixels"):
-            files = [path_of(case).with_suffix(ending) for ending in (".png", ".part.png")]
-            pictures = [np.asarray(Image.open(file)) for file in files]
-            fields.append((case["method"], finished(case)["psnr_db"], *pictures))
-    pages.draw(to_uint8(original.values), bicubic, fields, path)
+def panels(picture):
+    """(name, the three enlargements, the part of them that is shown closer) of a picture, for the figure."""
+    original = picture_of(picture)
+    whole = [
+        to_uint8(enlarged(original)),
+        np.asarray(Image.open(output_of(picture))),
+        np.asarray(Image.open(path_of(case_of("pixels", picture, SHOWN)).with_suffix(".png"))),
+    ]
+    return picture, whole, [pages.ENLARGED * number for number in DETAIL[picture]]
 
 
 if __name__ == "__main__":
