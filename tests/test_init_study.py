@@ -7,6 +7,7 @@ import re
 import shutil
 
 import numpy as np
+import PIL.Image
 import pytest
 from cli.fit_calls import Call
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -264,6 +265,9 @@ class TestRun:
         record = records(folder, "33")[0]
         steps = [event.step for event in events.Tensors("looks/psnr_db")]
         assert steps == measures.look_steps(40, 6)
+        drawn = {tag: len(events.Tensors(tag)) for tag in events.Tags()["tensors"] if tag.endswith(("kernel", "bias"))}
+        assert len(drawn) == 6  # two sine layers and the head
+        assert set(drawn.values()) == {len(steps)}
         final = events.Tensors("psnr_db")[0]
         assert np.ndarray((), "<f4", final.tensor_proto.tensor_content) == pytest.approx(record["psnr_db"], rel=1e-6)
         columns = EventAccumulator(str(trials[0].parent)).Reload().summary_metadata["_hparams_/experiment"]
@@ -296,6 +300,22 @@ def test_a_rate_for_each(tmp_path):
     kept = json.loads(next((tmp_path / "runs" / "rates").glob("*.json")).read_text())
     assert len(kept["rates_and_losses"]) == 100
     assert f"| 1 | {kept['learning_rate']:g} |" in found
+
+
+def test_fits_end_at_the_level(tmp_path):
+    """A grey picture is learnt to it at once; each seed at a look of its own."""
+    PIL.Image.new("RGB", (12, 12), (128, 128, 128)).save(tmp_path / "grey.png")
+    flags = ("--experiments=33", "--image=grey.png", "--steps=2000", "--looks=60", "--rate=0.001", "--until_level")
+    code, out, error = study(tmp_path, *flags)
+    assert code == 0, error
+    found = records(tmp_path, "33")
+    assert len(found) == 2
+    for record in found:
+        assert record["steps_to_0.0008"] == record["looks"][-1]["step"]
+        # the step after a look is the first that can be left out
+        assert record["steps_to_0.0008"] <= record["steps"] < 2000
+    assert f"{report.length(found)} steps of 64 continuous points" in out
+    assert "not reached" not in out
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,19 @@ def write_trial(folder, record, pictures):
                 tf.summary.image(f"at_{level:g}", picture[None], step=record[f"steps_to_{level:g}"])
 
 
+class Histograms:
+    """Writes histograms of all weights and biases, as the source has them, when it is called with step and field."""
+
+    def __init__(self, folder):
+        self.writer = tf.summary.create_file_writer(str(folder))
+
+    def __call__(self, step, field):
+        with self.writer.as_default(step=step):
+            for variable in field.trainable_variables:
+                tf.summary.histogram(variable.path, variable.value)
+        self.writer.flush()
+
+
 def write_columns(folder):
     """What the columns of the HParams tab are, once for all trials."""
     if any(folder.glob("events.*")):

@@ -53,6 +53,7 @@ class Looks(keras.callbacks.Callback):
     Args:
         signal: the picture.
         steps: ascending numbers of finished steps.
+        show: None, or called with step and field at every look.
 
     Attributes:
         rows: dicts of step and, on all pixels, psnr_db and mse (normalised); between them, between_db and between_mse.
@@ -62,9 +63,10 @@ class Looks(keras.callbacks.Callback):
         durations: seconds that each look took.
     """
 
-    def __init__(self, signal, steps):
+    def __init__(self, signal, steps, show=None):
         super().__init__()
         self.signal = signal
+        self.show = show
         self.coords, self.targets = between_points(signal)
         self.planned = list(steps)
         self.step = 0
@@ -82,6 +84,10 @@ class Looks(keras.callbacks.Callback):
             self.look()
             self.durations.append(time.perf_counter() - started)
 
+    def at_last_level(self):
+        """Whether the last level has been reached between pixels."""
+        return self.reached[-1] is not None
+
     def look(self):
         """Measures the field as it is now."""
         prediction = self.model.sample_grid(*self.signal.size)
@@ -95,3 +101,5 @@ class Looks(keras.callbacks.Callback):
                 self.reached_on_pixels[index] = self.step
             if self.reached[index] is None and errors[1] <= level:
                 self.reached[index], self.pictures[index] = self.step, to_uint8(prediction)
+        if self.show is not None:
+            self.show(self.step, self.model)

@@ -145,12 +145,22 @@ def facts(records):
         "Levels: steps, and how many times sooner than 1",
         f"{first['size']} x {first['size']} pixels",
         f"sine layers of {', '.join(map(str, first['units']))} ({first['num_parameters']:,} parameters)",
-        f"{first['steps']} steps of {first['points']} continuous points{pace}",
+        f"{length(records)} steps of {first['points']} continuous points{pace}",
         f"AdamW at a constant rate, weight decay {' and '.join(decays)}",
         f"seeds {', '.join(seeds)}: mean ± standard deviation, - where no fit got there",
         f"{first['device']}, TensorFlow {first['tensorflow']}.",
     ]
     return "; ".join(parts)
+
+
+def length(records):
+    """The steps of the fits, from the shortest to the longest where they differ.
+
+    >>> length([{"steps": 40}]), length([{"steps": 40}, {"steps": 25}])
+    ('40', '25 to 40')
+    """
+    steps = sorted({record["steps"] for record in records})
+    return str(steps[0]) if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
 
 
 def grouped(records):
@@ -165,8 +175,7 @@ def draw_curves(path, records):
     titles = {"between_db": "between pixels, as trained (dB)", "psnr_db": "on all pixels (dB)"}
     for axes, key in zip(figure.subplots(1, 2, sharey=True), titles, strict=True):
         for number, own in enumerate(grouped(records).values()):
-            style = {"color": f"C{number % 10}", "linestyle": ("-", "--", ":", "-.")[number // 10 % 4]}
-            draw_band(axes, own, key, style)
+            draw_band(axes, own, key, style_of(own[0], number))
         for level in LEVELS:
             axes.axhline(level_db(level), color="grey", linewidth=0.7, linestyle=":")
         axes.set(xlabel="steps", title=f"PSNR {titles[key]}", xscale="log")
@@ -177,12 +186,20 @@ def draw_curves(path, records):
     figure.savefig(path)
 
 
+def style_of(record, number):
+    """A colour for each; frozen runs are black and dashed or dotted above the others, whose curves they follow."""
+    if record["freeze"]:
+        return {"color": "black", "linestyle": ":" if "," in record["freeze"] else "--", "zorder": 3}
+    return {"color": f"C{number % 10}", "linestyle": ("-", "--", ":", "-.")[number // 10 % 4]}
+
+
 def draw_band(axes, records, key, style):
-    """One experiment's fits, but those that diverged."""
+    """One experiment's fits, but those that diverged, as far as all of them go."""
     whole = [record for record in records if record["psnr_db"] is not None]
     if whole:
-        steps = [row["step"] for row in whole[0]["looks"]]
-        curves = np.array([[row[key] for row in record["looks"]] for record in whole], dtype="float64")
+        shortest = min((record["looks"] for record in whole), key=len)
+        steps = [row["step"] for row in shortest]
+        curves = np.array([[row[key] for row in record["looks"][: len(steps)]] for record in whole], dtype="float64")
         mean, deviation = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(curves) - 1))
         axes.plot(steps, mean, label=label(records[0]), linewidth=1.3, **style)
         axes.fill_between(steps, mean - deviation, mean + deviation, color=style["color"], alpha=0.2, linewidth=0)

@@ -57,6 +57,7 @@ def define_flags():
     flags.DEFINE_integer("size", 224, "height and width that pictures are brought to, aspect lost", lower_bound=4)
     flags.DEFINE_list("units", ["256"] * 5, "widths of the sine layers")
     flags.DEFINE_integer("points", 4096, "in a step", lower_bound=1)
+    flags.DEFINE_bool("until_level", False, "end a fit when it has reached the last level")
     flags.DEFINE_integer("looks", 120, "how often the whole picture is measured", lower_bound=2)
     flags.DEFINE_float("weight_decay", None, "for all experiments instead of their own", lower_bound=0)
     flags.DEFINE_enum("part", "all", ["all", "run", "report"], "what to do")
@@ -129,7 +130,7 @@ def fitted(name, seed, rate):
     path = runs("fits", f"{stem_of(case)}.json")
     if not path.exists():
         refuse_to_run(path)
-        record, pictures = measured(case, signal)
+        record, pictures = measured(case, signal, runs("tensorboard", path.stem))
         path.parent.mkdir(parents=True, exist_ok=True)
         for level, picture in zip(measures.LEVELS, pictures, strict=True):
             if picture is not None:
@@ -148,6 +149,8 @@ def case_of(name, seed):
     case = {"experiment": name, **{key: entry[key] for key in ("scheme", "omega_0", "weight_decay", "freeze")}}
     if FLAGS.weight_decay is not None:
         case["weight_decay"] = FLAGS.weight_decay
+    if FLAGS.until_level:
+        case["until_level"] = True
     case |= {"image_sha256": signal.sha256, "seed": seed, "steps": FLAGS.steps, "size": FLAGS.size}
     return {
         **case,
@@ -184,16 +187,18 @@ def recipe_of(case):
     )
 
 
-def measured(case, signal):
+def measured(case, signal, log):
     """(the record of a fit, the pictures at the three levels); figures are None where it diverged."""
     keras.backend.clear_session()
     field = field_of(case)
-    looks = measures.Looks(signal, measures.look_steps(case["steps"], case["num_looks"]))
+    looks = measures.Looks(signal, measures.look_steps(case["steps"], case["num_looks"]), logs.Histograms(log))
+    enough = {"should_stop": looks.at_last_level} if case.get("until_level") else {}
     figures = dict.fromkeys(("psnr_db", "between_db", "train_seconds"))
     try:
-        result = fit(field, signal, recipe_of(case), callbacks=[looks], progress=False)
+        result = fit(field, signal, recipe_of(case), callbacks=[looks], progress=False, **enough)
         # the last look comes after the clock has stopped
         seconds = result.train_seconds - sum(looks.durations[:-1])
+        case = {**case, "steps": result.steps}
         figures = {name: looks.rows[-1][name] for name in ("psnr_db", "between_db")} | {"train_seconds": seconds}
     except DivergedError as error:
         messages.tell(error)
