@@ -19,6 +19,7 @@ from published_rows import published_rows
 
 from experiments import files, pictures
 from experiments.descent import curves
+from experiments.descent import study as descent
 from experiments.hash_upscaler import pages
 from experiments.upscaling import upscaling
 from keras_inr.models.field import to_uint8
@@ -154,6 +155,25 @@ def test_descent_refuses_seeds_before_it_fits(tmp_path):
     assert refused.returncode == 2
     assert refused.stderr == "descent: seeds must be whole numbers with commas between them, received '0,z'\n"
     assert not (tmp_path / "results").exists()
+
+
+def test_descent_s_runs_that_stop_are_of_its_picture(tmp_path):
+    refused = study("descent", "--part=any_time", "--image=sample:chelsea", f"--results={tmp_path}/results")
+    assert refused.returncode == 2
+    assert refused.stderr == "descent: image must be descent's cat for --part=any_time, received sample:chelsea\n"
+
+
+def test_descent_s_table_of_runs_that_stop():
+    shared = {"seeds": [0, 1], "device": "CPU", "versions": {"tensorflow": "2"}}
+    rows = [
+        {**shared, "preset": preset, "epochs": epochs, "psnr_db": [20.0, 21.0], "published_db": 19.996}
+        for preset in ("relu", "siren")
+        for epochs in (1, 200)
+    ]
+    lines = descent.any_time_table(rows).splitlines()
+    assert lines[0] == "| network | 1 epochs | 200 epochs |"
+    assert lines[3] == "| `siren` | 20.50 / 20.00 | 20.50 / 20.00 |"
+    assert lines[-1] == "PSNR (dB), ours / descent's. Means of seeds 0, 1; CPU, TensorFlow 2."
 
 
 def test_descent_s_figure_is_drawn_from_its_data(tmp_path):

@@ -6,6 +6,7 @@ import json
 import math
 import pathlib
 import re
+import shutil
 import signal
 import types
 
@@ -13,7 +14,6 @@ import numpy as np
 import PIL.Image
 import pytest
 from cli.fit_calls import Call
-from published_rows import published_rows
 
 from experiments.prefit import fits, outcomes, pages, triples
 from keras_inr.datasets.pictures import Picture
@@ -22,23 +22,40 @@ from keras_inr.metrics import psnr
 from keras_inr.signals.image import load_image
 from keras_inr.training.recipe import Recipe
 
+STARTS = ("scratch", "prefit_same", "prefit_other")
+"""The fits from initial weights, one to each picture of a triple."""
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "prefit"
 
 
 def test_the_published_pages_are_those_of_the_published_fits():
-    rows = published_rows(FOLDER / "results" / "fits.csv")
+    rows = pages.read_rows(FOLDER / "results" / "fits.csv")
+    first = pages.told_of([row for row in rows if row["triple"] < pages.SET])
     page, all_tables = ((FOLDER / name).read_text() for name in ("README.md", "results/table.md"))
-    assert pages.verdict(rows) in page
-    assert pages.start_tells(rows) in page
+    assert all(sentence in page for sentence in pages.sentences(rows))
     for measure in pages.MEASURES:
-        table = pages.table(rows, measure)
+        table = pages.table(first, measure)
         assert table in all_tables
         assert (table in page) == (measure in pages.IN_README)
     drawn = sorted(path.stem for path in (FOLDER / "results" / "curves").iterdir())
-    assert drawn == sorted(pages.names(rows))
+    assert drawn == sorted(pages.names(first))
 
 
-@pytest.mark.parametrize("module", [triples, outcomes])
+def test_the_published_fits_are_whole_triples_of_distinct_pictures():
+    rows = pages.read_rows(FOLDER / "results" / "fits.csv")
+    found = {}
+    for row in rows:
+        found.setdefault((row["network"], row["triple"]), []).append(row)
+    for fits_of_triple in found.values():
+        assert [row["mode"] for row in fits_of_triple] == list(fits.PLAN)
+    pictures_of = {(row["triple"], row["mode"]): row["picture"] for row in rows if row["mode"] in STARTS}
+    assert len(set(pictures_of.values())) == len(pictures_of)
+    roles = {name: {key[0]: picture for key, picture in pictures_of.items() if key[1] == name} for name in STARTS}
+    for triple, picture in roles["scratch"].items():
+        label = picture.split("/")[0]
+        assert roles["prefit_same"][triple].split("/")[0] == label != roles["prefit_other"][triple].split("/")[0]
+
+
+@pytest.mark.parametrize("module", [triples, outcomes, pages])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -230,7 +247,7 @@ class TestPages:
         # by hand: the standard error of 3, 3.5, 3 is 1 / 6, and Student's t for 2 degrees of freedom is 4.3027
         means = "21.00 ± 1.00 | 24.17 ± 1.04 | 21.00 ± 1.00"
         differences = "+3.17 [2.45, 3.88] | +0.00 [-4.97, 4.97] | -3.17 [-8.19, 1.85]"
-        assert pages.table(rows, "auc_db").splitlines()[2] == f"| 2x32 | 2,307 | {means} | {differences} |"
+        assert pages.table(rows, "auc_db").splitlines()[2] == f"| 2x32 | 2,307 | 3 | {means} | {differences} |"
         told = pages.verdict(rows)
         assert "| after same class - scratch | higher in 1, lower in 0, +3.17 dB in the mean |" in told
         assert "| after other class - after same class | higher in 0, lower in 0, -3.17 dB in the mean |" in told
@@ -267,20 +284,50 @@ class TestPages:
         assert pages.interval(rows, "2x32", ("after_same", "scratch"), "auc_db", 1) == "+3.2 [0.1, 6.4] (2 of 3)"
         assert pages.interval(rows, "2x32", ("after_other", "scratch"), "auc_db", 1) == "+2.0 (1 of 3)"
 
-    def test_hours_count_what_is_run_as_it_was_and_the_rest_as_timed(self):
-        devices = frozenset(["CPU, 2 cores"])
-        costs = [
-            pages.Cost("2x32", [3600.0, 1800.0], 2, 2160.0, devices),
-            pages.Cost("3x32", [3600.0], 3, 1.0, devices),
-            pages.Cost("4x32", [], 2, 7200.0, devices),
-            pages.Cost("5x32", [], 2, None, frozenset()),
+    def test_networks_of_few_triples_are_not_told_of(self):
+        rows = [
+            {"network": name, "triple": triple} for name, count in (("2x32", 2), ("3x32", 3)) for triple in range(count)
         ]
-        assert [cost.hours for cost in costs] == [1.5, 3.0, 4.0, None]
-        told = pages.hours(costs)
-        assert "on this machine (CPU, 2 cores): 8.50. Measured: 2.50, with 1 of the networks run in full" in told
-        assert "what their steps say: expect 10 hours." in told  # 1.5 + 3 + 1.25 * 4
-        assert "In 1 networks that are run and timed, runs took 1.25 times what their steps say" in told
-        assert told.endswith("neither run nor timed: 5x32. A GPU has not been measured.")
+        assert pages.told_of(rows) == rows[2:]
+
+    def test_the_second_set_beside_the_first(self):
+        first = self.rows(after_same=(23.0, 24.5, 25.0), after_other=(22.0, 21.0, 20.0))
+        second = self.rows(after_same=(20.0, 21.0, 22.0), after_other=(20.0, 21.0, 22.0))
+        told = pages.again_table([*first, {**first[0], "network": "3x32"}], second).splitlines()
+        assert told[4:] == [
+            "| 2x32 | first 3 | +3.17 [2.45, 3.88] | +0.00 [-4.97, 4.97] | -3.17 [-8.19, 1.85] |",
+            "| 2x32 | second 3 | +0.00 [0.00, 0.00] | +0.00 [0.00, 0.00] | +0.00 [0.00, 0.00] |",
+        ]
+
+    def test_what_is_run_of_the_grid(self):
+        rows = [{"network": str(network), "seconds": 1800.0, "device": "CPU"} for network in fits.GRID[:40]]
+        told = pages.coverage(rows)
+        assert told == "Run: 40 networks, 40 fits, 20.0 hours of CPU. Of the source's grid are not run: 8x512, 8x1024."
+        assert pages.coverage([{**rows[0], "network": str(network)} for network in fits.GRID]).endswith("hours of CPU.")
+
+    def test_rows_are_read_as_they_were_written(self, tmp_path):
+        record = {
+            "network": "2x32",
+            "layers": 2,
+            "width": 32,
+            "num_parameters": 2307,
+            "triple": 3,
+            "seed": 3,
+            "size": 32,
+        }
+        record |= {"device": "CPU, 2 cores", "tensorflow": "2.21.0", "case": "12345678", "images": ["a", "b"]}
+        record |= {"seconds": 5.0, "recipe": {"steps": 20, "learning_rate": 1e-4}}
+        record["recipe"] |= {"plateau_factor": 0.5, "plateau_patience": 500}
+        roles = {"a": "cat/1", "b": "cat/2", "c": "dog/1"}
+        record |= {"pictures": roles, "labels": {role: name[:3] for role, name in roles.items()}}
+        fit = {"start_psnr_db": 9.0, "curve": [[10, 20.0], [20, 31.0]], "final_psnr_db": 32.0}
+        record["fits"] = {**dict.fromkeys(fits.PLAN, fit), "after_other": {**fit, "final_psnr_db": None}}
+        rows = pages.rows_of(record)
+        pages.write_rows(tmp_path / "fits.csv", rows)
+        again = pages.read_rows(tmp_path / "fits.csv")
+        assert again == [{**dict.fromkeys(pages.COLUMNS), **row} for row in rows]
+        assert [row["curve"] for row in again] == [fit["curve"], [], [], fit["curve"], fit["curve"]]
+        assert again[3]["after"] == "cat/2"
 
 
 @pytest.fixture(scope="module")
@@ -307,30 +354,25 @@ def kept(folder, network):
 
 
 def test_quick_killed_goes_on_and_reports(tmp_path, images):
-    flags = ("--quick", f"--images={images}", "--triples=2", "--size=8", "--networks=1x8,1x9", "--steps=20")
+    flags = ("--quick", f"--images={images}", "--triples=3", "--size=8", "--networks=1x8,1x9", "--steps=20")
     started = start(tmp_path, *flags)
-    assert started.send(signal.SIGKILL, after="1x8: triples 0, 1 in")[0] == -signal.SIGKILL
+    assert started.send(signal.SIGKILL, after="1x8: triples 0, 1, 2 in")[0] == -signal.SIGKILL
     first = kept(tmp_path, "1x8")
-    assert (len(first), len(kept(tmp_path, "1x9"))) == (2, 0)
-    code, out, error = start(tmp_path, *flags, "--part=estimate").wait()
-    assert code == 0, error
-    assert re.search(r"\| 1x8 \| [\d.e-]+ \| 2 of 2 triples run \|\n\| 1x9 \| [\d.e-]+ \| steps timed \|\n", out)
-    assert re.fullmatch(r"prefit: 1x9: [\d.e-]+ ms for a step of a field, 20 steps\n", error)
+    assert (len(first), len(kept(tmp_path, "1x9"))) == (3, 0)
     code, out, error = start(tmp_path, *flags).wait()
     assert code == 0, error
-    assert "1x9: triples 0, 1 in" in error
+    assert "1x9: triples 0, 1, 2 in" in error
     assert "1x8: triples" not in error
     assert kept(tmp_path, "1x8") == first
     assert out.count("| 1x8 |") == out.count("| 1x9 |") == 3  # AUC, steps to 30 and 40 dB
-    assert "2 networks x 2 triples x 5 fits" in out
-    assert "A GPU has not been measured" in out
+    assert "Run: 2 networks, 30 fits, " in out
     for path in first:
         for fit in json.loads(path.read_text())["fits"].values():
             # a round is one of 20 steps, so the first is of the weights before any; float32
             assert fit["curve"][0] == [1, pytest.approx(fit["start_psnr_db"], abs=1e-3)]
     results = tmp_path / "runs" / "quick" / "results"
     rows = list(csv.DictReader((results / "fits.csv").read_text().splitlines()))
-    assert [row["mode"] for row in rows] == 4 * list(fits.PLAN)
+    assert [row["mode"] for row in rows] == 6 * list(fits.PLAN)
     assert {row["after"] for row in rows if row["mode"] == "scratch"} == {""}
     assert all(float(row["final_psnr_db"]) > float(row["start_psnr_db"]) for row in rows if row["mode"] == "scratch")
     drawings = [results / "auc.png", *(results / "curves").iterdir()]
@@ -340,6 +382,9 @@ def test_quick_killed_goes_on_and_reports(tmp_path, images):
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["quick"]
     again = start(tmp_path, *flags, "--part=report").wait()
     assert again == (0, out, "")
+    shutil.rmtree(tmp_path / "runs" / "quick" / "1x8")  # fits.csv has them
+    code, again, error = start(tmp_path, *flags).wait()
+    assert (code, again, error) == (0, out, "")
 
 
 @pytest.mark.parametrize(
@@ -348,7 +393,7 @@ def test_quick_killed_goes_on_and_reports(tmp_path, images):
         (["--networks=2-32"], "networks must read LAYERSxWIDTH with commas between, .* received '2-32'"),
         (["--triples=9"], "images must be enough for 9 triples .* received 12 in 2 classes, which are enough for 4"),
         (["--learning_rate=0"], r"learning_rate must be in \(0, 1000\], received 0.0"),
-        (["--part=report"], "no network is run in full in .*: give the same flags with --part=run first"),
+        (["--part=report"], "no fits are kept in .*: give the same flags with --part=run first"),
     ],
 )
 def test_bad_input(tmp_path, images, flags, message):

@@ -7,9 +7,12 @@ From the root of the repository:
 
     python -m experiments.descent.study --image=... --seeds=0 --name=descent_cat --part=curves
     python -m experiments.descent.study --name=descent_cat --part=draw
+    python -m experiments.descent.study --image=... --seeds=0,1,2 --name=descent_cat --part=any_time
 
 Runs are kept under runs/descent/ and are resumed or reused when the command is given again. --part=curves leaves the
 table as it is and writes the loss curves alone, --part=draw draws them from their data in results/ and needs no runs.
+--part=any_time fits with a schedule that does not know its length, ends and goes on after each of the epochs that
+descent has points of, and writes a table of them.
 """
 
 from keras_inr.cli import startup
@@ -18,6 +21,7 @@ if __name__ == "__main__":
     startup.start("descent")
 
 import json
+import math
 import pathlib
 import statistics
 import subprocess
@@ -45,7 +49,10 @@ def define_flags():
     flags.DEFINE_float("epochs", 200, "length of every run")
     flags.DEFINE_string("name", "chelsea", "what the results are called")
     flags.DEFINE_string("results", str(HERE / "results"), "folder for the results")
-    flags.DEFINE_enum("part", "all", ["all", "curves", "draw"], "all, the loss curves alone, their figure alone")
+    parts = ["all", "curves", "draw", "any_time"]
+    flags.DEFINE_enum(
+        "part", "all", parts, "table and curves, the curves alone, their figure alone, the runs that stop"
+    )
     flags.DEFINE_bool("readme", False, "put the table into the project's README")
 
 
@@ -53,6 +60,9 @@ def main(argv):
     seeds = whole_numbers("seeds", FLAGS.seeds)
     results = pathlib.Path(FLAGS.results)
     results.mkdir(exist_ok=True)
+    if FLAGS.part == "any_time":
+        report_any_time(seeds, results)
+        return 0
     if FLAGS.part != "draw":
         folders = {preset: [fit(preset, seed) for seed in seeds] for preset in PRESETS}
         write_curves(folders, results / f"{FLAGS.name}_curves.json")
@@ -99,11 +109,48 @@ def draw_curves(path):
     curves.draw(data, points, path.with_suffix(".png"))
 
 
-def fit(preset, seed):
-    """The run folder of one network and seed."""
-    folder = ROOT / "runs" / "descent" / FLAGS.name / f"{preset}-{seed}"
+def report_any_time(seeds, results):
+    """PSNR over all pixels of runs that end, and go on, at the epochs that descent has points of: data and table."""
+    expected = published()
+    if load_image(FLAGS.image).sha256 != expected["image_sha256"]:
+        raise InputError(f"image must be descent's cat for --part=any_time, received {FLAGS.image}")
+    epochs, points = curves.published_points(expected)
+    rows = []
+    for preset in PRESETS:
+        for epoch, point in zip(epochs, points[preset], strict=True):
+            runs = [read(fit(preset, seed, epoch, "any_time")) for seed in seeds]
+            row = {"preset": preset, "epochs": epoch, "steps": runs[0]["steps"], "seeds": seeds}
+            row |= {"psnr_db": [run["psnr_db"] for run in runs], "published_db": -10 * math.log10(point)}
+            row |= {"train_seconds": [run["train_seconds"] for run in runs], "device": runs[0]["device"]}
+            rows.append({**row, "versions": runs[0]["versions"], "image_sha256": runs[0]["image_sha256"]})
+    write_json(results / f"{FLAGS.name}_any_time.json", {"format_version": 1, "rows": rows})
+    table = any_time_table(rows)
+    page = results.parent / "README.md"
+    if page.exists():
+        put_between(page, "<!-- any time -->", table)
+    print(table)
+
+
+def any_time_table(rows):
+    """Ours beside descent's, a column for each epoch."""
+    epochs = list(dict.fromkeys(row["epochs"] for row in rows))
+    lines = [f"| network | {' | '.join(f'{epoch} epochs' for epoch in epochs)} |", "| --- |" + " ---: |" * len(epochs)]
+    for preset in dict.fromkeys(row["preset"] for row in rows):
+        own = [row for row in rows if row["preset"] == preset]
+        cells = [f"{statistics.mean(row['psnr_db']):.2f} / {row['published_db']:.2f}" for row in own]
+        lines.append(f"| `{preset}` | {' | '.join(cells)} |")
+    seeds = ", ".join(map(str, rows[0]["seeds"]))
+    where = f"{rows[0]['device']}, TensorFlow {rows[0]['versions']['tensorflow']}"
+    return "\n".join(lines) + f"\n\nPSNR (dB), ours / descent's. Means of seeds {seeds}; {where}.\n"
+
+
+def fit(preset, seed, epochs=None, variant=""):
+    """The run folder of one network and seed, for --epochs or another number of them."""
+    folder = ROOT / "runs" / "descent" / FLAGS.name / variant / f"{preset}-{seed}"
     command = [sys.executable, "-m", "keras_inr", "fit", f"--flagfile={HERE / 'configs' / preset}.cfg"]
-    command += [f"--image={FLAGS.image}", f"--epochs={FLAGS.epochs}", f"--seed={seed}", f"--out={folder}", "--resume"]
+    command += [f"--flagfile={HERE / 'configs' / variant}.cfg"] if variant else []
+    command += [f"--image={FLAGS.image}", f"--epochs={epochs or FLAGS.epochs}", f"--seed={seed}"]
+    command += [f"--out={folder}", "--resume"]
     if subprocess.run([*command, "--preview_every=0", "--notensorboard"]).returncode:
         raise InputError(f"the run in {folder} failed")
     return folder

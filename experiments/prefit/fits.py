@@ -104,30 +104,3 @@ def start_psnrs(fields, signals):
     """PSNRs (dB) of fields as they are, on all pixels, clamped."""
     predictions = stack(fields).sample_grid(*signals[0].size)
     return [psnr(signal.values, prediction) for signal, prediction in zip(signals, predictions, strict=True)]
-
-
-def timed(network, triples, recipe, most_calls, seconds):
-    """What a step of the first stage costs, from the beginning of a fit that is given up.
-
-    Args:
-        network, triples, recipe: as in `fitted`.
-        most_calls, seconds: calls of the training function, which may be several steps, and seconds of it.
-
-    Returns:
-        dict of seconds_per_field_step, setup_seconds and steps that were timed.
-    """
-    keras.backend.clear_session()
-    size = triples[0].signals["a"].height
-    pairs = [(triple.seed, triple.signals[PLAN[name][0]]) for name in stage(None) for triple in triples]
-    weights = network.field(seed=0).count_params()
-    pairs = pairs[: fields_at_a_time(recipe, size * size, weights)]  # one batch
-    fields, signals = [network.field(seed, size) for seed, _ in pairs], [signal for _, signal in pairs]
-    calls = []
-
-    def enough():
-        calls.append(True)
-        return len(calls) > most_calls  # the first is asked before any
-
-    result = fit_many(fields, signals, recipe, max_seconds=seconds, should_stop=enough, progress=False)[0]
-    pace = result.train_seconds / result.steps / len(fields)
-    return {"seconds_per_field_step": pace, "setup_seconds": result.setup_seconds, "steps": result.steps}

@@ -1,7 +1,8 @@
-"""What the study tells: tables, curves of each network, a box plot of all, a CSV of all fits, and the hours."""
+"""What the study tells: tables, curves of each network, a box plot of all, and the CSV of all fits that they are of."""
 
-import dataclasses
+import csv
 import io
+import json
 
 import matplotlib.figure
 import matplotlib.patches
@@ -9,13 +10,32 @@ import numpy as np
 from PIL import Image
 
 from experiments.files import put_between, write_csv
-from experiments.prefit.fits import MODES, PLAN
+from experiments.prefit.fits import GRID, MODES, PLAN
 from experiments.prefit.outcomes import CAP_DB, GOALS, capped, figures, paired, spread
 from keras_inr._files import atomic_path
 
 MARKER = "<!-- prefit -->"
-COLUMNS = ("network", "layers", "width", "num_parameters", "triple", "mode", "seed", "picture", "label", "after")
-COLUMNS += ("steps", "start_psnr_db", "final_psnr_db", "auc_db", *(f"steps_to_{goal}_db" for goal in GOALS))
+COLUMNS = (
+    "case",
+    "network",
+    "layers",
+    "width",
+    "num_parameters",
+    "triple",
+    "mode",
+    "seed",
+    "picture",
+    "label",
+    "after",
+)
+COLUMNS += ("steps", "start_psnr_db", "final_psnr_db", "auc_db", *(f"steps_to_{goal}_db" for goal in GOALS), "curve")
+COLUMNS += ("images", "size", "learning_rate", "plateau_factor", "plateau_patience", "seconds", "device", "tensorflow")
+SET = 20
+"""Triples of a set, by their numbers: what the first set says is looked for in the second."""
+
+LEAST = 3
+"""Triples that a network must have to be told of."""
+
 MEASURES = {
     "auc_db": ("AUC (dB)", 2),
     **{f"steps_to_{goal}_db": (f"steps to {goal} dB", 0) for goal in GOALS},
@@ -33,58 +53,30 @@ COMPARISONS = {
 COLOURS = {"scratch": "C0", "after_same": "C2", "after_other": "C3"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What a network takes.
-
-    Attributes:
-        network: its name.
-        seconds: of each triple that is run.
-        triples: how many there are to run in all.
-        expected: seconds of a triple by timed steps, None if the network has not been timed.
-        devices: what ran or timed it.
-    """
-
-    network: str
-    seconds: list
-    triples: int
-    expected: float | None
-    devices: frozenset
-
-    @property
-    def hours(self):
-        """Of all triples; those that are not run cost as much as those that are, else as timed; None if unknown."""
-        pace = sum(self.seconds) / len(self.seconds) if self.seconds else self.expected
-        missing = self.triples - len(self.seconds)
-        return None if pace is None else (sum(self.seconds) + missing * pace) / 3600
+SHARED = ("layers", "width", "num_parameters", "triple", "seed", "size", "device", "tensorflow", "case", "network")
+SHOWN_STEPS = (10, 20, 30, 50, 80, 120, 160, 200, 300, 400, 500, 600, 800, 1000, 1200, 1400, 1600, 1800, 2000)
+"""The rounds of a curve that fits.csv keeps are the first to end at these steps or later."""
 
 
-def write(results, records, costs):
-    """Writes table.md, fits.csv, auc.png and curves/NETWORK.png, and the page beside the folder, if there is one.
+def write(results, rows):
+    """Writes table.md, auc.png and curves/NETWORK.png, and the page beside the folder, if there is one.
 
     Args:
         results: folder.
-        records: of all triples of all networks that are told of.
-        costs: a `Cost` for each network of the grid.
+        rows: of all fits, as `read_rows` gives them.
 
     Returns:
         What is put into the page.
     """
-    records = sorted(records, key=lambda record: (record["layers"] * record["width"], record["layers"]))
-    rows = [row for record in records for row in rows_of(record)]
+    first = told_of([row for row in rows if row["triple"] < SET])
     (results / "curves").mkdir(parents=True, exist_ok=True)
-    write_csv(results / "fits.csv", COLUMNS, rows)
-    draw_auc(results / "auc.png", rows)
-    for network in names(rows):
-        own = [record for record in records if record["network"] == network]
-        draw_curves(results / "curves" / f"{network}.png", own)
-    head = (
-        f"{verdict(rows)}\n\n{start_tells(rows)}\n\n{hours(costs)}\n\n{facts(records)}\n\n![AUC](results/auc.png)\n\n"
-    )
-    tables = {measure: f"### {MEASURES[measure][0]}\n\n{table(rows, measure)}" for measure in MEASURES}
+    draw_auc(results / "auc.png", first)
+    for network in names(first):
+        draw_curves(results / "curves" / f"{network}.png", [row for row in first if row["network"] == network])
+    head = "\n\n".join([*sentences(rows), "![AUC](results/auc.png)", ""])
+    tables = {measure: f"### {MEASURES[measure][0]}\n\n{table(first, measure)}" for measure in MEASURES}
     with atomic_path(results / "table.md") as temporary:
-        text = head.replace("results/", "") + "\n".join([*tables.values(), f"### Hours\n\n{hours_table(costs)}"])
-        temporary.write_text(text)
+        temporary.write_text(head.replace("results/", "") + "\n".join(tables.values()))
     text = head + "\n".join(tables[measure] for measure in IN_README)
     page = results.parent / "README.md"
     if page.exists():
@@ -92,16 +84,83 @@ def write(results, records, costs):
     return text
 
 
+def sentences(rows):
+    """The verdict, what the second set says, what is run, and how."""
+    first = told_of([row for row in rows if row["triple"] < SET])
+    second = told_of([row for row in rows if row["triple"] >= SET])
+    again = [f"{again_table(first, second)}\n"] if second else []
+    return [verdict(first), *again, start_tells(first), coverage(rows), facts(first)]
+
+
 def rows_of(record):
-    """A row for each fit of a triple."""
-    shared = {name: record[name] for name in ("network", "layers", "width", "num_parameters", "triple", "seed")}
-    steps = record["recipe"]["steps"]
+    """A row for each fit of a triple; the triple's seconds are shared among them."""
+    shared = {name: record[name] for name in SHARED}
+    recipe = record["recipe"]
+    shared |= {name: recipe[name] for name in ("learning_rate", "plateau_factor", "plateau_patience", "steps")}
+    shared |= {"images": " ".join(record["images"]), "seconds": round(record["seconds"] / len(PLAN), 3)}
     rows = []
     for mode, (role, start) in PLAN.items():
-        row = {**shared, "mode": mode, "steps": steps, **figures(record["fits"][mode], steps)}
+        fit = record["fits"][mode]
+        row = {**shared, "mode": mode, **figures(fit, recipe["steps"])}
+        row["curve"] = shown(fit["curve"]) if mode in MODES else []
         row |= {"picture": record["pictures"][role], "label": record["labels"][role]}
         rows.append({**row, "after": record["pictures"][PLAN[start][0]] if start else ""})
     return rows
+
+
+def shown(curve):
+    """Some of a curve's [step, PSNR (dB)], as many as a figure shows.
+
+    >>> shown([[5, 12.0], [10, 20.123], [11, 21.0], [20, 70.0]])
+    [[10, 20.12], [20, 60.0]]
+    """
+    kept, wanted = [], list(SHOWN_STEPS)
+    for step, psnr_db in curve:
+        if wanted and step >= wanted[0]:
+            kept.append([step, round(capped(psnr_db), 2)])
+            wanted = [later for later in wanted if later > step]
+    return kept
+
+
+def ordered(rows):
+    """By layers x width, triple and fit."""
+    modes = list(PLAN)
+    return sorted(rows, key=lambda row: (size_of(row), row["triple"], modes.index(row["mode"])))
+
+
+def write_rows(path, rows):
+    """Writes fits.csv."""
+    write_csv(path, COLUMNS, [{**row, "curve": json.dumps(row["curve"], separators=(",", ":"))} for row in rows])
+
+
+def size_of(row):
+    """What networks are sorted by."""
+    return row["layers"] * row["width"], row["layers"]
+
+
+def read_rows(path):
+    """The rows of fits.csv, none where there is no such file; numbers are numbers, and empty cells None."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{name: parsed(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def parsed(name, text):
+    """A cell as it was before it was written."""
+    if name in ("case", "network", "mode", "picture", "label", "after", "images", "device", "tensorflow"):
+        return text
+    return json.loads(text) if text else None
+
+
+def told_of(rows):
+    """The rows of networks that have at least LEAST triples."""
+    counts = {network: number_of_triples(rows, network) for network in names(rows)}
+    return [row for row in rows if counts[row["network"]] >= LEAST]
+
+
+def number_of_triples(rows, network):
+    return len({row["triple"] for row in rows if row["network"] == network})
 
 
 def names(rows):
@@ -118,11 +177,11 @@ def column(rows, network, mode, measure):
 def table(rows, measure):
     """A row for each network: mean ± standard deviation over triples, and paired differences with 95 % intervals."""
     digits = MEASURES[measure][1]
-    heads = ["network", "parameters", *MODES.values(), *COMPARISONS.values()]
+    heads = ["network", "parameters", "triples", *MODES.values(), *COMPARISONS.values()]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for network in names(rows):
         parameters = next(row["num_parameters"] for row in rows if row["network"] == network)
-        cells = [network, f"{parameters:,}"]
+        cells = [network, f"{parameters:,}", str(number_of_triples(rows, network))]
         cells += [spread(column(rows, network, mode, measure), digits) for mode in MODES]
         cells += [interval(rows, network, pair, measure, digits) for pair in COMPARISONS]
         lines.append(f"| {' | '.join(cells)} |")
@@ -171,6 +230,21 @@ def verdict(rows):
     return "\n".join(lines)
 
 
+def again_table(first, second):
+    """The paired differences of the AUC in both sets of triples, for the networks that both were made with."""
+    lines = [
+        f"With {SET} other triples, for networks that were fitted to both (AUC in dB, mean and 95 % interval):",
+        "",
+        "| network | triples |" + "".join(f" {name} |" for name in COMPARISONS.values()),
+        "| --- | --- |" + " ---: |" * len(COMPARISONS),
+    ]
+    for network in [name for name in names(first) if name in names(second)]:
+        for name, rows in (("first", first), ("second", second)):
+            cells = [interval(rows, network, pair, "auc_db", 2) for pair in COMPARISONS]
+            lines.append(f"| {network} | {name} {number_of_triples(rows, network)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def start_tells(rows):
     """In how many pairs of fits, after B and after C, the one that starts higher has the higher AUC too."""
     pair, agree = ("after_same", "after_other"), []
@@ -191,77 +265,54 @@ def counted(differences):
     return f"higher in {above}, lower in {below}, {mean:+.2f} dB in the mean"
 
 
-def facts(records):
+def coverage(rows):
+    """Which networks of the source's grid were run, and what that took."""
+    found = names(rows)
+    missing = [str(network) for network in GRID if str(network) not in found]
+    hours = sum(row["seconds"] for row in rows) / 3600
+    text = f"Run: {len(found)} networks, {len(rows)} fits, {hours:.1f} hours of {' and '.join(devices(rows))}."
+    return f"{text} Of the source's grid are not run: {', '.join(missing)}." if missing else text
+
+
+def devices(rows):
+    return sorted({row["device"] for row in rows})
+
+
+def facts(rows):
     """What the figures were made with."""
-    first = records[0]
-    recipe = first["recipe"]
-    devices = "; ".join(sorted({record["device"] for record in records}))
+    first = rows[0]
+    lengths = sorted({row["steps"] for row in rows})
     return (
-        f"{', '.join(first['images'])} at {first['size']} x {first['size']} pixels; "
-        f"{len({record['triple'] for record in records})} triples; fits of {recipe['steps']} full-batch steps of Adam, "
-        f"{recipe['learning_rate']:g} times {recipe['plateau_factor']:g} after {recipe['plateau_patience']} steps "
-        "without improvement. Mean ± standard deviation over triples; differences: mean and 95 % interval (Student's t "
-        "for pairs), the number of pairs in brackets if not all have both. PSNR is of clamped values, at most "
-        f"{CAP_DB:g} dB; AUC is its mean over the steps. Steps to a PSNR are those of the fits that got there, their "
-        "number in brackets if not all did, and their differences of the triples where both did. "
-        f"{devices}, TensorFlow {first['tensorflow']}."
+        f"{first['images']} at {first['size']} x {first['size']} pixels; fits of {' or '.join(map(str, lengths))} "
+        f"full-batch steps of Adam, {first['learning_rate']:g} times {first['plateau_factor']:g} after "
+        f"{first['plateau_patience']} steps without improvement. Mean ± standard deviation over triples; differences: "
+        "mean and 95 % interval (Student's t for pairs), the number of pairs in brackets if not all have both. PSNR is "
+        f"of clamped values, at most {CAP_DB:g} dB; AUC is its mean over the steps. Steps to a PSNR are those of the "
+        "fits that got there, their number in brackets if not all did, and their differences of the triples where both "
+        f"did. {'; '.join(devices(rows))}, TensorFlow {first['tensorflow']}."
     )
 
 
-def hours(costs):
-    """How long the whole grid takes, and how that is known."""
-    known = [cost for cost in costs if cost.hours is not None]
-    run = [cost for cost in costs if len(cost.seconds) == cost.triples]
-    unknown = [cost.network for cost in costs if cost.hours is None]
-    devices = "; ".join(sorted(set().union(*(cost.devices for cost in costs)))) or "nothing"
-    text = (
-        f"Hours of the whole grid, {len(costs)} networks x {max(cost.triples for cost in costs)} triples x {len(PLAN)} "
-        f"fits, on this machine ({devices}): {sum(cost.hours for cost in known):.2f}. Measured: "
-        f"{sum(sum(cost.seconds) for cost in costs) / 3600:.2f}, with {len(run)} of the networks run in full; the rest "
-        "is counted from timed steps of each network (`--part=estimate`), or from those of its triples that are run."
-    )
-    timed = [cost for cost in run if cost.expected is not None]
-    if timed:
-        ratio = sum(sum(cost.seconds) for cost in timed) / sum(cost.triples * cost.expected for cost in timed)
-        likely = sum(cost.hours * (1 if cost.seconds else ratio) for cost in known)
-        text += f" In {len(timed)} networks that are run and timed, runs took {ratio:.2f} times what their steps say: "
-        text += f"expect {likely:.0f} hours."
-    if unknown:
-        text += f" Left out, neither run nor timed: {', '.join(unknown)}."
-    return text if "GPU" in devices else f"{text} A GPU has not been measured."
-
-
-def hours_table(costs):
-    """The hours of each network."""
-    lines = ["| network | hours | how known |", "| --- | ---: | --- |"]
-    for cost in costs:
-        if cost.hours is None:
-            lines.append(f"| {cost.network} | - | neither run nor timed |")
-        else:
-            how = f"{len(cost.seconds)} of {cost.triples} triples run" if cost.seconds else "steps timed"
-            lines.append(f"| {cost.network} | {cost.hours:.3g} | {how} |")
-    return "\n".join([*lines, "", hours(costs)]) + "\n"
-
-
-def draw_curves(path, records):
+def draw_curves(path, rows):
     """One network's capped PSNR over the steps: mean over the triples, with a band of one standard deviation."""
     figure = matplotlib.figure.Figure(figsize=(5, 3.4), dpi=100, layout="constrained")
     axes = figure.subplots()
-    steps = records[0]["recipe"]["steps"]
     for mode, label in MODES.items():
-        fits = [record["fits"][mode] for record in records]
-        rounds = sorted({step for fit in fits for step, _ in fit["curve"]})
+        fits = [row for row in rows if row["mode"] == mode]
         # the start stands at 0, a round's mean at the round's end, and the end apart from the last round's mean
-        known = [{0: fit["start_psnr_db"], **dict(fit["curve"]), steps + 1: fit["final_psnr_db"]} for fit in fits]
-        places = [0, *rounds, steps + 1]
+        known = [
+            {0: fit["start_psnr_db"], **dict(fit["curve"]), fit["steps"] + 1: fit["final_psnr_db"]} for fit in fits
+        ]
+        places = sorted(set().union(*known))
         curves = np.array([[capped(curve.get(place)) for place in places] for curve in known])
         mean, deviation = curves.mean(axis=0), curves.std(axis=0, ddof=min(1, len(curves) - 1))
         axes.plot(places, mean, label=label, color=COLOURS[mode], linewidth=1.2)
         axes.fill_between(places, mean - deviation, mean + deviation, color=COLOURS[mode], alpha=0.2, linewidth=0)
     for goal in GOALS:
         axes.axhline(goal, color="grey", linewidth=0.6, linestyle=":")
-    parameters = f"{records[0]['num_parameters']:,} parameters"
-    axes.set(xlabel="steps", ylabel="PSNR (dB)", title=f"{records[0]['network']}, {parameters}")
+    axes.set(
+        xlabel="steps", ylabel="PSNR (dB)", title=f"{rows[0]['network']}, {rows[0]['num_parameters']:,} parameters"
+    )
     axes.title.set_fontsize(10)
     axes.legend(fontsize=8, loc="lower right")
     axes.grid(alpha=0.3)

@@ -1,0 +1,1 @@
+"""Networks and a regularised grid on made signals: voilalab's benchmark."""
