@@ -1,6 +1,7 @@
 """What the studies share: lists of numbers as flags, JSON, CSV, and tables inside of pages."""
 
 import csv
+import json
 import pathlib
 
 from keras_inr._files import atomic_path
@@ -24,6 +25,20 @@ def write_csv(path, columns, rows):
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_csv(path, texts):
+    """The rows that `write_csv` left: columns named in texts as they stand, others as numbers and lists, None if empty.
+
+    None at all where there is no such file.
+    """
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [
+            {name: text if name in texts else json.loads(text) if text else None for name, text in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def whole_numbers(name, texts, least=0):

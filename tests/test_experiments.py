@@ -10,6 +10,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from cli.fit_calls import forked
 from PIL import Image
 from published_rows import published_rows
 
-from experiments import files, pictures
+from experiments import files, pictures, tables
 from experiments.descent import curves
 from experiments.descent import study as descent
 from experiments.hash_upscaler import pages
@@ -34,7 +35,7 @@ SIREN_JAX = EXPERIMENTS / "siren_jax"
 SIREN_JAX_EXPECTED = json.loads((SIREN_JAX / "expected.json").read_text())
 
 
-@pytest.mark.parametrize("module", [files, pictures, upscaling])
+@pytest.mark.parametrize("module", [files, pictures, tables, upscaling])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -161,6 +162,23 @@ def test_descent_s_runs_that_stop_are_of_its_picture(tmp_path):
     refused = study("descent", "--part=any_time", "--image=sample:chelsea", f"--results={tmp_path}/results")
     assert refused.returncode == 2
     assert refused.stderr == "descent: image must be descent's cat for --part=any_time, received sample:chelsea\n"
+
+
+def test_descent_s_runs_are_measured_when_they_end(tmp_path, monkeypatch):
+    """Once: what was kept of an epoch does not change when the run has gone on."""
+    calls = []
+
+    def fitted(preset, seed, epoch, variant):
+        calls.append((preset, seed, epoch, variant))
+        return len(calls)
+
+    monkeypatch.setattr(descent, "ROOT", tmp_path)
+    monkeypatch.setattr(descent, "FLAGS", types.SimpleNamespace(name="cat"))
+    monkeypatch.setattr(descent, "fit", fitted)
+    monkeypatch.setattr(descent, "read", lambda folder: {"psnr_db": 10 * folder})
+    found = [descent.ended("relu", 0, epoch)["psnr_db"] for epoch in (1, 10, 1)]
+    assert found == [10, 20, 10]
+    assert calls == [("relu", 0, 1, "any_time"), ("relu", 0, 10, "any_time")]
 
 
 def test_descent_s_table_of_runs_that_stop():

@@ -1,6 +1,7 @@
 """experiments/init_study: its table of experiments, what it measures, and a tiny run of it as a user starts it."""
 
 import csv
+import doctest
 import json
 import pathlib
 import re
@@ -24,6 +25,11 @@ STUDY = pathlib.Path(__file__).parent.parent / "experiments" / "init_study"
 TABLE = json.loads((STUDY / "experiments.json").read_text())["experiments"]
 NAMES = [entry["name"] for entry in TABLE]
 TINY = ("--size=12", "--units=16,16", "--points=64", "--steps=40", "--looks=6", "--seeds=0,1")
+
+
+@pytest.mark.parametrize("module", [measures, report])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
 
 
 class TestTable:

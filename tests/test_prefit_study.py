@@ -387,6 +387,14 @@ def test_quick_killed_goes_on_and_reports(tmp_path, images):
     assert (code, again, error) == (0, out, "")
 
 
+def test_a_report_needs_some_triples(tmp_path, images):
+    flags = ("--quick", f"--images={images}", "--triples=1", "--size=8", "--networks=1x8", "--steps=20")
+    code, out, error = start(tmp_path, *flags).wait()
+    assert (code, out) == (2, "")
+    assert error.endswith("prefit: a report needs 3 of the first 20 triples with one network at least\n")
+    assert (tmp_path / "runs" / "quick" / "results" / "fits.csv").is_file()
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -118,7 +118,7 @@ def report_any_time(seeds, results):
     rows = []
     for preset in PRESETS:
         for epoch, point in zip(epochs, points[preset], strict=True):
-            runs = [read(fit(preset, seed, epoch, "any_time")) for seed in seeds]
+            runs = [ended(preset, seed, epoch) for seed in seeds]
             row = {"preset": preset, "epochs": epoch, "steps": runs[0]["steps"], "seeds": seeds}
             row |= {"psnr_db": [run["psnr_db"] for run in runs], "published_db": -10 * math.log10(point)}
             row |= {"train_seconds": [run["train_seconds"] for run in runs], "device": runs[0]["device"]}
@@ -129,6 +129,14 @@ def report_any_time(seeds, results):
     if page.exists():
         put_between(page, "<!-- any time -->", table)
     print(table)
+
+
+def ended(preset, seed, epoch):
+    """The figures of a run when it ended at an epoch, kept beside it: it has gone on since."""
+    kept = ROOT / "runs" / "descent" / FLAGS.name / "any_time" / f"{preset}-{seed}-{epoch}.json"
+    if not kept.exists():
+        write_json(kept, read(fit(preset, seed, epoch, "any_time")))
+    return json.loads(kept.read_text())
 
 
 def any_time_table(rows):

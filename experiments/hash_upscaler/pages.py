@@ -2,6 +2,7 @@
 
 import matplotlib.figure
 
+from experiments.tables import head, line, unique
 from keras_inr._files import atomic_path
 
 ENLARGED = 4
@@ -79,18 +80,6 @@ def epochs_of(row):
     """How often a fit has drawn as many points as its picture has pixels."""
     pixels = row["height"] * row["width"] / (4 if row["part"] == "enlargement" else 1)
     return round(row["steps"] * row["points_per_step"] / pixels)
-
-
-def unique(rows, key):
-    return list(dict.fromkeys(row[key] for row in rows))
-
-
-def head(cells):
-    return [line(cells), "| --- |" + " ---: |" * (len(cells) - 1)]
-
-
-def line(cells):
-    return f"| {' | '.join(cells)} |"
 
 
 def decibels(psnr_db):

@@ -1,6 +1,5 @@
 """What the study tells: tables, curves of each network, a box plot of all, and the CSV of all fits that they are of."""
 
-import csv
 import io
 import json
 
@@ -9,7 +8,7 @@ import matplotlib.patches
 import numpy as np
 from PIL import Image
 
-from experiments.files import put_between, write_csv
+from experiments.files import put_between, read_csv, write_csv
 from experiments.prefit.fits import GRID, MODES, PLAN
 from experiments.prefit.outcomes import CAP_DB, GOALS, capped, figures, paired, spread
 from keras_inr._files import atomic_path
@@ -30,6 +29,7 @@ COLUMNS = (
 )
 COLUMNS += ("steps", "start_psnr_db", "final_psnr_db", "auc_db", *(f"steps_to_{goal}_db" for goal in GOALS), "curve")
 COLUMNS += ("images", "size", "learning_rate", "plateau_factor", "plateau_patience", "seconds", "device", "tensorflow")
+TEXTS = ("case", "network", "mode", "picture", "label", "after", "images", "device", "tensorflow")
 SET = 20
 """Triples of a set, by their numbers: what the first set says is looked for in the second."""
 
@@ -68,7 +68,7 @@ def write(results, rows):
     Returns:
         What is put into the page.
     """
-    first = told_of([row for row in rows if row["triple"] < SET])
+    first = first_set(rows)
     (results / "curves").mkdir(parents=True, exist_ok=True)
     draw_auc(results / "auc.png", first)
     for network in names(first):
@@ -86,7 +86,7 @@ def write(results, rows):
 
 def sentences(rows):
     """The verdict, what the second set says, what is run, and how."""
-    first = told_of([row for row in rows if row["triple"] < SET])
+    first = first_set(rows)
     second = told_of([row for row in rows if row["triple"] >= SET])
     again = [f"{again_table(first, second)}\n"] if second else []
     return [verdict(first), *again, start_tells(first), coverage(rows), facts(first)]
@@ -139,18 +139,13 @@ def size_of(row):
 
 
 def read_rows(path):
-    """The rows of fits.csv, none where there is no such file; numbers are numbers, and empty cells None."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [{name: parsed(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+    """The rows of fits.csv, none where there is no such file."""
+    return read_csv(path, TEXTS)
 
 
-def parsed(name, text):
-    """A cell as it was before it was written."""
-    if name in ("case", "network", "mode", "picture", "label", "after", "images", "device", "tensorflow"):
-        return text
-    return json.loads(text) if text else None
+def first_set(rows):
+    """The rows that tables are made of."""
+    return told_of([row for row in rows if row["triple"] < SET])
 
 
 def told_of(rows):

@@ -83,8 +83,11 @@ def main(argv):
         )
     results = pathlib.Path(FLAGS.results)
     pages.write_rows(results / "fits.csv", rows)
-    if FLAGS.part != "run":
-        print(pages.write(results, rows))
+    if FLAGS.part == "run":
+        return 0
+    if not pages.first_set(rows):
+        raise InputError(f"a report needs {pages.LEAST} of the first {pages.SET} triples with one network at least")
+    print(pages.write(results, rows))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -29,34 +30,31 @@ def fitted(values, num_parameters, weight=None, steps=STEPS):
     if weight is None:
         weight = TV_WEIGHTS[min(TV_WEIGHTS, key=lambda size: abs(np.log(size / num_parameters)))]
     down, across = (tf.constant(interpolation(length, side)) for length in values.shape)
-    grid, target = tf.Variable(tf.fill((side, side), START)), tf.constant(values)
+    grid, target = keras.Variable(tf.fill((side, side), START)), tf.constant(values)
 
     def loss():
         error = tf.reduce_mean(tf.square(tf.matmul(tf.matmul(down, grid), across, transpose_b=True) - target))
         return error + weight * total_variation(grid)
 
-    seconds = minimised(loss, grid, steps)
+    seconds = minimised(loss, [grid], steps, RATE)
     return (down.numpy() @ grid.numpy() @ across.numpy().T), grid.numpy(), seconds
 
 
-def minimised(loss, grid, steps):
-    """Seconds that so many steps of Adam on one variable took, without the first one, which compiles."""
-    moments = [tf.Variable(tf.zeros_like(grid)) for _ in range(2)]
+def minimised(loss, variables, steps, rate):
+    """Seconds that so many steps of Adam took, without the first one, which compiles."""
+    optimizer = keras.optimizers.Adam(rate, epsilon=1e-8)
 
     @tf.function
-    def step(number):
+    def step():
         with tf.GradientTape() as tape:
             value = loss()
-        gradient = tape.gradient(value, grid)
-        moments[0].assign(0.9 * moments[0] + 0.1 * gradient)
-        moments[1].assign(0.999 * moments[1] + 0.001 * tf.square(gradient))
-        first, second = moments[0] / (1 - 0.9**number), moments[1] / (1 - 0.999**number)
-        grid.assign_sub(RATE * first / (tf.sqrt(second) + 1e-8))
+        optimizer.apply(tape.gradient(value, [variable.value for variable in variables]), variables)
 
-    started = None
-    for number in range(1, steps + 1):
-        step(tf.constant(float(number)))
-        started = started or time.perf_counter()
+    optimizer.build(variables)
+    step()
+    started = time.perf_counter()
+    for _ in range(steps - 1):
+        step()
     return time.perf_counter() - started
 
 

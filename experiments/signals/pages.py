@@ -1,5 +1,7 @@
 """Tables of the study; nothing here fits anything."""
 
+from experiments.tables import head, line, unique
+
 
 def text(rows):
     """All that is put into the page."""
@@ -61,15 +63,3 @@ def cell(row, best):
 def made_with(rows):
     devices = "; ".join(sorted({row["device"] for row in rows}))
     return f"One seed ({rows[0]['seed']}); {devices}, TensorFlow {rows[0]['tensorflow']}."
-
-
-def unique(rows, key):
-    return list(dict.fromkeys(row[key] for row in rows))
-
-
-def head(cells):
-    return [line(cells), "| --- |" + " ---: |" * (len(cells) - 1)]
-
-
-def line(cells):
-    return f"| {' | '.join(cells)} |"

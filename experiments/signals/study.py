@@ -8,10 +8,11 @@ Parts, all of them by default:
     grid        the regularised bicubic grid with as many values, 1000 steps on all pixels
     tomography  every network at the first of --weights, the grid of pixels and filtered back projection: a phantom of
                 --side pixels from --angles projections
-    report      results/fits.csv, the page's tables, the figure
+    report      the page's tables of all fits in results/fits.csv
 
-Fits are kept in --runs and are not made again. A part adds its fits to fits.csv, so that the study can be made in
-several sittings. --quick takes small signals and a second each, and keeps its results in runs/signals/quick.
+A part puts its fits into fits.csv, so that the study can be made in several sittings. Networks' fits to signals are
+kept in --runs and are not made again; the others, which are short, are. --quick takes small signals and a second each,
+and keeps its results in runs/signals/quick.
 """
 
 from keras_inr.cli import messages, startup
@@ -19,8 +20,6 @@ from keras_inr.cli import messages, startup
 if __name__ == "__main__":
     startup.start("signals")
 
-import csv
-import json
 import pathlib
 import sys
 
@@ -30,7 +29,7 @@ import PIL.Image
 import tensorflow as tf
 from absl import flags
 
-from experiments.files import ROOT, put_between, whole_numbers, write_csv
+from experiments.files import ROOT, put_between, read_csv, whole_numbers, write_csv
 from experiments.signals import grid, made, pages, tomography
 from keras_inr.comparing import Budget, Comparison, Variant, run_comparison
 from keras_inr.comparing.sizing import sized
@@ -63,6 +62,7 @@ GRID = "grid, total variation"
 PARTS = ("fit", "grid", "tomography", "report")
 COLUMNS = ("task", "weights", "method", "signal", "seed", "num_parameters", "steps", "points_per_step", "train_seconds")
 COLUMNS += ("psnr_db", "ssim", "device", "tensorflow")
+TEXTS = ("task", "method", "signal", "device", "tensorflow")
 KEY = ("task", "weights", "method", "signal", "seed")
 
 
@@ -79,7 +79,7 @@ def define_flags():
     flags.DEFINE_integer("tomography_steps", 1000, "of every fit to projections", lower_bound=1)
     flags.DEFINE_bool("quick", False, "small signals, a second each")
     flags.DEFINE_string("runs", str(ROOT / "runs" / "signals"), "folder where fits are kept")
-    flags.DEFINE_string("results", str(HERE / "results"), "folder for data and figure")
+    flags.DEFINE_string("results", str(HERE / "results"), "folder of fits.csv")
 
 
 def main(argv):
@@ -174,9 +174,6 @@ def tomography_rows(weights):
         outcome = {"num_parameters": num_parameters, "steps": steps, "points_per_step": side * side}
         picture = np.reshape(picture, (side, side))
         rows.append(row_of("tomography", weights, method, f"phantom-{side}", values, picture, seconds, outcome))
-        path = pathlib.Path(FLAGS.runs, "tomography", f"{method.partition(',')[0]}.npy")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, picture)
         messages.tell(f"tomography, {method}: {rows[-1]['psnr_db']:.2f} dB")
 
     add("filtered back projection", tomography.back_projected(sinogram, side, count), None, None, None)
@@ -198,26 +195,14 @@ def keep(rows):
     """Puts rows into fits.csv, in the place of those of the same fits."""
     path = pathlib.Path(FLAGS.results, "fits.csv")
     new = {tuple(str(row[key]) for key in KEY) for row in rows}
-    write_csv(path, COLUMNS, [row for row in read(path) if tuple(str(row[key]) for key in KEY) not in new] + rows)
-
-
-def read(path):
-    """The rows of fits.csv, numbers as numbers."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [{name: parsed(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
-def parsed(name, text):
-    if name in ("task", "method", "signal", "device", "tensorflow"):
-        return text
-    return json.loads(text) if text else None
+    write_csv(
+        path, COLUMNS, [row for row in read_csv(path, TEXTS) if tuple(str(row[key]) for key in KEY) not in new] + rows
+    )
 
 
 def report():
-    """The page's tables and the figure of what there is."""
-    rows = read(pathlib.Path(FLAGS.results, "fits.csv"))
+    """The page's tables of what there is."""
+    rows = read_csv(pathlib.Path(FLAGS.results, "fits.csv"), TEXTS)
     if not rows:
         raise InputError(f"{FLAGS.results} has no fits.csv: give --part=fit first")
     text = pages.text(rows)

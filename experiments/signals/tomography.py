@@ -1,7 +1,6 @@
 """A phantom from its projections: what a field, a grid and filtered back projection make of the same sinogram."""
 
 import math
-import time
 
 import keras
 import numpy as np
@@ -68,31 +67,23 @@ def back_projected(sinogram, size, count):
 
 def fitted_field(field, matrix, sinogram, coords, steps, rate):
     """(picture, seconds): the field at the coordinates after so many steps of Adam on the whole sinogram."""
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
     coords = tf.constant(coords)
 
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(projected(matrix, field(coords)) - sinogram))
-        optimizer.apply_gradients(
-            zip(tape.gradient(loss, field.trainable_variables), field.trainable_variables, strict=True)
-        )
+    def loss():
+        return tf.reduce_mean(tf.square(projected(matrix, field(coords)) - sinogram))
 
-    step()
-    started = time.perf_counter()
-    for _ in range(steps - 1):
-        step()
-    return np.clip(field(coords).numpy(), 0, 1), time.perf_counter() - started
+    rates = keras.optimizers.schedules.CosineDecay(rate, steps)
+    seconds = grid.minimised(loss, field.trainable_variables, steps, rates)
+    return np.clip(field(coords).numpy(), 0, 1), seconds
 
 
 def fitted_grid(matrix, sinogram, size, weight=TV_WEIGHT, steps=grid.STEPS):
     """(picture, seconds): pixels themselves, with total variation, by Adam at 0.1."""
-    pixels = tf.Variable(tf.fill((size, size), grid.START))
+    pixels = keras.Variable(tf.fill((size, size), grid.START))
 
     def loss():
         error = tf.reduce_mean(tf.square(projected(matrix, pixels) - sinogram))
         return error + weight * grid.total_variation(pixels)
 
-    seconds = grid.minimised(loss, pixels, steps)
+    seconds = grid.minimised(loss, [pixels], steps, grid.RATE)
     return np.clip(pixels.numpy(), 0, 1), seconds

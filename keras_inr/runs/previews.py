@@ -9,9 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_inr._files import atomic_path
-from keras_inr.rendering._jpeg import jpeg_bytes
-from keras_inr.rendering.png import as_image, png_bytes
+from keras_inr.rendering._jpeg import save_jpeg
+from keras_inr.rendering.png import save_png
 from keras_inr.training.callbacks import batches_psnr, steps_done
 from keras_inr.training.fitting import round_length
 
@@ -71,9 +70,8 @@ class Previews(keras.callbacks.Callback):
     def show(self, step: int, picture: np.ndarray) -> None:
         """Keeps a picture (height, width, channels), uint8."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        content = jpeg_bytes(as_image(picture)) if self.format == "jpeg" else png_bytes(picture)
-        with atomic_path(self.folder / f"step-{step:07d}.{SUFFIXES[self.format]}") as temporary:
-            temporary.write_bytes(content)
+        save = save_jpeg if self.format == "jpeg" else save_png
+        save(self.folder / f"step-{step:07d}.{SUFFIXES[self.format]}", picture)
 
 
 class TensorBoardLog(Previews):
