@@ -34,8 +34,14 @@ def srgb_values(raster: Raster, alpha: str, grayscale: bool) -> np.ndarray:
             return np.concatenate([np.broadcast_to(values, (*values.shape[:2], 3)), opacity], axis=-1)
         values = opacity * values + (1 - opacity)
     if grayscale and values.shape[-1] == 3:
-        values = values @ np.asarray(LUMA, "float32")[:, None]
+        values = _grey(values)
     return np.clip(values, 0, 1)
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """Grey (H, W, 1) of RGB, pixel by pixel: a matrix product may round by where in the array a pixel stands."""
+    red, green, blue = (values[..., channel : channel + 1] * np.float32(weight) for channel, weight in enumerate(LUMA))
+    return red + green + blue
 
 
 def _unit_samples(samples: np.ndarray, peak: float) -> np.ndarray:
