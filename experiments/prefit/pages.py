@@ -190,7 +190,8 @@ def difference(rows, network, pair, measure):
 
 def class_difference(rows, network, pair, measure):
     """As `difference`, with the mean of each class of A's in the place of its triples."""
-    classes = [[row for row in rows if row["label"] == label] for label in sorted({row["label"] for row in rows})]
+    labels = sorted({row["label"] for row in rows if (row["network"], row["mode"]) == (network, pair[0])})
+    classes = [[row for row in rows if row["label"] == label] for label in labels]
     return paired(*([np.mean(column(own, network, mode, measure)) for own in classes] for mode in pair))
 
 
@@ -212,8 +213,9 @@ def verdict(rows):
     groups = {"the smaller half": found[:half], "the larger half": found[half:]} if half else {"all": found}
     lines = [
         "Networks whose AUC is higher or lower, the 95 % interval of the paired difference leaving 0 out (by chance "
-        "alone, one interval in 20 would), by layers x width. All of them see the same triples. Intervals are over "
-        "triples, and in the last rows over the means of A's classes, since triples of a class are alike:",
+        "alone, one interval in 20 would), by layers x width. All of them see the same triples, some the first of "
+        "them alone. Intervals are over triples, and in the last rows over the means of A's classes, since triples of "
+        "a class are alike:",
         "",
         f"| | {' | '.join(f'{name} ({len(group)})' for name, group in groups.items())} |",
         "| --- |" + " --- |" * len(groups),
