@@ -3,16 +3,19 @@
 # make test-all  the same, with the slow ones
 PYTHON ?= python3
 VENV := .venv
+# what a fit needs, what a server needs beside it, and what tests and documentation need
+BASE := $(VENV)/.base
+SERVING := $(VENV)/.serving
 INSTALLED := $(VENV)/.installed
 
 # make docs  builds the documentation into docs/_build
 .PHONY: fit demo test test-all docs style install clean
 
-fit: $(INSTALLED)
+fit: $(BASE)
 	$(VENV)/bin/python scripts/fit.py --flagfile=configs/pixel_grid.cfg
 
 # what was stopped goes on where it was; rm -r runs/demo begins anew
-demo: $(INSTALLED)
+demo: $(SERVING)
 	$(call fitted,cat,configs/pixel_grid.cfg)
 	$(call fitted,cat_by_sines,configs/siren.cfg)
 	$(VENV)/bin/keras-inr serve --base=runs/demo/models
@@ -40,10 +43,15 @@ style: $(INSTALLED)
 
 install: $(INSTALLED)
 
-$(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
-	touch $@
+$(BASE) $(SERVING) $(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".$(extras)"
+	touch $@ $(covered)
+
+$(SERVING): extras = [serving]
+$(SERVING): covered = $(BASE)
+$(INSTALLED): extras = [dev]
+$(INSTALLED): covered = $(BASE) $(SERVING)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
