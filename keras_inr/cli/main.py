@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         messages.tell(message, "keras-inr")
         sys.exit(2)
     if name == "console" and importlib.util.find_spec("prompt_toolkit") is None:
-        messages.tell("console needs prompt_toolkit: pip install keras_inr[console]", program)
+        messages.tell("console needs prompt_toolkit: pip install 'keras_inr[console]'", program)
         sys.exit(1)
     if name in SERVERS and any(importlib.util.find_spec(needed) is None for needed in SERVING):
-        messages.tell(f"{name} needs orjson, starlette, uvicorn and others: pip install keras_inr[serving]", program)
+        messages.tell(f"{name} needs orjson, starlette, uvicorn and others: pip install 'keras_inr[serving]'", program)
         sys.exit(1)
     startup.start(program, with_keras=name not in SERVERS)
     startup.run(importlib.import_module(MODULES.get(name, f"keras_inr.cli.{name.replace('-', '_')}")), rest)

@@ -40,7 +40,7 @@ def ray_cluster(address: str, cpus_per_task: int = 2, work: Work = fit_task) -> 
     try:
         import ray
     except ImportError:
-        raise InputError("ray_address needs the package ray: pip install -e '.[cluster]'") from None
+        raise InputError("ray_address needs the package ray: pip install 'keras_inr[cluster]'") from None
     try:
         check_listens(address)
         ray.init(address=address, log_to_driver=False, ignore_reinit_error=True)

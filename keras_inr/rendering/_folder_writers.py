@@ -26,7 +26,7 @@ CHUNK = 512
 def check_zarr() -> None:
     """Raises an InputError unless the package zarr is installed."""
     if importlib.util.find_spec("zarr") is None:
-        raise InputError("out must be another format, since Zarr needs the package zarr: pip install -e '.[zarr]'")
+        raise InputError("out must be another format, since Zarr needs the package zarr: pip install 'keras_inr[zarr]'")
 
 
 def write_zarr_strips(

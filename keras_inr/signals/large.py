@@ -287,7 +287,7 @@ def _npy(file: BinaryIO, max_pixels: int) -> Stored:
 def _zarr(path: pathlib.Path, max_pixels: int) -> Stored:
     """A Zarr array (H, W) or (H, W, C)."""
     if importlib.util.find_spec("zarr") is None:
-        raise ImageError("source is a folder; Zarr arrays need the package zarr: pip install -e '.[zarr]'")
+        raise ImageError("source is a folder; Zarr arrays need the package zarr: pip install 'keras_inr[zarr]'")
     import zarr
 
     if not _is_zarr(path):

@@ -214,7 +214,7 @@ class TestWithoutTerminal:
         with pytest.raises(SystemExit) as caught:
             main.main(["console"])
         assert caught.value.code == 1
-        told = "keras-inr console: console needs prompt_toolkit: pip install keras_inr[console]\n"
+        told = "keras-inr console: console needs prompt_toolkit: pip install 'keras_inr[console]'\n"
         assert capsys.readouterr().err == told
 
 
