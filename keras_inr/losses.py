@@ -3,7 +3,11 @@
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
+
+from keras_inr.errors import InputError
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")
@@ -33,6 +37,41 @@ class KnownMeanSquaredError(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
+
+
+@keras.saving.register_keras_serializable(package="keras_inr")
+class ColourMeanSquaredError(keras.losses.Loss):
+    """Mean over points, directions and colours of (W (target - prediction))^2, where W mixes the colours.
+
+    Args:
+        mixing: W, (C, C), as an array or nested lists.
+        name, dtype: as of every Keras loss.
+
+    Shapes: targets and predictions (points, C) or (points, C, dims).
+
+    Raises:
+        InputError: unless mixing is a square matrix of finite numbers.
+
+    >>> grey_counts_alone = ColourMeanSquaredError([[0.5, 0.5], [0.0, 0.0]])
+    >>> float(grey_counts_alone(tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 1.0]])))
+    0.0
+    """
+
+    def __init__(
+        self, mixing: npt.ArrayLike, name: str = "colour_mean_squared_error", dtype: str | None = None
+    ) -> None:
+        super().__init__(name=name, reduction="sum_over_batch_size", dtype=dtype)
+        matrix = np.asarray(mixing, np.float64)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
+            raise InputError(f"mixing must be a square matrix of finite numbers, received {mixing!r}")
+        self.mixing = matrix
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        mixed = tf.einsum("ec,nc...->ne...", tf.cast(self.mixing, y_pred.dtype), y_true - y_pred)
+        return tf.reduce_mean(tf.square(mixed), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mixing": self.mixing.tolist(), "name": self.name, "dtype": self.dtype}
 
 
 @keras.saving.register_keras_serializable(package="keras_inr")

@@ -1,10 +1,11 @@
 """Losses against NumPy."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_inr.losses import KnownMeanSquaredError
+from keras_inr.losses import ColourMeanSquaredError, KnownMeanSquaredError
 
 
 def known_and_predicted():
@@ -40,3 +41,20 @@ def test_parts_weighted_by_their_points_add_up(split):
     total = sum(count / 7 * float(loss(target[rows], prediction[rows])) for count, rows in parts)
     # float32
     np.testing.assert_allclose(total, float(loss(target, prediction)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 3, 2)])
+def test_colours_are_mixed_before_they_are_squared(shape):
+    rng = np.random.default_rng(1)
+    mixing, target, prediction = rng.normal(size=(3, 3)), *rng.normal(size=(2, *shape))
+    loss = ColourMeanSquaredError(mixing, dtype="float64")
+    columns = np.moveaxis(target - prediction, 1, 0).reshape(3, -1)
+    np.testing.assert_allclose(loss(target, prediction), np.mean(np.square(mixing @ columns)), rtol=1e-12)
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    np.testing.assert_array_equal(again.mixing, mixing)
+
+
+@pytest.mark.parametrize("mixing", [np.ones((2, 3)), np.ones(3), [[np.inf]]])
+def test_colours_are_mixed_by_square_matrices(mixing):
+    with pytest.raises(ValueError, match="mixing must be a square matrix of finite numbers, received"):
+        ColourMeanSquaredError(mixing)

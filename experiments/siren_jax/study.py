@@ -5,11 +5,13 @@ From the root of the repository:
     python -m experiments.siren_jax.study --image=../shared/data/siren_jax_reference_321.jpg --part=ours
     python -m experiments.siren_jax.study --image=... --part=recipe --recipe_steps=200
     python -m experiments.siren_jax.study --image=... --part=batches
+    python -m experiments.siren_jax.study --image=... --part=colours
     python -m experiments.siren_jax.study --image=... --part=report
 
 Our fits are the flagfiles beside this script. The recipe is siren-jax's: its network and initialisation, Adam at 1e-4,
 all pixels in every step, on our targets. Both go on where they were stopped; more --recipe_steps continue a recipe.
 "batches" runs the recipe with random batches of all, a quarter, a sixteenth of the pixels at equal points seen.
+"colours" fits colour pictures' gradients with errors in red, green and blue, and in mixed colours, and reports on that.
 """
 
 from keras_inr.cli import startup
@@ -30,6 +32,7 @@ from absl import flags
 from PIL import Image
 
 from experiments.files import ROOT, put_between
+from experiments.siren_jax import colours
 from keras_inr.alignment import aligned_psnr
 from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
@@ -56,13 +59,17 @@ ZOOM = (96, 150, 72)  # first row, first column and side of the square that is s
 
 def define_flags():
     flags.DEFINE_string("image", None, "path of siren-jax's reference.jpg", required=True)
-    flags.DEFINE_enum("part", "report", ["ours", "recipe", "batches", "report"], "what to do")
+    flags.DEFINE_enum("part", "report", ["ours", "recipe", "batches", "colours", "report"], "what to do")
     flags.DEFINE_list("cases", list(CASES), "which of value, value_grey, gradient, laplacian")
     flags.DEFINE_integer("recipe_steps", 100, "steps of the recipe, of its 10000", lower_bound=2)
 
 
 def main(argv):
     RESULTS.mkdir(exist_ok=True)
+    if FLAGS.part == "colours":
+        write("colours", colours.run(FLAGS.image, RUNS))
+        report_colours()
+        return 0
     for case in FLAGS.cases:
         if case not in CASES:
             raise InputError(f"cases must be some of {CASES}, received {case!r}")
@@ -176,6 +183,13 @@ def report():
     draw(RESULTS / "pictures.png")
     draw_enlarged(RESULTS / "enlarged.png")
     print(table, batches, sep="\n")
+
+
+def report_colours():
+    """Table and figure of fits to gradients of colour pictures; the figure needs the run's pictures."""
+    data = read("colours")
+    put_between(HERE / "README.md", "<!-- colours -->", colours.table(data))
+    save_rows(RESULTS / "colours.png", [colours.panels(data, RUNS)])
 
 
 def near(looks, step):

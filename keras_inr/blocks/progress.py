@@ -46,8 +46,11 @@ def prices(plan: BlockPlan, detail: np.ndarray) -> dict[Key, float]:
     return found
 
 
-def rough_line(plan: BlockPlan) -> str:
-    """What a run is, and where its networks are chosen, roughly what it will cost; known before it begins."""
+def rough_line(plan: BlockPlan, file_bytes: int | None = None) -> str:
+    """What a run is, and where its networks are chosen, roughly what it will cost; known before it begins.
+
+    The model is put beside the picture's file where that is one of file_bytes.
+    """
     (height, width), (rows, columns) = plan.lattice.picture_size, plan.lattice.grid
     goal = "" if plan.goal_psnr_db is None else f" to {plan.goal_psnr_db:g} dB"
     smaller = sum(lattice.num_blocks for lattice in plan.lattices[1:])
@@ -63,6 +66,7 @@ def rough_line(plan: BlockPlan) -> str:
     seconds, megabytes = (megapixels * amount * factor**further for amount, factor in ROUGHLY.values())
     memory = max(FITS_GB, 1e-3 * COPIES * megabytes + 0.6)
     cost = f"roughly {seconds:.0f} s on two cores, {memory:.1f} GB of memory, a model of {megabytes:.2g} MB"
+    cost += "" if file_bytes is None else f" beside a file of {file_bytes / 1e6:.2g} MB"
     return f"{line}: {cost}; the first block tells more"
 
 

@@ -98,7 +98,8 @@ def fit_all(
     """Fits the blocks that are left, and keeps preview.png up to date."""
     if not store.left:
         return
-    tell(rough_line(plan))
+    source = pathlib.Path(picture.source)
+    tell(rough_line(plan, source.stat().st_size if source.is_file() else None))
     pyramid = pyramid_of(picture, plan.lattices, stop_if_asked)
     if pyramid.damaged:
         blocks = listed([str(block) for block in pyramid.damaged], plan.lattice.num_blocks)

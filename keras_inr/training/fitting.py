@@ -108,7 +108,8 @@ def fit(
                 table_weight_decay;
             of the schedule: warmup_epochs, half_life_epochs, hold_epochs, final_fraction, plateau_factor,
                 plateau_patience, averaging;
-            of what is fitted: supervise, value_weight, gradient_weight, laplacian_weight, derivative_rule, freeze.
+            of what is fitted: supervise, value_weight, gradient_weight, laplacian_weight, derivative_rule,
+                derivative_colours, freeze.
 
     Returns:
         A `FitResult`.

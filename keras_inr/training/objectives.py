@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_inr.errors import InputError
 from keras_inr.layers.affine import Affine
 from keras_inr.layers.value_range import ValueRange
-from keras_inr.losses import KnownMeanSquaredError
+from keras_inr.losses import ColourMeanSquaredError, KnownMeanSquaredError
 from keras_inr.models.differentiated import Differentiated
 from keras_inr.models.field import Field
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
@@ -21,6 +21,10 @@ from keras_inr.training.recipe import Recipe
 
 CHUNKS = {"jacobian": 8192, "laplacian": 2048}
 """Points that are differentiated at a time, by the highest derivative: the fastest from 2048 to all on CPUs."""
+
+MIXING_POWER = 0.25
+LEAST_SHARE = 1e-4
+"""Of the strongest colour's power: what another one counts as having at least."""
 
 OUTPUT_OF = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}
 
@@ -33,12 +37,14 @@ class Objective:
         targets: dict of arrays (H, W, ...), some of "values" (H, W, C), "jacobian" (H, W, C, 2) and "laplacian"
             (H, W, C).
         loss_weights: dict with the same keys: what each mean squared error is multiplied with.
+        mixing: None, or the matrix (C, C) that errors of colours are multiplied with before they are squared.
 
-    A target may be NaN where it is unknown.
+    A target may be NaN where it is unknown and colours are not mixed.
     """
 
     targets: dict[str, np.ndarray]
     loss_weights: dict[str, float]
+    mixing: np.ndarray | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -68,6 +74,8 @@ class Objective:
 
     def losses(self, dtype: str) -> dict[str, keras.Loss]:
         """A mean squared error for each output."""
+        if self.mixing is not None:
+            return {name: ColourMeanSquaredError(self.mixing, dtype=dtype) for name in self.targets}
         return {
             name: (keras.losses.MeanSquaredError if np.all(np.isfinite(target)) else KnownMeanSquaredError)(dtype=dtype)
             for name, target in self.targets.items()
@@ -92,7 +100,8 @@ def make_objective(recipe: Recipe, signal: ImageSignal) -> Objective:
 
     "value" is plain MSE. Every other kind minimises relative errors, sum_k w_k MSE_k / power_k, where power_k is the
     target's mean square over the picture (for values its variance): a loss of w_k is as bad as a flat picture, and no
-    factor depends on the resolution. A power of zero counts as 1.
+    factor depends on the resolution. A power of zero counts as 1. Of derivatives alone, errors and targets are first
+    multiplied with `colour_mixing` if the recipe's derivative_colours are "mixed".
 
     >>> from keras_inr.signals import load_image
     >>> from keras_inr.training.recipe import Recipe
@@ -108,18 +117,47 @@ def make_objective(recipe: Recipe, signal: ImageSignal) -> Objective:
         "gradient": lambda: picture_jacobian(signal.values, recipe.derivative_rule),
         "laplacian": lambda: picture_laplacian(signal.values, recipe.derivative_rule),
     }
-    return weighted_objective({kind: (make[kind](), weight) for kind, weight in weights.items()})
+    parts = {kind: (make[kind](), weight) for kind, weight in weights.items()}
+    mixes = "value" not in parts and signal.channels > 1 and recipe.derivative_colours == "mixed"
+    return weighted_objective(parts, colour_mixing(next(iter(parts.values()))[0]) if mixes else None)
 
 
-def weighted_objective(parts: Mapping[str, tuple[np.ndarray, float]]) -> Objective:
+def colour_mixing(derivative: npt.ArrayLike) -> np.ndarray:
+    """The matrix W (C, C) that brings the colours of a derivative nearer to equal power.
+
+    Its rows are (l_1 / l_i)^(1/4) v_i, with eigenvalues l_i, from the largest, and eigenvectors v_i of the second
+    moments E[g g^T] over pixels and directions. In a photograph red, green and blue change together, so that grey has
+    95 % or more of the gradient's power. A loss in red, green and blue hardly sees the rest, and what a hash grid
+    learns from it is nearly without colour.
+
+    Args:
+        derivative: array (H, W, C) or (H, W, C, 2).
+
+    >>> jacobian = np.array([[[[3.0, 1.0], [3.0, -1.0]]]])  # 1 x 1 pixels, of grey 9 times the power of the difference
+    >>> np.abs(colour_mixing(jacobian)).round(3).tolist()
+    [[0.707, 0.707], [1.225, 1.225]]
+    """
+    derivative = np.asarray(derivative, np.float64)
+    colours = np.moveaxis(derivative, 2, -1).reshape(-1, derivative.shape[2])
+    powers, axes = np.linalg.eigh(colours.T @ colours / len(colours))
+    shares = np.maximum(powers / (powers[-1] or 1.0), LEAST_SHARE)
+    return (axes / shares**MIXING_POWER).T[::-1]
+
+
+def weighted_objective(parts: Mapping[str, tuple[np.ndarray, float]], mixing: np.ndarray | None = None) -> Objective:
     """The objective with relative errors of targets, a dict of kind ("value", "gradient", "laplacian") -> (target, w).
+
+    Errors are relative after mixing, where there is any.
 
     >>> weighted_objective({"gradient": (np.full((2, 2, 1, 2), 4.0), 1.0)}).loss_weights
     {'jacobian': 0.0625}
     """
     targets = {OUTPUT_OF[kind]: target for kind, (target, _) in parts.items()}
-    loss_weights = {OUTPUT_OF[kind]: weight / mean_square(kind, target) for kind, (target, weight) in parts.items()}
-    return Objective(targets, loss_weights)
+    loss_weights = {}
+    for kind, (target, weight) in parts.items():
+        mixed = target if mixing is None else np.einsum("ec,hwc...->hwe...", mixing, target)
+        loss_weights[OUTPUT_OF[kind]] = weight / mean_square(kind, mixed)
+    return Objective(targets, loss_weights, mixing)
 
 
 def kind_weights(recipe: Recipe) -> dict[str, float]:

@@ -13,6 +13,7 @@ from keras_inr.signals.derivatives import RULES
 SAMPLINGS = ("random", "shuffled", "full", "continuous")
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
 SCHEDULES = ("constant", "cosine", "inverse", "warmup_exponential", "plateau")
+COLOURS = ("rgb", "mixed")
 SUPERVISED = ("value", "gradient", "laplacian", "combined")
 CHOICES = {
     "sampling": SAMPLINGS,
@@ -20,6 +21,7 @@ CHOICES = {
     "schedule": SCHEDULES,
     "supervise": SUPERVISED,
     "derivative_rule": RULES,
+    "derivative_colours": COLOURS,
 }
 
 
@@ -68,6 +70,9 @@ class Recipe:
         derivative_rule: how the picture is differentiated: cubic "spline", "sobel" or "central" differences, see
             `keras_inr.signals.derivatives`. A field's gradient is one at a point, which the spline's is nearest to, by
             3 to 4 dB of what is learnt, see experiments/siren_jax/README.md.
+        derivative_colours: of fits to derivatives alone: "rgb" weighs errors of red, green and blue alike, "mixed"
+            weighs differences of colours more, see `keras_inr.training.objectives.colour_mixing`. Hash grids keep
+            colours by it that they lose otherwise; sine networks lose more in grey than they win.
         freeze: names of layers that stay as they are, with commas between them, such as sine_0,sine_1 or sine_*; None
             for none.
 
@@ -108,6 +113,7 @@ class Recipe:
     gradient_weight: float = 1.0
     laplacian_weight: float = 1.0
     derivative_rule: str = "spline"
+    derivative_colours: str = "rgb"
     freeze: str | None = None
 
     def __post_init__(self) -> None:
@@ -182,6 +188,7 @@ class OtherRecipeArguments(TypedDict, total=False):
     gradient_weight: float
     laplacian_weight: float
     derivative_rule: str
+    derivative_colours: str
     freeze: str | None
 
 

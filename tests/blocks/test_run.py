@@ -84,6 +84,7 @@ def test_the_price_is_told_roughly_before():
     lower = rough_line(dataclasses.replace(plan, goal_psnr_db=36.5))
     assert "roughly 74 s" in lower  # 7.9 s a megapixel there
     assert "a model of 55 MB" in lower
+    assert "a model of 86 MB beside a file of 7.2 MB; the first" in rough_line(plan, 7_190_000)
 
 
 def test_the_export_answers(finished):

@@ -5,7 +5,8 @@ import pytest
 
 from keras_inr.alignment import aligned_psnr
 from keras_inr.derivatives import jacobian, laplacian
-from keras_inr.models import Siren
+from keras_inr.models import MultiHash, Siren
+from keras_inr.signals import load_image
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training import fit
 from training.small_fits import small_field, small_picture
@@ -57,6 +58,17 @@ class TestFromTheGradient:
         assert len(looks) == 20
         assert looks[-1] == pytest.approx(from_gradient[1].psnr_db, abs=0.01)
         assert looks[-1] > looks[0] + 10
+
+
+def test_a_hash_grid_keeps_more_colour_by_mixed_colours():
+    errors = {}
+    for colours in ("rgb", "mixed"):
+        field = MultiHash(num_levels=5, table_size=1024, base_resolution=2, finest_resolution=32, units=(32,), seed=0)
+        options = {**QUICK, "learning_rate": 0.01, "derivative_colours": colours}
+        fit(field, load_image("sample:chelsea", size=32), steps=100, supervise="gradient", **options)
+        error = field.sample_grid() - load_image("sample:chelsea", size=32).values
+        errors[colours] = np.mean(np.square(error - error.mean(axis=-1, keepdims=True)))
+    assert errors["mixed"] < 0.6 * errors["rgb"]
 
 
 def test_from_the_laplacian_all_but_a_harmonic_function_comes_out():

@@ -8,9 +8,15 @@ from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.signals import load_image
 from keras_inr.signals.derivatives import picture_jacobian, picture_laplacian
 from keras_inr.training import Recipe
-from keras_inr.training.objectives import add_offset, check_supervision, make_objective, mean_square
+from keras_inr.training.objectives import (
+    add_offset,
+    check_supervision,
+    colour_mixing,
+    make_objective,
+    mean_square,
+)
 from keras_inr.training.sampling import Sampler
-from training.small_fits import small_picture
+from training.small_fits import grey_picture, small_picture
 
 
 def objective_of(signal, **recipe):
@@ -61,6 +67,42 @@ def test_losses_are_relative_to_a_flat_picture():
         flat = target.mean(axis=(0, 1)) if name == "values" else 0.0
         flat_loss = objective.loss_weights[name] * np.mean(np.square(target - flat))
         assert flat_loss == pytest.approx(factor, rel=1e-12)
+
+
+MIXED = {"derivative_colours": "mixed"}
+
+
+class TestColours:
+    @pytest.mark.parametrize("kind", ["gradient", "laplacian"])
+    def test_derivatives_of_a_flat_picture_are_lost_by_1_in_mixed_colours_too(self, kind):
+        objective = objective_of(small_picture(), supervise=kind, **MIXED)
+        (name, loss), target = next(iter(objective.losses("float64").items())), objective.targets
+        rows = target[name].reshape(-1, *target[name].shape[2:]).astype("float64")
+        assert objective.loss_weights[name] * float(loss(rows, 0 * rows)) == pytest.approx(1.0, rel=1e-9)
+
+    def test_powers_along_the_axes_are_square_roots_of_what_they_were(self):
+        rng = np.random.default_rng(0)
+        turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        jacobian = (rng.normal(size=(64, 64, 2, 3)) * [1.0, 0.2, 0.05]) @ turn.T
+        mixing = colour_mixing(np.moveaxis(jacobian, -1, 2))
+        mixed = (jacobian @ mixing.T).reshape(-1, 3)
+        powers, before = np.mean(np.square(mixed), axis=0), np.linalg.eigvalsh(np.cov(jacobian.reshape(-1, 3).T))[::-1]
+        np.testing.assert_allclose(powers / powers[0], np.sqrt(before / before[0]), rtol=0.05)  # means of 8192 draws
+        np.testing.assert_allclose(np.cov(mixed.T) / powers[0], np.diag(powers / powers[0]), atol=0.02)
+
+    def test_grey_stored_in_three_channels_is_fitted_without_infinities(self):
+        grey = np.repeat(small_picture().values[..., :1], 3, axis=-1)
+        mixing = objective_of(load_image(grey), supervise="gradient", **MIXED).mixing
+        assert np.isfinite(mixing).all()
+        assert np.linalg.norm(mixing, axis=1).max() == pytest.approx(10, rel=1e-4)  # targets are in float32
+        flat = objective_of(load_image(np.full((8, 8, 3), 0.5, np.float32)), supervise="gradient", **MIXED)
+        np.testing.assert_allclose(flat.mixing @ flat.mixing.T, 100 * np.eye(3), rtol=1e-6, atol=1e-9)
+
+    def test_are_mixed_for_derivatives_of_colour_alone(self):
+        assert objective_of(small_picture(), supervise="gradient").mixing is None
+        assert objective_of(grey_picture(np.eye(8)), supervise="gradient", **MIXED).mixing is None
+        assert objective_of(small_picture(), supervise="combined", **MIXED).mixing is None
+        assert objective_of(small_picture(), supervise="combined", value_weight=0, **MIXED).mixing is not None
 
 
 def test_values_alone_are_plain_mse():
