@@ -22,6 +22,7 @@ from experiments import files, pictures, tables
 from experiments.descent import curves
 from experiments.descent import study as descent
 from experiments.hash_upscaler import pages
+from experiments.siren_jax import colours
 from experiments.upscaling import upscaling
 from keras_inr.models.field import to_uint8
 from keras_inr.signals.image import load_image
@@ -109,6 +110,15 @@ def test_siren_jax_s_results_are_reached_in_a_tenth_of_its_seconds(case):
     assert ours[SIREN_JAX_EXPECTED["figure"][case]] >= SIREN_JAX_EXPECTED["published_db"][case]
     whole = recipe["train_seconds"] / recipe["steps"] * SIREN_JAX_EXPECTED["published_steps"]
     assert ours["train_seconds"] <= whole / 10
+
+
+def test_mixed_colours_are_what_the_page_says():
+    data = json.loads((SIREN_JAX / "results" / "colours.json").read_text())
+    assert colours.table(data) in (SIREN_JAX / "README.md").read_text()
+    means = [{name: statistics.mean(row[name]) for name in ("psnr_db", "green_magenta")} for row in data["rows"]]
+    for plain, row, mixed in zip(means[::2], data["rows"][1::2], means[1::2], strict=True):
+        assert (mixed["psnr_db"] > plain["psnr_db"] + 0.5) == (row["network"] == "hash_large")
+        assert mixed["green_magenta"] > plain["green_magenta"]
 
 
 def test_descent_s_curves_reach_the_published_points():

@@ -245,7 +245,8 @@ def draw_enlarged(path):
 
 def save_rows(path, rows):
     """Rows of (title, picture) as a figure."""
-    figure = matplotlib.figure.Figure(figsize=(3 * len(rows[0]), 3.7 * len(rows)), dpi=120, layout="constrained")
+    heights = [3 * panels[0][1].shape[0] / panels[0][1].shape[1] + 0.7 for panels in rows]
+    figure = matplotlib.figure.Figure(figsize=(3 * len(rows[0]), sum(heights)), dpi=120, layout="constrained")
     for axes, (title, shown) in zip(figure.subplots(len(rows), len(rows[0])).flat, itertools.chain(*rows), strict=True):
         axes.set_title(title, fontsize=10)
         axes.imshow(np.repeat(shown, 3, axis=-1) if shown.shape[-1] == 1 else shown, interpolation="antialiased")
