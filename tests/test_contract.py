@@ -37,7 +37,7 @@ from zoo_examples import ZOO, derived
 import keras_inr
 from keras_inr.initializers import Rule, RuleInitializer, Scheme
 from keras_inr.layers import Affine, HashEncoding, LeakyReluDense, PositionalEncoding, SineDense, ValueRange
-from keras_inr.losses import KnownMeanSquaredError, StackedMeanSquaredError
+from keras_inr.losses import ColourMeanSquaredError, KnownMeanSquaredError, StackedMeanSquaredError
 from keras_inr.metrics import MSE, PSNR
 from keras_inr.models import MultiHash, ReluMLP, Siren
 from keras_inr.models.block_field import BlockField, Blocks
@@ -127,6 +127,11 @@ EXAMPLES = [
     Example(StackedMuon, {"num_fields": 2, "decay": 0.1, "clip_norm": 1.0, "adam_lr_ratio": 0.1}),
     Example(StackedSGD, {"num_fields": 2, "decay": 0.1, "clip_norm": 1.0, "momentum": 0.9}),
     Example(KnownMeanSquaredError, {}, tuple(PICTURES)),
+    Example(
+        ColourMeanSquaredError,
+        {"mixing": [[1.0, 2.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]]},
+        tuple(PICTURES.reshape(2, 20, 3)),
+    ),
     Example(StackedMeanSquaredError, {}, tuple(PICTURES)),
     *(
         Example(cls, {"num_fields": num_fields, "name": "quality", "dtype": "float32"}, tuple(PICTURES))
