@@ -44,7 +44,7 @@ style: $(INSTALLED)
 install: $(INSTALLED)
 
 $(BASE) $(SERVING) $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".$(extras)"
 	touch $@ $(covered)
 

@@ -62,7 +62,7 @@ class ColourMeanSquaredError(keras.losses.Loss):
     ) -> None:
         super().__init__(name=name, reduction="sum_over_batch_size", dtype=dtype)
         matrix = np.asarray(mixing, np.float64)
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
+        if matrix.ndim != 2 or not matrix.size or matrix.shape[0] != matrix.shape[1] or not np.all(np.isfinite(matrix)):
             raise InputError(f"mixing must be a square matrix of finite numbers, received {mixing!r}")
         self.mixing = matrix
 

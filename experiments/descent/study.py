@@ -142,7 +142,7 @@ def ended(preset, seed, epoch):
 def any_time_table(rows):
     """Ours beside descent's, a column for each epoch."""
     epochs = list(dict.fromkeys(row["epochs"] for row in rows))
-    lines = [f"| network | {' | '.join(f'{epoch} epochs' for epoch in epochs)} |", "| --- |" + " ---: |" * len(epochs)]
+    lines = [f"| network | {' | '.join(f'epoch {epoch}' for epoch in epochs)} |", "| --- |" + " ---: |" * len(epochs)]
     for preset in dict.fromkeys(row["preset"] for row in rows):
         own = [row for row in rows if row["preset"] == preset]
         cells = [f"{statistics.mean(row['psnr_db']):.2f} / {row['published_db']:.2f}" for row in own]

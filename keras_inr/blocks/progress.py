@@ -65,8 +65,8 @@ def rough_line(plan: BlockPlan, file_bytes: int | None = None) -> str:
     further = plan.goal_psnr_db - 40.0
     seconds, megabytes = (megapixels * amount * factor**further for amount, factor in ROUGHLY.values())
     memory = max(FITS_GB, 1e-3 * COPIES * megabytes + 0.6)
-    cost = f"roughly {seconds:.0f} s on two cores, {memory:.1f} GB of memory, a model of {megabytes:.2g} MB"
-    cost += "" if file_bytes is None else f" beside a file of {file_bytes / 1e6:.2g} MB"
+    cost = f"roughly {seconds:.0f} s on two cores, {memory:.1f} GB of memory, a model of {megabytes:.3g} MB"
+    cost += "" if file_bytes is None else f" beside a file of {file_bytes / 1e6:.3g} MB"
     return f"{line}: {cost}; the first block tells more"
 
 

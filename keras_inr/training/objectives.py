@@ -23,8 +23,8 @@ CHUNKS = {"jacobian": 8192, "laplacian": 2048}
 """Points that are differentiated at a time, by the highest derivative: the fastest from 2048 to all on CPUs."""
 
 MIXING_POWER = 0.25
-LEAST_SHARE = 1e-4
-"""Of the strongest colour's power: what another one counts as having at least."""
+LEAST_SHARE = 1e-3
+"""Of the strongest colour's power: one with less, as in grey pictures, is not there and is not weighed more."""
 
 OUTPUT_OF = {"value": "values", "gradient": "jacobian", "laplacian": "laplacian"}
 
@@ -126,9 +126,9 @@ def colour_mixing(derivative: npt.ArrayLike) -> np.ndarray:
     """The matrix W (C, C) that brings the colours of a derivative nearer to equal power.
 
     Its rows are (l_1 / l_i)^(1/4) v_i, with eigenvalues l_i, from the largest, and eigenvectors v_i of the second
-    moments E[g g^T] over pixels and directions. In a photograph red, green and blue change together, so that grey has
-    95 % or more of the gradient's power. A loss in red, green and blue hardly sees the rest, and what a hash grid
-    learns from it is nearly without colour.
+    moments E[g g^T] over pixels and directions; v_i alone where l_i is below l_1 / 1000. In photographs red, green and
+    blue change together, so that grey has 90 % or more of the gradient's power. A loss in red, green and blue hardly
+    sees the rest, and what a hash grid learns from it lacks colour.
 
     Args:
         derivative: array (H, W, C) or (H, W, C, 2).
@@ -140,7 +140,8 @@ def colour_mixing(derivative: npt.ArrayLike) -> np.ndarray:
     derivative = np.asarray(derivative, np.float64)
     colours = np.moveaxis(derivative, 2, -1).reshape(-1, derivative.shape[2])
     powers, axes = np.linalg.eigh(colours.T @ colours / len(colours))
-    shares = np.maximum(powers / (powers[-1] or 1.0), LEAST_SHARE)
+    shares = powers / (powers[-1] or 1.0)
+    shares = np.where(shares < LEAST_SHARE, 1.0, shares)
     return (axes / shares**MIXING_POWER).T[::-1]
 
 

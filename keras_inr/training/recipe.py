@@ -72,7 +72,7 @@ class Recipe:
             3 to 4 dB of what is learnt, see experiments/siren_jax/README.md.
         derivative_colours: of fits to derivatives alone: "rgb" weighs errors of red, green and blue alike, "mixed"
             weighs differences of colours more, see `keras_inr.training.objectives.colour_mixing`. Hash grids keep
-            colours by it that they lose otherwise; sine networks lose more in grey than they win.
+            colours by it that they lose otherwise; the sine networks that were tried lost more in grey than they won.
         freeze: names of layers that stay as they are, with commas between them, such as sine_0,sine_1 or sine_*; None
             for none.
 
@@ -139,6 +139,10 @@ class Recipe:
             raise InputError(f"optimizer 'adam' takes no weight_decay, received {max(decays)!r}: use 'adamw'")
         if self.supervise == "combined" and not (self.value_weight or self.gradient_weight or self.laplacian_weight):
             raise InputError("supervise='combined' needs one weight above 0, received 0 for all three")
+        values = self.supervise == "value" or (self.supervise == "combined" and self.value_weight > 0)
+        if values and self.derivative_colours == "mixed":
+            told = "is for fits to derivatives alone, received supervise"
+            raise InputError(f"derivative_colours 'mixed' {told}={self.supervise!r}")
 
     def points_per_step(self, num_pixels: int) -> int:
         """How many points a step sees."""

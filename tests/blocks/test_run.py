@@ -79,12 +79,12 @@ def test_the_price_is_told_after_one_block(finished):
 def test_the_price_is_told_roughly_before():
     plan = plan_blocks(SimpleNamespace(size=(3072, 3072), channels=3, sha256=""), "a.tif")
     whole = "3072 x 3072 (9.4 megapixels) as 3 x 3 blocks of 1024 x 1024 pixels and 1 of smaller copies to 40 dB: "
-    cost = "roughly 98 s on two cores, 2.0 GB of memory, a model of 86 MB; the first block tells more"
+    cost = "roughly 98 s on two cores, 2.0 GB of memory, a model of 85.9 MB; the first block tells more"
     assert rough_line(plan) == whole + cost  # experiments/large: 98 s, 1.8 GB, 86 MB
     lower = rough_line(dataclasses.replace(plan, goal_psnr_db=36.5))
     assert "roughly 74 s" in lower  # 7.9 s a megapixel there
-    assert "a model of 55 MB" in lower
-    assert "a model of 86 MB beside a file of 7.2 MB; the first" in rough_line(plan, 7_190_000)
+    assert "a model of 55.1 MB" in lower
+    assert "a model of 85.9 MB beside a file of 123 MB; the first" in rough_line(plan, 123_400_000)
 
 
 def test_the_export_answers(finished):

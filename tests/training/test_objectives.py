@@ -90,18 +90,22 @@ class TestColours:
         np.testing.assert_allclose(powers / powers[0], np.sqrt(before / before[0]), rtol=0.05)  # means of 8192 draws
         np.testing.assert_allclose(np.cov(mixed.T) / powers[0], np.diag(powers / powers[0]), atol=0.02)
 
-    def test_grey_stored_in_three_channels_is_fitted_without_infinities(self):
-        grey = np.repeat(small_picture().values[..., :1], 3, axis=-1)
-        mixing = objective_of(load_image(grey), supervise="gradient", **MIXED).mixing
-        assert np.isfinite(mixing).all()
-        assert np.linalg.norm(mixing, axis=1).max() == pytest.approx(10, rel=1e-4)  # targets are in float32
-        flat = objective_of(load_image(np.full((8, 8, 3), 0.5, np.float32)), supervise="gradient", **MIXED)
-        np.testing.assert_allclose(flat.mixing @ flat.mixing.T, 100 * np.eye(3), rtol=1e-6, atol=1e-9)
+    def test_colours_that_are_not_there_are_not_weighed_more(self):
+        grey = load_image(np.repeat(small_picture().values[..., :1], 3, axis=-1))
+        for signal in (grey, load_image(np.full((8, 8, 3), 0.5, np.float32))):
+            mixing = objective_of(signal, supervise="gradient", **MIXED).mixing
+            np.testing.assert_allclose(mixing @ mixing.T, np.eye(3), atol=1e-12)
+
+    @pytest.mark.parametrize("recipe", [{}, {"supervise": "combined"}])
+    def test_are_refused_where_values_are_fitted(self, recipe):
+        with pytest.raises(
+            ValueError, match=r"^derivative_colours 'mixed' is for fits to derivatives alone, received "
+        ):
+            Recipe(steps=1, **recipe, **MIXED)
 
     def test_are_mixed_for_derivatives_of_colour_alone(self):
         assert objective_of(small_picture(), supervise="gradient").mixing is None
         assert objective_of(grey_picture(np.eye(8)), supervise="gradient", **MIXED).mixing is None
-        assert objective_of(small_picture(), supervise="combined", **MIXED).mixing is None
         assert objective_of(small_picture(), supervise="combined", value_weight=0, **MIXED).mixing is not None
 
 
