@@ -118,7 +118,7 @@ def make_objective(recipe: Recipe, signal: ImageSignal) -> Objective:
         "laplacian": lambda: picture_laplacian(signal.values, recipe.derivative_rule),
     }
     parts = {kind: (make[kind](), weight) for kind, weight in weights.items()}
-    mixes = "value" not in parts and signal.channels > 1 and recipe.derivative_colours == "mixed"
+    mixes = signal.channels > 1 and recipe.derivative_colours == "mixed"
     return weighted_objective(parts, colour_mixing(next(iter(parts.values()))[0]) if mixes else None)
 
 

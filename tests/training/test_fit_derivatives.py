@@ -61,12 +61,12 @@ class TestFromTheGradient:
 
 
 def test_a_hash_grid_keeps_more_colour_by_mixed_colours():
-    errors = {}
+    errors, signal = {}, load_image("sample:chelsea", size=32)
     for colours in ("rgb", "mixed"):
         field = MultiHash(num_levels=5, table_size=1024, base_resolution=2, finest_resolution=32, units=(32,), seed=0)
         options = {**QUICK, "learning_rate": 0.01, "derivative_colours": colours}
-        fit(field, load_image("sample:chelsea", size=32), steps=100, supervise="gradient", **options)
-        error = field.sample_grid() - load_image("sample:chelsea", size=32).values
+        fit(field, signal, steps=100, supervise="gradient", **options)
+        error = field.sample_grid() - signal.values
         errors[colours] = np.mean(np.square(error - error.mean(axis=-1, keepdims=True)))
     assert errors["mixed"] < 0.6 * errors["rgb"]
 

@@ -90,6 +90,12 @@ class TestColours:
         np.testing.assert_allclose(powers / powers[0], np.sqrt(before / before[0]), rtol=0.05)  # means of 8192 draws
         np.testing.assert_allclose(np.cov(mixed.T) / powers[0], np.diag(powers / powers[0]), atol=0.02)
 
+    @pytest.mark.parametrize(("picture", "share"), [("chelsea", 0.963), ("astronaut", 0.938)])
+    def test_grey_has_most_of_a_photograph_s_gradient(self, picture, share):
+        """The shares that experiments/siren_jax/README.md tells."""
+        mixing = objective_of(load_image(f"sample:{picture}"), supervise="gradient", **MIXED).mixing
+        assert 1 / np.sum(np.linalg.norm(mixing, axis=1) ** -4.0) == pytest.approx(share, abs=1e-3)
+
     def test_colours_that_are_not_there_are_not_weighed_more(self):
         grey = load_image(np.repeat(small_picture().values[..., :1], 3, axis=-1))
         for signal in (grey, load_image(np.full((8, 8, 3), 0.5, np.float32))):
