@@ -141,8 +141,7 @@ def test_descent_s_page_has_the_runs_that_stop():
     rows = json.loads((DESCENT / "results" / "descent_cat_any_time.json").read_text())["rows"]
     assert descent.any_time_table(rows) in (DESCENT / "README.md").read_text()
     differences = [statistics.mean(row["psnr_db"]) - row["published_db"] for row in rows]
-    assert min(differences) > -0.4
-    assert min(d for row, d in zip(rows, differences, strict=True) if row["epochs"] == 50) > 0.2
+    assert min(differences) > 0.1
 
 
 def test_descent_s_published_points_are_in_our_unit():

@@ -148,7 +148,8 @@ def any_time_table(rows):
         cells = [f"{statistics.mean(row['psnr_db']):.2f} / {row['published_db']:.2f}" for row in own]
         lines.append(f"| `{preset}` | {' | '.join(cells)} |")
     seeds = ", ".join(map(str, rows[0]["seeds"]))
-    where = f"{rows[0]['device']}, TensorFlow {rows[0]['versions']['tensorflow']}"
+    devices = " and ".join(dict.fromkeys(row["device"] for row in rows))
+    where = f"{devices}, TensorFlow {rows[0]['versions']['tensorflow']}"
     return "\n".join(lines) + f"\n\nPSNR (dB), ours / descent's. Means of seeds {seeds}; {where}.\n"
 
 

@@ -42,7 +42,7 @@ def device_name(num_devices: int = 1) -> str:
         details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
         return f"GPU, {details.get('device_name', 'unknown')}"
     cores = usable_cores()
-    return f"CPU, {cores} cores, {_cpu_model()}"
+    return f"CPU, {cores} {'core' if cores == 1 else 'cores'}, {_cpu_model()}"
 
 
 def _cpu_model():

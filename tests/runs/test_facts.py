@@ -37,6 +37,8 @@ class TestDeviceName:
         text = "processor\t: 0\nmodel name\t: Abacus 3000 @ 2.0 GHz\nmodel name\t: other\n"
         monkeypatch.setattr(facts.pathlib.Path, "read_text", lambda path: text)
         assert device_name() == "CPU, 3 cores, Abacus 3000 @ 2.0 GHz"
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {2})
+        assert device_name() == "CPU, 1 core, Abacus 3000 @ 2.0 GHz"
 
     def test_processor_that_does_not_tell(self, monkeypatch):
         monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [])
