@@ -22,9 +22,11 @@ from experiments import files, pictures, tables
 from experiments.descent import curves
 from experiments.descent import study as descent
 from experiments.hash_upscaler import pages
-from experiments.siren_jax import colours
+from experiments.siren_jax import colours, enlarging
 from experiments.upscaling import upscaling
 from keras_inr.models.field import to_uint8
+from keras_inr.models.field_files import save_field
+from keras_inr.models.siren import Siren
 from keras_inr.signals.image import load_image
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -119,6 +121,30 @@ def test_mixed_colours_are_what_the_page_says():
     for plain, row, mixed in zip(means[::2], data["rows"][1::2], means[1::2], strict=True):
         assert (mixed["psnr_db"] > plain["psnr_db"] + 0.5) == (row["network"] == "hash_large")
         assert mixed["green_magenta"] > plain["green_magenta"]
+
+
+def test_enlargements_are_of_the_fields_that_the_page_names(tmp_path, monkeypatch):
+    """Of a small picture, with short fits: panels of one size, and a row of figures for each field."""
+    signal = load_image("sample:camera", size=(32, 32))
+    for case in ("value_grey", "gradient"):
+        (tmp_path / f"ours-{case}").mkdir()
+        save_field(Siren((8,), picture_size=signal.size, channels=1, seed=0), tmp_path / f"ours-{case}" / "model.keras")
+    monkeypatch.setattr(enlarging, "PART", (4, 8, 16))
+    for name, (preset, arguments, recipe) in enlarging.FITTED.items():
+        monkeypatch.setitem(enlarging.FITTED, name, (preset, arguments, {**recipe, "steps": 2}))
+    rows, panels = enlarging.run(signal, tmp_path, {"value_grey": "values", "gradient": "gradient"})
+    fitted = ["fitted to values", "fitted to gradient", *enlarging.FITTED]
+    assert [row["field"] for row in rows] == fitted
+    assert [title for title, _ in panels if title in fitted] == fitted
+    assert {(shown.shape, shown.dtype.name) for _, shown in panels} == {((64, 64, 1), "uint8")}
+    pixels = to_uint8(signal.values[4:20, 8:24])
+    np.testing.assert_array_equal(panels[0][1][::4, ::4], pixels)
+    assert enlarging.table(rows).count("\n") == 2 + len(rows)
+
+
+def test_enlargements_are_what_the_page_says():
+    rows = json.loads((SIREN_JAX / "results" / "enlarged.json").read_text())["rows"]
+    assert enlarging.table(rows) in (SIREN_JAX / "README.md").read_text()
 
 
 def test_descent_s_curves_reach_the_published_points():

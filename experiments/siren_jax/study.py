@@ -6,12 +6,14 @@ From the root of the repository:
     python -m experiments.siren_jax.study --image=... --part=recipe --recipe_steps=200
     python -m experiments.siren_jax.study --image=... --part=batches
     python -m experiments.siren_jax.study --image=... --part=colours
+    python -m experiments.siren_jax.study --image=... --part=enlarging
     python -m experiments.siren_jax.study --image=... --part=report
 
 Our fits are the flagfiles beside this script. The recipe is siren-jax's: its network and initialisation, Adam at 1e-4,
 all pixels in every step, on our targets. Both go on where they were stopped; more --recipe_steps continue a recipe.
 "batches" runs the recipe with random batches of all, a quarter, a sixteenth of the pixels at equal points seen.
 "colours" fits colour pictures' gradients with errors in red, green and blue, and in mixed colours, and reports on that.
+"enlarging" draws a part of the grey picture enlarged by our fields, and by fields fitted for that.
 """
 
 from keras_inr.cli import startup
@@ -32,15 +34,13 @@ from absl import flags
 from PIL import Image
 
 from experiments.files import ROOT, put_between
-from experiments.siren_jax import colours
+from experiments.siren_jax import colours, enlarging
 from keras_inr.alignment import aligned_psnr
 from keras_inr.errors import InputError
 from keras_inr.models.field import to_uint8
-from keras_inr.models.field_files import read_field
 from keras_inr.presets import from_preset
 from keras_inr.runs.facts import device_name
 from keras_inr.signals.image import load_image
-from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
 
@@ -53,13 +53,11 @@ RUNS = ROOT / "runs" / "siren_jax"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
 PARTS = (1, 4, 16, 64)  # of which batches of the picture's pixels are one
 BATCH_SIZE, BATCH_EPOCHS = 128, 200  # side of the picture in the study of batches, and how often it is seen
-ENLARGED = 4
-ZOOM = (96, 150, 72)  # first row, first column and side of the square that is shown enlarged, in pixels of 256 x 256
 
 
 def define_flags():
     flags.DEFINE_string("image", None, "path of siren-jax's reference.jpg", required=True)
-    flags.DEFINE_enum("part", "report", ["ours", "recipe", "batches", "colours", "report"], "what to do")
+    flags.DEFINE_enum("part", "report", ["ours", "recipe", "batches", "colours", "enlarging", "report"], "what to do")
     flags.DEFINE_list("cases", list(CASES), "which of value, value_grey, gradient, laplacian")
     flags.DEFINE_integer("recipe_steps", 100, "steps of the recipe, of its 10000", lower_bound=2)
 
@@ -69,6 +67,9 @@ def main(argv):
     if FLAGS.part == "colours":
         write("colours", colours.run(FLAGS.image, RUNS))
         report_colours()
+        return 0
+    if FLAGS.part == "enlarging":
+        report_enlarging()
         return 0
     for case in FLAGS.cases:
         if case not in CASES:
@@ -181,7 +182,6 @@ def report():
     for name, text in (("table", table), ("batches", batches)):
         put_between(HERE / "README.md", f"<!-- {name} -->", text)
     draw(RESULTS / "pictures.png")
-    draw_enlarged(RESULTS / "enlarged.png")
     print(table, batches, sep="\n")
 
 
@@ -190,6 +190,14 @@ def report_colours():
     data = read("colours")
     put_between(HERE / "README.md", "<!-- colours -->", colours.table(data))
     save_rows(RESULTS / "colours.png", [colours.panels(data, RUNS)])
+
+
+def report_enlarging():
+    """Table and figure of the grey picture enlarged; needs the runs of --part=ours."""
+    rows, panels = enlarging.run(picture("value_grey"), RUNS, {case: NAMES[case] for case in CASES[1:]})
+    write("enlarged", {"rows": rows, "device": device_name()})
+    put_between(HERE / "README.md", "<!-- enlarged -->", enlarging.table(rows))
+    save_rows(RESULTS / "enlarged.png", [panels[:4], panels[4:]])
 
 
 def near(looks, step):
@@ -228,19 +236,6 @@ def draw(path):
         shown = np.atleast_3d(np.asarray(Image.open(RUNS / f"ours-{case}" / "reconstruction.png")))
         panels.append((f"{NAMES[case]}\n{ours[EXPECTED['figure'][case]]:.1f} dB", shown))
     save_rows(path, [panels])
-
-
-def draw_enlarged(path):
-    """The grey picture four times larger by bicubic interpolation and by each field; below, a part of it."""
-    signal = picture("value_grey")
-    side = 256 * ENLARGED
-    row, column, width = (ENLARGED * number for number in ZOOM)
-    panels = [("bicubic", to_uint8(resampled(signal.values, side, side, "bicubic")))]
-    for case in CASES[1:]:
-        field = read_field(RUNS / f"ours-{case}" / "model.keras")
-        panels.append((f"field fitted to {NAMES[case]}", field.render(side, side)))
-    parts = [("", shown[row : row + width, column : column + width]) for _, shown in panels]
-    save_rows(path, [panels, parts])
 
 
 def save_rows(path, rows):
