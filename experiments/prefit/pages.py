@@ -42,7 +42,6 @@ MEASURES = {
     "final_psnr_db": ("PSNR at the end (dB)", 2),
     "start_psnr_db": ("PSNR before the first step (dB)", 2),
 }
-IN_README = ("auc_db", "steps_to_30_db", "steps_to_40_db")
 COMPARISONS = {
     ("after_same", "scratch"): "after same class - scratch",
     ("after_other", "scratch"): "after other class - scratch",
@@ -73,23 +72,22 @@ def write(results, rows):
     draw_auc(results / "auc.png", first)
     for network in names(first):
         draw_curves(results / "curves" / f"{network}.png", [row for row in first if row["network"] == network])
-    head = "\n\n".join([*sentences(rows), "![AUC](results/auc.png)", ""])
-    tables = {measure: f"### {MEASURES[measure][0]}\n\n{table(first, measure)}" for measure in MEASURES}
+    again, others = again_sentences(rows), [verdict(first), start_tells(first)]
+    how, figure = [coverage(rows), facts(first)], "![AUC](results/auc.png)"
+    tables = [f"### {MEASURES[measure][0]}\n\n{table(first, measure)}" for measure in MEASURES]
     with atomic_path(results / "table.md") as temporary:
-        temporary.write_text(head.replace("results/", "") + "\n".join(tables.values()))
-    text = head + "\n".join(tables[measure] for measure in IN_README)
+        temporary.write_text("\n\n".join([*others, *again, *how, figure.replace("results/", ""), "\n".join(tables)]))
+    text = "\n\n".join([table(first, "auc_db").strip(), figure, *again, *how]) + "\n"
     page = results.parent / "README.md"
     if page.exists():
         put_between(page, MARKER, text)
     return text
 
 
-def sentences(rows):
-    """The verdict, what the second set says, what is run, and how."""
-    first = first_set(rows)
+def again_sentences(rows):
+    """[what the second set of triples says], or [] if there is none."""
     second = told_of([row for row in rows if row["triple"] >= SET])
-    again = [f"{again_table(first, second)}\n"] if second else []
-    return [verdict(first), *again, start_tells(first), coverage(rows), facts(first)]
+    return [again_table(first_set(rows), second)] if second else []
 
 
 def rows_of(record):
