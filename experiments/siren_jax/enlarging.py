@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
+from experiments.tables import head, line
 from experiments.upscaling.upscaling import RECIPES
 from keras_inr.metrics import finite, psnr
 from keras_inr.models.field import to_uint8
 from keras_inr.models.field_files import read_field
 from keras_inr.presets import from_preset
 from keras_inr.rendering.between_pixels import between_pixels
-from keras_inr.rendering.raster import FieldRaster
 from keras_inr.signals.resampling import resampled
 from keras_inr.training.fitting import fit
 from keras_inr.training.recipe import Recipe
@@ -39,19 +39,18 @@ def run(signal, folder, names):
     height, width = (FACTOR * side for side in signal.size)
     pixels = np.repeat(np.repeat(signal.values, FACTOR, axis=0), FACTOR, axis=1)
     bicubic = resampled(signal.values, height, width, "bicubic")
-    panels = [("its pixels", part_of(pixels)), ("bicubic", part_of(bicubic))]
+    panels = [("its pixels", part_of(to_uint8(pixels))), ("bicubic", part_of(to_uint8(bicubic)))]
     rows = []
 
     def add(name, field, between):
         rows.append(measured(name, field, signal))
-        panels.append((name, part_of(FieldRaster(field, height, width, between=between).array())))
+        panels.append((name, part_of(field.render(height, width, between=between))))
 
     for case, name in names.items():
         field = read_field(folder / f"ours-{case}" / "model.keras")
         add(f"fitted to {name}", field, "field")
         if case == "value_grey":
-            raster = FieldRaster(field, height, width, between="auto")
-            panels.append(("the same, as keras-inr shows it", part_of(raster.array())))
+            panels.append(("the same, as keras-inr shows it", part_of(field.render(height, width))))
     for name in FITTED:
         add(name, fitted(name, signal), "auto")
     return rows, panels
@@ -82,21 +81,17 @@ def measured(name, field, signal):
     }
 
 
-def part_of(values):
-    """The part of an enlargement that is shown, uint8."""
+def part_of(picture):
+    """The part of an enlargement that is shown."""
     row, column, side = (FACTOR * number for number in PART)
-    return to_uint8(values[row : row + side, column : column + side])
+    return picture[row : row + side, column : column + side]
 
 
 def table(rows):
     """A row for each field."""
-    lines = [
-        "| field | on the pixels (dB) | between them (dB) | bilinear there (dB) | smooth enough to be shown as it is |"
-    ]
-    lines.append("| --- | ---: | ---: | ---: | --- |")
+    heads = ["field", "on the pixels (dB)", "between them (dB)", "bilinear there (dB)"]
+    lines = head([*heads, "smooth enough to be shown as it is"])
     for row in rows:
-        figures = (
-            f"{math.inf if row[key] is None else row[key]:.1f}" for key in ("psnr_db", "between_db", "bilinear_db")
-        )
-        lines.append(f"| {row['field']} | {' | '.join(figures)} | {'yes' if row['is_smooth'] else 'no'} |")
+        found = [math.inf if row[key] is None else row[key] for key in ("psnr_db", "between_db", "bilinear_db")]
+        lines.append(line([row["field"], *(f"{db:.1f}" for db in found), "yes" if row["is_smooth"] else "no"]))
     return "\n".join(lines) + "\n"
