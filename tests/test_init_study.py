@@ -240,7 +240,7 @@ class TestRun:
 
     def test_figures_and_page(self, first, folder):
         results = folder / "results"
-        assert all((results / f"chelsea-0.02-{what}.png").stat().st_size > 1000 for what in ("curves", "pictures"))
+        assert all((results / f"chelsea-0.02-{what}").stat().st_size > 1000 for what in ("curves.png", "pictures.jpg"))
         page = (folder / "README.md").read_text()
         assert first.strip() in page
         linked = re.findall(r"!\[\w+\]\((.*)\)", page)

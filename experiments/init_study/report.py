@@ -28,12 +28,13 @@ COLUMNS = (
 COLUMNS += tuple(f"steps_to_{level:g}{where}" for where in ("", "_on_pixels") for level in LEVELS)
 COLUMNS += ("psnr_db", "between_db", "train_seconds", "num_parameters", "device", "tensorflow", "image_sha256")
 CURVES = ("experiment", "seed", "step", "psnr_db", "mse", "between_db", "between_mse")
+FIGURES = {"curves": "png", "pictures": "jpg"}
 NEAR = 1.1
 """Times the lowest error that experiment 1 has: what counts as having reached it."""
 
 
 def write(results, stem, records, pictures, experiments):
-    """Writes <stem>.md, .csv, -curves.csv, -curves.png and -pictures.png; returns the table.
+    """Writes <stem>.md, .csv, -curves.csv, -curves.png and -pictures.jpg; returns the table.
 
     Args:
         results: folder.
@@ -45,13 +46,13 @@ def write(results, stem, records, pictures, experiments):
     results.mkdir(parents=True, exist_ok=True)
     text = table(records, experiments)
     with atomic_path(results / f"{stem}.md") as temporary:
-        images = "\n".join(f"![{what}]({stem}-{what}.png)\n" for what in ("curves", "pictures"))
+        images = "\n".join(f"![{what}]({stem}-{what}.{kind})\n" for what, kind in FIGURES.items())
         temporary.write_text(f"### {stem}\n\n{text}\n{images}")
     looks = [{**record, **row} for record in records for row in record["looks"]]
     for name, columns, rows in (("", COLUMNS, records), ("-curves", CURVES, looks)):
         write_csv(results / f"{stem}{name}.csv", columns, [{key: row[key] for key in columns} for row in rows])
     draw_curves(results / f"{stem}-curves.png", records)
-    draw_pictures(results / f"{stem}-pictures.png", records, pictures)
+    draw_pictures(results / f"{stem}-pictures.jpg", records, pictures)
     return text
 
 
