@@ -1,10 +1,13 @@
-"""What the studies share about pictures: their names in tables, and smaller ones."""
+"""What the studies share about pictures: their names in tables, smaller ones, and figures in small files."""
 
 import dataclasses
+import io
 import pathlib
 
 import numpy as np
+import PIL.Image
 
+from keras_inr._files import atomic_path
 from keras_inr.signals.resampling import resampled
 
 
@@ -26,3 +29,11 @@ def reduced(signal, factor, method="area"):
     """
     values = resampled(signal.values, signal.height // factor, signal.width // factor, method)
     return dataclasses.replace(signal, values=np.clip(values, 0, 1), bit_depth=32)
+
+
+def save_small(figure, path):
+    """Writes a figure of matplotlib as a PNG of 256 colours."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    with atomic_path(path) as temporary:
+        PIL.Image.open(drawn).convert("RGB").quantize(256).save(temporary, optimize=True)

@@ -10,13 +10,15 @@ import skimage.transform
 import tensorflow as tf
 from cli.fit_calls import forked
 
+from experiments.files import read_csv
 from experiments.signals import grid, made, pages, tomography
+from experiments.signals.study import TEXTS
 from keras_inr.metrics import psnr
 
 FOLDER = pathlib.Path(__file__).parent.parent / "experiments" / "signals"
 
 
-@pytest.mark.parametrize("module", [made, grid, tomography])
+@pytest.mark.parametrize("module", [made, grid, tomography, pages])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -110,16 +112,22 @@ class TestTomography:
 
 
 class TestPages:
+    def test_the_page_is_what_the_fits_say(self):
+        rows = read_csv(FOLDER / "results" / "fits.csv", TEXTS)
+        assert len(rows) == 133
+        assert f"<!-- signals -->\n{pages.text(rows)}<!-- signals -->\n" in (FOLDER / "README.md").read_text()
+
     def row(self, method, signal, psnr_db, **others):
         row = {"task": "fit", "weights": 50000, "method": method, "signal": signal, "psnr_db": psnr_db, "seed": 0}
-        row |= {"num_parameters": 49999, "train_seconds": 3.2, "device": "CPU", "tensorflow": "2"}
+        row |= {"num_parameters": 49999, "train_seconds": 3.2, "steps": 70, "optimizer": "adam", "learning_rate": 0.01}
+        row |= {"device": "CPU", "tensorflow": "2"}
         return {**row, **others}
 
     def test_the_best_is_bold_and_exact_pictures_count(self):
         rows = [self.row("siren", "star", 20.0), self.row("grid", "star", 30.0), self.row("siren", "disc", None)]
         lines = pages.text(rows).splitlines()
-        assert lines[4] == "| siren | 49,999 | 20.0 | **100.0** | 60.0 | 3 |"
-        assert lines[5] == "| grid | 49,999 | **30.0** | - | 30.0 | 3 |"
+        assert lines[4] == "| siren | 49,999 | Adam, 0.01 | 70 | 3 | 20.0 | **100.0** | 60.0 |"
+        assert lines[5] == "| grid | 49,999 | Adam, 0.01 | 70 | 3 | **30.0** | - | 30.0 |"
 
 
 def test_a_small_run_is_kept_and_goes_on(tmp_path):
@@ -128,7 +136,7 @@ def test_a_small_run_is_kept_and_goes_on(tmp_path):
     assert first.returncode == 0, first.stderr
     for name in ("siren", "pixel_grid", "grid, total variation"):
         assert first.stdout.count(f"| {name} |") == 2
-    assert "| filtered back projection | - | - | - |" in first.stdout
+    assert "| filtered back projection | - | - | - | - |" in first.stdout
     again = forked("experiments.signals.study", *flags, "--part=report")
     assert (again.returncode, again.stdout) == (0, first.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["quick"]

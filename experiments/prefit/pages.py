@@ -1,14 +1,13 @@
 """What the study tells: tables, curves of each network, a box plot of all, and the CSV of all fits that they are of."""
 
-import io
 import json
 
 import matplotlib.figure
 import matplotlib.patches
 import numpy as np
-from PIL import Image
 
 from experiments.files import put_between, read_csv, write_csv
+from experiments.pictures import save_small
 from experiments.prefit.fits import GRID, MODES, PLAN
 from experiments.prefit.outcomes import CAP_DB, GOALS, capped, figures, paired, spread
 from keras_inr._files import atomic_path
@@ -335,11 +334,3 @@ def draw_auc(path, rows):
     axes.legend(handles=patches, fontsize=8)
     axes.grid(axis="y", alpha=0.3)
     save_small(figure, path)
-
-
-def save_small(figure, path):
-    """A PNG of 256 colours."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    with atomic_path(path) as temporary:
-        Image.open(drawn).convert("RGB").quantize(256).save(temporary, optimize=True)

@@ -36,13 +36,16 @@ def fitted(values, num_parameters, weight=None, steps=STEPS):
         error = tf.reduce_mean(tf.square(tf.matmul(tf.matmul(down, grid), across, transpose_b=True) - target))
         return error + weight * total_variation(grid)
 
-    seconds = minimised(loss, [grid], steps, RATE)
+    seconds = minimised(loss, [grid], adam(), steps)
     return (down.numpy() @ grid.numpy() @ across.numpy().T), grid.numpy(), seconds
 
 
-def minimised(loss, variables, steps, rate):
-    """Seconds that so many steps of Adam took, without the first one, which compiles."""
-    optimizer = keras.optimizers.Adam(rate, epsilon=1e-8)
+def adam():
+    return keras.optimizers.Adam(RATE, epsilon=1e-8)
+
+
+def minimised(loss, variables, optimizer, steps):
+    """Seconds that so many steps of an optimizer took, without the first one, which compiles."""
 
     @tf.function
     def step():

@@ -96,9 +96,9 @@ def star(size=1000, wedges=40, margin=20):
 
 
 def all_of(levels, size, seed=0):
-    """Name -> signal, of each kind at each level, and the star."""
-    found = {}
+    """Name -> signal: the star, and each kind at each level."""
+    found = {"star": star(size, margin=round(size / 50))}
     for level in levels:
         found |= {f"noise-{level}": noise(level, size, seed), f"spheres-{level}": spheres(level, size, seed)}
         found[f"sierpinski-{level}"] = sierpinski(level, size)
-    return {**found, "star": star(size, margin=round(size / 50))}
+    return found

@@ -4,15 +4,16 @@ From the root of the repository: python -m experiments.signals.study
 
 Parts, all of them by default:
 
-    fit         every network to every signal of --levels, by `keras_inr.comparing` with --seconds each, at --weights
+    fit         every network to every signal of --levels, by `keras_inr.comparing` with --seconds each, at --weights,
+                with the best learning rate of several on the star, each tried for half as long
     grid        the regularised bicubic grid with as many values, 1000 steps on all pixels
     tomography  every network at the first of --weights, the grid of pixels and filtered back projection: a phantom of
                 --side pixels from --angles projections
-    report      the page's tables of all fits in results/fits.csv
+    report      the page's tables and figure of all fits in results/fits.csv
 
-A part puts its fits into fits.csv, so that the study can be made in several sittings. Networks' fits to signals are
-kept in --runs and are not made again; the others, which are short, are. --quick takes small signals and a second each,
-and keeps its results in runs/signals/quick.
+A part puts its fits into fits.csv as they are made, so that the study can be made in several sittings. Networks' fits
+to signals are kept in --runs and are not made again; the others, which are short, are. --quick takes small signals and
+a second each, and keeps its results in runs/signals/quick.
 """
 
 from keras_inr.cli import messages, startup
@@ -32,6 +33,7 @@ from absl import flags
 from experiments.files import ROOT, put_between, read_csv, whole_numbers, write_csv
 from experiments.signals import grid, made, pages, tomography
 from keras_inr.comparing import Budget, Comparison, Variant, run_comparison
+from keras_inr.comparing.run import RATES
 from keras_inr.comparing.sizing import sized
 from keras_inr.datasets.pictures import Picture
 from keras_inr.errors import InputError
@@ -43,8 +45,11 @@ from keras_inr.signals.image import load_image
 
 FLAGS = flags.FLAGS
 HERE = pathlib.Path(__file__).resolve().parent
-NETWORKS = ("relu_pe", "fourier", "siren", "siren_init_33", "finer", "gauss", "wire", "mfn_gabor", "bacon")
+NETWORKS = ("relu_pe", "fourier", "siren", "siren_init_33", "finer", "gauss", "wire_own", "mfn_gabor", "bacon")
 """Presets whose layers are widened or narrowed to the weights."""
+
+ARGUMENTS = {"gauss": {"scale": 10.0}, "wire_own": {"omega_0": 15.0, "scale": 10.0}}
+"""Of networks whose own scale is for smaller pictures and more steps: WIRE's are the paper's; see the page."""
 
 GRIDS = {
     50_000: {
@@ -59,10 +64,11 @@ GRIDS = {
 """Arguments of grids at each size, whose weights are in their tables; for signals of 1000 x 1000."""
 
 GRID = "grid, total variation"
+ADAM = {"optimizer": "adam", "learning_rate": grid.RATE}
 PARTS = ("fit", "grid", "tomography", "report")
 COLUMNS = ("task", "weights", "method", "signal", "seed", "num_parameters", "steps", "points_per_step", "train_seconds")
-COLUMNS += ("psnr_db", "ssim", "device", "tensorflow")
-TEXTS = ("task", "method", "signal", "device", "tensorflow")
+COLUMNS += ("optimizer", "learning_rate", "psnr_db", "ssim", "device", "tensorflow")
+TEXTS = ("task", "method", "signal", "optimizer", "device", "tensorflow")
 KEY = ("task", "weights", "method", "signal", "seed")
 
 
@@ -105,7 +111,10 @@ def main(argv):
         else:
             signals = made.all_of(levels, FLAGS.size, FLAGS.seed)
             for weights in sizes:
-                keep({"fit": fit_rows, "grid": grid_rows}[part](signals, weights))
+                if part == "grid":
+                    keep(grid_rows(signals, weights))
+                for method in variants(weights) if part == "fit" else ():
+                    keep(fit_rows(signals, weights, method))
     return 0
 
 
@@ -114,23 +123,25 @@ def variants(weights):
     size = (FLAGS.size, FLAGS.size)
     found = []
     for name in FLAGS.methods:
-        arguments = sized(name, {}, weights, size) if name in NETWORKS else GRIDS[weights][name]
+        arguments = sized(name, ARGUMENTS.get(name, {}), weights, size) if name in NETWORKS else GRIDS[weights][name]
         found.append(Variant(name, name, arguments))
     return found
 
 
-def fit_rows(signals, weights):
-    """Rows of the networks' fits, by `keras_inr.comparing`."""
-    folder = pathlib.Path(FLAGS.runs, f"fits-{weights}-{FLAGS.seconds:g}s")
+def fit_rows(signals, weights, method):
+    """Rows of a method's fits, by `keras_inr.comparing`; a network's rate is the best one for the first signal."""
+    folder = pathlib.Path(FLAGS.runs, f"fits-{weights}-{FLAGS.seconds:g}s", method.name)
     pictures = [Picture(name, str(written(name, values))) for name, values in signals.items()]
-    comparison = Comparison(variants(weights), (FLAGS.seed,), Budget(seconds=FLAGS.seconds))
+    rates = RATES if method.name in NETWORKS else None
+    comparison = Comparison([method], (FLAGS.seed,), Budget(seconds=FLAGS.seconds), sweep_rates=rates)
     _, rows = run_comparison(pictures, comparison, folder, resume=True, progress=False, tell=messages.tell)
     shared = {"task": "fit", "weights": weights, "tensorflow": tf.__version__}
     return [{**{key: row.get(key) for key in COLUMNS}, **shared, **named(row)} for row in rows]
 
 
 def named(row):
-    return {"method": row["variant"], "signal": pathlib.PurePath(row["name"]).stem}
+    signal = pathlib.PurePath(row["name"]).stem
+    return {"method": row["variant"], "signal": signal, "points_per_step": row["batch_size"]}
 
 
 def written(name, values):
@@ -148,7 +159,7 @@ def grid_rows(signals, weights):
     for name in signals:
         values = load_image(str(written(name, signals[name]))).values
         picture, cells, seconds = grid.fitted(values[..., 0], weights)
-        outcome = {"num_parameters": cells.size, "steps": grid.STEPS, "points_per_step": values.size}
+        outcome = {"num_parameters": cells.size, "steps": grid.STEPS, "points_per_step": values.size, **ADAM}
         rows.append(row_of("fit", weights, GRID, name, values[..., 0], picture, seconds, outcome))
         messages.tell(f"{GRID}, {weights}, {name}: {rows[-1]['psnr_db']:.2f} dB")
     return rows
@@ -170,25 +181,38 @@ def tomography_rows(weights):
     coords = load_image(values[..., None]).coords
     rows = []
 
-    def add(method, picture, seconds, num_parameters, steps):
+    def add(method, picture, seconds, num_parameters, steps, optimizer=None, learning_rate=None):
         outcome = {"num_parameters": num_parameters, "steps": steps, "points_per_step": side * side}
+        outcome |= {"optimizer": optimizer, "learning_rate": learning_rate}
         picture = np.reshape(picture, (side, side))
         rows.append(row_of("tomography", weights, method, f"phantom-{side}", values, picture, seconds, outcome))
         messages.tell(f"tomography, {method}: {rows[-1]['psnr_db']:.2f} dB")
 
     add("filtered back projection", tomography.back_projected(sinogram, side, count), None, None, None)
-    add(GRID, *tomography.fitted_grid(matrix, sinogram, side), side * side, grid.STEPS)
+    add(GRID, *tomography.fitted_grid(matrix, sinogram, side), side * side, grid.STEPS, **ADAM)
     steps = FLAGS.tomography_steps
     for variant in variants(weights):
         if variant.name not in NETWORKS:  # a grid's own layout goes by the picture
             variant = Variant(variant.name, variant.name)
-        keras.backend.clear_session()
-        shared = {"channels": 1, "picture_size": (side, side), "seed": FLAGS.seed}
-        field = from_preset(variant.preset, **{**dict(variant.arguments), **shared})
-        rate = recipe_for(variant.preset, {"steps": steps}).learning_rate
-        picture, seconds = tomography.fitted_field(field, matrix, sinogram, coords, steps, rate)
-        add(variant.name, picture, seconds, field.count_params(), steps)
+        found = {}
+        for rate in RATES:
+            *_, found[rate] = scanned(variant, matrix, sinogram, coords, rate, max(1, steps // 4))
+        best = min(found, key=found.get)
+        messages.tell(f"tomography, {variant.name}: learning_rate {best:g} of {found}")
+        picture, seconds, facts, _ = scanned(variant, matrix, sinogram, coords, best, steps)
+        add(variant.name, picture, seconds, **facts)
     return rows
+
+
+def scanned(variant, matrix, sinogram, coords, learning_rate, steps):
+    """(picture, seconds, facts, loss) of a network that is fitted to projections at a learning rate."""
+    keras.backend.clear_session()
+    recipe = recipe_for(variant.preset, {"steps": steps, "learning_rate": learning_rate, "seed": FLAGS.seed})
+    shared = {"channels": 1, "picture_size": (FLAGS.side, FLAGS.side), "seed": FLAGS.seed}
+    field = from_preset(variant.preset, **{**dict(variant.arguments), **shared})
+    picture, seconds, loss = tomography.fitted_field(field, matrix, sinogram, coords, recipe)
+    facts = {"num_parameters": field.count_params(), "steps": steps}
+    return picture, seconds, {**facts, "optimizer": recipe.optimizer, "learning_rate": learning_rate}, loss
 
 
 def keep(rows):
@@ -201,12 +225,15 @@ def keep(rows):
 
 
 def report():
-    """The page's tables of what there is."""
-    rows = read_csv(pathlib.Path(FLAGS.results, "fits.csv"), TEXTS)
+    """The page's tables and figure of what there is."""
+    results = pathlib.Path(FLAGS.results)
+    rows = read_csv(results / "fits.csv", TEXTS)
     if not rows:
         raise InputError(f"{FLAGS.results} has no fits.csv: give --part=fit first")
     text = pages.text(rows)
-    page = pathlib.Path(FLAGS.results).parent / "README.md"
+    if any(row["task"] == "fit" for row in rows):
+        pages.draw(rows, results / "fits.png")
+    page = results.parent / "README.md"
     if page.exists():
         put_between(page, "<!-- signals -->", text)
     print(text)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from experiments.signals import grid
 from keras_inr.signals.resampling import resampled
+from keras_inr.training.optimizers import make_optimizer
 
 TV_WEIGHT = 1e-4
 """Of the regularised grid: the best of 1e-5 to 1e-2 on the phantom at 64 x 64 pixels from 50 angles."""
@@ -65,16 +66,16 @@ def back_projected(sinogram, size, count):
     return np.clip(skimage.transform.iradon(lines, theta=-angles(count), circle=True), 0, 1).astype("float32")
 
 
-def fitted_field(field, matrix, sinogram, coords, steps, rate):
-    """(picture, seconds): the field at the coordinates after so many steps of Adam on the whole sinogram."""
+def fitted_field(field, matrix, sinogram, coords, recipe):
+    """(picture, seconds, loss): the field at the coordinates, fitted to the whole sinogram as a `Recipe` says."""
     coords = tf.constant(coords)
 
     def loss():
         return tf.reduce_mean(tf.square(projected(matrix, field(coords)) - sinogram))
 
-    rates = keras.optimizers.schedules.CosineDecay(rate, steps)
-    seconds = grid.minimised(loss, field.trainable_variables, steps, rates)
-    return np.clip(field(coords).numpy(), 0, 1), seconds
+    optimizer = make_optimizer(recipe, field, len(coords))
+    seconds = grid.minimised(loss, field.trainable_variables, optimizer, recipe.steps)
+    return np.clip(field(coords).numpy(), 0, 1), seconds, float(loss())
 
 
 def fitted_grid(matrix, sinogram, size, weight=TV_WEIGHT, steps=grid.STEPS):
@@ -85,5 +86,5 @@ def fitted_grid(matrix, sinogram, size, weight=TV_WEIGHT, steps=grid.STEPS):
         error = tf.reduce_mean(tf.square(projected(matrix, pixels) - sinogram))
         return error + weight * grid.total_variation(pixels)
 
-    seconds = grid.minimised(loss, [pixels], steps, grid.RATE)
+    seconds = grid.minimised(loss, [pixels], grid.adam(), steps)
     return np.clip(pixels.numpy(), 0, 1), seconds

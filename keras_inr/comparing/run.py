@@ -5,6 +5,7 @@ import dataclasses
 import os
 import pathlib
 import statistics
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from keras_inr.comparing.plan import Comparison, Variant
 from keras_inr.comparing.results import write_results
 from keras_inr.comparing.sizing import sized
 from keras_inr.datasets.pictures import Picture, read_pictures
-from keras_inr.errors import DamagedFileError, InputError, InterruptedRunError
+from keras_inr.errors import DamagedFileError, InputError, InterruptedRunError, RecipeWarning
 from keras_inr.fleet.plan import FleetPlan
 from keras_inr.fleet.run import Execute, embedded, run_fleet
 from keras_inr.fleet.work import FITTED, fits_alone
@@ -70,7 +71,10 @@ def run_comparison(
         tell(forecast(comparison, len(pictures)))
         first = first_picture(pictures, comparison.image_options)
         maker = Maker(folder, comparison, first, pictures, together or embedded, alone or fits_alone, progress, tell)
-        rows = [row for variant in comparison.variants for row in maker.rows_of(variant)]
+        with warnings.catch_warnings():
+            if comparison.sweep_rates is not None:  # which takes rates far from the measured one on purpose
+                warnings.filterwarnings("ignore", "learning_rate=", RecipeWarning)
+            rows = [row for variant in comparison.variants for row in maker.rows_of(variant)]
         write_results(folder, comparison, rows, maker.places)
         return folder, rows
 

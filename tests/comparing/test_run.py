@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 import keras_inr
 from keras_inr.comparing import Budget, Comparison, Variant, results, run_comparison
 from keras_inr.comparing.plan import read_variants
-from keras_inr.errors import InputError
+from keras_inr.errors import InputError, RecipeWarning
 from keras_inr.training.fitting import fit
 
 MINE = '''
@@ -131,7 +132,9 @@ def test_seconds_become_steps(tmp_path):
 
 def test_rates_are_swept_alike(tmp_path):
     options = {"sweep_rates": (1e-5, 1e-2), "budget": Budget(steps=40)}
-    _, rows = compare(tmp_path / "run", Variant("siren", "siren", SMALL), **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RecipeWarning)  # of rates that are tried on purpose
+        _, rows = compare(tmp_path / "run", Variant("siren", "siren", SMALL), **options)
     assert {row["learning_rate"] for row in rows} == {1e-2}
 
 
