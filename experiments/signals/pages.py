@@ -21,7 +21,7 @@ def fit_table(rows, weights):
     methods, signals = in_order(unique(rows, "method")), unique(rows, "signal")
     found = {(row["method"], row["signal"]): row for row in rows}
     best = {signal: max(decibels(found.get((method, signal))) for method in methods) for signal in signals}
-    lines = [f"### About {weights:,} weights", ""]
+    lines = [f"## About {weights:,} weights", ""]
     lines += head(["method", "weights", "rate", "steps", "seconds", *signals, "mean"])
     for method in methods:
         own = [row for row in rows if row["method"] == method]
@@ -35,7 +35,7 @@ def fit_table(rows, weights):
 
 def tomography_table(rows):
     """PSNR and SSIM of the phantom by every method."""
-    lines = ["### A phantom from its projections", ""]
+    lines = ["## A phantom from its projections", ""]
     lines += head(["method", "weights", "rate", "steps", "seconds", "PSNR (dB)", "SSIM"])
     best = max(map(decibels, rows))
     found = {row["method"]: row for row in rows}
