@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from keras_inr.errors import InputError, InputTypeError
@@ -164,10 +163,16 @@ def write_saved_model(folder: pathlib.Path, field: Field, limits: Limits, text: 
 
 def write_graphs(folder: pathlib.Path, field: Field, limits: Limits, text: str, names: Sequence[str]) -> None:
     """Writes the SavedModel, see `write_saved_model`, and raises for what TensorFlow Serving could not run."""
-    archive = keras.export.ExportArchive()  # without track(field), which would store every weight twice
-    for name, (function, specs) in make_endpoints(field, limits, text, names).items():
-        archive.add_endpoint(name, function, specs)
-    archive.write_out(str(folder), WITHOUT_CUSTOM_GRADIENTS, verbose=False)
+    endpoints = {  # traced once; keras.export.ExportArchive would trace them again when it saves
+        name: tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
+        for name, (function, specs) in make_endpoints(field, limits, text, names).items()
+    }
+    module = tf.Module()
+    module.weights = list({id(v): v for endpoint in endpoints.values() for v in endpoint.variables}.values())
+    for name, endpoint in endpoints.items():
+        setattr(module, name, endpoint)
+    signatures = {"serving_default": next(iter(endpoints.values())), **endpoints}
+    tf.saved_model.save(module, str(folder), signatures, WITHOUT_CUSTOM_GRADIENTS)
     drop_custom_gradients(folder)
     problems = lint_saved_model(folder)
     if problems:

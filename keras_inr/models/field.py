@@ -296,7 +296,7 @@ class Field(keras.Model):
         """`call` as a concrete function of coords (N, 2), traced at the first use."""
         if self._evaluate is None:
             points = tf.TensorSpec((None, self.num_dims), self.values_dtype)
-            self._evaluate = tf.function(lambda coords: self(coords)).get_concrete_function(points)
+            self._evaluate = tf.function(lambda coords: self(coords), autograph=False).get_concrete_function(points)
         return self._evaluate
 
     @property
@@ -304,7 +304,8 @@ class Field(keras.Model):
         """`on_raster` as a concrete function of columns x (W) and rows y (H), traced at the first use."""
         if self._evaluate_raster is None:
             axis = tf.TensorSpec((None,), self.values_dtype)
-            self._evaluate_raster = tf.function(lambda x, y: self.on_raster(x, y)).get_concrete_function(axis, axis)
+            evaluate = tf.function(lambda x, y: self.on_raster(x, y), autograph=False)
+            self._evaluate_raster = evaluate.get_concrete_function(axis, axis)
         return self._evaluate_raster
 
     def sample_grid(

@@ -313,7 +313,8 @@ def _traced_derivative(field: keras.Model, output: str, allow_kinks: bool) -> Ca
 
     # eagerly first, since tracing wraps the error of a field that has no such derivative
     derivative(tf.zeros((1, field.num_dims), field.values_dtype))
-    return tf.function(derivative).get_concrete_function(tf.TensorSpec((None, field.num_dims), field.values_dtype))
+    points = tf.TensorSpec((None, field.num_dims), field.values_dtype)
+    return tf.function(derivative, autograph=False).get_concrete_function(points)
 
 
 def integer_codes(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:

@@ -191,6 +191,7 @@ def batches(batch: Callable[[tf.Tensor], Any], first: int, last: int) -> tf.data
     """A `tf.data.Dataset` of what a function of the step gives for first ... last - 1."""
     options = tf.data.Options()
     options.autotune.enabled = False  # nothing to tune, and its thread can keep the end of a run waiting for 10 s
+    batch = tf.autograph.experimental.do_not_convert(batch)  # there is nothing to convert, and it takes a while
     steps = tf.data.Dataset.range(first, last).map(batch, num_parallel_calls=1, deterministic=True)
     return steps.prefetch(2).with_options(options)
 

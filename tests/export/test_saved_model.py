@@ -53,6 +53,7 @@ def test_channels_and_float64(served, arguments):
     check_answers(field, caller(signatures))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("policy", "epsilon"), [("mixed_bfloat16", 2**-7), ("mixed_float16", 2**-10)])
 def test_mixed_policies_serve_float32(served, policy, epsilon):
     field, signatures = served("relu_pe", dtype=policy)
@@ -69,6 +70,21 @@ def test_mixed_policies_keep_exact_phases(served):
     near = np.float32([[0.5, 0.25], [0.5009, 0.25]])
     first, second = caller(signatures)("serving_default", {"coords": near})["values"]
     assert np.abs(first - second).max() > 0.25
+
+
+def test_each_signature_is_traced_once(monkeypatch, tmp_path):
+    """Tracing is most of what an export takes."""
+    made, traced = saved_model.make_endpoints, []
+
+    def counted(*arguments):
+        def noting(name, function):
+            return lambda *inputs: traced.append(name) or function(*inputs)
+
+        return {name: (noting(name, function), specs) for name, (function, specs) in made(*arguments).items()}
+
+    monkeypatch.setattr(saved_model, "make_endpoints", counted)
+    folder = export_saved_model(ReluMLP(units=(4,)), tmp_path)
+    assert sorted(traced) == sorted(tf.saved_model.load(str(folder)).signatures)
 
 
 def test_two_channels_have_no_png(served):
@@ -147,6 +163,7 @@ def test_loads_without_keras_and_keras_inr(exported, tmp_path):
     assert [json.loads(text)["psnr_db"] for text in answers["info"]["info"]] == [31.5, 31.5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("presets", MANY)
 def test_every_preset_runs_in_the_cpp_session_without_xla(exported, serve, presets):
     """The loader and session of TensorFlow Serving, with XLA off, as it starts by default."""
@@ -184,6 +201,7 @@ def test_a_field_compiled_with_xla_is_refused(tmp_path):
     assert not (tmp_path / "base").exists()
 
 
+@pytest.mark.slow
 def test_a_field_compiled_with_xla_fails_in_the_cpp_session(tmp_path, serve, monkeypatch):
     """The control: what lint refuses does load, and then fails every call."""
     monkeypatch.setattr(saved_model, "lint_saved_model", lambda folder: [])
@@ -220,6 +238,7 @@ saved_model.export_saved_model(Siren(units=(8,)), sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_no_version(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", KILLED, str(tmp_path)]

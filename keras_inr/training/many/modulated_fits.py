@@ -236,7 +236,7 @@ def measure(model: ModulatedSiren, signals: Sequence[ImageSignal], state: Traini
 def predict(model: ModulatedSiren, coords: np.ndarray) -> np.ndarray:
     """Values (K, N, C) at coords (N, 2), in chunks."""
     points = tf.TensorSpec((None, coords.shape[-1]), model.values_dtype)
-    evaluate = tf.function(lambda coords: model(coords)).get_concrete_function(points)
+    evaluate = tf.function(lambda coords: model(coords), autograph=False).get_concrete_function(points)
     length = max(1, MOST_POINTS // model.num_pictures)
     chunks = (coords[first : first + length] for first in range(0, len(coords), length))
     return np.concatenate([evaluate(tf.cast(chunk, model.values_dtype)) for chunk in chunks], axis=1)
