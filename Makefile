@@ -1,5 +1,5 @@
 # make fit   installs into .venv, fits a bundled photograph, and tells where the results are (one to two minutes)
-# make test  installs into .venv and runs the tests, a few files at a time in fresh processes
+# make test  installs into .venv and runs the tests, each file in a process of its own
 # make test-all  the same, with the slow ones
 PYTHON ?= python3
 VENV := .venv

@@ -9,7 +9,7 @@ import pytest
 from worker_checks import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown, too_big  # noqa: F401
 
 MARKERS = (
-    "slow: more than a change needs, such as a whole study in small; `make test-all` and CI run it",
+    "slow: takes more than about five seconds, such as a whole study in small; `make test-all` and CI run it",
     "reproduction: repeats a published study; in no run but one that asks for it",
 )
 

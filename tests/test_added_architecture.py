@@ -83,12 +83,14 @@ def test_the_example_is_in_house_style(checkout):
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_of_it_is_rendered_in_another_process(checkout, run):
     done = python("scripts/render.py", "--run=run", "--out=large.png", "--scale=2", cwd=checkout)
     assert (done.returncode, done.stderr) == (0, "")
     assert (checkout / "large.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_every_preset_loads_in_a_fresh_process(checkout, run, tmp_path):
     """With `import keras_inr` alone; so does the added one, which then is in `list_presets` and --help."""
     paths = {"EncodedGauss": str(run / "model.keras")}
@@ -113,6 +115,7 @@ def test_every_preset_loads_in_a_fresh_process(checkout, run, tmp_path):
     assert "--omega_0" not in help_text  # of other networks
 
 
+@pytest.mark.slow
 def test_an_argument_that_is_a_flag_is_refused_in_one_line(checkout):
     path, text = example()
     other = (checkout / path).with_name("clashing.py")

@@ -123,6 +123,7 @@ def test_mixed_colours_are_what_the_page_says():
         assert mixed["green_magenta"] > plain["green_magenta"]
 
 
+@pytest.mark.slow
 def test_enlargements_are_of_the_fields_that_the_page_names(tmp_path, monkeypatch):
     """Of a small picture, with short fits: panels of one size, and a row of figures for each field."""
     signal = load_image("sample:camera", size=(32, 32))
@@ -303,6 +304,7 @@ def upscaler_pictures(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_hash_upscaler_s_study_runs_and_goes_on(tmp_path, upscaler_pictures):
     """An epoch each for one picture, whole and halved; the second call fits nothing."""
     names = ("outputs", "pixels", "enlargement")

@@ -219,6 +219,7 @@ def number(text):
         return text
 
 
+@pytest.mark.slow
 class TestRun:
     def test_table_and_data(self, first, folder):
         rows = read_csv(folder / "results" / "chelsea-0.02.csv")
@@ -292,6 +293,7 @@ class TestRun:
         assert re.search(r"33-0-\w+\.json is missing: give the same flags with --part=run first$", error)
 
 
+@pytest.mark.slow
 def test_a_rate_for_each(tmp_path):
     """The sweep takes the best of its rates for an experiment, the range test one of its own."""
     flags = ("--experiments=1", "--image=sample:chelsea", "--seeds=3")
@@ -308,6 +310,7 @@ def test_a_rate_for_each(tmp_path):
     assert f"| 1 | {kept['learning_rate']:g} |" in found
 
 
+@pytest.mark.slow
 def test_fits_end_at_the_level(tmp_path):
     """A grey picture is learnt to it at once; each seed at a look of its own."""
     PIL.Image.new("RGB", (12, 12), (128, 128, 128)).save(tmp_path / "grey.png")

@@ -65,6 +65,7 @@ def test_masks_hide_some_pixels_and_are_always_the_same(name, size):
     assert np.array_equal(mask, masks.MASKS[name](*size))
 
 
+@pytest.mark.slow
 def test_a_run_in_small(tmp_path):
     (tmp_path / "README.md").write_text(f"before\n{study.MARKER}\nold\n{study.MARKER}\nafter\n")
     flags = (

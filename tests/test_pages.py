@@ -16,6 +16,7 @@ OF_OWN_TESTS = ("own_layers.md",)
 """What tests/test_own_modules.py runs."""
 
 GUIDES = [page for page in PAGES if "```python\n" in page.read_text() and page.name not in OF_OWN_TESTS]
+GUIDES = [pytest.param(page, marks=[pytest.mark.slow] * (page.name != "README.md")) for page in GUIDES]
 
 
 def blocks(page, language):

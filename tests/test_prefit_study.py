@@ -354,6 +354,7 @@ def kept(folder, network):
     return {path: path.stat().st_mtime_ns for path in (folder / "runs" / "quick" / network).glob("*.json")}
 
 
+@pytest.mark.slow
 def test_quick_killed_goes_on_and_reports(tmp_path, images):
     flags = ("--quick", f"--images={images}", "--triples=3", "--size=8", "--networks=1x8,1x9", "--steps=20")
     started = start(tmp_path, *flags)
@@ -388,6 +389,7 @@ def test_quick_killed_goes_on_and_reports(tmp_path, images):
     assert (code, again, error) == (0, out, "")
 
 
+@pytest.mark.slow
 def test_a_report_needs_some_triples(tmp_path, images):
     flags = ("--quick", f"--images={images}", "--triples=1", "--size=8", "--networks=1x8", "--steps=20")
     code, out, error = start(tmp_path, *flags).wait()

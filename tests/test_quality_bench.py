@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "benchmarks" / "bench_quality.py"
 RESULTS = json.loads((ROOT / "benchmarks" / "results" / "quality.json").read_text())
@@ -21,6 +23,7 @@ def test_the_page_shows_the_results():
     assert {row["method"] for row in RESULTS["rows"]} == set(bench_quality.METHODS)
 
 
+@pytest.mark.slow
 def test_a_case_of_ours_runs():
     case = "pixel_grid|24|sample:camera"
     command = [sys.executable, SCRIPT, "--case", case, "--seconds=0.3"]

@@ -130,6 +130,7 @@ class TestPages:
         assert lines[5] == "| grid | 49,999 | Adam, 0.01 | 70 | 3 | **30.0** | - | 30.0 |"
 
 
+@pytest.mark.slow
 def test_a_small_run_is_kept_and_goes_on(tmp_path):
     flags = ["--quick", f"--runs={tmp_path}"]
     first = forked("experiments.signals.study", *flags)

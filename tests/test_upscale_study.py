@@ -28,6 +28,7 @@ def pixels(path):
         return np.asarray(file)
 
 
+@pytest.mark.slow
 def test_table_data_and_figure(call, tmp_path):
     code, out, error = call("--images=sample:chelsea,sample:camera", "--seeds=0,1")
     assert (code, error.count("\n")) == (0, 4)  # a line for each fit

@@ -61,6 +61,7 @@ def test_list_presets_tells_what_was_measured():
         assert {key: getattr(told[name], key) for key in figures} == figures
 
 
+@pytest.mark.slow
 def test_quick_runs_prints_a_table_and_goes_on_where_it_was(tmp_path):
     flags = ("--quick", "--architectures=relu,multi_hash", "--images=sample:camera", "--size=24", f"--runs={tmp_path}")
     flags += ("--steps=10", "--seconds=0.1", "--batch_size=64")
@@ -122,6 +123,7 @@ def test_bad_flags(flags, message, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_flags_of_ones_own_leave_published_results_alone(tmp_path):
     before = {path: path.read_bytes() for path in sorted((FOLDER / "results").iterdir())}
     flags = ("--architectures=relu", "--images=sample:camera", "--seeds=1", "--size=16", "--steps=10", "--seconds=0.1")

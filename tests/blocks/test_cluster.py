@@ -25,6 +25,7 @@ def cluster():
     cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_a_cluster_fits_the_same_field_though_a_worker_is_killed(cluster, tmp_path):
     marker = tmp_path / "killed"
 

@@ -127,6 +127,7 @@ def stopping_after(number):
     return execute
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_the_same_to_the_bit(finished, tmp_path):
     with pytest.raises(InterruptedRunError, match="stopped with 2 of 7 blocks fitted; the state is saved"):
         fit_cat(tmp_path, tmp_path / "run", execute=stopping_after(2))
@@ -143,6 +144,7 @@ def test_a_run_that_was_stopped_ends_the_same_to_the_bit(finished, tmp_path):
     assert metrics["psnr_db"] == finished[1]["psnr_db"]
 
 
+@pytest.mark.slow
 def test_a_run_stops_while_it_measures(tmp_path, monkeypatch):
     monkeypatch.setattr(measure, "ROWS", 96 * 16)
     strips = []
@@ -173,6 +175,7 @@ def test_a_run_stops_while_it_reads_the_picture(tmp_path, monkeypatch):
         fit_cat(tmp_path, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_chosen_networks_come_to_the_goal(tmp_path):
     folder, metrics = fit_cat(tmp_path, tmp_path / "run", "auto", goal="28dB")
     assert metrics["goal_met"]
@@ -278,6 +281,7 @@ def test_a_picture_that_changes_is_noticed(tmp_path):
         fit_cat(tmp_path, tmp_path / "run", execute=execute)
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_is_done(tmp_path, monkeypatch):
     real, written = run.BlockStore.keep, []
 
@@ -338,6 +342,7 @@ def test_damage_names_the_blocks(tmp_path):
         fit_cat(tmp_path, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_damage_is_skipped_if_asked(tmp_path):
     damaged_cat(tmp_path)
     told = []

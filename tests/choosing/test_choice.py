@@ -62,6 +62,7 @@ class TestQuality:
 
 
 class TestSize:
+    @pytest.mark.slow
     @pytest.mark.parametrize("kb", [35, 60, 200])
     @pytest.mark.parametrize("signal", [COINS, CAT], ids=["coins", "cat"])
     def test_is_kept_and_used(self, signal, kb):
@@ -145,6 +146,7 @@ def test_what_is_no_picture_or_no_goal():
         choose(COINS, "soon")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coins", "moon"])
 def test_a_goal_in_db_is_met(name):
     signal = load_image(f"sample:{name}", size=64)

@@ -11,6 +11,7 @@ SCRIPT = SCRIPTS / "blend.py"
 SMALL = ("--target=sample:coffee", "--target_size=24", "--steps=10", "--batch_size=64", "--noprogress")
 
 
+@pytest.mark.slow
 def test_a_region_is_cloned(tmp_path):
     source = ("--source=sample:chelsea", "--source_size=16", "--region=1,2,8,10", "--at=-2,5", "--shape=ellipse")
     done = call(*SMALL, *source, "--mixed", "--out=run", cwd=tmp_path, command=[sys.executable, SCRIPT])

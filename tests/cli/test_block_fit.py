@@ -54,6 +54,7 @@ def test_a_small_picture_is_one_field(cat, tmp_path):
     assert "lattice" not in identity_of(f"--image={cat}", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(cat, tmp_path):
     started = Call(f"--image={cat}", *SMALL, "--out=run", cwd=tmp_path, log=tmp_path)
     blocks = tmp_path / "run" / "blocks"
@@ -100,6 +101,7 @@ def test_flags_that_do_not_go_with_blocks(cat, tmp_path, flags, told):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_goal_that_is_missed_is_an_exit_code(cat, tmp_path):
     done = forked(SCRIPT, f"--image={cat}", *SMALL, "--goal=60dB", "--out=run", cwd=tmp_path)
     assert done.returncode == 5

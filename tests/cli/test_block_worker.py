@@ -20,6 +20,7 @@ def alone(tmp_path_factory):
     return fit_cat(folder, folder / "run")
 
 
+@pytest.mark.slow
 def test_it_fits_the_same_field(alone, tmp_path):
     with block_worker.block_worker() as execute:
         held = []
@@ -36,6 +37,7 @@ def test_it_fits_the_same_field(alone, tmp_path):
     assert metrics["psnr_db"] == alone[1]["psnr_db"]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed(alone, tmp_path):
     blocks = tmp_path / "run" / "blocks"
     with block_worker.block_worker() as execute:
@@ -87,6 +89,7 @@ PRESETS = (Preset(PresetInfo("tiny", Siren(units=(8, 8)).count_params(), "a smal
 """
 
 
+@pytest.mark.slow
 def test_it_knows_presets_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "_loaded", {})
     presets._presets.cache_clear()

@@ -3,12 +3,15 @@
 import csv
 import functools
 
+import pytest
+
 from cli.fit_calls import forked
 
 compare = functools.partial(forked, "keras_inr", "compare")
 SMALL = ("--images=sample:chelsea,sample:coffee", "--size=24", "--batch_size=64")
 
 
+@pytest.mark.slow
 def test_a_comparison(tmp_path):
     (tmp_path / "more.json").write_text('{"slow": {"preset": "siren_paper", "arguments": {"omega_0": 5.0}}}')
     flags = (*SMALL, "--presets=siren,relu", "--variants=more.json", "--budget=5steps,1kparameters", "--seeds=2")
@@ -27,6 +30,7 @@ def test_a_comparison(tmp_path):
     assert compare(*flags, "--out=out", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.slow
 def test_some_failed(tmp_path):
     (tmp_path / "torn.png").write_text("torn")
     done = compare("--images=sample:chelsea,torn.png", "--size=24", "--presets=relu", "--budget=2steps", cwd=tmp_path)

@@ -60,6 +60,7 @@ def test_exports_a_run_from_any_folder(run, tmp_path):
     assert info["limits"]["max_pixels"] == 600
 
 
+@pytest.mark.slow
 def test_exports_a_file_as_a_given_version(run, tmp_path):
     """Without a metrics.json beside it, a model goes without figures."""
     (tmp_path / "my.keras").write_bytes((run / "model.keras").read_bytes())
@@ -77,6 +78,7 @@ def assert_refused(done, message):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_base_path_that_is_a_file(run, tmp_path):
     (tmp_path / "file").touch()
     message = "export.py: base_path must be a folder to write to, received 'file': File exists"
@@ -90,6 +92,7 @@ def test_neither_run_nor_model(tmp_path):
 
 
 class TestBase:
+    @pytest.mark.slow
     def test_a_run_becomes_a_model_of_a_base(self, run, tmp_path):
         done = export(f"--run={run}", "--to=models", "--label=stable", "--max_pixels=600", cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
@@ -104,6 +107,7 @@ class TestBase:
         assert "model: version 2, stable is version 1" in more.stdout.splitlines()
         self.show_and_change(tmp_path)
 
+    @pytest.mark.slow
     def test_the_original_of_a_run(self, tmp_path):
         picture, run = tmp_path / "fox.png", tmp_path / "run"
         run.mkdir()
@@ -242,6 +246,7 @@ class TestMain:
         ):
             call("--run=a", "--model=b.keras")
 
+    @pytest.mark.slow
     def test_below_the_home_of_the_user(self, call, run, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(run.parent))
         for flag in ("--run=~/a run", "--model=~/a run/model.keras"):

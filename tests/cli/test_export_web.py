@@ -23,6 +23,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_exports_a_run_from_any_folder(run, tmp_path):
     done = call(f"--run={run}", cwd=tmp_path, command=[sys.executable, SCRIPT])
     assert (done.returncode, done.stderr) == (0, "")

@@ -281,6 +281,7 @@ class TestFlags:
 
 
 class TestMask:
+    @pytest.mark.slow
     def test_is_told_kept_and_gone_on_with(self, cwd, fit):
         make_picture(cwd / "cat.png")
         pixels = np.full((12, 16), 255, np.uint8)
@@ -323,6 +324,7 @@ class TestMask:
 
 
 class TestFoundRate:
+    @pytest.mark.slow
     def test_is_told_kept_as_a_number_and_taken_again_by_resume(self, cwd, fit):
         flags = (*TINY, "--noprogress", "--notensorboard", "--learning_rate=auto", "--freeze=sine_0", "--out=run")
         code, summary, error = fit(*flags)
@@ -371,6 +373,7 @@ class TestEnds:
         assert error.startswith("fit.py: run holds a run already; add --resume or --overwrite, or give another folder")
         assert {name: (cwd / name).stat().st_mtime_ns for name in names(cwd)} == before
 
+    @pytest.mark.slow
     def test_resumed_in_an_absent_folder_it_starts_and_says_so(self, cwd, tmp_path):
         (cwd / "go on.cfg").write_text("--out=nonex\n--resume\n")
         flags = (*TINY, "--noprogress", "--notensorboard", "--schedule=constant", "--flagfile=go on.cfg")
@@ -382,6 +385,7 @@ class TestEnds:
         assert "\n30 steps of 64 points" in longer
         assert Call("-resume", "--out=nonex", cwd=cwd, log=tmp_path).wait() == (0, longer, "")
 
+    @pytest.mark.slow
     def test_an_exact_picture(self, cwd, fit):
         """Without a length, so that the flagfile must tell the default one."""
         Image.new("RGB", (5, 4), "white").save(cwd / "white.png")
@@ -392,6 +396,7 @@ class TestEnds:
         assert read_strict(cwd / "run" / "metrics.json")["stopped_by"] == "psnr"
         assert "--steps=2000\n" in (cwd / "run" / "flags.cfg").read_text()
 
+    @pytest.mark.slow
     def test_a_disk_that_is_full_when_results_are_written(self, finished, tmp_path):
         """The checkpoint still fits; the pictures do not. What was there before is as it was."""
         cwd, _ = finished
@@ -410,6 +415,7 @@ class TestEnds:
 
 
 class TestStopped:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("flags", "signals"),
         [
@@ -448,6 +454,7 @@ class TestStopped:
 
 
 class TestAutomatic:
+    @pytest.mark.slow
     def test_chooses_says_why_and_leaves_a_run_like_any_other(self, cwd, fit):
         flags = ("--image=sample:coins", "--size=24", "--preset=auto", "--goal=25dB", "--noprogress", "--notensorboard")
         code, summary, error = fit(*flags, "--steps=40", "--out=run")
@@ -477,6 +484,7 @@ class TestAutomatic:
             assert (code, out, len(error.splitlines())) == (2, "", 1)
             assert error.startswith(f"fit.py: {told}")
 
+    @pytest.mark.slow
     def test_a_goal_that_is_missed_is_told(self, cwd, fit):
         flags = ("--image=sample:coins", "--size=24", "--noprogress", "--notensorboard", "--steps=8")
         code, summary, error = fit(*flags, "--preset=auto", "--goal=100dB", "--out=run")
@@ -489,6 +497,7 @@ class TestAutomatic:
         assert (code, read_strict(cwd / "met" / "metrics.json")["goal_met"]) == (0, True)
         assert "\ngoal 1 dB: reached\n" in summary
 
+    @pytest.mark.slow
     def test_time_that_ran_out_is_told(self, cwd, fit):
         code, summary, _ = fit(*TINY[:3], "--steps=1000000", "--goal=0.1s", "--noprogress", "--notensorboard")
         assert code == 0

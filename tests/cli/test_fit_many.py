@@ -2,6 +2,7 @@ import functools
 import json
 import sys
 
+import pytest
 from fleet.small_fleets import write_pictures
 
 from cli.fit_calls import SCRIPTS, call, forked
@@ -24,6 +25,7 @@ def test_all_fitted(tmp_path):
     assert f"manifest: {tmp_path}/out/manifest.csv" in last
 
 
+@pytest.mark.slow
 def test_some_failed(tmp_path):
     source = write_pictures(tmp_path / "in", 2)
     (source / "torn.png").write_text("torn")
@@ -33,6 +35,7 @@ def test_some_failed(tmp_path):
     assert "\ntorn.png: " in done.stdout
 
 
+@pytest.mark.slow
 def test_exports(tmp_path):
     """Of pictures that were fitted before; the file where one's export should be is told."""
     source, flags = write_pictures(tmp_path / "in", 2), (*SMALL, f"--out={tmp_path}/out")
@@ -69,6 +72,7 @@ def test_the_rate_is_a_number():
     assert "learning_rate must be a number (keras-inr fit alone takes auto), received 'auto'" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_recipe_is_the_preset_s_own_and_stays_that_of_a_run(tmp_path):
     source, flags = write_pictures(tmp_path / "in", 1), ("--preset=siren", "--units=8,8", "--steps=5", "--out=out")
     done = fit_many(f"--images={source}", *flags, cwd=tmp_path)

@@ -48,6 +48,7 @@ def mine(tmp_path):
 keras_inr = functools.partial(forked, "keras_inr")
 
 
+@pytest.mark.slow
 def test_fitted_gone_on_with_rendered_and_exported(mine):
     flags = ("--module=mine.py", "--preset=tanh", "--units=4,4", *SHORT)
     done = call("fit", *flags, cwd=mine, command=[sys.executable, "-m", "keras_inr"])

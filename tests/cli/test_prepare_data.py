@@ -11,6 +11,7 @@ from keras_inr.errors import DiskError, InputError
 SCRIPT = SCRIPTS / "prepare_data.py"
 
 
+@pytest.mark.slow
 def test_crops(tmp_path):
     flags = ("--dataset=crops", f"--out={tmp_path}/crops", "--size=8")
     done = call(*flags, cwd=tmp_path, command=[sys.executable, SCRIPT])
@@ -19,6 +20,7 @@ def test_crops(tmp_path):
     assert done.stdout == f"{trained} pictures in {tmp_path}/crops/train, {tested} in {tmp_path}/crops/test\n"
 
 
+@pytest.mark.slow
 def test_crops_that_cannot_all_be_written_are_not_there(tmp_path):
     """With files of at most 200 bytes, as on a full disk."""
     done = forked(SCRIPT, "--dataset=crops", f"--out={tmp_path}/crops", max_file_size=200)

@@ -1,11 +1,14 @@
 import sys
 
+import pytest
+
 from cli.fit_calls import SCRIPTS, call, forked
 
 SCRIPT = SCRIPTS / "pretrain.py"
 SMALL = ("--preset=siren", "--units=8,8")
 
 
+@pytest.mark.slow
 def test_a_start_is_learnt_and_used(tmp_path):
     flags = (*SMALL, "--method=maml", "--images=sample:coffee", "--crops=3", "--size=8", "--steps=3", "--batch_size=16")
     done = call(*flags, f"--out={tmp_path}/start", cwd=tmp_path, command=[sys.executable, SCRIPT])

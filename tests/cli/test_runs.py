@@ -2,12 +2,15 @@
 
 import functools
 
+import pytest
+
 from cli.fit_calls import TINY, forked
 
 runs = functools.partial(forked, "keras_inr", "runs")
 fit = functools.partial(forked, "keras_inr", "fit")
 
 
+@pytest.mark.slow
 def test_runs(tmp_path):
     assert runs(cwd=tmp_path).returncode == 2  # there is no folder runs/
     for seed in (0, 1):

@@ -274,6 +274,7 @@ class TestSignals:
         assert (process.returncode, told) == (128 + number, "script.py: interrupted\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_work_does_not_change_the_code(tmp_path, number):
     script = tmp_path / "script.py"
@@ -286,6 +287,7 @@ def test_a_signal_after_the_work_does_not_change_the_code(tmp_path, number):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_output_that_cannot_be_written(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -20,6 +20,7 @@ def called(*arguments, cwd, **variables):
     )
 
 
+@pytest.mark.slow
 def test_whatever_a_person_has_set(tmp_path):
     """What ends `import matplotlib`, `import keras` or the drawing of figures; ASCII; no docstrings; a link."""
     for folder in ("own", "home", "script"):
@@ -77,6 +78,7 @@ def test_closed_streams_and_a_folder_that_is_gone(tmp_path):
     assert told.read_text() == "True agg"
 
 
+@pytest.mark.slow
 def test_the_library_leaves_matplotlib_to_the_person():
     code = (
         "import matplotlib; matplotlib.rcParams['text.usetex'] = True; matplotlib.rcParams['lines.color'] = 'r'\n"

@@ -123,6 +123,7 @@ def test_finished_fits_are_not_made_again(made, monkeypatch):
         compare(folder, Variant("siren", "siren", SMALL), resume=True)
 
 
+@pytest.mark.slow
 def test_seconds_become_steps(tmp_path):
     folder, rows = compare(tmp_path / "run", Variant("siren", "siren", SMALL), budget=Budget(seconds=0.2))
     pilot = json.loads((folder / "pilots" / "siren.json").read_text())
@@ -130,6 +131,7 @@ def test_seconds_become_steps(tmp_path):
     assert {row["pictures_together"] for row in rows} == {1}
 
 
+@pytest.mark.slow
 def test_rates_are_swept_alike(tmp_path):
     options = {"sweep_rates": (1e-5, 1e-2), "budget": Budget(steps=40)}
     with warnings.catch_warnings():
@@ -138,6 +140,7 @@ def test_rates_are_swept_alike(tmp_path):
     assert {row["learning_rate"] for row in rows} == {1e-2}
 
 
+@pytest.mark.slow
 def test_weights_of_the_budget(tmp_path):
     _, rows = compare(tmp_path / "run", Variant("siren", "siren"), budget=Budget(steps=2, parameters=1000))
     assert all(abs(row["num_parameters"] - 1000) < 100 for row in rows)
@@ -199,6 +202,7 @@ def test_variants_of_a_file(tmp_path):
             read_variants(path)
 
 
+@pytest.mark.slow
 def test_grey_pictures_have_crops(tmp_path):
     Image.fromarray(np.arange(900, dtype=np.uint8).reshape(30, 30)).save(tmp_path / "grey.png")
     folder, _ = compare(tmp_path / "run", Variant("siren", "siren", SMALL), pictures=[str(tmp_path / "grey.png")])

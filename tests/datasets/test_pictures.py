@@ -294,6 +294,7 @@ class TestDataSet:
 
 
 class TestCrops:
+    @pytest.mark.slow
     def test_crops_are_windows_of_the_photographs(self):
         crops = photo_crops(size=16, window=64)
         assert tuple(crops) == PHOTOGRAPHS
@@ -301,6 +302,7 @@ class TestCrops:
         np.testing.assert_allclose(crops["chelsea"][1] / 255, expected, atol=0.5 / 255 + 1e-6)
         assert {picture.shape for pictures in crops.values() for picture in pictures} == {(16, 16, 3)}
 
+    @pytest.mark.slow
     def test_written_as_image_folder(self, tmp_path):
         counts = write_crops(tmp_path / "crops", size=8)
         train, test = (list_pictures(f"folder:{tmp_path}/crops/{split}") for split in ("train", "test"))

@@ -70,6 +70,7 @@ def test_fields_with_kinks_have_no_laplacian(served, preset):
     assert set(listed) == set(signatures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "arguments"),
     [
@@ -102,6 +103,7 @@ def test_chunks_of_a_single_point(tmp_path):
     assert_derivatives(field, ask(signatures, COORDS[:5]), COORDS[:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("presets", MANY)
 def test_every_preset_runs_in_the_cpp_session_without_xla(exported, serve, presets):
     """The loader and session of TensorFlow Serving, with XLA off, as it starts by default."""
@@ -139,6 +141,7 @@ def test_loads_without_keras_and_keras_inr(exported, tmp_path):
     assert_derivatives(field, pickle.loads((tmp_path / "answers").read_bytes()))
 
 
+@pytest.mark.slow
 def test_derivatives_take_no_more_memory_than_values(tmp_path, serve):
     """As many points as serving_default takes in one chunk, through 512 units."""
     folder = export_saved_model(Siren(units=(512, 512), channels=1, seed=0), tmp_path)

@@ -42,6 +42,7 @@ def test_more_points_than_a_chunk_in_one_pixel(served):
     np.testing.assert_allclose(image, np.clip(field.sample_grid(1, 1, BOX[0]), 0, 1), rtol=0, atol=ATOL)
 
 
+@pytest.mark.slow
 def test_the_limit_counts_points(tmp_path, serve):
     """A thumbnail of a huge picture is work; it must not pass as a few pixels."""
     huge = Siren(units=(8,), picture_size=(100_000, 100_000))
@@ -61,6 +62,7 @@ def test_the_limit_counts_points(tmp_path, serve):
         assert sentence in " ".join(two.split())
 
 
+@pytest.mark.slow
 def test_an_export_with_a_small_limit_is_still_replayed(tmp_path):
     field = small_field(picture_size=(20_000, 30_000))
     folder = export_saved_model(field, tmp_path, max_pixels=32)

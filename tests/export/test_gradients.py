@@ -58,10 +58,12 @@ def test_derivatives(served, preset):
     assert_gradients(*served(preset), ["gradient", "laplacian"])
 
 
+@pytest.mark.slow
 def test_float64(served):
     assert_gradients(*served("siren", dtype="float64"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["tanh", "silu"])
 def test_layers_of_others(tmp_path, activation):
     """TensorFlow's own silu has a custom gradient."""

@@ -180,6 +180,7 @@ def test_the_guide_shows_the_lines(tmp_path):
 
 
 class TestNames:
+    @pytest.mark.slow
     def test_a_name_that_exists_needs_add_version(self, tiny, tmp_path):
         with pytest.raises(InputError, match="has no version of 'fox' yet: export its first without add_version"):
             export_model_base(tiny, tmp_path, "fox", add_version=True)
@@ -198,6 +199,7 @@ class TestNames:
         with pytest.raises(InputError, match=r"'fox' is in .* already"):
             export_model_base(tiny, tmp_path, "fox")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("label", ["1", "007", "123"])
     def test_a_label_of_digits_would_be_a_version(self, tiny, tmp_path, label):
         with pytest.raises(InputError, match=f"label must have more than digits, which name a version, .*'{label}'"):
@@ -230,6 +232,7 @@ class TestNames:
 
 
 class TestConfiguration:
+    @pytest.mark.slow
     def test_a_container_path_stays_unless_another_is_given(self, tiny, tmp_path):
         export_model_base(tiny, tmp_path, "fox", container_path="/srv")
         version = export_model_base(tiny, tmp_path, "fox", add_version=True)
@@ -246,6 +249,7 @@ class TestConfiguration:
             with pytest.raises(InputError, match="original must have the field's size and channels"):
                 export_model_base(tiny, tmp_path / "base", "hen", original=np.zeros(shape, np.uint8))
 
+    @pytest.mark.slow
     def test_models_of_pictures_are_no_names(self, tiny, tmp_path):
         export_model_base(tiny, tmp_path, "fox")
         for change in (
@@ -304,6 +308,7 @@ class TestConfiguration:
         with pytest.raises(InputError, match="name must be one of fox, received 'hen'"):
             set_label(tmp_path, "hen", "stable", 1)
 
+    @pytest.mark.slow
     def test_old_versions_retire_but_labelled_ones_and_the_last(self, tiny, tmp_path):
         export_model_base(tiny, tmp_path, "fox", labels=["stable"])
         for _ in range(3):

@@ -14,6 +14,8 @@ from keras_inr.fleet.cluster import RayExecutor, ray_cluster
 from keras_inr.fleet.run import run_fleet
 from keras_inr.fleet.work import fit_task
 
+pytestmark = pytest.mark.slow
+
 ray = pytest.importorskip("ray")
 SETTINGS = small_settings(pictures_per_task=2)
 

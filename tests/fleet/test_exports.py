@@ -67,6 +67,7 @@ def counting(monkeypatch, work=stub):
 
 
 class TestWhole:
+    @pytest.mark.slow
     def test_it_is_served(self, whole):
         _, folder, rows = whole
         assert [row["saved_model"] for row in rows] == [f"pictures/{name}/saved_model/1" for name in ("000", "001")]
@@ -110,6 +111,7 @@ class TestWhole:
         assert all_done(rows, exported=True)
         assert [path.stat().st_mtime_ns for path in sorted(folder.rglob("model.keras"))] == models
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("others", [(), ("7",)])
     def test_of_a_picture_that_is_fitted_again_it_stays_until_the_next_one_stands(self, copied, tmp_path, others):
         """And what somebody else has exported stays for ever."""
@@ -133,6 +135,7 @@ class TestWhole:
         assert "earlier model" not in summary(folder, again)
 
 
+@pytest.mark.slow
 class TestFailures:
     def test_one_that_cannot_be_exported(self, tmp_path, monkeypatch):
         def export(place, facts):
@@ -210,6 +213,7 @@ class TestInterrupts:
         assert calls == ["001", "002"]
         assert all_done(rows, exported=True)
 
+    @pytest.mark.slow
     def test_killed_between_model_and_export_and_in_an_export(self, tmp_path):
         """In the second picture's export, all of whose files are there but not under their name."""
         source = write_pictures(tmp_path / "in", 2)
@@ -254,6 +258,7 @@ class TestThatStands:
         assert rows[0]["saved_model"] == "pictures/000/saved_model/1"
         assert json.loads(path.read_text()) == noted
 
+    @pytest.mark.slow
     def test_of_other_bytes_than_noted_stays_until_the_next_one_stands(self, copied, monkeypatch):
         source, folder = copied
         base, export = folder / "pictures" / "000" / "saved_model", exports.export_saved_model
@@ -268,6 +273,7 @@ class TestThatStands:
         _, rows = fitted(source, folder, resume=True)
         assert (rows[0]["saved_model"], os.listdir(base)) == ("pictures/000/saved_model/2", ["2"])
 
+    @pytest.mark.slow
     def test_torn_it_gives_way(self, copied):
         source, folder = copied
         base = folder / "pictures" / "000" / "saved_model"
@@ -276,6 +282,7 @@ class TestThatStands:
         _, rows = fitted(source, folder, resume=True)
         assert (rows[0]["saved_model"], os.listdir(base)) == ("pictures/000/saved_model/1", ["1"])
 
+    @pytest.mark.slow
     def test_behind_a_link_it_is_somebody_elses(self, copied, tmp_path):
         source, folder = copied
         base = folder / "pictures" / "000" / "saved_model"

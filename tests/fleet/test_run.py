@@ -62,6 +62,7 @@ class TestWhole:
             read = list(csv.DictReader(file))
         assert read == [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
 
+    @pytest.mark.slow
     def test_models_are_those_of_single_fits(self, run):
         source, folder, rows = run
         for row in rows:
@@ -109,6 +110,7 @@ class TestResume:
             == hashlib.sha256((source / "001.png").read_bytes()).hexdigest()
         )
 
+    @pytest.mark.slow
     def test_results_that_are_cut_off_or_wrong_are_made_again(self, tmp_path):
         source, out = write_pictures(tmp_path / "in", 4), tmp_path / "out"
         fitted(str(source), out)
@@ -184,6 +186,7 @@ class TestTasks:
         names, _ = self.tasks(tmp_path, pictures_per_task=64)
         assert list(map(len, names)) == [2, 2, 1]
 
+    @pytest.mark.slow
     def test_a_network_that_is_made_for_a_size(self, tmp_path):
         """A band-limited network of pictures of another size is another network, whatever the recipe."""
         write_pictures(tmp_path / "a", 2, side=16)
@@ -227,6 +230,7 @@ class TestNames:
             "the name is too long for a folder of results: rename the picture",
         }
 
+    @pytest.mark.slow
     def test_of_a_picture_that_is_a_file_of_another(self, tmp_path):
         shutil.copytree(write_pictures(tmp_path / "one", 1), tmp_path / "in" / "chelsea")
         (tmp_path / "in" / "chelsea" / "000.png").rename(tmp_path / "in" / "chelsea" / "model.keras.png")
@@ -240,6 +244,7 @@ class TestNames:
 
 
 class TestSources:
+    @pytest.mark.slow
     def test_another_picture_of_the_same_name_is_fitted_again(self, tmp_path):
         """Where a source is no file there are no bytes to compare, but the source itself."""
         first, second = Picture("one", "sample:coins"), Picture("one", "sample:moon")
@@ -265,6 +270,7 @@ class TestFailures:
         assert {row["status"] for row in rows} == {"failed"}
         assert "the fit diverged at step" in rows[0]["reason"]
 
+    @pytest.mark.slow
     def test_too_large_together(self, tmp_path, monkeypatch):
         calls = []
 
@@ -352,6 +358,7 @@ class TestFailures:
         _, rows = run_fleet(found, small_settings(), tmp_path / "out", resume=True, progress=False)
         assert [row["status"] for row in rows] == ["fitted", "failed", "failed", "fitted", "failed", "failed"]
 
+    @pytest.mark.slow
     def test_a_folder_that_cannot_be_a_pictures_own(self, tmp_path):
         source, out = write_pictures(tmp_path / "in", 3), tmp_path / "out"
         run_fleet(list_pictures(str(source / "000.png")), small_settings(), out, progress=False)
@@ -368,6 +375,7 @@ class TestFailures:
         _, rows = fitted(str(write_pictures(tmp_path / "in", 1)), tmp_path / "out")
         assert rows[0]["reason"] == "ZeroDivisionError: integer division or modulo by zero"
 
+    @pytest.mark.slow
     def test_a_temporary_folder_that_cannot_be_written_fails_no_picture(self, tmp_path, monkeypatch):
         source = str(write_pictures(tmp_path / "in", 2))
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
@@ -396,6 +404,7 @@ class TestFailures:
         loaded = keras.saving.load_model(tmp_path / "model.keras")
         assert all(np.array_equal(a, b) for a, b in zip(loaded.weights, field.weights, strict=True))
 
+    @pytest.mark.slow
     def test_a_full_disk_keeps_what_is_done(self, tmp_path, monkeypatch):
         """The third model finds no room, the manifest does: it tells of the two that are there."""
         source = write_pictures(tmp_path / "in", 4)
@@ -421,6 +430,7 @@ class TestFailures:
 
 
 class TestInterrupts:
+    @pytest.mark.slow
     def test_batches_of_a_task_are_kept_as_they_end(self, tmp_path, monkeypatch):
         """A task of four pictures that are fitted two at a time is killed in the second half."""
         module = importlib.import_module("keras_inr.training.many.many_fits")
@@ -438,6 +448,7 @@ class TestInterrupts:
         assert [metrics(tmp_path / "out", name)["status"] for name in ("000", "001")] == ["fitted"] * 2
         assert not (tmp_path / "out" / "pictures" / "002").exists()
 
+    @pytest.mark.slow
     def test_the_first_one_keeps_what_is_done(self, tmp_path):
         source = write_pictures(tmp_path / "in", 4)
 
@@ -460,6 +471,7 @@ class TestInterrupts:
         resumed = fitted(str(source), tmp_path / "out", resume=True, pictures_per_task=1)[1]
         assert figures(resumed) == figures(undisturbed)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGKILL,)])
     def test_twice_or_killed(self, tmp_path, signals):
         source = write_pictures(tmp_path / "in", 3)

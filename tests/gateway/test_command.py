@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from cli.fit_calls import forked
 from serving.conftest import ask, try_ask
 
 from keras_inr.cli import gateway, serve
@@ -47,6 +48,7 @@ def started(tmp_path):
         log.close()
 
 
+@pytest.mark.slow
 def test_a_server_and_gateways_before_it(started, base):
     server, url, log = started("serve", f"--base={base}", "--rest_api_port=18623", "--port=18622")
     first = ask(f"{url}/tiles/fox/1/0/0.png")
@@ -75,8 +77,7 @@ def test_a_server_and_gateways_before_it(started, base):
     ],
 )
 def test_flags_that_do_not_fit(flags, message, tmp_path):
-    command = [sys.executable, "-m", "keras_inr", "gateway", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=MOST_SECONDS, check=False)
+    done = forked("keras_inr", "gateway", *flags, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

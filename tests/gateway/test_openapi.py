@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import hypothesis
+import pytest
 import schemathesis
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -13,6 +14,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import keras_inr.serving
+
+pytestmark = pytest.mark.slow
 
 DOCUMENT = pathlib.Path(keras_inr.serving.__file__).parent / "openapi.json"
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)

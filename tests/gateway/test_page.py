@@ -18,6 +18,8 @@ from keras_inr.export import export_model_base, retire_versions
 from keras_inr.serving.server import Addresses
 from keras_inr.serving.settings import settings_of_base
 
+pytestmark = pytest.mark.slow
+
 MOST_MS = 60_000
 
 

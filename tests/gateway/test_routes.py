@@ -444,6 +444,7 @@ class TestFilesThatGo:
         with Running(lambda: settings_of_base(folder), routes=embedded_routes) as running:
             yield running.url, folder / "owl_pictures" / "1"
 
+    @pytest.mark.slow
     def test_a_folder_that_is_gone_before_its_version(self, own):
         url, folder = own
         folder.rename(folder.parent / "away")
@@ -453,6 +454,7 @@ class TestFilesThatGo:
         assert (found[-1]["name"], found[-1]["bytes"], found[-1]["image_bytes"]) == ("owl", None, None)
         assert ask(f"{url}/tiles/owl/0/0/0.png").status == 200
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("content", ["removed", "damaged", "of another size", "of 16 bits"])
     def test_an_original_that_is_none(self, own, content):
         url, folder = own

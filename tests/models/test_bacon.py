@@ -17,6 +17,7 @@ def test_bands_follow_the_picture():
     assert Bacon(**{**SMALL, "picture_size": (32, 32)}, scales=(0.5, 0.5), depths=(1, 2)).band_limits == (8, 16)
 
 
+@pytest.mark.slow
 def test_a_step_trains_the_heads_of_all_depths():
     signal = load_image("sample:camera", size=32)
     field = Bacon(**SMALL)

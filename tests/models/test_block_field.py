@@ -131,6 +131,7 @@ def test_a_file_holds_it_whole(field, tmp_path):
     np.testing.assert_array_equal(loaded(POINTS), field(POINTS))
 
 
+@pytest.mark.slow
 def test_an_export_answers_like_the_field(field, tmp_path):
     served = tf.saved_model.load(str(export_saved_model(field, tmp_path, max_points=1000))).signatures
     found = served["laplacian"](coords=tf.constant(POINTS))
@@ -140,6 +141,7 @@ def test_an_export_answers_like_the_field(field, tmp_path):
     np.testing.assert_allclose(image[0], np.clip(field.sample_grid(), 0, 1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_are_stored_once(field, tmp_path):
     folder = export_saved_model(field, tmp_path)
     stored = (folder / "variables" / "variables.data-00000-of-00001").stat().st_size
@@ -154,6 +156,7 @@ def test_one_block_is_the_field_itself():
     np.testing.assert_allclose(whole.sample_grid(), inner, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_small_views_are_drawn_by_the_reduced_field(field, blocks, tmp_path):
     smaller = Siren(units=(8,), picture_size=(10, 16), seed=9)
     both = field_of_blocks(blocks, LATTICE, reduced=smaller)

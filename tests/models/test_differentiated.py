@@ -19,6 +19,7 @@ def compiled(chunk=None, **arguments):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, 7, 16, 1000])
 def test_plain_arrays_with_a_shorter_last_batch(chunk):
     """A chunk changes nothing but memory, also where batches are too short or of unknown length."""

@@ -394,6 +394,7 @@ def test_layers_that_speak_for_themselves_are_not_searched():
     assert reason.startswith("'lattice' interpolates linearly")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["tanh", "relu", "elu", "relu6", "selu", "softsign", "log_softmax", "gelu"])
 def test_exports_of_known_activations(activation, tmp_path):
     """With the signatures that their derivatives allow, answered as by the field: `export_saved_model` compares."""

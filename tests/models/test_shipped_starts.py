@@ -32,6 +32,7 @@ def test_names_are_found():
     assert list_starts("relu") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_few_steps_on_a_picture_that_was_held_out(preset):
     signal = load_image("sample:chelsea", size=48)

@@ -216,12 +216,14 @@ class TestWithoutTheImport:
 
         return load
 
+    @pytest.mark.slow
     def test_the_error_says_what_to_import(self, field, load):
         done = load(field)
         assert done.returncode == 1
         assert done.stderr.strip().splitlines()[-1].startswith("TypeError: Could not locate class 'Siren'")
         assert "'to_load_it': 'import keras_inr before'" in done.stderr.strip().splitlines()[-1]
 
+    @pytest.mark.slow
     def test_with_it(self, field, load):
         assert load(field, "import keras_inr").stdout == "loaded\n"
 

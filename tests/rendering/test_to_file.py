@@ -324,6 +324,7 @@ class TestFolders:
         with pytest.raises(InputError, match="Zarr needs the package zarr"):
             render_file(small_siren(), RenderSettings(out=tmp_path / "a.zarr", size=SIZE))
 
+    @pytest.mark.slow
     def test_deep_zoom(self, tmp_path):
         field, size = small_siren(), (600, 300)
         done = render_file(field, RenderSettings(out=tmp_path / "a.dzi", size=size))

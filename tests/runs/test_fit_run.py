@@ -183,6 +183,7 @@ class TestUnfinishedRun:
                 run(make_settings(tensorboard=True), out, **options)
         assert caught.value.signal_number == number
 
+    @pytest.mark.slow
     def test_interrupted_twice_it_ends_with_the_weights_of_an_undisturbed_one(self, finished, tmp_path, monkeypatch):
         out = tmp_path / "run"
         self.interrupt(monkeypatch, signal.SIGINT, 17, out)
@@ -195,11 +196,13 @@ class TestUnfinishedRun:
         assert metrics["psnr_db"] == finished[1]["psnr_db"]
         assert metrics["steps"] == 60
 
+    @pytest.mark.slow
     def test_interrupted_by_its_last_step(self, finished, tmp_path, monkeypatch):
         out = tmp_path / "run"
         self.interrupt(monkeypatch, signal.SIGTERM, 59, out)  # noted while the last one is under way
         assert run(make_settings(), out, resume=True)["psnr_db"] == finished[1]["psnr_db"]
 
+    @pytest.mark.slow
     def test_results_that_cannot_be_written(self, finished, tmp_path, monkeypatch):
         """Whatever fails, the run is not finished, what it has learnt is kept, and a resume ends it."""
         out = tmp_path / "run"
@@ -236,6 +239,7 @@ def full_disk(*args, **kwargs):
 
 
 class TestAgain:
+    @pytest.mark.slow
     def test_what_was_prepared_once_may_be_run_twice(self, tmp_path):
         """Each starts from fresh weights; and overwriting leaves nothing but what no run writes."""
         prepared = plan(make_settings(recipe={"steps": 5}))
@@ -247,6 +251,7 @@ class TestAgain:
         assert weights_sha(tmp_path / "run") == sha
         assert (tmp_path / "run" / "my_notes.txt").exists()
 
+    @pytest.mark.slow
     def test_longer_it_ends_with_the_weights_of_an_undisturbed_longer_one(self, tmp_path):
         recipe = {"schedule": "constant", "steps": 20}
         run(make_settings(recipe=recipe), tmp_path / "run")
@@ -282,6 +287,7 @@ class TestDamagedResults:
         run(make_settings(preview_every=20, tensorboard=True), damaged, resume=True)
         self.assert_whole(damaged, finished)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", [*RESULTS, *(f"saved_model/1/{name}" for name in SAVED_MODEL)])
     @pytest.mark.parametrize("torn", [False, True])
     def test_results(self, finished, damaged, name, torn):
@@ -317,6 +323,7 @@ class TestDamagedResults:
 
 
 class TestOddPictures:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("shape", "dtype", "settings", "recipe"),
         [
@@ -346,6 +353,7 @@ class TestOddPictures:
         np.testing.assert_array_equal(field.render(), written)
         read_strict(out / "metrics.json")
 
+    @pytest.mark.slow
     def test_exact(self, tmp_path):
         """White is what values above 1 are clamped to."""
         white = np.full((12, 12, 3), 255, np.uint8)
@@ -367,11 +375,13 @@ class TestStops:
             last = list(csv.DictReader(file))[-1]
         assert float(last["picture_psnr_db"]) == metrics["psnr_db"]
 
+    @pytest.mark.slow
     def test_at_a_time(self, tmp_path):
         metrics = run(make_settings(max_seconds=0.2, recipe={"steps": 10**6}), tmp_path / "run")
         assert metrics["stopped_by"] == "time"
         assert metrics["train_seconds"] >= 0.2
 
+    @pytest.mark.slow
     def test_that_cannot_be_served(self, tmp_path, monkeypatch):
         """Resumed, it ends in the same way: what is missing is asked for again."""
 

@@ -89,6 +89,7 @@ class TestFinished:
             assert [name for name in written if name.startswith(start)], start
         assert missing_results(finished[0]) == []
 
+    @pytest.mark.slow
     def test_what_is_lost_is_made_again(self, finished, copy):
         before = (copy / "metrics.json").read_bytes()
         (copy / "model.keras").unlink()
@@ -106,6 +107,7 @@ class TestFinished:
             with pytest.raises(InputError, match=told):
                 run_planned(settings(**changes), copy, resume=True)
 
+    @pytest.mark.slow
     def test_overwriting_removes_all_stages(self, copy):
         (copy / "checkpoints" / "grown-1" / "notes.txt").touch()
         run_planned(make_settings(recipe={"steps": 2}), copy, overwrite=True)
@@ -142,6 +144,7 @@ class TestStopped:
                 run_planned(settings(tensorboard=True), out, **options)
         assert "metrics.json" not in names(out)
 
+    @pytest.mark.slow
     def test_interrupted_in_every_stage(self, finished, tmp_path, monkeypatch):
         out = tmp_path / "run"
 
@@ -155,6 +158,7 @@ class TestStopped:
         assert history(out) == history(finished[0])[: len(history(out))]
         assert_alike(*run_planned(settings(), out, resume=True), finished)
 
+    @pytest.mark.slow
     def test_killed_in_the_second(self, finished, tmp_path, monkeypatch):
         out = tmp_path / "run"
 
@@ -165,6 +169,7 @@ class TestStopped:
         assert [name for name in names(out) if name.startswith("checkpoints/grown-1/")]
         assert_alike(*run_planned(settings(), out, resume=True), finished)
 
+    @pytest.mark.slow
     def test_killed_before_the_second_has_a_checkpoint(self, finished, tmp_path, monkeypatch):
         out = tmp_path / "run"
 
@@ -176,6 +181,7 @@ class TestStopped:
         assert_alike(*run_planned(settings(), out, resume=True), finished)
 
 
+@pytest.mark.slow
 def test_what_is_decided_is_told(tmp_path):
     told = []
     planned = plan(settings(goal_psnr_db=140.0, arguments={"layout": RUNGS[4]}))

@@ -61,6 +61,7 @@ class TestFinishedRun:
         assert "mask" not in told
         assert told["pixels_masked"] == 48
 
+    @pytest.mark.slow
     def test_of_a_run_without_a_mask(self, tmp_path):
         _, metrics = run_planned(make_settings(recipe={"steps": 2}), tmp_path / "run")
         names = ("mask", "mask_sha256", "psnr_masked_db", "pixels_masked")
@@ -111,6 +112,7 @@ class TestIdentity:
         with pytest.raises(InputError, match="holds a run with other settings: mask_sha256 was '"):
             run_planned(changed, finished[1], resume=True)
 
+    @pytest.mark.slow
     def test_a_run_that_was_stopped_ends_with_the_same_weights(self, finished, tmp_path, monkeypatch):
         mask, folder, _ = finished
         out, taken = tmp_path / "run", []
@@ -150,6 +152,7 @@ class TestPlan:
         assert plan(settings(finished[0], recipe=recipe)).total_steps == 6
         assert plan(make_settings(recipe=recipe)).total_steps == 9
 
+    @pytest.mark.slow
     def test_auto_takes_a_mask_and_may_grow(self, tmp_path, finished):
         chosen = {"preset": "auto", "arguments": {}, "goal": "30dB", "recipe": {"steps": None, "batch_size": 128}}
         _, metrics = run_planned(settings(finished[0], **chosen), tmp_path / "run")

@@ -194,6 +194,7 @@ class TestFoundRates:
         settings = make_settings(recipe={"optimizer": "adam", **recipe})
         assert plan(settings).plan.recipe.learning_rate == recipe.get("learning_rate", own)
 
+    @pytest.mark.slow
     def test_a_run_that_is_gone_on_with_keeps_its_rate(self, no_test, tmp_path):
         run_planned(make_settings(recipe={"steps": 5, "learning_rate": 0.25}), tmp_path / "run")
         started = json.loads((tmp_path / "run" / "run.json").read_text())["identity"]

@@ -58,6 +58,7 @@ def test_a_finished_run_is_only_read(learnt):
         run_pretraining(plan_pretraining(settings(num_crops=5)), folder, resume=True)
 
 
+@pytest.mark.slow
 def test_a_fit_starts_from_it(learnt, tmp_path):
     path = str(learnt[0] / "model.keras")
     prepared = plan(make_settings(weights=path))
@@ -70,6 +71,7 @@ def test_a_fit_starts_from_it(learnt, tmp_path):
     assert metrics["weights"] == path
 
 
+@pytest.mark.slow
 def test_a_run_from_the_same_weights_elsewhere_is_the_same_run(learnt, tmp_path):
     path = shutil.copy(learnt[0] / "model.keras", tmp_path / "moved.keras")
     for weights in (learnt[0] / "model.keras", path):
@@ -77,6 +79,7 @@ def test_a_run_from_the_same_weights_elsewhere_is_the_same_run(learnt, tmp_path)
         run_image_fit(prepared, tmp_path / "fit", resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_from_other_weights_is_another_run(learnt, tmp_path):
     path = str(learnt[0] / "model.keras")
     run_planned(make_settings(weights=path, recipe={"steps": 1}), tmp_path / "fit")
@@ -84,6 +87,7 @@ def test_a_run_from_other_weights_is_another_run(learnt, tmp_path):
         run_planned(make_settings(recipe={"steps": 1}), tmp_path / "fit", resume=True)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_state(tmp_path, monkeypatch):
     whole, _ = run_pretraining(plan_pretraining(settings()), tmp_path / "whole")
     asked = []

@@ -81,6 +81,7 @@ class TestWholeRun:
         assert [step for step, _ in pictures] == SHOWN
         assert pictures[-1][1] == field.render().tobytes()
 
+    @pytest.mark.slow
     def test_after_interrupts_the_same(self, whole, tmp_path):
         """Where a round ends and is shown, and in the middle of one: 225 with a picture due after the resume."""
         step = 0

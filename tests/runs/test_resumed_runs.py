@@ -69,6 +69,7 @@ class TestOfVersion1:
         }
         assert holds_weights(golden / "saved_model" / "1", load_field(golden))
 
+    @pytest.mark.slow
     def test_stopped_it_is_gone_on_with(self, golden):
         for name in ("metrics.json", "model.keras", "reconstruction.png", "history.csv", LAST):
             (golden / name).unlink()
@@ -136,6 +137,7 @@ class TestExportThatStands:
         run(copy, settings())
         assert (copy / "metrics.json").is_file()
 
+    @pytest.mark.slow
     def test_is_there_until_that_of_the_longer_run_is(self, copy, monkeypatch):
         export = results.export_saved_model
 
@@ -169,6 +171,7 @@ class TestExportThatStands:
 
 
 class TestWhatIsDearestIsWrittenFirst:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["save_comparison", "save_curves", "save_png"])
     def test_a_picture_that_cannot_be_drawn_costs_nothing_else(self, tmp_path, monkeypatch, name):
         out = tmp_path / "run"
@@ -186,6 +189,7 @@ class TestWhatIsDearestIsWrittenFirst:
         run(out, settings())
         assert {"comparison.png", "curves.png", "reconstruction.png"} <= set(names(out))
 
+    @pytest.mark.slow
     def test_an_old_picture_does_not_stand_for_a_longer_run(self, copy, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(results, "save_comparison", lambda *args, **kwargs: 1 / 0)
@@ -289,6 +293,7 @@ class TestMadeLonger:
         steps = steps or int(lines[0].removeprefix("--steps="))
         return run(out, settings(steps=steps), flags_text=f"--steps={steps}\n")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [1, *range(0, 25, 2)])
     def test_killed(self, short, tmp_path, monkeypatch, number):
         out, left = shutil.copytree(short, tmp_path / "run"), [number]
@@ -342,6 +347,7 @@ class TestMadeLonger:
             self.go_on(out)
         assert read_strict(out / "metrics.json")["steps"] == 40
 
+    @pytest.mark.slow
     def test_metrics_of_an_older_version_have_no_recipe(self, short, tmp_path):
         out = shutil.copytree(short, tmp_path / "run")
         metrics = read_strict(out / "metrics.json")

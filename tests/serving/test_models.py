@@ -173,6 +173,7 @@ class TestSwaps:
         models.poll()
         assert used(models, 1) == 1
 
+    @pytest.mark.slow
     def test_nothing_is_missed_while_versions_come_and_go(self, base, tmp_path):
         models = Models(Fake)
         models.configure(base(1, policy=("latest", 1)))

@@ -109,6 +109,7 @@ class TestBounds:
         assert 503 in replies
         assert replies.count(200) >= 3
 
+    @pytest.mark.slow
     def test_waiting_is_bounded_by_seconds_too(self, base):
         bounds = Bounds(seconds=3.0, concurrency=1, waiting=40)
         with (
@@ -148,6 +149,7 @@ class TestBounds:
         assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
+@pytest.mark.slow
 def test_a_request_that_takes_too_long_is_stopped(base):
     with Running(lambda: settings_of_base(base), bounds=Bounds(seconds=0.001)) as running:
         body = {"signature_name": "render_png", "instances": [{"box": [-1, -1, 1, 1], "size": [256, 256]}]}
@@ -166,6 +168,7 @@ def test_metrics_count_what_was_asked(running):
     assert 'keras_inr_model_versions{model="fox"} 2.0' in text
 
 
+@pytest.mark.slow
 def test_models_change_by_a_call_where_that_is_let(base):
     with Running(lambda: settings_of_base(base), reload_allowed=True) as running:
         sent = model_management_pb2.ReloadConfigRequest()
@@ -183,6 +186,7 @@ def test_models_change_by_a_call_where_that_is_let(base):
             assert ask(f"{running.url}/v1/models/bird").status == 200
 
 
+@pytest.mark.slow
 def test_no_request_fails_while_versions_and_labels_change(tmp_path):
     fields = [small_field("siren", seed=seed) for seed in (1, 2)]
     export_model_base(fields[0], tmp_path, "fox", labels=["stable"])
@@ -290,6 +294,7 @@ class TestCommand:
             process.wait()
             process.stderr.close()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_serves_a_base_until_it_is_told_to_stop(self, started, base, number):
         process = started(f"--base={base}")

@@ -214,6 +214,7 @@ class TestFaultsWhileWriting:
         monkeypatch.undo()
         assert_same(load_checkpoint(tmp_path), 2)
 
+    @pytest.mark.slow
     def test_killed_at_any_moment_and_resumed(self, tmp_path):
         moments, last = random.Random(0), 0
         script = pathlib.Path(__file__).with_name("save_for_ever.py")

@@ -4,6 +4,7 @@ import pathlib
 import signal
 import time
 
+import pytest
 from cli.fit_calls import Call
 
 SCRIPT = pathlib.Path(__file__).with_name("fit_process.py")
@@ -25,6 +26,7 @@ def newest_step(folder):
     return max((int(path.stem.removeprefix("step-")) for path in folder.glob("step-*.npz")), default=0)
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle(tmp_path):
     undisturbed, victim = start(tmp_path / "undisturbed"), start(tmp_path / "killed")
     patience = time.monotonic() + 200

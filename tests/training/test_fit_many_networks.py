@@ -8,6 +8,7 @@ from keras_inr.presets import from_preset
 from training.one_by_one import compare, pictures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["relu_pe", "finer", "wire", "mfn_gabor", "bacon", "gauss"])
 def test_other_networks(preset):
     compared = ("psnr_db",) if preset == "bacon" else ("loss", "psnr_db")  # whose own loss is the mean over its depths
@@ -16,6 +17,7 @@ def test_other_networks(preset):
     compare(lambda: unstack(stack(fields)), pictures(), compared=compared, steps=20)
 
 
+@pytest.mark.slow
 def test_tables_with_a_rate_of_their_own():
     def make():
         return [

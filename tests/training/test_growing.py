@@ -58,6 +58,7 @@ class TestReached:
         assert stalled in steps
 
 
+@pytest.mark.slow
 def test_at_an_unreachable_goal_the_largest_stalls():
     field, result, told = grow(-3, (-1,), 140.0)
     assert (field.layout, result.stopped_by, len(told)) == (RUNGS[-1], "stalled", 1)
@@ -83,6 +84,7 @@ def test_without_a_goal_nothing_grows():
     assert (result.stopped_by, result.steps) == ("steps", 300)
 
 
+@pytest.mark.slow
 def test_stopped_in_each_stage_and_resumed(tmp_path):
     """It ends with the weights of an undisturbed one, to the bit."""
 

@@ -10,6 +10,8 @@ import pytest
 
 from keras_inr.training.strategies import make_strategy
 
+pytestmark = pytest.mark.slow
+
 PROCESS = pathlib.Path(__file__).with_name("mirrored_process.py")
 ROUNDING = 1e-12  # sums of 120 numbers in float64 in another order, after 40 steps
 

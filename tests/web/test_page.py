@@ -12,6 +12,8 @@ from keras_inr.web.export_web import export_web
 from keras_inr.web.notebook import mimebundle
 from web.pages import EVALUATE, raster_request, static_host
 
+pytestmark = pytest.mark.slow
+
 SIZE = (48, 64)
 LEVEL = 1 / 255
 ON_WEBGPU = ("siren", "multi_hash", "pixel_grid", "cell_grid_source", "wire", "mfn_gabor")

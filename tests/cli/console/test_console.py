@@ -45,6 +45,7 @@ def begin(dialogue):
 
 
 class TestDialogue:
+    @pytest.mark.slow
     def test_from_a_picture_to_files(self, tmp_path):
         with Dialogue(tmp_path, COLORTERM="truecolor") as dialogue:
             assert "sample:chelsea, 16 x 24" in dialogue.answer() + dialogue.choose(*PICTURE)
@@ -151,6 +152,7 @@ class TestDialogue:
             assert dialogue.end()[0] == 0
         assert keras.models.load_model(tmp_path / "a.keras").picture_size == (16, 24)
 
+    @pytest.mark.slow
     def test_keys_at_any_instant(self, tmp_path):
         """In a terminal that tells nobody where its cursor is, as all of these dialogues are in."""
         with Dialogue(tmp_path) as dialogue:
@@ -263,6 +265,7 @@ TEXTS = ("", "sample:camera", "8", "1", "0.01", "2", "units=4", "5:2:2", "a.kera
 NASTY = ("-1", "nan", "1e999", "9" * 4000, "../..", "/dev/null", "a\0b", "[1]", "\\", "~nobody", "units=0", "y/x", CODE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_no_order_of_choices_crashes(console, monkeypatch, capsys, tmp_path, seed):
     """200 random choices with random answers; a question that refuses an answer is asked again, as in a terminal.

@@ -31,6 +31,7 @@ def assert_same(run, field):
         np.testing.assert_array_equal(learnt, expected)  # to the bit
 
 
+@pytest.mark.slow
 def test_as_without_pauses():
     """Where a training ends, and where a person stops one."""
     run = make_run()

@@ -42,6 +42,7 @@ class TestChoices:
         session.choose_picture("sample:camera", longer_side=8)
         assert (session.field.channels, session.field.picture_size) == (1, (8, 8))
 
+    @pytest.mark.slow
     def test_the_network_stays_with_another_picture_and_forgets(self):
         session = begun()
         session.train(1)

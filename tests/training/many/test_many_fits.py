@@ -18,6 +18,7 @@ def test_equals_separate_fits(sampling):
     compare(sirens, pictures(), steps=30, sampling=sampling, batch_size=50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
     [
@@ -50,12 +51,14 @@ def test_learning_rates_fall_apart_at_plateaus():
     assert len({result.rows[-1]["learning_rate"] for result in one_by_one}) > 1
 
 
+@pytest.mark.slow
 def test_pictures_of_different_sizes():
     signals = [load_image(f"sample:{name}", size=size) for name, size in zip(NAMES, (12, 20, 15), strict=True)]
     for sampling in ("random", "full"):
         compare(sirens, signals, steps=20, sampling=sampling, batch_size=50)
 
 
+@pytest.mark.slow
 def test_each_ends_at_the_goal_and_the_others_go_on_in_a_smaller_model():
     flat = load_image(np.full((12, 12, 3), 0.5, "float32"))
     signals = [flat, *pictures(), flat]
