@@ -8,6 +8,7 @@ two that share two cores wait for each other's threads. Ends with the slowest fi
 
 import atexit
 import collections
+import gc
 import importlib
 import os
 import pathlib
@@ -25,7 +26,7 @@ SHARING = ("gateway", "serving")
 """Folders whose files have one process: what is served is made once for all of them."""
 
 PROCESSES = 2
-IMPORTED = ("keras_inr.training.fitting", "matplotlib.figure", "skimage.transform")
+IMPORTED = ("keras_inr.training.fitting", "matplotlib.figure", "skimage.transform", "hypothesis")
 """What processes start with where there are more than FEW of them; a test of one file does without."""
 
 FEW = 8
@@ -95,6 +96,8 @@ def warm():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as `conftest.py`
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # or each process would look through all of it again, and copy it
 
 
 def tried(parts, options):

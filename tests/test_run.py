@@ -54,6 +54,7 @@ def test_plain_pytest_ends_with_a_failure_when_a_worker_is_killed(tmp_path, when
     assert any("FAILED the worker gw" in line for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", DEATHS)
 def test_the_runner_ends_with_a_failure_when_a_process_is_killed(tmp_path, when):
     files = {name: text.replace("{here}", "True") for name, text in DEATHS[when].items()}
@@ -63,6 +64,7 @@ def test_the_runner_ends_with_a_failure_when_a_process_is_killed(tmp_path, when)
     assert lines[-1].endswith(" passed, 1 failed")
 
 
+@pytest.mark.slow
 def test_the_runner_counts_and_tells_a_process_that_grows_too_big(tmp_path):
     folder = written(tmp_path, {"test_1.py": GOOD, "test_2.py": "def test_b():\n    assert 1 == 2\n", "test_3.py": BIG})
     text = (TESTS / "run.py").read_text().replace("MOST_MB = 2048", "MOST_MB = 150")
@@ -73,6 +75,7 @@ def test_the_runner_counts_and_tells_a_process_that_grows_too_big(tmp_path):
     assert any("at most 150 MB are allowed" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_the_runner_keeps_files_that_fork_commands_together(tmp_path):
     forking = "from cli.fit_calls import forked\n"
     written(tmp_path, {f"test_{i}.py": (forking if i < 4 else "") + GOOD for i in range(8)})

@@ -183,6 +183,7 @@ def skip_without(format):
         pytest.skip(f"needs keras_inr[{format}]")
 
 
+@pytest.mark.slow
 class TestFormat:
     """Files for other runtimes."""
 

@@ -126,6 +126,7 @@ class TestResume:
         assert isinstance(metrics(out, "003")["psnr_db"], float)
         assert (out / "pictures" / "002" / "model.keras").stat().st_mtime_ns == before
 
+    @pytest.mark.slow
     def test_previews_of_the_run_are_no_pictures(self, tmp_path):
         """Its folder may lie among the pictures."""
         source = write_pictures(tmp_path / "in", 2)

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 
 import keras_inr.serving
 
+pytest_plugins = ["schemathesis.pytest.plugin"]
 pytestmark = pytest.mark.slow
 
 DOCUMENT = pathlib.Path(keras_inr.serving.__file__).parent / "openapi.json"

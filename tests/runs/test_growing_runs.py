@@ -60,6 +60,7 @@ def assert_alike(folder, metrics, finished):
     assert history(folder) == history(finished[0])
 
 
+@pytest.mark.slow
 class TestFinished:
     def test_metrics_are_those_of_the_grid_that_has_grown(self, finished):
         folder, metrics = finished

@@ -154,6 +154,7 @@ class TestExportThatStands:
         assert holds_weights(copy / "saved_model" / "2", load_field(copy))
         assert not holds_weights(copy / "saved_model" / "2", old)
 
+    @pytest.mark.slow
     def test_others_that_were_exported_from_the_run_stay(self, copy):
         shutil.copytree(copy / "saved_model" / "1", copy / "saved_model" / "7")
         run(copy, settings(steps=50))

@@ -54,6 +54,7 @@ class TestFit:
         fit(field, small_picture(), **BRIEF, **tables, freeze=freeze)
         assert changed(field, before) == free
 
+    @pytest.mark.slow
     def test_heads_of_outputs_beside_the_last(self):
         """A band-limited network has one for each depth, and its frequencies are not trained afterwards either."""
         field = Bacon(units=8, resolution=12, seed=0)

@@ -36,6 +36,7 @@ def grown():
 
 
 class TestReached:
+    @pytest.mark.slow
     def test_in_a_grid_that_is_as_large_as_it_takes(self, grown):
         field, result, told = grown
         assert (field.layout, field.count_params()) == (RUNGS[5], 2710)

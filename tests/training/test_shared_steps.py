@@ -60,6 +60,7 @@ def test_other_steps_are_not_shared():
     assert len(shared_steps.COMPILED) > before + 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("preset", SMALL)
 def test_a_process_does_not_grow_by_its_fits(preset):
