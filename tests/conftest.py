@@ -16,7 +16,7 @@ MARKERS = (
 # tests fit networks that are far too small, for a few steps
 ADVICE = ("ignore::keras_inr.errors.RecipeWarning",)
 
-# NumPy 2 asks for a `copy` keyword that the variables of Keras 3.15 do not take; a plugin imports itself
+# NumPy 2 asks for a `copy` keyword that the variables of Keras 3.15 do not take; schemathesis imports its plugin
 THIRD_PARTY_WARNINGS = (
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
     "ignore:Module already imported so cannot be rewritten; schemathesis:pytest.PytestAssertRewriteWarning",

@@ -140,7 +140,7 @@ def run_pytest(files, options, output, cores):
 
 
 def told(files, text, code):
-    """Its text, how many tests passed, and how many failed, one at least if the process did."""
+    """What a part's process said, how many tests passed, and how many failed, one at least if the process did."""
     found = COUNT.findall(text.rstrip().rpartition("\n")[2])
     passed, failed = (sum(int(n) for n, kind in found if (kind == "passed") is good) for good in (True, False))
     if code < 0:
